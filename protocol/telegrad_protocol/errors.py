@@ -1,0 +1,222 @@
+"""Every error that telegrad raises or sends, with a stable code: the same classes on both sides.
+
+TelegradError (RuntimeError)
+├── OpError                 op_failed           an op cannot be done with these arguments
+│   ├── ShapeError          bad_shape
+│   ├── OpTypeError         bad_type            also a TypeError
+│   ├── OpIndexError        bad_index           also an IndexError
+│   ├── OpValueError        bad_value           also a ValueError
+│   ├── UnknownOp           unknown_op          also an AttributeError
+│   ├── UnknownTensor       unknown_tensor
+│   ├── DeviceError         bad_device
+│   ├── UnsupportedOp       unsupported         also a NotImplementedError
+│   ├── AutogradError       autograd
+│   │   ├── VersionChanged  version_changed     a saved tensor was changed in place
+│   │   └── GraphFreed      graph_freed         backward twice without retain_graph
+│   └── OutOfMemory         out_of_memory       also a MemoryError
+└── ServiceError            service             the service cannot take the request
+    ├── Malformed           malformed           not msgpack, cut off, too deep, of the wrong form
+    ├── TooLarge            too_large
+    ├── WrongContentType    wrong_content_type
+    ├── NotAcceptable       not_acceptable
+    ├── NotFound            not_found
+    ├── MethodNotAllowed    method_not_allowed
+    ├── Conflict            conflict            a submission number sent again with other bytes
+    ├── SubmissionGap       submission_gap      too far ahead of what has arrived
+    ├── StaleEpoch          stale_epoch         a client that came back from the dead
+    ├── VersionMismatch     version_mismatch    client and server do not speak the same protocol
+    ├── Unauthorized        unauthorized
+    ├── Forbidden           forbidden           an unlisted Host or Origin
+    ├── SessionGone         session_gone        unknown, expired, closed, or of another server
+    ├── Unavailable         unavailable         shutting down, or too many sessions
+    ├── WorkerDied          worker_died         the device's process ended; its sessions are gone
+    └── InternalError       internal            a defect of telegrad itself
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+DETAILS = ("op", "argument", "expected", "got", "hint", "row", "request")
+
+
+class TelegradError(RuntimeError):
+    """Base of all errors; `details` answers which op, which argument, expected, got, and what to do."""
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        unknown = details.keys() - set(DETAILS)
+        if unknown:
+            raise TypeError(f"unknown error details: {sorted(unknown)}")
+        self.message = message
+        self.details = {name: value for name, value in details.items() if value is not None}
+
+    def to_record(self) -> dict[str, Any]:
+        """The error as it travels: code, message, and those details that are known."""
+        return {"code": self.code, "message": self.message, **self.details}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return from_record, (self.to_record(),)
+
+
+class OpError(TelegradError):
+    code = "op_failed"
+    status = 422
+
+
+class ShapeError(OpError):
+    code = "bad_shape"
+
+
+class OpTypeError(OpError, TypeError):
+    code = "bad_type"
+
+
+class OpIndexError(OpError, IndexError):
+    code = "bad_index"
+
+
+class OpValueError(OpError, ValueError):
+    code = "bad_value"
+
+
+class UnknownOp(OpError, AttributeError):
+    code = "unknown_op"
+    status = 404
+
+
+class UnknownTensor(OpError):
+    code = "unknown_tensor"
+    status = 404
+
+
+class DeviceError(OpError):
+    code = "bad_device"
+
+
+class UnsupportedOp(OpError, NotImplementedError):
+    code = "unsupported"
+
+
+class AutogradError(OpError):
+    code = "autograd"
+
+
+class VersionChanged(AutogradError):
+    code = "version_changed"
+
+
+class GraphFreed(AutogradError):
+    code = "graph_freed"
+
+
+class OutOfMemory(OpError, MemoryError):
+    code = "out_of_memory"
+    status = 507
+
+
+class ServiceError(TelegradError):
+    code = "service"
+    status = 500
+
+
+class Malformed(ServiceError):
+    code = "malformed"
+    status = 400
+
+
+class TooLarge(ServiceError):
+    code = "too_large"
+    status = 413
+
+
+class WrongContentType(ServiceError):
+    code = "wrong_content_type"
+    status = 415
+
+
+class NotAcceptable(ServiceError):
+    code = "not_acceptable"
+    status = 406
+
+
+class NotFound(ServiceError):
+    code = "not_found"
+    status = 404
+
+
+class MethodNotAllowed(ServiceError):
+    code = "method_not_allowed"
+    status = 405
+
+
+class Conflict(ServiceError):
+    code = "conflict"
+    status = 409
+
+
+class SubmissionGap(ServiceError):
+    code = "submission_gap"
+    status = 409
+
+
+class StaleEpoch(ServiceError):
+    code = "stale_epoch"
+    status = 409
+
+
+class VersionMismatch(ServiceError):
+    code = "version_mismatch"
+    status = 426
+
+
+class Unauthorized(ServiceError):
+    code = "unauthorized"
+    status = 401
+
+
+class Forbidden(ServiceError):
+    code = "forbidden"
+    status = 403
+
+
+class SessionGone(ServiceError):
+    code = "session_gone"
+    status = 410
+
+
+class Unavailable(ServiceError):
+    code = "unavailable"
+    status = 503
+
+
+class WorkerDied(ServiceError):
+    code = "worker_died"
+    status = 503
+
+
+class InternalError(ServiceError):
+    code = "internal"
+    status = 500
+
+
+def _subclasses(cls: type[TelegradError]) -> list[type[TelegradError]]:
+    return [cls] + [leaf for child in cls.__subclasses__() for leaf in _subclasses(child)]
+
+
+CODES: dict[str, type[TelegradError]] = {cls.code: cls for cls in _subclasses(TelegradError)}
+
+
+def from_record(record: Mapping[str, Any]) -> TelegradError:
+    """Rebuild an error from its record; a code of a newer peer becomes a plain `TelegradError`.
+
+    >>> from_record({"code": "bad_index", "message": "Dimension out of range"}).details
+    {}
+    """
+    cls = CODES.get(str(record.get("code")), TelegradError)
+    details = {name: record[name] for name in DETAILS if record.get(name) is not None}
+    return cls(str(record.get("message", "the server gave no message")), **details)

@@ -1,0 +1,146 @@
+"""Bytes to messages and back, within stated limits; does no input or output of its own.
+
+Everything is msgpack (https://msgpack.org), written without extension types; `WIRE.md` is the specification.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+import msgpack
+
+from .errors import Malformed, TooLarge
+from .messages import OpenSession, ReadResult, Reply, Row, SessionOpened, StreamOpened, Submission
+
+CONTENT_TYPE: Final = "application/msgpack"
+ID_BITS: Final = 40
+"""Tensor ids of stream k lie in [k << ID_BITS, (k + 1) << ID_BITS)."""
+
+INLINE_BYTES: Final = 1 << 16
+"""Values up to this size ride in rows and replies; larger ones have a connection of their own."""
+
+
+class Limits(NamedTuple):
+    """What a peer may send at most; beyond it the answer is `too_large` or `malformed`, never a crash."""
+
+    body_bytes: int = 64 << 20
+    rows: int = 1 << 16
+    array_items: int = 1 << 20
+    string_bytes: int = 1 << 20
+    rank: int = 64
+    elements: int = 1 << 48
+
+
+LIMITS: Final = Limits()
+
+
+def pack(value: Any) -> bytes:
+    """Encode plain data (None, bool, int, float, str, bytes, list, tuple, dict)."""
+    return cast("bytes", msgpack.packb(value, use_bin_type=True))
+
+
+def unpack(data: bytes | memoryview, limits: Limits = LIMITS) -> Any:
+    """Decode one msgpack value, arrays as tuples.
+
+    Raises `TooLarge` for a body over the limit and `Malformed` for one that is cut off, too deep, has bytes
+    left over, or is not msgpack.
+    """
+    if len(data) > limits.body_bytes:
+        raise TooLarge(
+            f"the body has {len(data)} bytes, more than the {limits.body_bytes} allowed",
+            hint="send fewer rows at a time, and large tensors as uploads",
+        )
+    try:
+        return msgpack.unpackb(
+            data,
+            use_list=False,
+            raw=False,
+            strict_map_key=True,
+            max_str_len=limits.string_bytes,
+            max_bin_len=limits.body_bytes,
+            max_array_len=limits.array_items,
+            max_map_len=limits.array_items,
+            max_ext_len=0,
+        )
+    except msgpack.StackError as error:
+        raise Malformed("the body is nested too deeply") from error
+    except (ValueError, msgpack.UnpackException, UnicodeDecodeError, TypeError) as error:
+        raise Malformed(f"the body is not valid msgpack: {error}", expected=CONTENT_TYPE) from error
+
+
+def encode_rows(rows: list[Any]) -> bytes:
+    """Encode a submission. Takes any sequence whose items start with the four fields of a `Row`."""
+    return pack(rows)
+
+
+def decode_submission(data: bytes | memoryview, limits: Limits = LIMITS) -> Submission:
+    """Decode and check the form of a submission; what its rows mean is checked when they are executed.
+
+    >>> decode_submission(encode_rows([(0, 1, 7, (3, (2.0,)))])).rows[0].outs
+    7
+    """
+    rows = unpack(data, limits)
+    if type(rows) is not tuple:
+        raise Malformed("a submission is an array of rows", expected="array", got=type(rows).__name__)
+    if len(rows) > limits.rows:
+        raise TooLarge(f"{len(rows)} rows in one submission, more than the {limits.rows} allowed")
+    return Submission(tuple([_row(index, row) for index, row in enumerate(rows)]))
+
+
+def _row(index: int, row: Any) -> Row:
+    if type(row) is tuple and len(row) == 4:
+        op, flags, outs, args = row
+        if type(op) is int and type(flags) is int and type(args) is tuple and _are_ids(outs):
+            return Row(op, flags, outs, args)
+    raise Malformed(
+        f"row {index} is not [op, flags, outs, args]",
+        expected="[int, int, id or array of ids or nil, array]",
+        got=repr(row)[:100],
+        row=index,
+    )
+
+
+def _are_ids(outs: Any) -> bool:
+    if type(outs) is tuple:
+        return all(type(out) is int and out >= 0 for out in outs)
+    return outs is None or (type(outs) is int and outs >= 0)
+
+
+def decode_reply(data: bytes | memoryview) -> Reply:
+    """Decode the reply to a submission."""
+    results, error = _fields(Reply, unpack(data))
+    return Reply(tuple(ReadResult(*_fields(ReadResult, item)) for item in results), error)
+
+
+Record = TypeVar("Record", OpenSession, SessionOpened, StreamOpened)
+
+
+def decode_record(kind: type[Record], data: bytes) -> Record:
+    """Decode one of the small records of session set-up, checking every field's type."""
+    values = _fields(kind, unpack(data))
+    for name, value in zip(kind._fields, values, strict=True):
+        wanted = _FIELD_TYPES[name]
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            raise Malformed(
+                f"field {name} of {kind.__name__} has the wrong type", argument=name, got=repr(value)
+            )
+    return kind(*values)
+
+
+_FIELD_TYPES: dict[str, type | tuple[type, ...]] = {
+    "protocol": int,
+    "package": str,
+    "digest": str,
+    "session": str,
+    "stream": int,
+    "first_id": int,
+    "lease": (int, float),
+    "server": str,
+    "devices": tuple,
+}
+
+
+def _fields(kind: Any, values: Any) -> tuple[Any, ...]:
+    if type(values) is not tuple or len(values) != len(kind._fields):
+        raise Malformed(f"{kind.__name__} is an array of {', '.join(kind._fields)}", got=repr(values)[:100])
+    return values
