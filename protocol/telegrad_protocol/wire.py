@@ -121,9 +121,7 @@ def decode_record(kind: type[Record], data: bytes) -> Record:
     for name, value in zip(kind._fields, values, strict=True):
         wanted = _FIELD_TYPES[name]
         if not isinstance(value, wanted) or isinstance(value, bool):
-            raise Malformed(
-                f"field {name} of {kind.__name__} has the wrong type", argument=name, got=repr(value)
-            )
+            raise Malformed(f"field {name} of {kind.__name__} has the wrong type", argument=name, got=repr(value))
     return kind(*values)
 
 

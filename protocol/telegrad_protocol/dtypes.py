@@ -1,0 +1,120 @@
+"""Element types and PyTorch's promotion rules, as tables.
+
+The rules are those of https://docs.pytorch.org/docs/stable/tensor_attributes.html#type-promotion-doc.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+
+class DType:
+    """An element type; each exists once, so types compare by identity.
+
+    >>> float32, int64.itemsize, promote(int64, float16)
+    (torch.float32, 8, torch.float16)
+    """
+
+    __slots__ = ("category", "is_floating_point", "is_signed", "itemsize", "name")
+    is_complex: Final = False
+
+    def __init__(self, name: str, itemsize: int, category: int, *, signed: bool = True) -> None:
+        self.name = name
+        self.itemsize = itemsize
+        self.category = category
+        self.is_floating_point = category == FLOAT
+        self.is_signed = signed
+
+    def __repr__(self) -> str:
+        # PyTorch's name, so that what scripts print and compare stays the same.
+        return f"torch.{self.name}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return by_name, (self.name,)
+
+    def __copy__(self) -> DType:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> DType:
+        return self
+
+
+BOOL: Final = 0
+INT: Final = 1
+FLOAT: Final = 2
+
+bool_: Final = DType("bool", 1, BOOL, signed=False)
+uint8: Final = DType("uint8", 1, INT, signed=False)
+int8: Final = DType("int8", 1, INT)
+int16: Final = DType("int16", 2, INT)
+int32: Final = DType("int32", 4, INT)
+int64: Final = DType("int64", 8, INT)
+float16: Final = DType("float16", 2, FLOAT)
+bfloat16: Final = DType("bfloat16", 2, FLOAT)
+float32: Final = DType("float32", 4, FLOAT)
+float64: Final = DType("float64", 8, FLOAT)
+
+ALL: Final = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64)
+BY_NAME: Final[dict[str, DType]] = {dtype.name: dtype for dtype in ALL}
+
+
+def by_name(name: str) -> DType:
+    """The type of that name. Raises KeyError for a name that is none."""
+    return BY_NAME[name]
+
+
+def _promote(a: DType, b: DType) -> DType:
+    if a is b:
+        return a
+    if a.category != b.category:
+        return a if a.category > b.category else b
+    if a.category == FLOAT:
+        if {a, b} == {float16, bfloat16}:
+            return float32
+        return a if a.itemsize > b.itemsize else b
+    if a.is_signed == b.is_signed:
+        return a if a.itemsize > b.itemsize else b
+    # uint8 beside a signed type: the smallest signed type that holds both.
+    signed = a if a.is_signed else b
+    return int16 if signed is int8 else signed
+
+
+PROMOTED: Final = {(a, b): _promote(a, b) for a in ALL for b in ALL}
+
+
+def promote(a: DType, b: DType) -> DType:
+    """The smallest type that both convert to, as `torch.promote_types`."""
+    return PROMOTED[a, b]
+
+
+def of_scalar(value: object) -> DType:
+    """The type that a Python number stands for. Raises KeyError for anything else."""
+    return SCALARS[type(value)]
+
+
+SCALARS: Final[dict[type, DType]] = {bool: bool_, int: int64, float: float32}
+
+
+def result_type(dimensioned: list[DType], zero_dim: list[DType], scalars: list[DType]) -> DType:
+    """The common type of tensors with dimensions, 0-d tensors and Python numbers, as `torch.result_type`.
+
+    A later group changes the result only by being of a higher category (bool < int < float).
+    """
+    result: DType | None = None
+    for group in (dimensioned, zero_dim, scalars):
+        if not group:
+            continue
+        common = group[0]
+        for dtype in group[1:]:
+            common = PROMOTED[common, dtype]
+        if result is None:
+            result = common
+        elif common.category > result.category:
+            result = PROMOTED[result, common]
+    assert result is not None, "result_type of nothing"
+    return result
+
+
+def can_cast(source: DType, target: DType) -> bool:
+    """Whether an in-place result of type `source` may be written into `target`: never to a lower category."""
+    return source.category <= target.category

@@ -1,0 +1,216 @@
+"""What an argument of an op may be: one `Kind` per annotation that declarations use."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from .dtypes import BY_NAME, DType
+from .shapes import HasMeta
+
+
+class Kind(NamedTuple):
+    """How an argument is checked, keyed and travels.
+
+    convert: value to wire form, raising TypeError for a wrong one. key_source: the expression for the memo key.
+    to_rule: wire form to what a shape rule is given. holds_tensors: a tensor, several, or none may stand here.
+    """
+
+    convert: Callable[[Any], Any]
+    key_source: str = "{0}"
+    to_rule: Callable[[Any], Any] = lambda value: value
+    holds_tensors: bool = False
+    schema: dict[str, Any] | None = None
+    """JSON schema of the argument at the HTTP door."""
+    from_wire: Callable[[Any], Any] | None = None
+    """Wire form to what the engine is given, where the two differ."""
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, HasMeta)
+
+
+def _tensor(value: Any) -> Any:
+    if _is_tensor(value):
+        return value
+    raise TypeError
+
+
+def _optional(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else convert(value)
+
+
+def _operand(value: Any) -> Any:
+    return value if _is_tensor(value) else _number(value)
+
+
+def _tensors(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def convert_all(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list | tuple):
+            raise TypeError
+        return tuple(convert(item) for item in value)
+
+    return convert_all
+
+
+def _integer(value: Any) -> int:
+    # PyTorch refuses True for an int nowhere, and a float everywhere.
+    return operator.index(value)
+
+
+def _float(value: Any) -> float:
+    if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
+        raise TypeError
+    return float(value)
+
+
+def _number(value: Any) -> bool | int | float:
+    if isinstance(value, bool | int | float):
+        return value if type(value) in (bool, int, float) else _plain(value)
+    if hasattr(value, "dtype") and hasattr(value, "item"):  # a NumPy scalar
+        return _number(value.item())
+    raise TypeError
+
+
+def _plain(value: Any) -> bool | int | float:
+    return int(value) if isinstance(value, int) else float(value)
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool | int) or type(value).__name__ == "bool":
+        return bool(value)
+    raise TypeError
+
+
+def _string(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise TypeError
+
+
+def _integers(value: Any) -> tuple[int, ...]:
+    if isinstance(value, list | tuple):
+        return tuple([operator.index(item) for item in value])
+    return (operator.index(value),)
+
+
+def _integer_or_integers(value: Any) -> int | tuple[int, ...]:
+    return _integers(value) if isinstance(value, list | tuple) else operator.index(value)
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    if isinstance(value, list | tuple):
+        return tuple([_number(item) for item in value])
+    raise TypeError
+
+
+def _dtype(value: Any) -> DType:
+    if isinstance(value, DType):
+        return value
+    if isinstance(value, str) and value in BY_NAME:
+        return BY_NAME[value]
+    raise TypeError
+
+
+def _generator(value: Any) -> Any:
+    if isinstance(value, str | bytes | float | list | tuple):
+        raise TypeError
+    return value
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    raise TypeError
+
+
+def _index(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, list | tuple):
+        return tuple([_index_item(item) for item in value])
+    raise TypeError
+
+
+def _index_item(item: Any) -> Any:
+    """One item of a basic index: None (a new axis), an int, or [start, stop, step] with None for "open"."""
+    if item is None:
+        return None
+    if isinstance(item, list | tuple):
+        start, stop, step = item
+        return tuple([None if bound is None else operator.index(bound) for bound in (start, stop, step)])
+    return operator.index(item)
+
+
+def _meta_or_value(value: Any) -> Any:
+    return value._meta if _is_tensor(value) else value
+
+
+def _metas(value: Any) -> Any:
+    return tuple([None if item is None else item._meta for item in value])
+
+
+_TENSOR: Final = {"type": "string", "pattern": "^t[0-9]+$"}
+_NUMBER: Final = {"anyOf": [{"type": "number"}, {"type": "boolean"}, {"enum": ["nan", "inf", "-inf"]}]}
+_INTEGER: Final = {"type": "integer"}
+_INTEGERS: Final = {"type": "array", "items": {"type": "integer"}}
+_INTEGER_OR_INTEGERS: Final = {"anyOf": [_INTEGER, _INTEGERS]}
+
+
+def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+_PLAIN: Final[dict[str, Kind]] = {
+    "Tensor": Kind(_tensor, "{0}._meta", _meta_or_value, True, _TENSOR),
+    "Tensor | Number": Kind(
+        _operand,
+        "({0}._meta if isinstance({0}, HasMeta) else {0}.__class__)",
+        _meta_or_value,
+        True,
+        {"anyOf": [_TENSOR, _NUMBER]},
+    ),
+    "int": Kind(_integer, schema=_INTEGER),
+    "float": Kind(_float, "{0}.__class__", schema=_NUMBER),
+    "Number": Kind(_number, "{0}.__class__", schema=_NUMBER),
+    "bool": Kind(_boolean, schema={"type": "boolean"}),
+    "str": Kind(_string, schema={"type": "string"}),
+    "bytes": Kind(_bytes, "None", schema={"type": "string"}),
+    "Size": Kind(_integers, schema=_INTEGER_OR_INTEGERS),
+    "Dims": Kind(_optional(_integer_or_integers), schema=_nullable(_INTEGER_OR_INTEGERS)),
+    "int | Size": Kind(_integer_or_integers, schema=_INTEGER_OR_INTEGERS),
+    "list[float]": Kind(_numbers, "{0}.__class__", schema={"type": "array", "items": _NUMBER}),
+    "DType": Kind(_dtype, schema={"enum": sorted(BY_NAME)}, from_wire=_dtype),
+    # A generator is named by its id; what the engine is given is the generator itself.
+    "Generator": Kind(_generator, "None", schema=_INTEGER),
+    "Index": Kind(_index, schema={"type": "array"}),
+}
+
+
+def _kinds() -> dict[str, Kind]:
+    kinds = dict(_PLAIN)
+    for name, kind in _PLAIN.items():
+        key = kind.key_source
+        if name == "Tensor":
+            key = "(None if {0} is None else {0}._meta)"
+        schema = None if kind.schema is None else _nullable(kind.schema)
+        kinds[f"{name} | None"] = kind._replace(
+            convert=_optional(kind.convert),
+            key_source=key,
+            schema=schema,
+            from_wire=kind.from_wire and _optional(kind.from_wire),
+        )
+    tensors = {"type": "array", "items": _TENSOR}
+    kinds["list[Tensor]"] = Kind(
+        _tensors(_tensor), "tuple([t._meta for t in {0}])", _metas, holds_tensors=True, schema=tensors
+    )
+    kinds["list[Tensor | None]"] = Kind(
+        _tensors(_optional(_tensor)),
+        "tuple([None if t is None else t._meta for t in {0}])",
+        _metas,
+        holds_tensors=True,
+        schema={"type": "array", "items": _nullable(_TENSOR)},
+    )
+    return kinds
+
+
+KINDS: Final[dict[str, Kind]] = _kinds()

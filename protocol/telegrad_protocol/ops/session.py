@@ -1,0 +1,104 @@
+"""Rows that act on the session: making tensors from bytes, reading them, gradients, frees, generators."""
+
+from __future__ import annotations
+
+from telegrad_protocol.dtypes import DType
+from telegrad_protocol.shapes import Meta, contiguous
+from telegrad_protocol.spec import Generator, Size, Tensor, control
+
+
+def _as_declared(_data: object, dtype: DType, shape: tuple[int, ...]) -> Meta:
+    return contiguous(shape, dtype)
+
+
+@control(_as_declared)
+def constant(data: bytes, dtype: DType, shape: Size) -> Tensor:
+    """Makes a tensor from its bytes: little-endian, row-major."""
+
+
+@control(_as_declared)
+def upload(upload: int, dtype: DType, shape: Size) -> Tensor:
+    """Makes a tensor from an upload, and waits for it; a failed upload makes a failed tensor."""
+
+
+@control()
+def free(tensors: Size) -> None:
+    """Forgets tensors by their ids. Ids that name nothing are passed over."""
+
+
+@control(returns=("out",))
+def read(input: Tensor) -> None:
+    """Reads a value; the id names the read, for values that are fetched on a connection of their own."""
+
+
+@control(returns=("out",))
+def describe(input: Tensor) -> None:
+    """Tells shape and dtype, where they depend on values."""
+
+
+@control()
+def backward(
+    tensors: list[Tensor],
+    gradients: list[Tensor | None],
+    inputs: list[Tensor],
+    retain_graph: bool = False,
+    create_graph: bool = False,
+) -> None:
+    """Adds the gradients of `tensors` to the `.grad` of the leaves they depend on, or of `inputs` if there are any."""
+
+
+@control()
+def gradients(
+    outputs: list[Tensor],
+    inputs: list[Tensor],
+    grad_outputs: list[Tensor | None],
+    retain_graph: bool = False,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> list[Tensor]:
+    """The gradients of `outputs` with respect to `inputs`, without touching any `.grad`."""
+
+
+@control(lambda input: input)
+def get_grad(input: Tensor) -> Tensor:
+    """Names the tensor that is `input.grad`; an error if there is none."""
+
+
+@control()
+def set_grad(input: Tensor, grad: Tensor | None) -> None:
+    """Makes `grad` the gradient of `input`, or clears it."""
+
+
+@control()
+def set_requires_grad(input: Tensor, requires_grad: bool) -> None:
+    """Says whether gradients of a leaf are wanted."""
+
+
+@control()
+def retain_grad(input: Tensor) -> None:
+    """Makes a tensor that is not a leaf keep its gradient."""
+
+
+@control()
+def set_data(input: Tensor, data: Tensor) -> None:
+    """Lets `input` share the memory of `data` from now on, outside the graph."""
+
+
+@control()
+def manual_seed(seed: int, generator: Generator | None = None) -> None:
+    """Seeds a generator."""
+
+
+@control(returns=("out",))
+def new_generator(seed: int) -> None:
+    """Makes a generator; its id stands for it where an op takes one."""
+
+
+@control(returns=("out",))
+def get_generator_state(generator: Generator | None = None) -> None:
+    """The state of a generator as a uint8 tensor, in PyTorch's layout."""
+
+
+@control()
+def set_generator_state(state: Tensor, generator: Generator | None = None) -> None:
+    """Restores a generator from a state."""

@@ -1,0 +1,103 @@
+"""Shape and dtype rules that many declarations share; rules of one op stand beside it."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from . import dtypes
+from .dtypes import DType
+from .errors import OpTypeError, ShapeError
+from .shapes import Meta, broadcast, contiguous, like, reduced, wrap_dims
+from .spec import Inferred
+
+Promotion = Literal["same", "float", "bool", "keep"]
+
+
+def common_dtype(operands: tuple[Any, ...]) -> DType:
+    """`torch.result_type` of metas and Python numbers; None is passed over."""
+    dimensioned: list[DType] = []
+    zero_dim: list[DType] = []
+    scalars: list[DType] = []
+    for operand in operands:
+        if isinstance(operand, Meta):
+            (dimensioned if operand.ndim else zero_dim).append(operand.dtype)
+        elif operand is not None:
+            scalars.append(dtypes.of_scalar(operand))
+    result = dtypes.result_type(dimensioned, zero_dim, scalars)
+    if result.category == dtypes.FLOAT and not any(d.category == dtypes.FLOAT for d in dimensioned + zero_dim):
+        return dtypes.float32  # a Python float beside integers means the default dtype
+    return result
+
+
+class Elementwise:
+    """Broadcasts its operands and promotes their dtypes, by one of PyTorch's kinds of promotion.
+
+    same: the common dtype. float: the common dtype, integers becoming float32. bool: computed in the common dtype,
+    True or False comes out. `integers` tells which integer inputs the op refuses.
+    """
+
+    operands_only: Final = True
+
+    def __init__(self, promotion: Promotion = "same", *, refuse: tuple[DType, ...] = ()) -> None:
+        self.promotion = promotion
+        self.refuse = refuse
+
+    def __call__(self, *operands: Any) -> Inferred:
+        metas = [operand for operand in operands if isinstance(operand, Meta)]
+        compute = common_dtype(operands)
+        if self.promotion == "float" and compute.category != dtypes.FLOAT:
+            compute = dtypes.float32
+        if compute in self.refuse:
+            raise OpTypeError(f"not implemented for '{compute.name}'", got=compute.name)
+        result = dtypes.bool_ if self.promotion == "bool" else compute
+        shape = metas[0].shape if len(metas) == 1 else broadcast(meta.shape for meta in metas)
+        cast = None if all(meta.dtype is compute for meta in metas) else compute
+        return Inferred((contiguous(shape, result, metas[0].device),), cast)
+
+
+def elementwise(promotion: Promotion = "same", *, refuse: tuple[DType, ...] = ()) -> Elementwise:
+    return Elementwise(promotion, refuse=refuse)
+
+
+def same(input: Meta, *_: Any) -> Meta:
+    """The result is like the first input, but contiguous."""
+    return like(input)
+
+
+def floating(input: Meta, *_: Any) -> Meta:
+    """Like the first input, which must be of a floating type."""
+    need_floating(input)
+    return like(input)
+
+
+def need_floating(input: Meta, argument: str = "input") -> None:
+    if input.dtype.category != dtypes.FLOAT:
+        raise ShapeError(
+            f"expected a floating point tensor, got {input.dtype!r}",
+            argument=argument,
+            expected="float32, float64, float16 or bfloat16",
+            got=input.dtype.name,
+        )
+
+
+def need_index(index: Meta, argument: str = "index") -> None:
+    if index.dtype not in (dtypes.int64, dtypes.int32):
+        raise ShapeError(
+            f"expected an int64 tensor for {argument}, got {index.dtype!r}",
+            argument=argument,
+            expected="int64",
+            got=index.dtype.name,
+        )
+
+
+def reduction_dtype(input: Meta, dtype: DType | None) -> DType:
+    """Sums and products of integers and booleans are int64, unless a dtype is asked for."""
+    if dtype is not None:
+        return dtype
+    return input.dtype if input.dtype.category == dtypes.FLOAT else dtypes.int64
+
+
+def reduce_dims(input: Meta, dim: Any, keepdim: bool, dtype: DType | None = None) -> Meta:
+    """The result of reducing `input` over `dim`, of `dtype` or of the input's."""
+    shape = reduced(input.shape, wrap_dims(dim, input.ndim), keepdim)
+    return like(input, shape=shape, dtype=dtype)

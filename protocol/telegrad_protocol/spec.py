@@ -1,0 +1,308 @@
+"""The op table: `@op` turns a typed function without a body into an `OpSpec`, from which the rest follows.
+
+A declaration gives PyTorch's name, arguments, defaults and a docstring; its rule computes the results' shapes
+and dtypes. The wire, local validation, `help()`, the REST catalogue and the tests are read off the table.
+
+    @op(rules.elementwise())
+    def mul(input: Tensor, other: Tensor | Number) -> Tensor:
+        '''Multiplies `input` by `other`, element by element.'''
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeAlias, cast
+
+from .dtypes import DType
+from .errors import OpTypeError, UnknownOp
+from .kinds import KINDS, Kind
+from .shapes import HasMeta, Meta
+
+# The words of declarations. A declaration is read, never run, so these only have to satisfy the type checker.
+Tensor: TypeAlias = HasMeta
+Number: TypeAlias = "bool | int | float"
+Size: TypeAlias = "int | tuple[int, ...]"
+Dims: TypeAlias = "int | tuple[int, ...] | None"
+Index: TypeAlias = "tuple[Any, ...]"
+Generator: TypeAlias = int
+
+
+class Inferred(NamedTuple):
+    """What a rule found out.
+
+    `metas`: the results. `compute`: the dtype that promoted inputs are cast to before the kernel, or None.
+    `offset`: for a view, the distance of its first element from the input's, in elements; None for new memory.
+    """
+
+    metas: tuple[Meta, ...]
+    compute: DType | None = None
+    offset: int | None = None
+
+    @property
+    def meta(self) -> Meta:
+        return self.metas[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of new memory that the results take."""
+        return 0 if self.offset is not None else sum(meta.nbytes for meta in self.metas)
+
+
+class Param(NamedTuple):
+    name: str
+    kind: Kind
+    default: Any
+    keyword_only: bool
+    annotation: str
+
+    @property
+    def required(self) -> bool:
+        return self.default is inspect.Parameter.empty
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.annotation}" + ("" if self.required else f" = {self.default!r}")
+
+
+Rule: TypeAlias = Callable[..., Any]
+_MEMO_LIMIT: Final = 4096
+
+
+class OpSpec:
+    """One row of the table.
+
+    name, doc, params: as declared. index: the op's code on the wire. returns: names of the results, or None where
+    their number depends on the arguments. on: where users find it ("torch", "tensor", "functional", ...).
+    inplace: a variant with a trailing underscore exists. view: the results may share the input's memory.
+    differentiable: gradients flow to the inputs. settled: shapes follow from metadata alone. control: a row that
+    acts on the session (free, read, backward, an optimizer's step) and is not a function of tensors.
+    """
+
+    def __init__(self, function: Callable[..., Any], rule: Rule | None, **traits: Any) -> None:
+        self.name: str = traits.pop("name", None) or function.__name__
+        self.doc: str = inspect.cleandoc(function.__doc__ or "")
+        self.rule = rule
+        self.params = _params(function)
+        self.index = -1
+        self.returns: tuple[str, ...] | None = traits.pop("returns", _returns(function))
+        self.on: tuple[str, ...] = tuple(traits.pop("on", "torch tensor").split())
+        self.inplace: bool = traits.pop("inplace", False)
+        self.view: bool = traits.pop("view", False)
+        self.differentiable: bool = traits.pop("differentiable", True)
+        self.settled: bool = traits.pop("settled", True)
+        self.control: bool = traits.pop("control", False)
+        self.family = function.__module__.rpartition(".")[2]
+        if traits:
+            raise TypeError(f"{self.name}: unknown traits {sorted(traits)}")
+        self.names = tuple(param.name for param in self.params)
+        self.generator_slot = next(
+            (i for i, p in enumerate(self.params) if p.annotation.startswith("Generator")), None
+        )
+        self.tensor_slots = tuple(i for i, param in enumerate(self.params) if param.kind.holds_tensors)
+        self.decoders = tuple((i, p.kind.from_wire) for i, p in enumerate(self.params) if p.kind.from_wire)
+        self.memo: dict[Any, Inferred] = {}
+        self.key = _compile_key(self)
+
+    def __repr__(self) -> str:
+        return f"<op {self.signature}>"
+
+    @property
+    def signature(self) -> str:
+        """The declaration as PyTorch's documentation writes it."""
+        words: list[str] = []
+        for param in self.params:
+            if param.keyword_only and "*" not in words:
+                words.append("*")
+            words.append(str(param))
+        result = "Tensor" if self.returns == ("out",) else ", ".join(self.returns or ("Tensor, ...",))
+        return f"{self.name}({', '.join(words)}) -> {result if self.returns != () else 'None'}"
+
+    def infer(self, args: tuple[Any, ...]) -> Inferred:
+        """Shapes and dtypes of the results for arguments in declared order, memoised on metadata.
+
+        Raises the `OpError` that the rule raises, completed with the op's name.
+        """
+        try:
+            key = self.key(*args)
+            found = self.memo.get(key)
+        except (TypeError, AttributeError):
+            return self.infer_afresh(self.convert(args))
+        if found is None:
+            found = self.infer_afresh(self.convert(args))
+            if len(self.memo) >= _MEMO_LIMIT:
+                self.memo.clear()
+            self.memo[key] = found
+        return found
+
+    def decode(self, position: int, decode: Callable[[Any], Any], value: Any) -> Any:
+        """An argument as the engine takes it, from its wire form."""
+        try:
+            return decode(value)
+        except TypeError:
+            return self._convert_one(position, value)  # raises the error that names the argument
+
+    def infer_afresh(self, args: tuple[Any, ...]) -> Inferred:
+        """Run the rule on converted arguments."""
+        if self.rule is None:
+            return Inferred(())
+        values = [param.kind.to_rule(value) for param, value in zip(self.params, args, strict=True)]
+        if getattr(self.rule, "operands_only", False):
+            values = [values[i] for i in self.tensor_slots]
+        try:
+            found = self.rule(*values)
+        except (OpTypeError, UnknownOp):
+            raise
+        except RuntimeError as error:
+            getattr(error, "details", {}).setdefault("op", self.name)
+            raise
+        if isinstance(found, Inferred):
+            return found
+        return Inferred((found,) if isinstance(found, Meta) else tuple(found))
+
+    def bind(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Arguments in declared order, defaults filled in; raises OpTypeError as Python does for a function."""
+        if len(args) > len(self.params):
+            raise OpTypeError(
+                f"{self.name}() takes {len(self.params)} arguments but {len(args)} were given", op=self.name
+            )
+        bound = dict(zip(self.names, args, strict=False))
+        for name, value in kwargs.items():
+            if name not in self.names:
+                raise OpTypeError(
+                    f"{self.name}() got an unexpected keyword argument '{name}'",
+                    op=self.name,
+                    argument=name,
+                    expected=self.signature,
+                )
+            if name in bound:
+                raise OpTypeError(
+                    f"{self.name}() got multiple values for argument '{name}'", op=self.name, argument=name
+                )
+            bound[name] = value
+        for param in self.params:
+            if param.name not in bound:
+                if param.required:
+                    raise OpTypeError(
+                        f"{self.name}() missing required argument '{param.name}'",
+                        op=self.name,
+                        argument=param.name,
+                        expected=self.signature,
+                    )
+                bound[param.name] = param.default
+        return tuple(bound[name] for name in self.names)
+
+    def convert(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Check every argument against its declared kind and bring it to the form that travels.
+
+        Raises OpTypeError in PyTorch's words: op, argument, expected and got.
+        """
+        if len(args) != len(self.params):
+            raise OpTypeError(
+                f"{self.name}() takes {len(self.params)} arguments but {len(args)} were given",
+                op=self.name,
+                expected=self.signature,
+            )
+        return tuple([self._convert_one(i, value) for i, value in enumerate(args)])
+
+    def _convert_one(self, position: int, value: Any) -> Any:
+        param = self.params[position]
+        try:
+            return param.kind.convert(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise OpTypeError(
+                f"{self.name}(): argument '{param.name}' (position {position + 1}) must be "
+                f"{param.annotation}, not {describe(value)}" + (f" ({error})" if str(error) else ""),
+                op=self.name,
+                argument=param.name,
+                expected=param.annotation,
+                got=describe(value),
+            ) from None
+
+
+def describe(value: Any) -> str:
+    """A value's type as an error message names it, with the types inside a list."""
+    if isinstance(value, HasMeta):
+        return "Tensor"
+    if isinstance(value, list | tuple):
+        inner = sorted({type(item).__name__ for item in value})
+        return f"{type(value).__name__} of ({', '.join(inner)})" if inner else f"empty {type(value).__name__}"
+    return type(value).__name__
+
+
+def _params(function: Callable[..., Any]) -> tuple[Param, ...]:
+    found = []
+    for param in inspect.signature(function).parameters.values():
+        annotation = str(param.annotation)
+        kind = KINDS[annotation]
+        keyword_only = param.kind is inspect.Parameter.KEYWORD_ONLY
+        found.append(Param(param.name, kind, param.default, keyword_only, annotation))
+    return tuple(found)
+
+
+def _returns(function: Callable[..., Any]) -> tuple[str, ...] | None:
+    annotation = str(inspect.signature(function).return_annotation)
+    return {"Tensor": ("out",), "None": (), "list[Tensor]": None}.get(annotation, ())
+
+
+def _compile_key(spec: OpSpec) -> Callable[..., Any]:
+    """A function from arguments to the memo key: metadata for tensors, types for numbers, values for the rest.
+
+    A Python number's value never changes a result's metadata but its type does: full(2, 1), full(2, 1.0) and
+    full(2, True) differ while 1 == 1.0 == True.
+    """
+    parts = ", ".join(param.kind.key_source.format(param.name) for param in spec.params)
+    source = f"def key({', '.join(spec.names)}):\n    return ({parts}{',' if parts else ''})"
+    scope: dict[str, Any] = {"HasMeta": HasMeta}
+    exec(source, scope)
+    return cast("Callable[..., Any]", scope["key"])
+
+
+OPS: dict[str, OpSpec] = {}
+"""Every op by name; complete once `telegrad_protocol.ops` is imported."""
+
+BY_INDEX: list[OpSpec] = []
+"""Every op by its code on the wire: the place of its name in alphabetical order."""
+
+
+def op(rule: Rule | None, **traits: Any) -> Callable[[Callable[..., Any]], OpSpec]:
+    """Declare an op; see `OpSpec` for the traits."""
+
+    def declare(function: Callable[..., Any]) -> OpSpec:
+        spec = OpSpec(function, rule, **traits)
+        if spec.name in OPS:
+            raise ValueError(f"op {spec.name} is declared twice")
+        OPS[spec.name] = spec
+        return spec
+
+    return declare
+
+
+def control(rule: Rule | None = None, **traits: Any) -> Callable[[Callable[..., Any]], OpSpec]:
+    """Declare a row that acts on the session."""
+    return op(rule, control=True, on="", **traits)
+
+
+def number_ops() -> None:
+    """Give every op its code; called once, when all families are imported."""
+    BY_INDEX[:] = [OPS[name] for name in sorted(OPS)]
+    for index, spec in enumerate(BY_INDEX):
+        spec.index = index
+
+
+def digest() -> str:
+    """A fingerprint of the table; equal digests mean that both sides read each other's rows alike."""
+    text = "\n".join(spec.signature for spec in BY_INDEX)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def find(name: str) -> OpSpec:
+    """The op of that name. Raises `UnknownOp` with the nearest names."""
+    spec = OPS.get(name)
+    if spec is None:
+        import difflib
+
+        near = difflib.get_close_matches(name, OPS, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "GET /v1/ops lists every op"
+        raise UnknownOp(f"there is no op named '{name}'", op=name, hint=hint)
+    return spec

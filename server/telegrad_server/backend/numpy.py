@@ -1,0 +1,138 @@
+"""`xp` on the CPU: the primitives that kernels are written in, over NumPy and the fused kernels.
+
+A primitive has the same name, arguments and meaning in every backend; kernels use nothing else. Where NumPy has the
+primitive as it should be, it stands here as a plain attribute.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from telegrad_protocol import dtypes
+from telegrad_protocol.dtypes import DType
+from telegrad_protocol.shapes import Meta, contiguous
+
+_TO_NUMPY: dict[DType, np.dtype[Any]] = {
+    dtype: np.dtype(ml_dtypes.bfloat16 if dtype is dtypes.bfloat16 else dtype.name) for dtype in dtypes.ALL
+}
+_FROM_NUMPY = {native: dtype for dtype, native in _TO_NUMPY.items()}
+
+
+class NumpyBackend:
+    """The NumPy backend. Stateless; one serves every session of a worker."""
+
+    name = "cpu"
+
+    # Memory -----------------------------------------------------------------------------------------------
+
+    def dtype(self, dtype: DType) -> np.dtype[Any]:
+        return _TO_NUMPY[dtype]
+
+    def meta_of(self, array: np.ndarray) -> Meta:
+        return contiguous(array.shape, _FROM_NUMPY[array.dtype], self.name)
+
+    def from_bytes(self, data: bytes | memoryview, shape: tuple[int, ...], dtype: DType) -> np.ndarray:
+        """A read-only view of the bytes."""
+        return np.frombuffer(data, _TO_NUMPY[dtype]).reshape(shape)
+
+    def to_bytes(self, array: np.ndarray) -> bytes:
+        return array.tobytes()
+
+    def byte_view(self, array: np.ndarray) -> memoryview:
+        """The bytes of a contiguous array, without a copy."""
+        return memoryview(array.reshape(-1).view(np.uint8))
+
+    def dense(self, value: Any) -> np.ndarray:
+        """The value as a contiguous array, copied only where it is not one."""
+        if type(value) is np.ndarray and value.flags.c_contiguous:
+            return value
+        return np.ascontiguousarray(value).reshape(np.shape(value))
+
+    def copy(self, value: Any) -> np.ndarray:
+        return np.array(value, copy=True, order="C")
+
+    def assign(self, target: np.ndarray, value: Any) -> None:
+        np.copyto(target, value, casting="unsafe")
+
+    def add_into(self, total: Any, value: Any) -> Any:
+        """`total + value`, in `total`'s memory where it is an array."""
+        if type(total) is not np.ndarray:
+            return total + value
+        return np.add(total, value, out=total)
+
+    def cast(self, array: Any, dtype: DType) -> np.ndarray:
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.asarray(array).astype(_TO_NUMPY[dtype], order="C")
+
+    def sum_to(self, array: Any, shape: tuple[int, ...]) -> np.ndarray:
+        """Undo broadcasting: sum over the axes that were added or stretched."""
+        lead = array.ndim - len(shape)
+        axes = tuple(range(lead)) + tuple(
+            axis + lead for axis, size in enumerate(shape) if size == 1 and array.shape[axis + lead] != 1
+        )
+        return np.add.reduce(array, axis=axes).reshape(shape)
+
+    def as_strided(
+        self, array: np.ndarray, size: tuple[int, ...], stride: tuple[int, ...], offset: int
+    ) -> np.ndarray:
+        """A view of a contiguous array by size, stride and offset in elements; the bounds are the caller's to check."""
+        step = array.itemsize
+        raw = array.reshape(-1).view(np.uint8)
+        strides = tuple([s * step for s in stride])
+        if array.size == 0:
+            return np.empty(size, array.dtype)
+        if array.dtype.kind == "V":  # NumPy makes no array of an extension dtype from a buffer
+            return np.lib.stride_tricks.as_strided(array.reshape(-1)[offset:], size, strides)
+        return np.ndarray(size, array.dtype, raw.data, offset * step, strides)
+
+    def add_strided(
+        self,
+        values: np.ndarray,
+        shape: tuple[int, ...],
+        size: tuple[int, ...],
+        stride: tuple[int, ...],
+        offset: int,
+    ) -> np.ndarray:
+        """Zeros of `shape` with `values` added at the elements that `as_strided` shows, repeatedly where they overlap."""
+        out = np.zeros(shape, values.dtype)
+        places = np.full(size, offset, np.intp)
+        for axis, (count, step) in enumerate(zip(size, stride, strict=True)):
+            places += (np.arange(count) * step).reshape((-1,) + (1,) * (len(size) - axis - 1))
+        np.add.at(out.reshape(-1), places.reshape(-1), values.reshape(-1))
+        return out
+
+    # Element by element -----------------------------------------------------------------------------------
+
+    add = staticmethod(np.add)
+    subtract = staticmethod(np.subtract)
+    multiply = staticmethod(np.multiply)
+    divide = staticmethod(np.divide)
+    negative = staticmethod(np.negative)
+    exp = staticmethod(np.exp)
+    log = staticmethod(np.log)
+    maximum = staticmethod(np.maximum)
+    minimum = staticmethod(np.minimum)
+    equal = staticmethod(np.equal)
+    greater = staticmethod(np.greater)
+
+    # Shapes -----------------------------------------------------------------------------------------------
+
+    swapaxes = staticmethod(np.swapaxes)
+    reshape = staticmethod(np.reshape)
+    broadcast_to = staticmethod(np.broadcast_to)
+
+    # Making ------------------------------------------------------------------------------------------------
+
+    def zeros(self, shape: tuple[int, ...], dtype: DType) -> np.ndarray:
+        return np.zeros(shape, _TO_NUMPY[dtype])
+
+    def ones(self, shape: tuple[int, ...], dtype: DType) -> np.ndarray:
+        return np.ones(shape, _TO_NUMPY[dtype])
+
+    # Reductions --------------------------------------------------------------------------------------------
+
+    def sum(self, array: np.ndarray, axes: tuple[int, ...], keepdims: bool = False) -> Any:
+        return np.add.reduce(array, axis=axes, keepdims=keepdims)

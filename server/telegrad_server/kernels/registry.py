@@ -1,0 +1,185 @@
+"""How a kernel joins the table: its forward, and beside it what its gradients are.
+
+A **primitive** is a function of arrays with one VJP per differentiable argument. A VJP names what it needs as its
+own parameters, and exactly that is saved: arguments of the op by their declared names, results by theirs (`out`
+for a single one), `aux` for what the forward set aside, and `<argument>_meta` for shape and dtype alone.
+
+    @kernel
+    def mul(xp, input, other):
+        return xp.multiply(input, other)
+
+    vjp(mul, input=lambda f, g, other: f.mul(g, other), other=lambda f, g, input: f.mul(g, input))
+
+`f` is a namespace of ops: raw kernels on arrays for a first gradient, recorded ops on tensors for higher orders.
+A VJP returns fresh memory, `g` itself or a view of it, and never writes what it was given. The tape undoes
+broadcasting.
+
+A **composite** is written out of other ops; it has no kernel and needs no VJP.
+
+    @composite
+    def mse_loss(f, input, target, reduction): ...
+
+A **fused** op is a composite with a faster raw pair; the composite stays its definition.
+
+    @layer_norm.forward
+    def _(xp, input, normalized_shape, weight, bias, eps): return out, (mean, rstd)
+
+    @layer_norm.backward
+    def _(xp, g, aux, needs, input, weight): return grad_input, grad_weight, grad_bias
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from telegrad_protocol.errors import UnsupportedOp
+from telegrad_protocol import ops as _declarations  # noqa: F401  # completes the table
+from telegrad_protocol.spec import OPS, OpSpec
+
+Function = Callable[..., Any]
+
+
+class Vjp:
+    """The gradient of one argument, or of several at once where a fused op computes them together."""
+
+    __slots__ = ("function", "names", "positions", "saved", "uses_aux", "uses_out")
+
+    def __init__(
+        self, spec: OpSpec, function: Function, given: tuple[str, ...], positions: tuple[int, ...]
+    ) -> None:
+        self.function = function
+        self.positions = positions
+        self.names = tuple(inspect.signature(function).parameters)[len(given) :]
+        known = {*spec.names, *(f"{name}_meta" for name in spec.names), *(spec.returns or ()), "outs", "aux"}
+        unknown = set(self.names) - known
+        if unknown:
+            raise TypeError(f"a VJP of {spec.name} asks for {sorted(unknown)}, which the op does not have")
+        self.saved = tuple(spec.names.index(n) for n in self.names if n in spec.names)
+        self.uses_out = any(n == "outs" or n in (spec.returns or ()) for n in self.names)
+        self.uses_aux = "aux" in self.names
+
+
+class Plan(NamedTuple):
+    """What a node must keep when gradients flow to certain arguments: their positions, results, aux."""
+
+    saved: frozenset[int]
+    uses_outs: bool
+    uses_aux: bool
+
+
+class Kernel:
+    """What the engine knows of one op: how to compute it and how its gradients are computed.
+
+    `run(xp, *args)` returns the result, or `(result, aux)` where `has_aux`; it is None for a plain composite.
+    """
+
+    def __init__(self, name: str, run: Function | None, *, has_aux: bool = False) -> None:
+        self.spec = OPS[name]
+        self.name = name
+        self.run = run
+        self.has_aux = has_aux
+        self.composite: Function | None = None
+        self.vjps: dict[int, Vjp] = {}
+        self.fused_backward: Vjp | None = None
+        self._plans: dict[tuple[int, ...], Plan] = {}
+
+    def plan(self, needed: tuple[int, ...]) -> Plan:
+        """What to keep for gradients with respect to the arguments at these positions."""
+        found = self._plans.get(needed)
+        if found is None:
+            found = self._plans[needed] = self._make_plan(needed)
+        return found
+
+    def _make_plan(self, needed: tuple[int, ...]) -> Plan:
+        if self.fused_backward is not None:
+            # Besides what the pair reads, the composite may be recorded again on the inputs.
+            vjp = self.fused_backward
+            return Plan(frozenset(self.spec.tensor_slots), vjp.uses_out, vjp.uses_aux)
+        vjps = [self.vjps[position] for position in needed if position in self.vjps]
+        saved = frozenset(slot for vjp in vjps for slot in vjp.saved if slot in self.spec.tensor_slots)
+        return Plan(saved, any(vjp.uses_out for vjp in vjps), any(vjp.uses_aux for vjp in vjps))
+
+    def forward(self, function: Function) -> Function:
+        """Register the raw forward of a fused op; it returns `(result, aux)`."""
+        self.run, self.has_aux = function, True
+        return function
+
+    def backward(self, function: Function) -> Function:
+        """Register the raw backward of a fused op; it returns a gradient or None per tensor argument.
+
+        It is called as `function(xp, g, needs, **named)`: `needs` tells, per tensor argument, whether its gradient is
+        wanted; `aux`, arguments and results are asked for by name.
+        """
+        slots = self.spec.tensor_slots
+        self.fused_backward = Vjp(self.spec, function, ("xp", "g", "needs"), slots)
+        return function
+
+
+KERNELS: dict[str, Kernel] = {}
+
+
+def _add(entry: Kernel) -> Kernel:
+    if entry.name in KERNELS:
+        raise ValueError(f"the kernel {entry.name} is registered twice")
+    KERNELS[entry.name] = entry
+    return entry
+
+
+def kernel(function: Function | None = None, *, name: str | None = None, aux: bool = False) -> Any:
+    """Register the forward of a primitive under its declared name; with `aux`, it returns `(result, aux)`."""
+
+    def register(function: Function) -> Kernel:
+        return _add(Kernel(name or function.__name__.rstrip("_"), function, has_aux=aux))
+
+    return register if function is None else register(function)
+
+
+def composite(function: Function | None = None, *, name: str | None = None) -> Any:
+    """Register an op that is written out of other ops: `function(f, *args)`."""
+
+    def register(function: Function) -> Kernel:
+        entry = _add(Kernel(name or function.__name__.rstrip("_"), None))
+        entry.composite = function
+        return entry
+
+    return register if function is None else register(function)
+
+
+def vjp(entry: Kernel, **functions: Function) -> None:
+    """Register the gradients of a primitive, one function per argument: `function(f, g, *what it names)`."""
+    for argument, function in functions.items():
+        position = entry.spec.names.index(argument)
+        entry.vjps[position] = Vjp(entry.spec, function, ("f", "g"), (position,))
+
+
+class Raw:
+    """The op namespace over arrays: kernels without recording, for first gradients and for composites."""
+
+    def __init__(self, xp: Any) -> None:
+        self.xp = xp
+
+    def __getattr__(self, name: str) -> Function:
+        entry = KERNELS.get(name)
+        if entry is None:
+            raise UnsupportedOp(f"no kernel for {name}", op=name)
+        function = self._bind(entry)
+        setattr(self, name, function)
+        return function
+
+    def _bind(self, entry: Kernel) -> Function:
+        spec, xp, run, body = entry.spec, self.xp, entry.run, entry.composite
+        defaults = [param.default for param in spec.params]
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if kwargs:
+                args = spec.bind(*args, **kwargs)
+            elif len(args) < len(defaults):
+                args = (*args, *defaults[len(args) :])
+            if run is None:
+                return body(self, *args)
+            result = run(xp, *args)
+            return result[0] if entry.has_aux else result
+
+        return call

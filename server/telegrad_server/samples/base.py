@@ -1,0 +1,127 @@
+"""How a sample of an op is written down, and how its arrays are made.
+
+A sample is a call with `T`s where tensors stand. The same row is read by the tests (values, gradients, second order,
+finite differences, metadata, wire), by the HTTP door's tests and by `telegrad doctor`.
+
+    sample("add", T(3, 4), T(4), alpha=2)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import ml_dtypes
+import numpy as np
+
+from telegrad_protocol.spec import OPS
+
+
+@dataclass(frozen=True, init=False)
+class T:
+    """A tensor argument: shape, dtype and the range its values are drawn from, seeded by its place in the sample.
+
+    `distinct` makes all values differ (for sorting and maxima); `values` gives them outright; `grad` says whether
+    gradients with respect to it are tested (floating types only).
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    low: float
+    high: float
+    distinct: bool
+    values: Any
+    grad: bool
+
+    def __init__(
+        self,
+        *shape: int,
+        dtype: str = "float32",
+        low: float = -2.0,
+        high: float = 2.0,
+        distinct: bool = False,
+        values: Any = None,
+        grad: bool = True,
+    ) -> None:
+        for name, value in (
+            ("shape", shape if values is None else np.shape(values)),
+            ("dtype", dtype),
+            ("low", low),
+            ("high", high),
+            ("distinct", distinct),
+            ("values", values),
+            ("grad", grad and dtype in FLOATING),
+        ):
+            object.__setattr__(self, name, value)
+
+    def make(self, seed: int, dtype: str | None = None) -> np.ndarray:
+        """The array; `dtype` replaces a floating dtype, as finite differences need float64."""
+        wanted = dtype if dtype is not None and self.dtype in FLOATING else self.dtype
+        return np.array(self._draw(np.random.default_rng(seed))).astype(numpy_dtype(wanted))
+
+    def _draw(self, rng: np.random.Generator) -> Any:
+        if self.values is not None:
+            return self.values
+        if self.dtype == "bool":
+            return rng.integers(0, 2, self.shape)
+        if self.distinct:
+            count = int(np.prod(self.shape))
+            return rng.permutation(np.linspace(self.low, self.high, count)).reshape(self.shape)
+        if self.dtype in FLOATING:
+            return rng.uniform(self.low, self.high, self.shape)
+        return rng.integers(int(self.low), int(self.high) + 1, self.shape)
+
+
+FLOATING = ("float16", "bfloat16", "float32", "float64")
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
+
+
+class Sample(NamedTuple):
+    """One call of an op. `oracle`: PyTorch has the same function, to be compared with. `second`: so does the
+    second order. `smooth`: finite differences are meaningful there.
+    """
+
+    op: str
+    args: tuple[Any, ...]
+    oracle: bool = True
+    second: bool = True
+    smooth: bool = True
+
+    def tensors(self) -> list[T]:
+        """The tensor arguments in order, those in lists too."""
+        return [
+            t for value in self.args for t in (value if isinstance(value, tuple) else (value,)) if isinstance(t, T)
+        ]
+
+    def __str__(self) -> str:
+        shown = ", ".join(_brief(value) for value in self.args)
+        return f"{self.op}({shown})"
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, T):
+        return f"{value.dtype}{list(value.shape)}"
+    if isinstance(value, tuple) and value and isinstance(value[0], T):
+        return "[" + ", ".join(map(_brief, value)) + "]"
+    return repr(value)
+
+
+SAMPLES: dict[str, list[Sample]] = {}
+
+
+def sample(
+    op: str, *args: Any, oracle: bool = True, second: bool = True, smooth: bool = True, **kwargs: Any
+) -> None:
+    """Add a sample; arguments are bound as the op's declaration says.
+
+    `oracle`, `second` and `smooth` are the sample's own and described there.
+    """
+    bound = OPS[op].bind(*[_frozen(a) for a in args], **{k: _frozen(v) for k, v in kwargs.items()})
+    SAMPLES.setdefault(op, []).append(Sample(op, bound, oracle, second, smooth))
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,35 @@
+"""The worker process: `python -m telegrad_server.worker --fd N --arena-fd M --memory BYTES --device cpu`.
+
+Started and supervised by the front, never by hand; ends by itself when the front is gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import socket
+
+import numpy as np
+
+from telegrad_server.backend.numpy import NumpyBackend
+
+from .executor import Executor
+from .link import WorkerEnd
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="telegrad_server.worker")
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--arena-fd", type=int, required=True)
+    parser.add_argument("--memory", type=int, required=True)
+    parser.add_argument("--device", choices=["cpu"], default="cpu")
+    options = parser.parse_args()
+    # An interrupt at the terminal goes to the whole group; the front decides when the worker ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    np.seterr(all="ignore")  # inf and nan are results here, as in PyTorch
+    link = WorkerEnd(socket.socket(fileno=options.fd), options.arena_fd)
+    Executor(NumpyBackend(), options.memory, link).run()
+
+
+if __name__ == "__main__":
+    main()

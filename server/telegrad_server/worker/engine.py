@@ -1,0 +1,392 @@
+"""Runs ops on tensors: infers, casts, admits memory, calls the kernel, records. Knows no op by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from telegrad_protocol.dtypes import can_cast
+from telegrad_protocol.errors import AutogradError, OpError, ShapeError, TelegradError, UnsupportedOp
+from telegrad_protocol.shapes import Meta
+from telegrad_protocol.spec import Inferred, OpSpec
+from telegrad_server.kernels import KERNELS, Raw
+from telegrad_server.kernels.registry import Kernel, Vjp
+
+from .memory import Budget
+from .tape import Mode, Node, Walk, edge_of, last_number, named_values
+from .tensor import Storage, Tensor
+
+
+class Engine:
+    """Ops on one device for one session, whose memory `budget` counts.
+
+    `raw` is the op namespace on bare arrays; `recorded` and `unrecorded` are those on tensors, with grad mode on and off.
+    """
+
+    def __init__(self, xp: Any, budget: Budget) -> None:
+        self.xp = xp
+        self.budget = budget
+        self.raw = Raw(xp)
+        self.recorded = Recorded(self, grad=True)
+        self.unrecorded = Recorded(self, grad=False)
+        self.first_order = RawMode(self)
+        self.higher_order = RecordedMode(self)
+
+    # Making tensors ---------------------------------------------------------------------------------------
+
+    def wrap(self, data: Any, meta: Meta | None = None) -> Tensor:
+        """A leaf tensor on an array that nobody else writes to."""
+        if meta is None:
+            meta = self.xp.meta_of(data)
+        return Tensor(data, meta, Storage(meta.nbytes, self.budget))
+
+    # Applying ops -----------------------------------------------------------------------------------------
+
+    def apply(self, kernel: Kernel, args: tuple[Any, ...], *, grad: bool) -> Any:
+        """Run an op on arguments in declared order; the result is a tensor, or a tuple of them."""
+        spec = kernel.spec
+        inferred = spec.infer(args)
+        if kernel.run is None:
+            return kernel.composite(self.recorded if grad else self.unrecorded, *args)  # type: ignore[misc]
+        if inferred.compute is not None:
+            args = self._promote(spec, args, inferred, grad)
+        self.budget.check(inferred.nbytes, spec.name)
+        result, aux = self._run(kernel, args)
+        outs = self._wrap_results(spec, inferred, result, args)
+        if grad and spec.differentiable:
+            self._record(kernel, args, outs, aux)
+        return outs[0] if spec.returns is not None and len(spec.returns) == 1 else outs
+
+    def _run(self, kernel: Kernel, args: tuple[Any, ...]) -> tuple[Any, Any]:
+        arrays = tuple([_array(value) for value in args])
+        try:
+            result = kernel.run(self.xp, *arrays)  # type: ignore[misc]
+        except TelegradError:
+            raise
+        except MemoryError as error:
+            raise self.budget.exhausted(kernel.name) from error
+        except (ArithmeticError, IndexError, TypeError, ValueError) as error:
+            raise OpError(f"{kernel.name}: {error}", op=kernel.name) from error
+        return result if kernel.has_aux else (result, None)
+
+    def _wrap_results(self, spec: OpSpec, inferred: Inferred, result: Any, args: tuple[Any, ...]) -> Any:
+        if inferred.offset is not None:
+            return self._wrap_views(inferred, result, args[spec.tensor_slots[0]])
+        results = result if type(result) in (tuple, list) else (result,)
+        if not spec.settled:
+            return tuple([self.wrap(self.xp.dense(data)) for data in results])
+        dense = self.xp.copy if spec.view else self.xp.dense
+        return tuple(
+            [
+                Tensor(dense(data), meta, Storage(meta.nbytes, self.budget))
+                for data, meta in zip(results, inferred.metas, strict=True)
+            ]
+        )
+
+    def _wrap_views(self, inferred: Inferred, result: Any, source: Tensor) -> tuple[Tensor, ...]:
+        results = result if type(result) in (tuple, list) else (result,)
+        offsets = inferred.offset if type(inferred.offset) is tuple else (inferred.offset,)
+        views = []
+        for data, meta, offset in zip(results, inferred.metas, offsets, strict=True):
+            view = Tensor(data, meta, source.storage)
+            view.base = source.base or source
+            view.offset = source.offset + offset
+            view.graph = source.storage.graph
+            views.append(view)
+        return tuple(views)
+
+    def _promote(self, spec: OpSpec, args: tuple[Any, ...], inferred: Inferred, grad: bool) -> tuple[Any, ...]:
+        """Cast the tensor operands to the computing dtype, as recorded ops, so that gradients flow back in theirs."""
+        cast, target = KERNELS["_to_dtype"], inferred.compute
+        values = list(args)
+        for slot in spec.tensor_slots:
+            value = values[slot]
+            if isinstance(value, Tensor) and value._meta.dtype is not target:
+                values[slot] = self.apply(cast, (value, target), grad=grad)
+        return tuple(values)
+
+    # Recording --------------------------------------------------------------------------------------------
+
+    def _record(self, kernel: Kernel, args: tuple[Any, ...], outs: tuple[Tensor, ...], aux: Any) -> None:
+        edges = self._edges_of(kernel.spec, args)
+        if not edges or not any(out._meta.dtype.is_floating_point for out in outs):
+            return
+        node = self._node(kernel, args, edges, tuple([out._meta for out in outs]), aux)
+        for index, out in enumerate(outs):
+            if out._meta.dtype.is_floating_point:
+                out.node, out.index, out.requires_grad = node, index, True
+        if node.outs is not None:
+            node.outs = tuple([(out.data, out._meta, out.storage) for out in outs])
+            node.versions = (*node.versions, *((out.alias(), out.storage.version) for out in outs))
+
+    def _edges_of(self, spec: OpSpec, args: tuple[Any, ...]) -> dict[int, Any]:
+        edges: dict[int, Any] = {}
+        for slot in spec.tensor_slots:
+            found = self._edges(args[slot])
+            if found is not None:
+                edges[slot] = found
+        return edges
+
+    def _node(
+        self, kernel: Kernel, args: tuple[Any, ...], edges: dict[int, Any], metas: tuple[Meta, ...], aux: Any
+    ) -> Node:
+        plan = kernel.plan(tuple(edges))
+        kept = tuple([value if i in plan.saved else without_data(value) for i, value in enumerate(args)])
+        node = Node(kernel, kept, edges, metas)
+        if plan.uses_aux:
+            node.aux = aux
+        if plan.uses_outs:
+            node.outs = ()
+        if plan.saved:
+            node.versions = tuple([(t, t.storage.version) for i in plan.saved for t in tensors_in(args[i])])
+        return node
+
+    def _edges(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            if value.base is not None:
+                self.settle(value)
+            return edge_of(value) if value.requires_grad else None
+        if type(value) is tuple:
+            edges = [self._edges(item) if isinstance(item, Tensor) else None for item in value]
+            return edges if any(edge is not None for edge in edges) else None
+        return None
+
+    def settle(self, tensor: Tensor) -> Tensor:
+        """Give a view whose base has a new history a node of its own, derived from the base's."""
+        base = tensor.base
+        if base is not None and tensor.graph != tensor.storage.graph:
+            tensor.graph = tensor.storage.graph
+            if base.requires_grad:
+                meta, kernel = tensor._meta, KERNELS["as_strided"]
+                args = (base, meta.shape, meta.strides, tensor.offset)
+                tensor.node = self._node(kernel, args, {0: edge_of(base)}, (meta,), None)
+                tensor.index, tensor.requires_grad = 0, True
+        return tensor
+
+    # In place ---------------------------------------------------------------------------------------------
+
+    def apply_inplace(self, kernel: Kernel, args: tuple[Any, ...], *, grad: bool) -> Tensor:
+        """Run an op and write its result into the first argument; history and views follow."""
+        target: Tensor = self.settle(args[0])
+        self._check_inplace(kernel, args, grad)
+        if grad:
+            # What the graph knows of the old value must outlive the write: a copy where a VJP reads it.
+            first = self._snapshot(target) if self._reads_first(kernel, args) else self._twin(target)
+            args = (first, *args[1:])
+        result = self.apply(kernel, args, grad=grad)
+        if result._meta.dtype is not target._meta.dtype:
+            result = self.apply(KERNELS["_to_dtype"], (result, target._meta.dtype), grad=grad)
+        self.write(target, result.data)
+        if result.requires_grad:
+            self._rebase(target, result)
+        return target
+
+    def write(self, target: Tensor, data: Any) -> None:
+        """Overwrite a tensor's elements; reads that have not ended keep the old ones."""
+        for read in target.storage.pins:
+            read.data = self.xp.copy(read.data)
+        target.storage.pins = []
+        self.xp.assign(target.data, data)
+        target.storage.version += 1
+
+    def _check_inplace(self, kernel: Kernel, args: tuple[Any, ...], grad: bool) -> None:
+        target: Tensor = args[0]
+        if not kernel.spec.inplace:
+            raise UnsupportedOp(f"{kernel.name} has no in-place variant", op=kernel.name)
+        if grad and target.node is None and target.requires_grad:
+            raise AutogradError(
+                "a leaf Variable that requires grad is being used in an in-place operation.",
+                op=kernel.name,
+                hint="write under torch.no_grad(), or to a clone()",
+            )
+        check_inplace(kernel.name, kernel.spec.infer(args).metas[0], target._meta)
+
+    def _reads_first(self, kernel: Kernel, args: tuple[Any, ...]) -> bool:
+        return 0 in kernel.plan(tuple(self._edges_of(kernel.spec, args))).saved
+
+    def _snapshot(self, tensor: Tensor) -> Tensor:
+        self.budget.check(tensor._meta.nbytes, "keeping a value that is about to be overwritten")
+        return _with_history(self.wrap(self.xp.copy(tensor.data)), tensor)
+
+    def _twin(self, tensor: Tensor) -> Tensor:
+        return _with_history(tensor.alias(), tensor)
+
+    def _rebase(self, target: Tensor, result: Tensor) -> None:
+        """Make `target` the tensor that `result` is in the graph; a view hands it on to its base."""
+        base = target.base
+        target.storage.graph += 1
+        if base is None:
+            target.node, target.index, target.requires_grad = result.node, result.index, True
+            return
+        meta, kernel = target._meta, KERNELS["as_strided_scatter"]
+        args = (self._twin(base), result, meta.shape, meta.strides, target.offset)
+        base.node = self._node(kernel, args, self._edges_of(kernel.spec, args), (base._meta,), None)
+        base.index, base.requires_grad = 0, True
+        self.settle(target)
+
+    # Walking back -----------------------------------------------------------------------------------------
+
+    def walk(self, *, create_graph: bool, retain: bool) -> Walk:
+        mode = self.higher_order if create_graph else self.first_order
+        return Walk(mode, retain=retain, admit=self.budget.check)
+
+    def commit(self, walk: Walk) -> None:
+        """Put the gradients that a finished walk brought to the leaves into their `.grad`: all, or none."""
+        create = walk.mode is self.higher_order
+        found = {**walk.leaves, **walk.retained}
+        if create:
+            for leaf, g in found.items():
+                leaf.grad = g if leaf.grad is None else self.recorded.add(leaf.grad, g)
+            return
+        self.budget.check(sum(leaf._meta.nbytes for leaf in found if leaf.grad is None), "accumulating gradients")
+        for leaf, g in found.items():
+            if leaf.grad is not None:
+                self.write(leaf.grad, self.xp.add(leaf.grad.data, g))
+            else:
+                leaf.grad = self.wrap(self.xp.dense(g) if leaf in walk.fresh else self.xp.copy(g))
+
+
+class Recorded:
+    """The op namespace on tensors."""
+
+    def __init__(self, engine: Engine, *, grad: bool) -> None:
+        self.engine = engine
+        self.grad = grad
+
+    @property
+    def xp(self) -> Any:
+        return self.engine.xp
+
+    def __getattr__(self, name: str) -> Any:
+        kernel = KERNELS.get(name)
+        if kernel is None:
+            raise UnsupportedOp(f"no kernel for {name}", op=name)
+        bind, apply, grad = kernel.spec.bind, self.engine.apply, self.grad
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return apply(kernel, bind(*args, **kwargs), grad=grad)
+
+        setattr(self, name, call)
+        return call
+
+
+class RawMode(Mode):
+    """A walk on arrays: first gradients."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.xp = engine.xp
+        self.namespace = engine.raw
+
+    def get(self, tensor: Tensor) -> Any:
+        return tensor.data
+
+    def out(self, node: Node, index: int) -> Any:
+        return node.outs[index][0]
+
+    def aux(self, node: Node) -> Any:
+        return node.aux
+
+    def fused(self, node: Node, vjp: Vjp, g: Any, needs: tuple[bool, ...]) -> Any:
+        return vjp.function(self.xp, g, needs, *named_values(self, node, vjp))
+
+    def reduce(self, g: Any, meta: Meta) -> Any:
+        return self.xp.sum_to(g, meta.shape)
+
+    def add(self, total: Any, g: Any, owned: bool) -> Any:
+        return self.xp.add_into(total, g) if owned else self.xp.add(total, g)
+
+
+class RecordedMode(Mode):
+    """A walk that is itself recorded: gradients that can be differentiated again."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.namespace = engine.recorded
+
+    def get(self, tensor: Tensor) -> Any:
+        return tensor
+
+    def out(self, node: Node, index: int) -> Any:
+        data, meta, storage = node.outs[index]
+        tensor = Tensor(data, meta, storage)
+        if meta.dtype.is_floating_point:
+            tensor.node, tensor.index, tensor.requires_grad = node, index, True
+        return tensor
+
+    def aux(self, node: Node) -> Any:
+        return node.aux
+
+    def fused(self, node: Node, vjp: Vjp, g: Any, needs: tuple[bool, ...]) -> Any:
+        """Record the composite again on the saved inputs, and differentiate that."""
+        kernel, engine = node.kernel, self.engine
+        floor = last_number()
+        again = kernel.composite(engine.recorded, *node.args)  # type: ignore[misc]
+        outs = again if type(again) is tuple else (again,)
+        roots = [(edge_of(out), grad, out._meta) for out, grad in zip(outs, _as_tuple(g), strict=True)]
+        walk = engine.walk(create_graph=True, retain=True)
+        wanted = [edges for position, edges in node.edges.items()]
+        walk.want(wanted, [root[0] for root in roots], floor)
+        for root in roots:
+            if root[1] is not None and root[0][1] >= 0:
+                walk.start(*root)
+        walk.run()
+        return [
+            walk.wanted[node.edges[position]] if needed else None
+            for position, needed in zip(vjp.positions, needs, strict=True)
+        ]
+
+    def reduce(self, g: Any, meta: Meta) -> Any:
+        return self.engine.recorded.sum_to_size(g, meta.shape)
+
+    def add(self, total: Any, g: Any, owned: bool) -> Any:
+        return self.engine.recorded.add(total, g)
+
+
+def check_inplace(op: str, result: Meta, target: Meta) -> None:
+    """Raise unless a result may be written into a tensor of `target`'s shape and dtype."""
+    if result.shape != target.shape:
+        raise ShapeError(
+            f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(result.shape)}",
+            op=op,
+            expected=list(target.shape),
+            got=list(result.shape),
+        )
+    if not can_cast(result.dtype, target.dtype):
+        raise OpError(
+            f"result type {result.dtype.name} can't be cast to the desired output type {target.dtype.name}",
+            op=op,
+            expected=target.dtype.name,
+            got=result.dtype.name,
+        )
+
+
+def without_data(value: Any) -> Any:
+    """An argument as a node keeps it when no VJP reads it: shape and dtype alone."""
+    if isinstance(value, Tensor):
+        return value._meta
+    if type(value) is tuple:
+        return tuple([without_data(item) for item in value])
+    return value
+
+
+def tensors_in(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    return [item for item in value if isinstance(item, Tensor)] if type(value) is tuple else []
+
+
+def _array(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.data
+    if type(value) is tuple and value and isinstance(value[0], Tensor | None):
+        return tuple([item.data if isinstance(item, Tensor) else item for item in value])
+    return value
+
+
+def _with_history(twin: Tensor, tensor: Tensor) -> Tensor:
+    twin.node, twin.index, twin.requires_grad = tensor.node, tensor.index, tensor.requires_grad
+    return twin
+
+
+def _as_tuple(g: Any) -> tuple[Any, ...]:
+    return g if type(g) is tuple else (g,)

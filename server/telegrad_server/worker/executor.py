@@ -1,0 +1,354 @@
+"""The worker's loop: takes requests from the front, runs rows of all sessions in fair turns, answers."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, NamedTuple, Protocol
+
+from telegrad_protocol import wire
+from telegrad_protocol.errors import (
+    InternalError,
+    NotFound,
+    SessionGone,
+    StaleEpoch,
+    TelegradError,
+    UnknownTensor,
+    from_record,
+)
+from telegrad_protocol.messages import ReadResult, Reply, Row
+from telegrad_server.logs import log
+
+from .controls import Blocked
+from .memory import Budget
+from .session import Session, Stream
+
+QUANTUM = 0.010
+"""Seconds of kernel time that a session gets before the next one's turn."""
+
+POLL_EVERY = 0.001
+"""Seconds of work between looks at what the front has sent."""
+
+UPLOAD_PATIENCE = 60.0
+"""Seconds that a row waits for an upload that nobody has begun."""
+
+
+class Request(NamedTuple):
+    """One message from the front: what is asked, its number, the arguments, and a file descriptor if one came."""
+
+    kind: str
+    id: int
+    fields: tuple[Any, ...]
+    fd: int | None
+
+
+class Link(Protocol):
+    """The worker's end of the channel to the front."""
+
+    arena: memoryview
+
+    def poll(self, timeout: float | None) -> list[Request]: ...
+    def reply(self, request: Any, payload: Any) -> None: ...
+    def fail(self, request: Any, error: TelegradError) -> None: ...
+
+
+class Upload:
+    """Bytes that come in beside the stream; admitted by the budget before the first of them."""
+
+    def __init__(self, nbytes: int, budget: Budget) -> None:
+        self.nbytes = nbytes
+        self.budget: Budget | None = budget
+        self.buffer: Any = None
+        self.error: TelegradError | None = None
+        self.done = False
+        budget.take(nbytes)
+
+    def release(self) -> None:
+        """Hand the admitted memory over to the tensor, or back."""
+        if self.budget is not None:
+            self.budget.give(self.nbytes)
+            self.budget = None
+
+    def arrive(self, fd: int) -> None:
+        """Map the memory that the front filled; it becomes the tensor's own, without a copy."""
+        try:
+            self.buffer = mmap.mmap(fd, self.nbytes) if self.nbytes else bytearray()
+        finally:
+            os.close(fd)
+        self.done = True
+
+    def fail(self, error: TelegradError) -> None:
+        self.release()
+        self.error, self.done = error, True
+
+
+class Job:
+    """One submission on its way through: which row is next, and what the reads gave so far."""
+
+    __slots__ = ("epoch", "error", "next", "request", "results", "rows", "waiting_since")
+
+    def __init__(self, request: Request, epoch: int, rows: tuple[Row, ...]) -> None:
+        self.request = request
+        self.epoch = epoch
+        self.rows = rows
+        self.next = 0
+        self.results: list[ReadResult] = []
+        self.error: dict[str, Any] | None = None
+        self.waiting_since = 0.0
+
+
+class Executor:
+    """Runs everything of one device in one thread.
+
+    Sessions take turns by deficit round robin on measured time: each turn adds a quantum to the session's credit, and
+    rows run until it is spent; a session that overdraws, by one long kernel, sits out accordingly.
+    """
+
+    def __init__(self, xp: Any, memory: int, link: Link) -> None:
+        self.xp = xp
+        self.link = link
+        self.budget = Budget(memory)
+        self.sessions: dict[str, Session] = {}
+        self.active: deque[str] = deque()
+        self.credit: dict[str, float] = {}
+        self.rows_done = 0
+        self.next_poll = 0.0
+
+    def run(self) -> None:
+        """Serve until the front closes its end."""
+        while True:
+            try:
+                self._take_in(0 if self._runnable() else self._patience())
+            except EOFError:
+                return
+            self._turn()
+
+    # Taking requests in -----------------------------------------------------------------------------------
+
+    def _take_in(self, timeout: float | None) -> None:
+        for request in self.link.poll(timeout):
+            self._handle(request)
+        self.next_poll = perf_counter() + POLL_EVERY
+
+    def _handle(self, request: Request) -> None:
+        handler: Callable[..., Any] = getattr(self, f"on_{request.kind}")
+        try:
+            handler(request, *request.fields)
+        except TelegradError as error:
+            self.link.fail(request, error)
+        except Exception as error:  # the loop serves every session: a defect met by one must not end it
+            log.exception("request failed", kind=request.kind)
+            self.link.fail(request, InternalError(f"{request.kind}: {error!r}"))
+
+    def session(self, name: str) -> Session:
+        found = self.sessions.get(name)
+        if found is None:
+            raise SessionGone("the session has ended")
+        return found
+
+    def on_open_session(self, request: Request, session: str) -> None:
+        self.sessions[session] = Session(self.xp, self.budget)
+        self.credit[session] = 0.0
+        self.link.reply(request, None)
+
+    def on_close_session(self, request: Request, session: str) -> None:
+        closed = self.sessions.pop(session, None)
+        self.credit.pop(session, None)
+        if closed is not None:
+            for stream in closed.streams.values():
+                for job in stream.jobs:
+                    self.link.fail(job.request, SessionGone("the session was closed"))
+            closed.close()
+        self.link.reply(request, None)
+
+    def on_open_stream(self, request: Request, session: str, stream: int) -> None:
+        self.session(session).streams[stream] = Stream()
+        self.link.reply(request, None)
+
+    def on_submit(self, request: Request, session: str, stream: int, epoch: int, body: bytes) -> None:
+        rows = wire.decode_submission(body).rows
+        found = self.session(session).streams.get(stream)
+        if found is None:
+            raise NotFound(f"the session has no stream {stream}")
+        found.jobs.append(Job(request, epoch, rows))
+        if session not in self.active:
+            self.active.append(session)
+
+    def on_admit_upload(self, request: Request, session: str, upload: int, nbytes: int) -> None:
+        owner = self.session(session)
+        owner.budget.check(nbytes, "upload")
+        owner.uploads[upload] = Upload(nbytes, owner.budget)
+        self.link.reply(request, None)
+
+    def on_finish_upload(self, request: Request, session: str, upload: int, nbytes: int) -> None:
+        assert request.fd is not None
+        self._upload(session, upload).arrive(request.fd)
+        self.link.reply(request, None)
+
+    def on_fail_upload(self, request: Request, session: str, upload: int, error: dict[str, Any]) -> None:
+        owner = self.session(session)
+        if upload not in owner.uploads:
+            owner.uploads[upload] = Upload(0, owner.budget)
+        owner.uploads[upload].fail(from_record(error))
+        self.link.reply(request, None)
+
+    def _upload(self, session: str, upload: int) -> Upload:
+        found = self.session(session).uploads.get(upload)
+        if found is None:
+            raise NotFound(f"there is no upload {upload}")
+        return found
+
+    def on_read_size(self, request: Request, session: str, read: int) -> None:
+        self.link.reply(request, self._read(session, read).meta.nbytes)
+
+    def on_read_piece(self, request: Request, session: str, read: int, offset: int, size: int, slot: int) -> None:
+        from .link import SLOT_BYTES
+
+        source = self.xp.byte_view(self._read(session, read).data)[offset : offset + size]
+        start = slot * SLOT_BYTES
+        self.link.arena[start : start + len(source)] = source
+        self.link.reply(request, None)
+
+    def on_drop_read(self, request: Request, session: str, read: int) -> None:
+        dropped = self.session(session).reads.pop(read, None)
+        if dropped is not None and dropped in dropped.pins:
+            dropped.pins.remove(dropped)
+        self.link.reply(request, None)
+
+    def _read(self, session: str, read: int) -> Any:
+        found = self.session(session).reads.get(read)
+        if found is None:
+            raise UnknownTensor(f"there is no read {read} in this session")
+        return found
+
+    def on_health(self, request: Request) -> None:
+        self.link.reply(
+            request,
+            {
+                "sessions": len(self.sessions),
+                "tensors": sum(len(session.tensors) for session in self.sessions.values()),
+                "bytes_used": self.budget.used,
+                "bytes_peak": self.budget.peak,
+                "bytes_limit": self.budget.limit,
+                "rows": self.rows_done,
+            },
+        )
+
+    # Running rows -----------------------------------------------------------------------------------------
+
+    def _runnable(self) -> bool:
+        return any(self._ready(name) for name in self.active)
+
+    def _ready(self, name: str) -> bool:
+        session = self.sessions.get(name)
+        return session is not None and any(self._job(session, stream) for stream in session.streams.values())
+
+    def _job(self, session: Session, stream: Stream) -> Job | None:
+        """The stream's next submission, unless it waits for an upload."""
+        if not stream.jobs:
+            return None
+        job: Job = stream.jobs[0]
+        return None if job.waiting_since and not self._upload_settled(session, job) else job
+
+    def _upload_settled(self, session: Session, job: Job) -> bool:
+        upload = job.rows[job.next].args[0]
+        found = session.uploads.get(upload)
+        if found is not None:
+            return bool(found.done)
+        if perf_counter() - job.waiting_since < UPLOAD_PATIENCE:
+            return False
+        session.uploads[upload] = late = Upload(0, session.budget)
+        late.fail(NotFound(f"upload {upload} did not come within {UPLOAD_PATIENCE:.0f} s"))
+        return True
+
+    def _patience(self) -> float | None:
+        waiting = any(
+            stream.jobs for name in self.active if (s := self.sessions.get(name)) for stream in s.streams.values()
+        )
+        return 1.0 if waiting else None
+
+    def _turn(self) -> None:
+        for _ in range(len(self.active)):
+            name = self.active.popleft()
+            session = self.sessions.get(name)
+            if session is None:
+                continue
+            if self._ready(name):
+                self.credit[name] = min(self.credit[name] + QUANTUM, QUANTUM)
+                if self.credit[name] > 0:
+                    self._spend(name, session)
+            if name in self.sessions and any(stream.jobs for stream in session.streams.values()):
+                self.active.append(name)
+
+    def _spend(self, name: str, session: Session) -> None:
+        """Run rows of a session, its streams in rotation, until its credit is spent or nothing is ready."""
+        streams = list(session.streams.values())
+        while self.credit[name] > 0:
+            jobs = [(stream, job) for stream in streams if (job := self._job(session, stream)) is not None]
+            if not jobs:
+                return
+            for stream, job in jobs:
+                self._advance(name, session, stream, job)
+                if name not in self.sessions:
+                    return
+
+    def _advance(self, name: str, session: Session, stream: Stream, job: Job) -> None:
+        """Run rows of one submission until it is done, waits, or the session's credit is spent."""
+        begun = now = perf_counter()
+        deadline = begun + self.credit[name]
+        rows = job.rows
+        while job.next < len(rows):
+            try:
+                self._row(session, stream, job, rows[job.next])
+            except Blocked:
+                job.waiting_since = job.waiting_since or now
+                break
+            job.next += 1
+            now = perf_counter()
+            if now >= deadline:
+                break
+            if now >= self.next_poll:
+                self._take_in(0)
+                if name not in self.sessions:
+                    return
+        self.credit[name] -= now - begun
+        if job.next == len(rows):
+            stream.jobs.popleft()
+            self.link.reply(job.request, wire.pack(Reply(tuple(job.results), job.error)))
+
+    def _row(self, session: Session, stream: Stream, job: Job, row: Row) -> None:
+        try:
+            if job.epoch != stream.epoch:
+                stream.enter(job.epoch)
+            if stream.failed is not None:
+                session.skip(row, stream.failed)
+                job.error = job.error or stream.failed.to_record()
+                return
+            result = session.execute(row)
+            if result is not None:
+                job.results.append(result)
+            self.rows_done += 1
+        except StaleEpoch as error:
+            job.error = error.to_record()
+        except TelegradError as error:
+            self._fail(session, stream, job, row, error)
+        except Blocked:
+            raise
+        except Exception as error:  # a defect in a kernel ends this stream's epoch, never the worker
+            log.exception("row failed", op=row.op)
+            self._fail(session, stream, job, row, InternalError(f"row {job.next}: {error!r}"))
+
+    def _fail(self, session: Session, stream: Stream, job: Job, row: Row, error: TelegradError) -> None:
+        stream.failed = error
+        job.error = {**error.to_record(), "row": job.next}
+        if 0 <= row.op:
+            self._skip_quietly(session, row, error)
+
+    def _skip_quietly(self, session: Session, row: Row, error: TelegradError) -> None:
+        try:
+            session.skip(row, error)
+        except TelegradError:
+            return  # a row of no known op has no results to mark

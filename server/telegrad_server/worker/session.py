@@ -1,0 +1,186 @@
+"""One client's tensors, generators, uploads and reads, and how a row of its streams is carried out."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NamedTuple
+
+from telegrad_protocol.errors import Malformed, OutOfMemory, StaleEpoch, TelegradError, UnknownOp, UnknownTensor
+from telegrad_protocol.messages import GRAD, INPLACE, ReadResult, Row
+from telegrad_protocol.spec import BY_INDEX, OpSpec
+from telegrad_server.backend.mersenne import MersenneGenerator
+from telegrad_server.kernels import KERNELS
+
+from .controls import HANDLERS, Blocked
+from .engine import Engine
+from .memory import Budget, largest
+from .tensor import Storage, Tensor
+
+DEFAULT_SEED = 67280421310721
+"""PyTorch's, for a generator that nobody has seeded."""
+
+
+class Failed(NamedTuple):
+    """Stands in the table for a result that never came to be; whoever uses it gets the cause."""
+
+    error: TelegradError
+
+
+class Read:
+    """A value that is being fetched: it keeps its bytes, also when the tensor is written to meanwhile."""
+
+    __slots__ = ("data", "meta", "__weakref__")
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.data = tensor.data
+        self.meta = tensor._meta
+
+
+class Stream:
+    """Rows in order. `failed` is the error that ended the present epoch."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.failed: TelegradError | None = None
+        self.jobs: deque[Any] = deque()
+
+    def enter(self, epoch: int) -> None:
+        """Move to an epoch. Raises `StaleEpoch` for one that is over."""
+        if epoch < self.epoch:
+            raise StaleEpoch(f"epoch {epoch} is over", expected=self.epoch, got=epoch)
+        if epoch > self.epoch:
+            self.epoch, self.failed = epoch, None
+
+
+class Session:
+    """What one client has on one device. `tensors` maps ids to tensors, `Failed` results among them."""
+
+    def __init__(self, xp: Any, parent: Budget) -> None:
+        self.budget = Budget(parent.limit, parent)
+        self.engine = Engine(xp, self.budget)
+        self.tensors: dict[int, Tensor | Failed] = {}
+        self.generators: dict[int | None, MersenneGenerator] = {None: MersenneGenerator(DEFAULT_SEED)}
+        self.uploads: dict[int, Any] = {}
+        self.reads: dict[int, Read] = {}
+        self.streams: dict[int, Stream] = {0: Stream()}
+
+    def execute(self, row: Row) -> ReadResult | None:
+        """Carry out one row: all of it, or none of it and an error."""
+        spec = spec_of(row)
+        args = self.resolve(spec, row.args)
+        slot = spec.generator_slot
+        drawn = None if slot is None else args[slot].snapshot()
+        try:
+            return self._dispatch(spec, row, args)
+        except OutOfMemory as error:
+            error.details.setdefault("hint", "free tensors or use a smaller batch")
+            held = largest({k: t for k, t in self.tensors.items() if type(t) is Tensor})
+            raise OutOfMemory(f"{error.message}; the largest tensors: {held}", **error.details) from None
+        except BaseException:
+            if drawn is not None:
+                args[slot].restore(drawn)
+            raise
+
+    def _dispatch(self, spec: OpSpec, row: Row, args: tuple[Any, ...]) -> ReadResult | None:
+        if spec.control:
+            spec.infer(args)
+            return HANDLERS[spec.name](self, row, *args)
+        kernel = KERNELS[spec.name]
+        grad = bool(row.flags & GRAD)
+        if row.flags & INPLACE:
+            self.engine.apply_inplace(kernel, args, grad=grad)
+        else:
+            self.bind(row.outs, self.engine.apply(kernel, args, grad=grad), spec.name)
+        return None
+
+    def bind(self, outs: int | tuple[int, ...] | None, result: Any, op: str) -> None:
+        """Give results the names that the client chose."""
+        if type(outs) is int and type(result) is Tensor:
+            self.tensors[outs] = result
+            return
+        names = (outs,) if type(outs) is int else outs or ()
+        results = result if type(result) is tuple else (result,)
+        if len(names) != len(results):
+            raise Malformed(f"{op} has {len(results)} results, the row names {len(names)}", op=op)
+        self.tensors.update(zip(names, results, strict=True))
+
+    def skip(self, row: Row, error: TelegradError) -> None:
+        """Pass over a row after a failure: its results fail with the same cause, its frees still happen."""
+        spec = spec_of(row)
+        if spec.name == "free":
+            HANDLERS["free"](self, row, *row.args)
+            return
+        names = (row.outs,) if type(row.outs) is int else row.outs or ()
+        for name in names:
+            self.tensors[name] = Failed(error)
+
+    def tensor(self, name: Any, spec: OpSpec, argument: str) -> Tensor:
+        """The tensor of that id. Raises the cause if it failed, `UnknownTensor` if there is none."""
+        found = self.tensors.get(name) if type(name) is int else None
+        if type(found) is Tensor:
+            return found
+        if type(found) is Failed:
+            raise type(found.error)(
+                found.error.message, **{k: v for k, v in found.error.details.items() if k != "row"}
+            )
+        raise UnknownTensor(
+            f"{spec.name}(): there is no tensor {name!r} for argument '{argument}' in this session",
+            op=spec.name,
+            argument=argument,
+            got=repr(name)[:50],
+            hint="it was freed, or belongs to another session",
+        )
+
+    def resolve(self, spec: OpSpec, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Wire arguments to what the engine takes: ids to tensors, [number] to the number, names to dtypes."""
+        if len(args) != len(spec.params):
+            raise Malformed(
+                f"{spec.name} takes {len(spec.params)} arguments, the row has {len(args)}", op=spec.name
+            )
+        values = list(args)
+        for slot in spec.tensor_slots:
+            value = values[slot]
+            if type(value) is int:
+                found = self.tensors.get(value)
+                values[slot] = found if type(found) is Tensor else self.tensor(value, spec, spec.names[slot])
+            elif value is not None:
+                values[slot] = self._resolve_group(spec, slot, value)
+        for slot, decode in spec.decoders:
+            values[slot] = spec.decode(slot, decode, values[slot])
+        if spec.generator_slot is not None:
+            values[spec.generator_slot] = self.generator(values[spec.generator_slot])
+        return tuple(values)
+
+    def _resolve_group(self, spec: OpSpec, slot: int, value: Any) -> Any:
+        if type(value) is not tuple:
+            raise Malformed(
+                f"{spec.name}: a number beside tensors travels as [number]", op=spec.name, got=repr(value)
+            )
+        name = spec.names[slot]
+        if spec.params[slot].annotation.startswith("list"):
+            return tuple([None if item is None else self.tensor(item, spec, name) for item in value])
+        if len(value) == 1 and type(value[0]) in (bool, int, float):
+            return value[0]
+        raise Malformed(f"{spec.name}: '{name}' is an id or [number]", op=spec.name, got=repr(value)[:50])
+
+    def generator(self, name: int | None) -> MersenneGenerator:
+        found = self.generators.get(name)
+        if found is None:
+            raise UnknownTensor(f"there is no generator {name!r} in this session", got=repr(name)[:50])
+        return found
+
+    def adopt(self, data: Any, meta: Any) -> Tensor:
+        """A tensor on memory that was already admitted."""
+        return Tensor(data, meta, Storage(meta.nbytes, self.budget))
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for table in (self.tensors, self.uploads, self.reads, self.generators, self.streams):
+            table.clear()
+
+
+def spec_of(row: Row) -> OpSpec:
+    """The declaration of a row's op. Raises `UnknownOp`."""
+    if 0 <= row.op < len(BY_INDEX):
+        return BY_INDEX[row.op]
+    raise UnknownOp(f"there is no op {row.op}", got=row.op, expected=f"0 to {len(BY_INDEX) - 1}")

@@ -1,0 +1,307 @@
+"""The autograd tape: what was recorded, and the walk back. Knows no op by name.
+
+A node is numbered when it is recorded, and every consumer of its results is recorded later; so taking nodes by
+falling number visits each after all that feed it, without recursion and without sorting the graph.
+"""
+
+from __future__ import annotations
+
+import heapq
+import weakref
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Any
+
+from telegrad_protocol.errors import AutogradError, GraphFreed, VersionChanged
+from telegrad_protocol.shapes import Meta
+from telegrad_server.kernels.registry import Kernel, Vjp
+
+from .tensor import Tensor
+
+next_number = count(1).__next__
+
+
+def last_number() -> int:
+    """A number that lies above every node recorded so far and below every later one."""
+    return next_number()
+
+
+Edge = tuple[Any, int]
+"""Where a gradient goes: a node and which of its results, or a leaf tensor and -1."""
+
+
+class Node:
+    """One recorded op.
+
+    `edges`: per tensor argument position through which a gradient flows, its edge, or a list of edges and None where a
+    list of tensors stands. `args`: the arguments, each tensor that no VJP reads replaced by its `Meta`. `versions`: the saved
+    tensors with their version at the time. `retained`: the results that keep their gradient.
+    """
+
+    __slots__ = ("args", "aux", "edges", "kernel", "metas", "number", "outs", "retained", "versions", "__weakref__")
+
+    def __init__(self, kernel: Kernel, args: Any, edges: dict[int, Any], metas: tuple[Meta, ...]) -> None:
+        self.kernel = kernel
+        self.edges = edges
+        self.metas = metas
+        self.number = next_number()
+        self.aux: Any = None
+        self.outs: Any = None
+        self.args, self.versions = args, ()
+        self.retained: list[tuple[int, weakref.ref[Tensor]]] = []
+
+    def __lt__(self, other: Node) -> bool:
+        return self.number > other.number  # heapq takes the smallest; the latest node comes first
+
+    @property
+    def freed(self) -> bool:
+        return self.args is None
+
+    def free(self) -> None:
+        """Drop what was saved; a second backward through here is refused."""
+        self.args = self.aux = self.outs = None
+        self.versions = ()
+
+
+def edge_of(tensor: Tensor) -> Edge:
+    """Where the gradient of this tensor goes."""
+    return (tensor.node, tensor.index) if tensor.node is not None else (tensor, -1)
+
+
+class Mode:
+    """How a walk computes: on arrays, or on recorded tensors for higher orders.
+
+    `namespace` is handed to VJPs; `get` turns a saved tensor into what they are given; `fused` runs the backward of a
+    fused op; `reduce` undoes broadcasting; `add` accumulates, the second flag telling whether the first operand is a
+    buffer of the tape's own.
+    """
+
+    namespace: Any
+
+    def get(self, tensor: Tensor) -> Any:
+        raise NotImplementedError
+
+    def out(self, node: Node, index: int) -> Any:
+        raise NotImplementedError
+
+    def aux(self, node: Node) -> Any:
+        raise NotImplementedError
+
+    def fused(self, node: Node, vjp: Vjp, g: Any, needs: tuple[bool, ...]) -> Any:
+        raise NotImplementedError
+
+    def reduce(self, g: Any, meta: Meta) -> Any:
+        raise NotImplementedError
+
+    def add(self, total: Any, g: Any, owned: bool) -> Any:
+        raise NotImplementedError
+
+
+class Walk:
+    """One walk back over the tape: from roots with their gradients to leaves, or to the `wanted` edges."""
+
+    def __init__(self, mode: Mode, *, retain: bool, admit: Callable[[int, str], None]) -> None:
+        self.mode = mode
+        self.retain = retain
+        self.admit = admit
+        self.heap: list[Node] = []
+        self.pending: dict[Node, list[Any]] = {}
+        self.owned: set[tuple[Any, int]] = set()
+        self.leaves: dict[Tensor, Any] = {}
+        self.fresh: set[Tensor] = set()
+        self.retained: dict[Tensor, Any] = {}
+        self.wanted: dict[Edge, Any] = {}
+        self.needed: set[Node] | None = None
+        self.floor = 0
+
+    def want(self, edges: Iterable[Edge], roots: Iterable[Edge], floor: int = 0) -> None:
+        """Collect the gradients at these edges only, and visit only nodes that lead to them."""
+        self.wanted = dict.fromkeys(edges)
+        self.floor = floor
+        self.needed = _leading_to(set(self.wanted), [root for root, index in roots if index >= 0], floor)
+
+    def start(self, edge: Edge, g: Any, meta: Meta) -> None:
+        self._send(edge, g, meta, shared=True)
+
+    def run(self) -> None:
+        """Visit every node that a gradient reaches."""
+        while self.heap:
+            node = heapq.heappop(self.heap)
+            grads = self.pending.pop(node)
+            if node.freed:
+                raise GraphFreed(
+                    "Trying to backward through the graph a second time (or directly access saved tensors after they "
+                    "have already been freed). Saved intermediate values of the graph are freed when you call "
+                    ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+                    "graph a second time.",
+                    op=node.kernel.name,
+                )
+            self._visit(node, grads)
+            if not self.retain:
+                node.free()
+
+    def _visit(self, node: Node, grads: list[Any]) -> None:
+        check_versions(node)
+        for index, reference in node.retained:
+            tensor = reference()
+            if tensor is not None and grads[index] is not None:
+                self.retained[tensor] = grads[index]
+        g = grads[0] if node.kernel.spec.returns == ("out",) else tuple(grads)
+        entry = node.kernel
+        if entry.fused_backward is not None:
+            self._visit_fused(node, entry.fused_backward, g)
+            return
+        for position, edges in node.edges.items():
+            if self._skips(edges):
+                continue
+            vjp = entry.vjps.get(position)
+            if vjp is None:
+                raise AutogradError(
+                    f"the derivative of {entry.name} with respect to '{entry.spec.names[position]}' is not implemented",
+                    op=entry.name,
+                    argument=entry.spec.names[position],
+                )
+            self._admit(node, position)
+            result = vjp.function(self.mode.namespace, g, *named_values(self.mode, node, vjp))
+            self._spread(node, position, edges, result, g)
+
+    def _visit_fused(self, node: Node, vjp: Vjp, g: Any) -> None:
+        needs = tuple(p in node.edges and not self._skips(node.edges[p]) for p in vjp.positions)
+        for position, edges in node.edges.items():
+            if not self._skips(edges):
+                self._admit(node, position)
+        results = self.mode.fused(node, vjp, g, needs)
+        for position, result, needed in zip(vjp.positions, results, needs, strict=True):
+            if needed:
+                self._spread(node, position, node.edges[position], result, g)
+
+    def _spread(self, node: Node, position: int, edges: Any, result: Any, g: Any) -> None:
+        metas = _metas(node.args[position])
+        if type(edges) is not list:
+            if result is not None:
+                self._send(edges, result, metas, shared=result is g)
+            return
+        for edge, piece, meta in zip(edges, result, metas, strict=True):
+            if edge is not None and piece is not None:
+                self._send(edge, piece, meta, shared=True)
+
+    def _send(self, edge: Edge, g: Any, meta: Meta, *, shared: bool) -> None:
+        """Add a gradient to what waits at an edge; `shared` says that somebody else may hold the same memory."""
+        if g.shape != meta.shape:
+            g = self.mode.reduce(g, meta)
+            shared = False
+        target, index = edge
+        if edge in self.wanted:
+            held = self.wanted[edge]
+            self.wanted[edge] = g if held is None else self.mode.add(held, g, False)
+            if index < 0:
+                return
+        if index < 0:
+            self._send_to_leaf(target, g, shared)
+            return
+        if self.needed is not None and target not in self.needed:
+            return
+        slots = self.pending.get(target)
+        if slots is None:
+            slots = self.pending[target] = [None] * len(target.metas)
+            heapq.heappush(self.heap, target)
+        held = slots[index]
+        if held is None:
+            slots[index] = g
+            return
+        key = (target, index)
+        slots[index] = self.mode.add(held, g, key in self.owned)
+        self.owned.add(key)
+
+    def _send_to_leaf(self, leaf: Tensor, g: Any, shared: bool) -> None:
+        if self.needed is not None:
+            return
+        held = self.leaves.get(leaf)
+        if held is None:
+            self.leaves[leaf] = g
+            if not shared:
+                self.fresh.add(leaf)
+        else:
+            self.leaves[leaf] = self.mode.add(held, g, leaf in self.fresh)
+            self.fresh.add(leaf)
+
+    def _skips(self, edges: Any) -> bool:
+        if self.needed is None:
+            return False
+        edges = edges if type(edges) is list else (edges,)
+        return not any(e is not None and (e in self.wanted or (e[1] >= 0 and e[0] in self.needed)) for e in edges)
+
+    def _admit(self, node: Node, position: int) -> None:
+        metas = _metas(node.args[position])
+        nbytes = metas.nbytes if isinstance(metas, Meta) else sum(meta.nbytes for meta in metas)
+        self.admit(nbytes, f"the gradient of {node.kernel.name}")
+
+
+def named_values(mode: Mode, node: Node, vjp: Vjp) -> list[Any]:
+    """What a VJP asks for by name."""
+    names, returns, values = node.kernel.spec.names, node.kernel.spec.returns or (), []
+    for name in vjp.names:
+        if name in names:
+            values.append(_unpack(mode, node.args[names.index(name)]))
+        elif name == "aux":
+            values.append(mode.aux(node))
+        elif name == "outs":
+            values.append(tuple([mode.out(node, i) for i in range(len(node.metas))]))
+        elif name in returns:
+            values.append(mode.out(node, returns.index(name)))
+        else:
+            values.append(_metas(node.args[names.index(name.removesuffix("_meta"))]))
+    return values
+
+
+def _unpack(mode: Mode, value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return mode.get(value)
+    if type(value) is tuple and value and isinstance(value[0], Tensor):
+        return tuple([_unpack(mode, item) for item in value])
+    return value
+
+
+def _metas(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value._meta
+    if type(value) is tuple:
+        return tuple([_metas(item) for item in value])
+    return value
+
+
+def check_versions(node: Node) -> None:
+    """Raise `VersionChanged` if a saved tensor was written since."""
+    for tensor, version in node.versions:
+        if tensor.storage.version != version:
+            raise VersionChanged(
+                "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                f"{tensor._meta!r}, saved by {node.kernel.name}, is at version {tensor.storage.version}; "
+                f"expected version {version} instead",
+                op=node.kernel.name,
+                expected=version,
+                got=tensor.storage.version,
+                hint="clone() the tensor before writing to it, or write out of place",
+            )
+
+
+def _leading_to(wanted: set[Edge], roots: list[Node], floor: int) -> set[Node]:
+    """The nodes above `floor` from which a wanted edge can be reached, by an iterative depth-first search."""
+    leads: dict[Node, bool] = {}
+    stack = [(root, False) for root in roots if root.number > floor]
+    while stack:
+        node, expanded = stack.pop()
+        if expanded:
+            leads[node] = any(e in wanted or (e[1] >= 0 and leads.get(e[0], False)) for e in _edges(node))
+        elif node not in leads:
+            leads[node] = False
+            stack.append((node, True))
+            stack.extend((e[0], False) for e in _edges(node) if e[1] >= 0 and e[0].number > floor)
+    return {node for node, leading in leads.items() if leading}
+
+
+def _edges(node: Node) -> list[Edge]:
+    found: list[Edge] = []
+    for edges in node.edges.values():
+        found.extend(e for e in edges if e is not None) if type(edges) is list else found.append(edges)
+    return found

@@ -1,0 +1,89 @@
+"""The server's tensor: an array on the device, its metadata, and its place in the autograd graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from telegrad_protocol.shapes import HasMeta, Meta
+
+if TYPE_CHECKING:
+    from .memory import Budget
+    from .tape import Node
+
+
+class Storage:
+    """The memory that a tensor and its views share: its size in bytes, its version, and who reads it now.
+
+    `version` counts in-place writes; `graph` counts those that changed the autograd history, so that a view knows
+    when its own has to be made anew. `pins` are the reads whose bytes have not left yet.
+    """
+
+    __slots__ = ("budget", "graph", "nbytes", "pins", "version")
+
+    def __init__(self, nbytes: int, budget: Budget) -> None:
+        self.nbytes = nbytes
+        self.budget = budget
+        self.version = 0
+        self.graph = 0
+        self.pins: list[Any] = []
+        budget.take(nbytes)
+
+    def __del__(self) -> None:
+        self.budget.give(self.nbytes)
+
+
+class Tensor(HasMeta):
+    """`data` is an array of the backend with `_meta`'s shape and dtype.
+
+    `node` and `index` say which result of which recorded op this is; None for a leaf. A view knows its `base`, the
+    contiguous tensor that owns the memory, and its `offset` there in elements; `graph` is the storage's at the time
+    when its node was made.
+    """
+
+    __slots__ = (
+        "_meta",
+        "base",
+        "data",
+        "grad",
+        "graph",
+        "index",
+        "node",
+        "offset",
+        "requires_grad",
+        "storage",
+    )
+
+    def __init__(self, data: Any, meta: Meta, storage: Storage) -> None:
+        self.data = data
+        self._meta = meta
+        self.storage = storage
+        self.node: Node | None = None
+        self.index = 0
+        self.requires_grad = False
+        self.grad: Tensor | None = None
+        self.base: Tensor | None = None
+        self.offset = 0
+        self.graph = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._meta.shape
+
+    @property
+    def dtype(self) -> Any:
+        return self._meta.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self._meta.ndim
+
+    @property
+    def is_leaf(self) -> bool:
+        return self.node is None
+
+    def alias(self) -> Tensor:
+        """Another tensor on the same memory, outside the graph."""
+        twin = Tensor(self.data, self._meta, self.storage)
+        twin.base, twin.offset = self.base or self, self.offset
+        twin.graph = self.storage.graph
+        return twin

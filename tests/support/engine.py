@@ -1,0 +1,144 @@
+"""Samples run on the engine in this process, and the same call in PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from telegrad_protocol.dtypes import DType
+from telegrad_protocol.spec import OPS
+from telegrad_server.backend.numpy import NumpyBackend
+from telegrad_server.kernels import KERNELS
+from telegrad_server.samples import Sample, T
+from telegrad_server.worker.engine import Engine
+from telegrad_server.worker.memory import Budget
+from telegrad_server.worker.session import DEFAULT_SEED
+from telegrad_server.worker.tape import edge_of
+from telegrad_server.worker.tensor import Tensor
+
+GENERATOR_OPS = {name for name, spec in OPS.items() if spec.generator_slot is not None}
+
+
+def new_engine() -> Engine:
+    return Engine(NumpyBackend(), Budget(1 << 30))
+
+
+def seeded(sample: Sample, dtype: str | None = None) -> list[np.ndarray]:
+    """The arrays of a sample's tensors."""
+    return [t.make(seed, dtype) for seed, t in enumerate(sample.tensors())]
+
+
+def fill(sample: Sample, values: list[Any]) -> tuple[Any, ...]:
+    """The sample's arguments with these values in the places of its tensors."""
+    queue = iter(values)
+
+    def place(value: Any) -> Any:
+        if isinstance(value, T):
+            return next(queue)
+        if isinstance(value, tuple) and any(isinstance(item, T) for item in value):
+            return tuple(place(item) for item in value)
+        return value
+
+    return tuple(place(value) for value in sample.args)
+
+
+class Run:
+    """One sample on a fresh engine: its inputs, arguments and results."""
+
+    def __init__(self, sample: Sample, dtype: str | None = None, arrays: list[np.ndarray] | None = None) -> None:
+        np.seterr(all="ignore")
+        self.sample = sample
+        self.engine = new_engine()
+        self.spec = OPS[sample.op]
+        self.inputs: list[Tensor] = []
+        made = seeded(sample, dtype) if arrays is None else arrays
+        for array, t in zip(made, sample.tensors(), strict=True):
+            tensor = self.engine.wrap(np.array(array))
+            tensor.requires_grad = t.grad
+            self.inputs.append(tensor)
+        self.args = self.spec.convert(fill(sample, self.inputs))
+        if self.spec.generator_slot is not None:
+            from telegrad_server.backend.mersenne import MersenneGenerator
+
+            args = list(self.args)
+            args[self.spec.generator_slot] = MersenneGenerator(DEFAULT_SEED)
+            self.args = tuple(args)
+
+    def call(self) -> tuple[Tensor, ...]:
+        result = self.engine.apply(KERNELS[self.sample.op], self.args, grad=True)
+        self.outs = result if isinstance(result, tuple) else (result,)
+        return self.outs
+
+    def floating(self) -> list[Tensor]:
+        return [out for out in self.outs if out.dtype.is_floating_point]
+
+    def differentiable(self) -> list[Tensor]:
+        return [t for t, s in zip(self.inputs, self.sample.tensors(), strict=True) if s.grad]
+
+    def grads(self, create_graph: bool = False) -> list[Any]:
+        """Gradients of sum(weight * out) over all floating results, for every differentiable input (None: no path)."""
+        return self.pull(
+            [(o, weights(o.shape, i, o.data.dtype)) for i, o in enumerate(self.floating())], create_graph
+        )
+
+    def pull(self, roots: list[Any], create_graph: bool = False) -> list[Any]:
+        walk = self.engine.walk(create_graph=create_graph, retain=True)
+        roots = [(o, w) for o, w in roots if o.requires_grad]
+        inputs = self.differentiable()
+        walk.want([edge_of(t) for t in inputs], [edge_of(o) for o, _ in roots])
+        for out, weight in roots:
+            walk.start(edge_of(out), self.engine.wrap(weight) if create_graph else weight, out._meta)
+        walk.run()
+        return [walk.wanted[edge_of(t)] for t in inputs]
+
+
+def weights(shape: tuple[int, ...], salt: int, dtype: Any) -> np.ndarray:
+    """Fixed weights that turn results into a scalar."""
+    return np.array(np.random.default_rng(1000 + salt).uniform(0.5, 1.5, shape)).astype(dtype)
+
+
+def torch_call(sample: Sample, values: list[Any]) -> tuple[Any, ...]:
+    """The same call in PyTorch, on torch tensors."""
+    import torch
+
+    spec = OPS[sample.op]
+    args = [_to_torch(value) for value in fill(sample, values)]
+    named = {p.name: v for p, v in zip(spec.params, args, strict=True) if p.name != "generator"}
+    function, method = torch_function(sample.op)
+    if method:
+        first, *_ = spec.names
+        receiver = named.pop(first)
+        result = _call(getattr(receiver, function), spec, named)
+    else:
+        result = _call(function, spec, named)
+    return tuple(result) if isinstance(result, tuple | list) else (result,)
+
+
+def _call(function: Any, spec: Any, named: dict[str, Any]) -> Any:
+    positional = [named[p.name] for p in spec.params if p.name in named and not p.keyword_only]
+    keywords = {p.name: named[p.name] for p in spec.params if p.name in named and p.keyword_only}
+    while positional and positional[-1] is None:  # PyTorch refuses some explicit Nones
+        positional.pop()
+    return function(*positional, **{k: v for k, v in keywords.items() if v is not None})
+
+
+def _to_torch(value: Any) -> Any:
+    import torch
+
+    if isinstance(value, DType):
+        return getattr(torch, value.name)
+    if isinstance(value, str) and hasattr(torch, value) and isinstance(getattr(torch, value), torch.dtype):
+        return getattr(torch, value)
+    return value
+
+
+def torch_function(name: str) -> tuple[Any, bool]:
+    """PyTorch's function of that name, or its method's name and True."""
+    import torch
+
+    spec = OPS[name]
+    homes = {"torch": torch, "functional": torch.nn.functional, "linalg": torch.linalg, "special": torch.special}
+    for home in spec.on:
+        if home in homes and hasattr(homes[home], name):
+            return getattr(homes[home], name), False
+    return name, True
