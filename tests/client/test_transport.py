@@ -68,6 +68,7 @@ def scripted(*scripts):
             for script in scripts:
                 connection, _ = listener.accept()
                 connection.settimeout(10)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 with connection, contextlib.suppress(ConnectionError):
                     script(connection)
 
