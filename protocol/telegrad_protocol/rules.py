@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from . import dtypes
 from .dtypes import DType
-from .errors import OpTypeError, ShapeError
+from .errors import OpError, OpTypeError, ShapeError
 from .shapes import Meta, broadcast, contiguous, like, reduced, wrap_dims
 from .spec import Inferred
 
@@ -101,3 +101,21 @@ def reduce_dims(input: Meta, dim: Any, keepdim: bool, dtype: DType | None = None
     """The result of reducing `input` over `dim`, of `dtype` or of the input's."""
     shape = reduced(input.shape, wrap_dims(dim, input.ndim), keepdim)
     return like(input, shape=shape, dtype=dtype)
+
+
+def check_inplace(op: str, result: Meta, target: Meta) -> None:
+    """Raise unless a result may be written into a tensor of `target`'s shape and dtype."""
+    if result.shape != target.shape:
+        raise ShapeError(
+            f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(result.shape)}",
+            op=op,
+            expected=list(target.shape),
+            got=list(result.shape),
+        )
+    if not dtypes.can_cast(result.dtype, target.dtype):
+        raise OpError(
+            f"result type {result.dtype.name} can't be cast to the desired output type {target.dtype.name}",
+            op=op,
+            expected=target.dtype.name,
+            got=result.dtype.name,
+        )

@@ -5,6 +5,7 @@ Everything is msgpack (https://msgpack.org), written without extension types; `W
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import msgpack
@@ -34,9 +35,9 @@ class Limits(NamedTuple):
 LIMITS: Final = Limits()
 
 
-def pack(value: Any) -> bytes:
-    """Encode plain data (None, bool, int, float, str, bytes, list, tuple, dict)."""
-    return cast("bytes", msgpack.packb(value, use_bin_type=True))
+def pack(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:
+    """Encode plain data (None, bool, int, float, str, bytes, list, tuple, dict); `default` makes others plain."""
+    return cast("bytes", msgpack.packb(value, use_bin_type=True, default=default))
 
 
 def unpack(data: bytes | memoryview, limits: Limits = LIMITS) -> Any:

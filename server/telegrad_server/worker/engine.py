@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from telegrad_protocol.dtypes import can_cast
-from telegrad_protocol.errors import AutogradError, OpError, ShapeError, TelegradError, UnsupportedOp
+from telegrad_protocol.errors import AutogradError, OpError, TelegradError, UnsupportedOp
+from telegrad_protocol.rules import check_inplace
 from telegrad_protocol.shapes import Meta
 from telegrad_protocol.spec import Inferred, OpSpec
 from telegrad_server.kernels import KERNELS, Raw
@@ -340,24 +340,6 @@ class RecordedMode(Mode):
 
     def add(self, total: Any, g: Any, owned: bool) -> Any:
         return self.engine.recorded.add(total, g)
-
-
-def check_inplace(op: str, result: Meta, target: Meta) -> None:
-    """Raise unless a result may be written into a tensor of `target`'s shape and dtype."""
-    if result.shape != target.shape:
-        raise ShapeError(
-            f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(result.shape)}",
-            op=op,
-            expected=list(target.shape),
-            got=list(result.shape),
-        )
-    if not can_cast(result.dtype, target.dtype):
-        raise OpError(
-            f"result type {result.dtype.name} can't be cast to the desired output type {target.dtype.name}",
-            op=op,
-            expected=target.dtype.name,
-            got=result.dtype.name,
-        )
 
 
 def without_data(value: Any) -> Any:
