@@ -69,7 +69,7 @@ def scripted(*scripts):
                 connection, _ = listener.accept()
                 connection.settimeout(10)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                with connection, contextlib.suppress(ConnectionError):
+                with connection, contextlib.suppress(OSError):  # the client may hang up first
                     script(connection)
 
         thread = threading.Thread(target=run, daemon=True)
