@@ -1,0 +1,347 @@
+"""Recording: what turns a call into a row. One generated function per op, so that CPython binds the arguments.
+
+The generated function does the common case inline, from metadata that was inferred before; everything else (first
+call with these shapes, lists, views, several results, errors) goes through `record`.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, Final
+
+from telegrad_protocol import ops as _declarations  # noqa: F401  # completes the table
+from telegrad_protocol import spec as table
+from telegrad_protocol.dtypes import FLOAT
+from telegrad_protocol.errors import AutogradError, OpTypeError, UnsupportedOp
+from telegrad_protocol.messages import GRAD, INPLACE
+from telegrad_protocol.rules import check_inplace
+from telegrad_protocol.shapes import HasMeta
+from telegrad_protocol.spec import OPS, Inferred, OpSpec, Param
+
+from ._session import Session
+from ._sites import INTERNAL, caller, outside
+from ._stream import Stream
+from ._types import Leaf, TensorBase
+
+stream: Final = Stream(Session())
+
+
+class GradMode(threading.local):
+    """Whether ops are recorded for autograd, per thread."""
+
+    on = True
+
+
+grad_mode: Final = GradMode()
+
+Leaves = frozenset[Leaf]
+_unions: dict[tuple[int, int], tuple[Leaves, Leaves, Leaves]] = {}
+_UNION_LIMIT: Final = 4096
+
+
+def union(a: Leaves, b: Leaves) -> Leaves:
+    """The leaves of both; the same pair of sets gives the same object, so that sets stay few."""
+    key = (id(a), id(b))
+    found = _unions.get(key)
+    if found is None:
+        merged = a if b <= a else b if a <= b else a | b
+        if len(_unions) >= _UNION_LIMIT:
+            _unions.clear()
+        found = _unions[key] = (merged, a, b)  # holding a and b keeps their ids theirs
+    return found[0]
+
+
+def upload(tensor: TensorBase) -> int:
+    """The id of a tensor that has none yet: its values leave the host now."""
+    return tensor._send()
+
+
+# The general path ---------------------------------------------------------------------------------------------
+
+
+def record(spec: OpSpec, args: tuple[Any, ...]) -> Any:
+    """Record a call of any op on arguments in declared order; raises locally what metadata tells."""
+    args = spec.convert(args)
+    if not spec.settled:
+        return _record_unsettled(spec, args)
+    inferred = spec.infer(args)
+    outs = tuple([stream.next_id() for _ in inferred.metas])
+    leaves = leaves_of(spec, args) if grad_mode.on and spec.differentiable else None
+    append(spec, args, outs[0] if spec.returns == ("out",) else outs)
+    results = _wrap(spec, args, inferred, outs, leaves)
+    return results[0] if spec.returns == ("out",) else _several(spec, results)
+
+
+def _record_or_not(spec: OpSpec, args: tuple[Any, ...]) -> Any:
+    """As `record`, for an operator: operands of a foreign type are left to the other side."""
+    try:
+        return record(spec, args)
+    except OpTypeError:
+        if all(isinstance(value, TensorBase | bool | int | float) for value in args):
+            raise
+        return NotImplemented
+
+
+def _wrap(
+    spec: OpSpec, args: tuple[Any, ...], inferred: Inferred, outs: tuple[int, ...], leaves: Leaves | None
+) -> tuple[TensorBase, ...]:
+    results = []
+    offsets = inferred.offset if isinstance(inferred.offset, tuple) else (inferred.offset,) * len(outs)
+    for name, meta, offset in zip(outs, inferred.metas, offsets, strict=True):
+        result = TensorBase.make(name, meta)
+        if leaves is not None and meta.dtype.category == FLOAT:
+            result._leaves = leaves
+            result._fn = spec.name
+        if offset is not None:
+            _make_view(result, args[spec.tensor_slots[0]], offset)
+        results.append(result)
+    return tuple(results)
+
+
+def _make_view(view: TensorBase, source: TensorBase, offset: int) -> None:
+    root = source._base or source
+    view._base = root
+    view._offset = source._offset + offset
+    root.add_alias(view)
+
+
+def _record_unsettled(spec: OpSpec, args: tuple[Any, ...]) -> Any:
+    """Shapes depend on values: the results learn theirs when somebody asks."""
+    bound = spec.infer(args)
+    outs = tuple([stream.next_id() for _ in spec.returns or ()])
+    leaves = leaves_of(spec, args) if grad_mode.on and spec.differentiable else None
+    append(spec, args, outs[0] if spec.returns == ("out",) else outs)
+    results = []
+    for name, meta in zip(outs, bound.metas, strict=True):
+        result = TensorBase.make(name, None)
+        if leaves is not None and meta.dtype.category == FLOAT:
+            result._leaves, result._fn = leaves, spec.name
+        results.append(result)
+    return results[0] if spec.returns == ("out",) else _several(spec, tuple(results))
+
+
+def _several(spec: OpSpec, results: tuple[TensorBase, ...]) -> Any:
+    return results if spec.returns is None else return_type(spec)(*results)
+
+
+_return_types: dict[str, Any] = {}
+
+
+def return_type(spec: OpSpec) -> Any:
+    """The named tuple of an op with several results, as PyTorch's `return_types`."""
+    if spec.name not in _return_types:
+        from collections import namedtuple
+
+        _return_types[spec.name] = namedtuple(spec.name.strip("_"), spec.returns or ())  # noqa: PYI024
+    return _return_types[spec.name]
+
+
+def inplace(spec: OpSpec, args: tuple[Any, ...]) -> Any:
+    """Record a call whose result is written into the first argument."""
+    args = spec.convert(args)
+    target: TensorBase = args[0]
+    if not spec.inplace:
+        raise UnsupportedOp(f"{spec.name} has no in-place variant", op=spec.name)
+    recorded = grad_mode.on and spec.differentiable
+    if recorded and target.is_leaf and target.requires_grad:
+        raise AutogradError(
+            "a leaf Variable that requires grad is being used in an in-place operation.",
+            op=spec.name,
+            hint="write under torch.no_grad(), or to a clone()",
+        )
+    check_inplace(spec.name, spec.infer(args).metas[0], target._meta)
+    leaves = leaves_of(spec, args) if recorded and target._meta.dtype.category == FLOAT else None
+    undo = target.written(leaves, spec.name)
+    append(spec, args, None, INPLACE, undo)
+    return target
+
+
+def append(
+    spec: OpSpec, args: tuple[Any, ...], outs: Any, flags: int = 0, undo: Callable[[], None] | None = None
+) -> None:
+    """Put a row on the stream. `undo` takes back what the call changed locally, should the row not be executed."""
+    wired = tuple([to_wire(param, value) for param, value in zip(spec.params, args, strict=True)])
+    row = (spec.index, flags | (GRAD if grad_mode.on else 0), outs, wired, *caller())
+    stream.rows.append(row if undo is None else (*row, undo))
+    if stream.stop:
+        stream.check()
+
+
+def control(name: str, *args: Any, outs: Any = None, undo: Callable[[], None] | None = None) -> None:
+    """Record a row that acts on the session."""
+    append(OPS[name], args, outs, undo=undo)
+
+
+def to_wire(param: Param, value: Any) -> Any:
+    """An argument as it travels."""
+    if isinstance(value, TensorBase):
+        return value._id or value._send()
+    if not param.kind.holds_tensors:
+        return value._id if param.annotation.startswith("Generator") and value is not None else value
+    if isinstance(value, tuple):
+        return tuple([None if item is None else item._id or item._send() for item in value])
+    return None if value is None else (value,)
+
+
+def leaves_of(spec: OpSpec, args: tuple[Any, ...]) -> Leaves | None:
+    """The leaves that a result of this call depends on."""
+    found: Leaves | None = None
+    for slot in spec.tensor_slots:
+        value = args[slot]
+        for item in value if isinstance(value, tuple) else (value,):
+            leaves = item._leaves if isinstance(item, TensorBase) else None
+            if leaves is not None:
+                found = leaves if found is None else union(found, leaves)
+    return found
+
+
+# Generated binders --------------------------------------------------------------------------------------------
+
+_WIRE: Final = {
+    "Tensor": "({0}._id or upload({0}))",
+    "Tensor | None": "(None if {0} is None else {0}._id or upload({0}))",
+    "Tensor | Number": "(({0}._id or upload({0})) if isinstance({0}, TensorBase) else ({0},))",
+    "Tensor | Number | None": (
+        "(({0}._id or upload({0})) if isinstance({0}, TensorBase) else None if {0} is None else ({0},))"
+    ),
+    "list[Tensor]": "tuple([t._id or upload(t) for t in {0}])",
+}
+
+_FAST: Final = """
+def {name}({signature}):
+    {doc!r}
+    try:
+        inferred = memo[{key}]
+    except (KeyError, TypeError, AttributeError):
+        return slow(spec, ({names},))
+    frame = getframe(1)
+    code = frame.f_code
+    if INTERNAL[code.co_filename]:
+        frame = outside(frame)
+        code = frame.f_code
+    grad = grad_mode.on
+    out = next_id()
+    append(({index}, {flag}, out, ({wire},), code, frame.f_lasti))
+    result = new(Tensor)
+    result._id = out
+    result._meta = meta = inferred[0][0]
+{leaves}    if stream.stop:
+        stream.check()
+    return result
+"""
+
+_SLOW: Final = """
+def {name}({signature}):
+    {doc!r}
+    return slow(spec, ({names},))
+"""
+
+
+def _leaves_source(spec: OpSpec) -> str:
+    if not spec.differentiable:
+        return ""
+    lines = ["    if grad and meta.dtype.category == 2:", "        leaves = None"]
+    for slot in spec.tensor_slots:
+        param = spec.params[slot]
+        name, kind = param.name, param.annotation
+        if kind.startswith("list"):
+            lines.append(f"        for item in {name}:")
+            lines.append("            more = item._leaves")
+            pad = "            "
+        else:
+            guard = "" if kind == "Tensor" else f" if isinstance({name}, TensorBase) else None"
+            lines.append(f"        more = {name}._leaves{guard}")
+            pad = "        "
+        lines.append(f"{pad}if more is not None and more is not leaves:")
+        lines.append(f"{pad}    leaves = more if leaves is None else union(leaves, more)")
+    lines += [
+        "        if leaves is not None:",
+        "            result._leaves = leaves",
+        f"            result._fn = {spec.name!r}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _signature(spec: OpSpec, scope: dict[str, Any]) -> str:
+    words: list[str] = []
+    for param in spec.params:
+        if param.keyword_only and "*" not in words:
+            words.append("*")
+        if param.required:
+            words.append(param.name)
+        else:
+            scope[f"default_{param.name}"] = param.default
+            words.append(f"{param.name}=default_{param.name}")
+    return ", ".join(words)
+
+
+def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bool = False) -> Callable[..., Any]:
+    """The function that users call for an op, with the declared signature and docstring.
+
+    As an `operator` it leaves operands that it does not take to the other side. `slow` replaces the general path.
+    """
+    special = slow is not None
+    slow = slow or (_record_or_not if operator else record)
+    scope: dict[str, Any] = {
+        "memo": spec.memo,
+        "slow": slow,
+        "spec": spec,
+        "getframe": sys._getframe,
+        "INTERNAL": INTERNAL,
+        "outside": outside,
+        "grad_mode": grad_mode,
+        "next_id": stream.next_id,
+        "append": stream.rows.append,
+        "stream": stream,
+        "new": object.__new__,
+        "Tensor": TensorBase.proxy,
+        "TensorBase": TensorBase,
+        "HasMeta": HasMeta,
+        "upload": upload,
+        "union": union,
+    }
+    fast = not special and spec.settled and not spec.view and spec.returns == ("out",) and not spec.control
+    kinds = {param.annotation for param in spec.params if param.kind.holds_tensors}
+    fast = fast and kinds <= set(_WIRE) and bool(spec.tensor_slots)
+    source = (_FAST if fast else _SLOW).format(
+        name=spec.name,
+        doc=f"{spec.doc}\n\nSignature: {spec.signature}",
+        signature=_signature(spec, scope),
+        names=", ".join(spec.names),
+        key="(" + ", ".join(p.kind.key_source.format(p.name) for p in spec.params) + ",)",
+        index=spec.index,
+        flag="GRAD if grad else 0".replace("GRAD", str(GRAD)),
+        wire=", ".join(_wire_source(param) for param in spec.params),
+        leaves=_leaves_source(spec),
+    )
+    exec(compile(source, f"<telegrad {spec.name}>", "exec"), scope)
+    made: Callable[..., Any] = scope[spec.name]
+    made.__module__ = "telegrad"
+    return made
+
+
+def _wire_source(param: Param) -> str:
+    if param.kind.holds_tensors:
+        return _WIRE[param.annotation].format(param.name)
+    if param.annotation.startswith("Generator"):
+        return f"({param.name} and {param.name}._id)"
+    return param.name
+
+
+def record_inplace(spec: OpSpec) -> Callable[..., Any]:
+    """The method with a trailing underscore."""
+    made = binder(spec, slow=inplace)
+    made.__name__ = made.__qualname__ = f"{spec.name}_"
+    return made
+
+
+def operator(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A binary function as an operator: operands that it does not take are left to the other side."""
+
+    def apply(self: Any, other: Any) -> Any:
+        return function(self, other) if isinstance(other, TensorBase | bool | int | float) else NotImplemented
+
+    return apply

@@ -1,0 +1,150 @@
+"""The client's session on a server: where it is, how it is opened, what it is asked over HTTP."""
+
+from __future__ import annotations
+
+import os
+import threading
+from importlib.metadata import version
+from typing import Any, Final
+
+from telegrad_protocol import spec, wire
+from telegrad_protocol.errors import TelegradError, from_record
+from telegrad_protocol.messages import PROTOCOL_VERSION, OpenSession, SessionOpened
+
+from . import _embedded
+from ._transport import Interrupted, Transport, Unreachable
+
+_MSGPACK: Final = {"content-type": wire.CONTENT_TYPE, "accept": wire.CONTENT_TYPE}
+
+
+class Session:
+    """Opened at first use; `url` None means the embedded default, a local server of this process's own."""
+
+    def __init__(self) -> None:
+        self.url = os.environ.get("TELEGRAD_URL")
+        self.token = os.environ.get("TELEGRAD_TOKEN")
+        self.opened: SessionOpened | None = None
+        self.heartbeat_every: float | None = None
+        self._transport: Transport | None = None
+        self._embedded: _embedded.Server | None = None
+        self._opening = threading.Lock()
+
+    def configure(self, url: str | None, token: str | None) -> None:
+        """Name the server that `open` goes to."""
+        self.url, self.token = url, token
+
+    def open(self) -> SessionOpened:
+        """Open the session unless it is open. Raises ConnectionError, or the server's refusal."""
+        with self._opening:
+            if self.opened is None:
+                if self.url is None:
+                    self._embedded = _embedded.start()
+                    self._transport = Transport(self._embedded.url, self._embedded.token)
+                else:
+                    self._transport = Transport(self.url, self.token)
+                self.opened = self._open()
+                self.heartbeat_every = self.opened.lease / 3
+            return self.opened
+
+    def _open(self) -> SessionOpened:
+        from ._stream import PATIENCE, Patience
+
+        hello = OpenSession(PROTOCOL_VERSION, version("telegrad"), spec.digest())
+        patience = Patience(PATIENCE)
+        while True:
+            try:
+                body = self._request("POST", "/v1/sessions", content=wire.pack(hello))
+            except (Unreachable, Interrupted) as error:
+                if not patience.wait():
+                    raise ConnectionError(f"{error}. {self.how_to_start()}") from error
+                continue
+            return wire.decode_record(SessionOpened, body)
+
+    def how_to_start(self) -> str:
+        """What to do when no server answers."""
+        return "Start one there with `telegrad serve`, or name another with tg.connect(url) or TELEGRAD_URL."
+
+    def submit(self, number: int, epoch: int, acknowledged: int, body: bytes) -> bytes | None:
+        """Send a submission; its reply, or None while it is still running."""
+        path = f"{self._base}/streams/{self._id.stream}/submissions/{number}?epoch={epoch}&ack={acknowledged}"
+        status, _, answer = self.transport.request("PUT", path, headers=_MSGPACK, content=body)
+        return None if status == 202 else _checked(status, answer)
+
+    def upload(self, upload: int, data: memoryview) -> None:
+        """Send the bytes of an upload that a row names."""
+        reply = self.transport.upload(f"{self._base}/uploads/{upload}", data)
+        _checked(reply.status, reply.body)
+
+    def download(self, read: int, into: memoryview) -> None:
+        """Fetch the bytes of a read into memory of the right size, and let the server forget it."""
+        path = f"{self._base}/reads/{read}"
+        reply = self.transport.download(path, into)
+        _checked(reply.status, reply.body)
+        self._request("DELETE", path)
+
+    def renew_in_background(self) -> None:
+        """Keep the lease; an idle notebook must not lose its tensors."""
+        threading.Thread(target=self._renew, name="telegrad-lease", daemon=True).start()
+
+    def _renew(self) -> None:
+        try:
+            self._request("POST", f"{self._base}/lease")
+        except (TelegradError, ConnectionError):
+            return  # the next submission meets the same condition, and reports it where somebody waits
+
+    def close(self) -> None:
+        """End the session; its tensors are gone."""
+        opened, self.opened = self.opened, None
+        if opened is not None:
+            try:
+                self._request("DELETE", f"/v1/sessions/{opened.session}")
+            except (TelegradError, ConnectionError):
+                pass  # a server that is gone has nothing left to close
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the connection without a word to the server."""
+        self.opened = None
+        self._opening = threading.Lock()
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+        if self._embedded is not None:
+            self._embedded.close()
+            self._embedded = None
+
+    @property
+    def transport(self) -> Transport:
+        assert self._transport is not None, "the session is not open"
+        return self._transport
+
+    @property
+    def _id(self) -> SessionOpened:
+        assert self.opened is not None, "the session is not open"
+        return self.opened
+
+    @property
+    def _base(self) -> str:
+        return f"/v1/sessions/{self._id.session}"
+
+    def _request(self, method: str, path: str, content: bytes | None = None) -> bytes:
+        status, _, body = self.transport.request(method, path, headers=_MSGPACK, content=content)
+        return _checked(status, body)
+
+
+def _checked(status: int, body: bytes) -> bytes:
+    """The body of a good answer; raises what the server said otherwise."""
+    if status < 400:
+        return body
+    raise _error_of(status, body)
+
+
+def _error_of(status: int, body: bytes) -> TelegradError:
+    record: Any = None
+    try:
+        record = wire.unpack(body)
+    except TelegradError:
+        pass  # not from a telegrad server: a proxy in between, say
+    if isinstance(record, dict):
+        return from_record(record)
+    return TelegradError(f"the server answered {status}: {body[:200]!r}")

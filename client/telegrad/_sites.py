@@ -1,0 +1,50 @@
+"""Where in the user's own code a call was made."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import CodeType, FrameType
+from typing import Final
+
+_PACKAGE: Final = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+class _Internal(dict[str, bool]):
+    """Whether a source file is one of telegrad's own, looked up once per file."""
+
+    def __missing__(self, filename: str) -> bool:
+        inside = filename.startswith(_PACKAGE) or filename.startswith("<telegrad ")
+        self[filename] = inside
+        return inside
+
+
+INTERNAL: Final = _Internal()
+
+
+def outside(frame: FrameType) -> FrameType:
+    """The nearest frame that is not telegrad's own: the user's line."""
+    while INTERNAL[frame.f_code.co_filename] and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
+
+
+def caller() -> tuple[CodeType, int]:
+    """The user's call site: a code object and an instruction in it, cheap to keep and looked up only on failure."""
+    frame = outside(sys._getframe(1))
+    return frame.f_code, frame.f_lasti
+
+
+def describe_site(error: BaseException, code: CodeType, lasti: int) -> None:
+    """Note on an error that surfaced late which line of the user's made the call."""
+    positions = list(code.co_positions())
+    line = positions[lasti // 2][0] if lasti // 2 < len(positions) else code.co_firstlineno
+    text = _source_line(code.co_filename, line)
+    where = f'raised by the call at "{code.co_filename}", line {line}, in {code.co_name}'
+    error.add_note(where + (f"\n    {text}" if text else ""))
+
+
+def _source_line(filename: str, line: int | None) -> str:
+    import linecache
+
+    return linecache.getline(filename, line).strip() if line else ""

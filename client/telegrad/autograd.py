@@ -1,0 +1,229 @@
+"""Gradients: grad modes, `backward`, `grad`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from telegrad_protocol.errors import AutogradError, ShapeError
+from telegrad_protocol.shapes import contiguous
+
+from ._record import control, grad_mode, stream
+from ._types import Leaf, TensorBase
+from .tensor import Tensor
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class set_grad_enabled:
+    """Sets grad mode at once; as a context manager or decorator, for the block only."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = bool(mode)
+        self.before = grad_mode.on
+        grad_mode.on = self.mode
+
+    def __enter__(self) -> None:
+        grad_mode.on = self.mode
+
+    def __exit__(self, *exception: object) -> None:
+        grad_mode.on = self.before
+
+    def __call__(self, function: F) -> F:
+        grad_mode.on = self.before
+        return _decorate(function, self.mode)
+
+
+class _Mode:
+    """Grad mode for a block, or for every call of a decorated function."""
+
+    mode: bool
+
+    def __new__(cls, function: Any = None) -> Any:
+        return _decorate(function, cls.mode) if callable(function) else object.__new__(cls)
+
+    def __enter__(self) -> None:
+        self.before, grad_mode.on = grad_mode.on, self.mode
+
+    def __exit__(self, *exception: object) -> None:
+        grad_mode.on = self.before
+
+    def __call__(self, function: F) -> F:
+        return _decorate(function, self.mode)
+
+
+class no_grad(_Mode):
+    """Ops in the block are not recorded.
+
+    >>> import telegrad as tg
+    >>> x = tg.ones(2, requires_grad=True)
+    >>> with tg.no_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
+
+    mode = False
+
+
+class enable_grad(_Mode):
+    """Ops in the block are recorded, also inside `no_grad`."""
+
+    mode = True
+
+
+class inference_mode(_Mode):
+    """As `no_grad`. `inference_mode(False)` leaves recording on."""
+
+    mode = False
+
+    def __new__(cls, mode: Any = True) -> Any:
+        made = super().__new__(cls, mode if callable(mode) else None)
+        if not callable(mode):
+            made.mode = not mode
+        return made
+
+    def __init__(self, mode: Any = True) -> None:
+        pass
+
+
+def _decorate(function: F, mode: bool) -> F:
+    @wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        before, grad_mode.on = grad_mode.on, mode
+        try:
+            return function(*args, **kwargs)
+        finally:
+            grad_mode.on = before
+
+    return cast("F", wrapped)
+
+
+def is_grad_enabled() -> bool:
+    """Whether ops are recorded now, in this thread."""
+    return grad_mode.on
+
+
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    *,
+    inputs: Any = None,
+) -> None:
+    """Add the gradients of `tensors` to the `.grad` of the leaves they depend on, or of `inputs` alone.
+
+    Raises RuntimeError for a tensor without history, and for one of several elements without a gradient of its own.
+    """
+    roots = _listed(tensors)
+    gradients = _root_gradients(roots, grad_tensors)
+    targets = _listed(inputs) if inputs is not None else ()
+    reached = [_leaf_of(t) for t in targets] if targets else _reached(roots)
+    before = [(leaf, leaf.has_grad, leaf.grad) for leaf in reached]
+    for leaf in reached:
+        leaf.has_grad = True
+        if create_graph:
+            leaf.grad = None
+    control(
+        "backward",
+        roots,
+        gradients,
+        targets,
+        create_graph if retain_graph is None else bool(retain_graph),
+        create_graph,
+        undo=lambda: _restore(before),
+    )
+
+
+def _restore(before: list[tuple[Leaf, bool, Any]]) -> None:
+    for leaf, has_grad, grad in before:
+        leaf.has_grad, leaf.grad = has_grad, grad
+
+
+def _reached(roots: Sequence[Tensor]) -> list[Leaf]:
+    found: set[Leaf] = set()
+    for root in roots:
+        found |= root._leaves or frozenset()
+    return list(found)
+
+
+def _leaf_of(tensor: Tensor) -> Leaf:
+    if tensor._leaf is None:
+        tensor._leaf = Leaf(tensor)
+    return tensor._leaf
+
+
+def _listed(tensors: Any) -> tuple[Tensor, ...]:
+    return (tensors,) if isinstance(tensors, TensorBase) else tuple(tensors)  # type: ignore[return-value]
+
+
+def _root_gradients(roots: Sequence[Tensor], given: Any) -> tuple[Tensor | None, ...]:
+    gradients = (None,) * len(roots) if given is None else _listed(given)
+    if len(gradients) != len(roots):
+        raise ShapeError(f"got {len(roots)} tensors and {len(gradients)} gradients", op="backward")
+    for i, (root, gradient) in enumerate(zip(roots, gradients, strict=True)):
+        if not root.requires_grad:
+            raise AutogradError(
+                f"element {i} of tensors does not require grad and does not have a grad_fn", op="backward"
+            )
+        if gradient is None and root.numel() != 1:
+            raise AutogradError("grad can be implicitly created only for scalar outputs", op="backward")
+        if gradient is not None and gradient.shape != root.shape:
+            raise ShapeError(
+                f"Mismatch in shape: grad_output[{i}] has a shape of {gradient.shape} and output[{i}] has a shape of "
+                f"{root.shape}.",
+                op="backward",
+            )
+    return gradients
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of `outputs` with respect to `inputs`, without touching any `.grad`.
+
+    Raises RuntimeError for an input that the outputs do not depend on, unless `allow_unused`.
+    """
+    roots, targets = _listed(outputs), _listed(inputs)
+    gradients = _root_gradients(roots, grad_outputs)
+    for target in targets:
+        if not target.requires_grad:
+            raise AutogradError("One of the differentiated Tensors does not require grad", op="grad")
+    names = tuple([stream.next_id() for _ in targets])
+    retain = create_graph if retain_graph is None else bool(retain_graph)
+    # Which inputs are reached is known to the server alone where an input is not a leaf; it answers with zeros.
+    control(
+        "gradients",
+        roots,
+        targets,
+        gradients,
+        retain,
+        create_graph,
+        bool(allow_unused or materialize_grads),
+        outs=names,
+    )
+    leaves = frozenset(_reached(roots)) if create_graph else None
+    found = []
+    for name, target in zip(names, targets, strict=True):
+        unused = target.is_leaf and not _depends(roots, target)
+        if unused and allow_unused and not materialize_grads:
+            stream.rows.append(name)
+            found.append(None)
+            continue
+        made = cast("Tensor", TensorBase.make(name, contiguous(target._meta.shape, target._meta.dtype)))
+        if create_graph:
+            made._leaves, made._fn = leaves, "gradients"
+        found.append(made)
+    return tuple(found)
+
+
+def _depends(roots: Sequence[Tensor], leaf: Tensor) -> bool:
+    return any(leaf._leaf in (root._leaves or ()) for root in roots)

@@ -1,0 +1,37 @@
+"""Log lines on stderr: text for people, or one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from typing import Any
+
+
+class Log:
+    """Writes events with fields. `style` is "text" or "json"."""
+
+    def __init__(self) -> None:
+        self.style = "text"
+
+    def info(self, event: str, **fields: Any) -> None:
+        self._write("info", event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self._write("warning", event, fields)
+
+    def exception(self, event: str, **fields: Any) -> None:
+        """An event with the traceback of the exception that is being handled."""
+        self._write("error", event, {**fields, "traceback": traceback.format_exc()})
+
+    def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+        if self.style == "json":
+            line = json.dumps({"ts": stamp, "level": level, "event": event, **fields}, default=str)
+        else:
+            line = f"{stamp} {level:7} {event}" + "".join(f" {name}={value}" for name, value in fields.items())
+        print(line, file=sys.stderr, flush=True)
+
+
+log = Log()
