@@ -12,7 +12,6 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
-from telegrad_protocol import ops as _declarations  # noqa: F401  # completes the table
 from telegrad_protocol import spec as table
 from telegrad_protocol.dtypes import FLOAT
 from telegrad_protocol.errors import AutogradError, OpTypeError, UnsupportedOp

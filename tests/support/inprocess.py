@@ -11,7 +11,8 @@ from telegrad._session import Session
 from telegrad_protocol import wire
 from telegrad_protocol.messages import SessionOpened
 from telegrad_server.backend.numpy import NumpyBackend
-from telegrad_server.worker.executor import Executor, Request
+from telegrad_server.worker.executor import Executor
+from telegrad_server.worker.link import Request
 
 
 class LocalLink:

@@ -35,7 +35,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from telegrad_protocol.errors import UnsupportedOp
-from telegrad_protocol import ops as _declarations  # noqa: F401  # completes the table
 from telegrad_protocol.spec import OPS, OpSpec
 
 Function = Callable[..., Any]

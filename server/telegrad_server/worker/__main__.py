@@ -24,8 +24,9 @@ def main() -> None:
     parser.add_argument("--memory", type=int, required=True)
     parser.add_argument("--device", choices=["cpu"], default="cpu")
     options = parser.parse_args()
-    # An interrupt at the terminal goes to the whole group; the front decides when the worker ends.
+    # Signals from a terminal or a supervisor go to the whole group; the front decides when the worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     np.seterr(all="ignore")  # inf and nan are results here, as in PyTorch
     link = WorkerEnd(socket.socket(fileno=options.fd), options.arena_fd)
     Executor(NumpyBackend(), options.memory, link).run()

@@ -76,13 +76,10 @@ def read(session: Session, row: Row, input: Tensor) -> ReadResult:
     meta = input._meta
     if meta.nbytes <= INLINE_BYTES:
         return ReadResult(row.outs, meta.dtype.name, meta.shape, session.engine.xp.to_bytes(input.data))
-    reading = Read(input)
     if not meta.contiguous:
         session.budget.check(meta.nbytes, "read")
-        reading.data = session.engine.xp.copy(input.data)
-    else:
-        input.storage.pins.append(reading)
-    session.reads[row.outs] = reading
+        input = session.engine.wrap(session.engine.xp.copy(input.data))
+    session.reads[row.outs] = Read(input)
     return ReadResult(row.outs, meta.dtype.name, meta.shape, None)
 
 

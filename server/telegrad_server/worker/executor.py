@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from telegrad_protocol import wire
 from telegrad_protocol.errors import (
@@ -23,6 +23,7 @@ from telegrad_protocol.messages import ReadResult, Reply, Row
 from telegrad_server.logs import log
 
 from .controls import Blocked
+from .link import SLOT_BYTES, Request
 from .memory import Budget
 from .session import Session, Stream
 
@@ -34,15 +35,6 @@ POLL_EVERY = 0.001
 
 UPLOAD_PATIENCE = 60.0
 """Seconds that a row waits for an upload that nobody has begun."""
-
-
-class Request(NamedTuple):
-    """One message from the front: what is asked, its number, the arguments, and a file descriptor if one came."""
-
-    kind: str
-    id: int
-    fields: tuple[Any, ...]
-    fd: int | None
 
 
 class Link(Protocol):
@@ -195,6 +187,12 @@ class Executor:
         owner.uploads[upload].fail(from_record(error))
         self.link.reply(request, None)
 
+    def on_drop_upload(self, request: Request, session: str, upload: int) -> None:
+        dropped = self.session(session).uploads.pop(upload, None)
+        if dropped is not None:
+            dropped.release()
+        self.link.reply(request, None)
+
     def _upload(self, session: str, upload: int) -> Upload:
         found = self.session(session).uploads.get(upload)
         if found is None:
@@ -205,8 +203,6 @@ class Executor:
         self.link.reply(request, self._read(session, read).meta.nbytes)
 
     def on_read_piece(self, request: Request, session: str, read: int, offset: int, size: int, slot: int) -> None:
-        from .link import SLOT_BYTES
-
         source = self.xp.byte_view(self._read(session, read).data)[offset : offset + size]
         start = slot * SLOT_BYTES
         self.link.arena[start : start + len(source)] = source
@@ -214,8 +210,8 @@ class Executor:
 
     def on_drop_read(self, request: Request, session: str, read: int) -> None:
         dropped = self.session(session).reads.pop(read, None)
-        if dropped is not None and dropped in dropped.pins:
-            dropped.pins.remove(dropped)
+        if dropped is not None:
+            dropped.release()
         self.link.reply(request, None)
 
     def _read(self, session: str, read: int) -> Any:

@@ -29,11 +29,18 @@ class Failed(NamedTuple):
 class Read:
     """A value that is being fetched: it keeps its bytes, also when the tensor is written to meanwhile."""
 
-    __slots__ = ("data", "meta", "__weakref__")
+    __slots__ = ("data", "meta", "storage")
 
     def __init__(self, tensor: Tensor) -> None:
         self.data = tensor.data
         self.meta = tensor._meta
+        self.storage = tensor.storage
+        tensor.storage.pins.append(self)
+
+    def release(self) -> None:
+        """The bytes have left; writes need not copy for this read any more."""
+        if self in self.storage.pins:
+            self.storage.pins.remove(self)
 
 
 class Stream:

@@ -1,0 +1,405 @@
+"""Products of vectors and matrices, and what is made of them."""
+
+from __future__ import annotations
+
+from telegrad_protocol import dtypes
+from telegrad_protocol.dtypes import DType
+from telegrad_protocol.errors import ShapeError, UnsupportedOp
+from telegrad_protocol.rules import common_dtype, need_floating
+from telegrad_protocol.shapes import Meta, broadcast, like, wrap_dim
+from telegrad_protocol.spec import Inferred, Number, Size, Tensor, op
+
+from ._einsum import equation_shape
+
+# How PyTorch's messages name these types.
+_C_NAMES = {
+    dtypes.float32: "float",
+    dtypes.float64: "double",
+    dtypes.float16: "c10::Half",
+    dtypes.bfloat16: "c10::BFloat16",
+    dtypes.int64: "long",
+    dtypes.int32: "int",
+    dtypes.int16: "short",
+    dtypes.int8: "signed char",
+    dtypes.uint8: "unsigned char",
+    dtypes.bool_: "bool",
+}
+
+
+def _same_dtype(first: Meta, second: Meta) -> None:
+    if first.dtype is not second.dtype:
+        raise ShapeError(
+            "expected m1 and m2 to have the same dtype, but got: "
+            f"{_C_NAMES[first.dtype]} != {_C_NAMES[second.dtype]}",
+            expected=first.dtype.name,
+            got=second.dtype.name,
+        )
+    if first.dtype is dtypes.bool_:
+        raise UnsupportedOp('"addmm_impl_cpu_" not implemented for \'Bool\'', got="bool")
+
+
+def _cannot_multiply(first: tuple[int, ...], second: tuple[int, ...]) -> ShapeError:
+    shown = " and ".join("x".join(map(str, shape)) for shape in (first, second))
+    return ShapeError(f"mat1 and mat2 shapes cannot be multiplied ({shown})", expected=first[-1], got=second[0])
+
+
+def _need_rank(meta: Meta, rank: int, message: str, argument: str) -> None:
+    if meta.ndim != rank:
+        raise ShapeError(message, argument=argument, expected=f"{rank} dimensions", got=list(meta.shape))
+
+
+def _product_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of `a @ b` by the rules of `torch.matmul`."""
+    if not a or not b:
+        raise ShapeError(f"both arguments to matmul need to be at least 1D, but they are {len(a)}D and {len(b)}D")
+    inner = b[-2] if len(b) > 1 else b[0]
+    if a[-1] != inner:
+        raise _mismatch(a, b)
+    rows = a[-2:-1] if len(a) > 1 else ()
+    columns = b[-1:] if len(b) > 1 else ()
+    return (*broadcast((a[:-2], b[:-2])), *rows, *columns)
+
+
+def _mismatch(a: tuple[int, ...], b: tuple[int, ...]) -> ShapeError:
+    if len(a) == len(b) == 1:
+        return ShapeError(
+            f"inconsistent tensor size, expected tensor [{a[0]}] and src [{b[0]}] to have the same number of "
+            f"elements, but got {a[0]} and {b[0]} elements respectively"
+        )
+    if len(b) == 1:
+        rows = _product(a[:-1])
+        return ShapeError(f"size mismatch, got input ({rows}), mat ({rows}x{a[-1]}), vec ({b[0]})")
+    if len(b) == 2:
+        return _cannot_multiply((_product(a[:-1]), a[-1]), b)
+    batch = broadcast((a[:-2], b[:-2]))
+    return ShapeError(
+        f"Expected size for first two dimensions of batch2 tensor to be: {[_product(batch), a[-1]]} but got: "
+        f"{[_product(batch), b[-2]]}."
+    )
+
+
+def _product(sizes: tuple[int, ...]) -> int:
+    total = 1
+    for size in sizes:
+        total *= size
+    return total
+
+
+def _matmul(input: Meta, other: Meta) -> Meta:
+    shape = _product_shape(input.shape, other.shape)
+    _same_dtype(input, other)
+    return like(input, shape=shape)
+
+
+@op(_matmul)
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """The matrix product: of vectors, matrices, and batches of matrices, whose leading dimensions broadcast.
+
+    >>> import torch
+    >>> torch.matmul(torch.ones(2, 3), torch.ones(3, 4)).shape
+    torch.Size([2, 4])
+    """
+
+
+def _mm(input: Meta, mat2: Meta) -> Meta:
+    _need_rank(input, 2, "self must be a matrix", "input")
+    _need_rank(mat2, 2, "mat2 must be a matrix", "mat2")
+    return _matmul(input, mat2)
+
+
+@op(_mm)
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The product of two matrices, `(n, k)` and `(k, m)`."""
+
+
+def _bmm(input: Meta, mat2: Meta) -> Meta:
+    _need_rank(input, 3, "batch1 must be a 3D tensor", "input")
+    _need_rank(mat2, 3, "batch2 must be a 3D tensor", "mat2")
+    expected = [input.shape[0], input.shape[2]]
+    if list(mat2.shape[:2]) != expected:
+        raise ShapeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: {expected} but got: "
+            f"{list(mat2.shape[:2])}.",
+            argument="mat2",
+        )
+    return _matmul(input, mat2)
+
+
+@op(_bmm)
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """Products of matrices in pairs: `(b, n, k)` and `(b, k, m)`."""
+
+
+def _mv(input: Meta, vec: Meta) -> Meta:
+    _need_rank(input, 2, "vector + matrix @ vector expected, got " f"1, {input.ndim}, {vec.ndim}", "input")
+    _need_rank(vec, 1, "vector + matrix @ vector expected, got " f"1, {input.ndim}, {vec.ndim}", "vec")
+    return _matmul(input, vec)
+
+
+@op(_mv)
+def mv(input: Tensor, vec: Tensor) -> Tensor:
+    """The product of a matrix `(n, k)` and a vector `(k,)`."""
+
+
+def _dot(input: Meta, tensor: Meta) -> Meta:
+    if input.ndim != 1 or tensor.ndim != 1:
+        raise ShapeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
+    if input.shape != tensor.shape:
+        raise _mismatch(input.shape, tensor.shape)
+    if input.dtype is not tensor.dtype:
+        raise ShapeError(
+            f"dot : expected both vectors to have same dtype, but found {input.dtype.name} and {tensor.dtype.name}"
+        )
+    return _matmul(input, tensor)
+
+
+@op(_dot)
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
+    """The sum of the products of two vectors' elements."""
+
+
+def _outer(input: Meta, vec2: Meta) -> Inferred:
+    _need_rank(input, 1, f"outer: Expected 1-D argument self, but got {input.ndim}-D", "input")
+    _need_rank(vec2, 1, f"outer: Expected 1-D argument vec2, but got {vec2.ndim}-D", "vec2")
+    dtype = common_dtype((input, vec2))
+    return Inferred((like(input, shape=(*input.shape, *vec2.shape), dtype=dtype),))
+
+
+@op(_outer)
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """Every product of an element of `input` and one of `vec2`: `(n, m)`."""
+
+
+def _inner(input: Meta, other: Meta) -> Meta:
+    if not input.ndim or not other.ndim:
+        return like(input, shape=broadcast((input.shape, other.shape)))
+    if input.shape[-1] != other.shape[-1]:
+        raise ShapeError(
+            "inner() the last dimension must match on both input tensors but got shapes "
+            f"{list(input.shape)} and {list(other.shape)}"
+        )
+    _same_dtype(input, other)
+    return like(input, shape=(*input.shape[:-1], *other.shape[:-1]))
+
+
+@op(_inner)
+def inner(input: Tensor, other: Tensor) -> Tensor:
+    """The sum of products over the last dimension of both, for every pair of their other indices."""
+
+
+def _added(input: Meta, product: Meta) -> Meta:
+    """The result of adding `input` to a product, which it must broadcast to."""
+    if input.dtype is not product.dtype:
+        raise ShapeError(
+            f"self and mat2 must have the same dtype, but got {input.dtype.name} and {product.dtype.name}",
+            argument="input",
+            expected=product.dtype.name,
+            got=input.dtype.name,
+        )
+    lead = product.ndim - input.ndim
+    for axis, size in enumerate(input.shape):
+        wanted = product.shape[axis + lead] if axis + lead >= 0 else None
+        if wanted is None or size not in (1, wanted):
+            raise ShapeError(
+                f"The expanded size of the tensor ({wanted}) must match the existing size ({size}) at "
+                f"non-singleton dimension {axis + lead}.  Target sizes: {list(product.shape)}.  Tensor sizes: "
+                f"{list(input.shape)}",
+                argument="input",
+                expected=list(product.shape),
+                got=list(input.shape),
+            )
+    return product
+
+
+def _addmm(input: Meta, mat1: Meta, mat2: Meta, *_: Number) -> Meta:
+    return _added(input, _mm(mat1, mat2))
+
+
+@op(_addmm, inplace=True)
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """`beta * input + alpha * (mat1 @ mat2)`; with `beta` 0, `input` is not read."""
+
+
+def _addmv(input: Meta, mat: Meta, vec: Meta, *_: Number) -> Meta:
+    return _added(input, _mv(mat, vec))
+
+
+@op(_addmv, inplace=True)
+def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """`beta * input + alpha * (mat @ vec)`; with `beta` 0, `input` is not read."""
+
+
+def _baddbmm(input: Meta, batch1: Meta, batch2: Meta, *_: Number) -> Meta:
+    return _added(input, _bmm(batch1, batch2))
+
+
+@op(_baddbmm, inplace=True)
+def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """`beta * input + alpha * (batch1 @ batch2)`, for batches of matrices; with `beta` 0, `input` is not read."""
+
+
+def _addbmm(input: Meta, batch1: Meta, batch2: Meta, *_: Number) -> Meta:
+    product = _bmm(batch1, batch2)
+    return _added(input, like(product, shape=product.shape[1:]))
+
+
+@op(_addbmm, inplace=True)
+def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """`beta * input + alpha * (batch1 @ batch2).sum(0)`; with `beta` 0, `input` is not read."""
+
+
+def _linear(input: Meta, weight: Meta, bias: Meta | None) -> Meta:
+    if not input.ndim or weight.ndim not in (1, 2):
+        raise ShapeError(
+            f"linear(): input and weight must be at least 1D and 1D or 2D, but they are {input.ndim}D and "
+            f"{weight.ndim}D"
+        )
+    if weight.ndim == 1 and bias is not None:
+        raise ShapeError("mat2 must be a matrix, got 1-D tensor", argument="weight", got=list(weight.shape))
+    if input.shape[-1] != weight.shape[-1]:
+        raise _mismatch((_product(input.shape[:-1]), input.shape[-1]), weight.shape[::-1])
+    _same_dtype(input, weight)
+    product = like(input, shape=(*input.shape[:-1], *weight.shape[:-1]))
+    return product if bias is None else _added(bias, product)
+
+
+@op(_linear, on="functional")
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`input @ weight.T + bias`: input `(..., in)`, weight `(out, in)` or `(in,)`, bias `(out,)`."""
+
+
+def _bilinear(input1: Meta, input2: Meta, weight: Meta, bias: Meta | None) -> Meta:
+    _need_rank(weight, 3, f"bilinear(): weight must have 3 dimensions, got {weight.ndim}", "weight")
+    if input1.shape[:-1] != input2.shape[:-1]:
+        raise ShapeError(
+            f"bilinear(): input batch dimensions do not match: got {list(input1.shape)} and {list(input2.shape)}"
+        )
+    for name, given, axis in (("input1", input1, 1), ("input2", input2, 2)):
+        if given.shape[-1] != weight.shape[axis]:
+            raise ShapeError(
+                f"bilinear(): {name} size does not match weight size: got {given.shape[-1]} but expected "
+                f"{weight.shape[axis]}",
+                argument=name,
+            )
+        _same_dtype(given, weight)
+    product = like(input1, shape=(*input1.shape[:-1], weight.shape[0]))
+    return product if bias is None else _added(bias, product)
+
+
+@op(_bilinear, on="functional torch")
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`input1ᵀ weight[o] input2 + bias[o]` for each `o`: `(..., a)`, `(..., b)`, weight `(out, a, b)`."""
+
+
+def _einsum(equation: str, operands: tuple[Meta, ...]) -> Meta:
+    shape = equation_shape(equation, tuple([operand.shape for operand in operands]))
+    for operand in operands[1:]:
+        _same_dtype(operands[0], operand)
+    return like(operands[0], shape=shape)
+
+
+@op(_einsum, on="torch")
+def einsum(equation: str, operands: list[Tensor]) -> Tensor:
+    """Sums of products as the equation's subscripts say, in Einstein's notation.
+
+    >>> import torch
+    >>> torch.einsum("bij,bjk->bik", torch.ones(2, 3, 4), torch.ones(2, 4, 5)).shape
+    torch.Size([2, 3, 5])
+    """
+
+
+def _contracted(input: Meta, other: Meta, dims_self: Size, dims_other: Size) -> Meta:
+    own = tuple([wrap_dim(dim, input.ndim) for dim in dims_self])  # type: ignore[union-attr]
+    its = tuple([wrap_dim(dim, other.ndim) for dim in dims_other])  # type: ignore[union-attr]
+    if len(own) != len(its):
+        raise ShapeError("both dimension lists should have same length")
+    for a, b in zip(own, its, strict=True):
+        if input.shape[a] != other.shape[b]:
+            raise ShapeError(
+                f"contracted dimensions need to match, but first has size {input.shape[a]} in dim {a} and second "
+                f"has size {other.shape[b]} in dim {b}"
+            )
+    _same_dtype(input, other)
+    left = [size for axis, size in enumerate(input.shape) if axis not in own]
+    right = [size for axis, size in enumerate(other.shape) if axis not in its]
+    return like(input, shape=(*left, *right))
+
+
+@op(_contracted, on="")
+def _tensordot(input: Tensor, other: Tensor, dims_self: Size, dims_other: Size) -> Tensor:
+    """Sums products over pairs of dimensions, `dims_self[i]` of `input` with `dims_other[i]` of `other`."""
+
+
+def _cdist(x1: Meta, x2: Meta, p: float) -> Meta:
+    need_floating(x1, "x1")
+    need_floating(x2, "x2")
+    if x1.ndim < 2 or x2.ndim < 2:
+        raise ShapeError("cdist only supports at least 2D tensors")
+    if x1.shape[-1] != x2.shape[-1]:
+        raise ShapeError(
+            f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
+        )
+    batch = broadcast((x1.shape[:-2], x2.shape[:-2]))
+    return like(x1, shape=(*batch, x1.shape[-2], x2.shape[-2]), dtype=common_dtype((x1, x2)))
+
+
+@op(_cdist, on="torch")
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
+    """The p-norm distance of every row of `x1 (..., n, d)` to every row of `x2 (..., m, d)`: `(..., n, m)`."""
+
+
+def _pairwise(x1: Meta, x2: Meta, p: float, eps: float, keepdim: bool) -> Meta:
+    shape = broadcast((x1.shape, x2.shape))
+    return like(x1, shape=(*shape[:-1], 1) if keepdim else shape[:-1], dtype=_float_of(x1, x2))
+
+
+def _float_of(*operands: Meta) -> DType:
+    dtype = common_dtype(operands)
+    return dtype if dtype.category == dtypes.FLOAT else dtypes.float32
+
+
+@op(_pairwise, on="functional torch")
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """The p-norm of `x1 - x2 + eps` over the last dimension."""
+
+
+def _cosine(x1: Meta, x2: Meta, dim: int, eps: float) -> Meta:
+    shape = list(broadcast((x1.shape, x2.shape)))
+    if shape:
+        del shape[wrap_dim(dim, len(shape))]
+    return like(x1, shape=tuple(shape), dtype=_float_of(x1, x2))
+
+
+@op(_cosine, on="functional torch")
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """The cosine of the angle between vectors along `dim`; norms below `eps` count as `eps`."""
+
+
+def _trace(input: Meta) -> Meta:
+    _need_rank(input, 2, f"trace: expected a matrix, but got tensor with dim {input.ndim}", "input")
+    whole = input.dtype if input.dtype.category == dtypes.FLOAT else dtypes.int64
+    return like(input, shape=(), dtype=whole)
+
+
+@op(_trace)
+def trace(input: Tensor) -> Tensor:
+    """The sum of a matrix's diagonal."""
+
+
+def _cross(input: Meta, other: Meta, dim: int) -> Meta:
+    if input.ndim != other.ndim:
+        raise ShapeError("linalg.cross: inputs must have the same number of dimensions.")
+    axis = wrap_dim(dim, input.ndim)
+    if input.shape[axis] != 3 or other.shape[axis] != 3:
+        raise ShapeError(
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[axis]} and "
+            f"{other.shape[axis]}"
+        )
+    return like(input, shape=broadcast((input.shape, other.shape)), dtype=common_dtype((input, other)))
+
+
+@op(_cross, on="torch tensor linalg")
+def cross(input: Tensor, other: Tensor, dim: int = -1) -> Tensor:
+    """The cross product of vectors of 3 along `dim`."""

@@ -1,0 +1,104 @@
+"""The application: plain FastAPI for what is rarely asked, wrapped by the hot routes and by security."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import swagger_ui_bundle
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from telegrad_protocol.errors import CODES, Malformed, MethodNotAllowed, NotFound, ServiceError, TelegradError
+
+from .front import control
+from .front.answers import JSON, MSGPACK, error_body, internal, wants_msgpack
+from .front.hot import Hot
+from .front.security import Security
+from .front.sessions import Sessions
+from .front.worker import Worker
+from .settings import Settings
+
+_ASSETS = "/docs/assets"
+
+
+def create_app(settings: Settings, worker: Worker, sessions: Sessions | None = None) -> Any:
+    """The ASGI application of a server whose kernels run in `worker`."""
+    sessions = sessions or Sessions(worker, lease=settings.lease, limit=settings.sessions)
+    app = FastAPI(
+        title="telegrad",
+        version=version("telegrad"),
+        summary="Tensors and autograd graphs that live here; use them over HTTP.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.sessions = sessions
+    app.state.worker = worker
+    app.state.settings = settings
+    app.include_router(control.router)
+    _add_docs(app)
+    _add_error_handlers(app)
+    return Security(Hot(app, sessions), settings)
+
+
+def _add_docs(app: FastAPI) -> None:
+    """Swagger UI with its assets from an installed package: the page needs nothing from elsewhere."""
+    assets = sorted((Path(swagger_ui_bundle.__file__).parent / "vendor").glob("swagger-ui-*"))[-1]
+    app.mount(_ASSETS, StaticFiles(directory=assets), name="docs-assets")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="telegrad",
+            swagger_js_url=f"{_ASSETS}/swagger-ui-bundle.js",
+            swagger_css_url=f"{_ASSETS}/swagger-ui.css",
+            swagger_favicon_url=f"{_ASSETS}/favicon-32x32.png",
+        )
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    """Every error has the same body: the record of a `TelegradError`."""
+
+    @app.exception_handler(TelegradError)
+    async def ours(request: Request, error: TelegradError) -> Response:
+        return answer(request, error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        return answer(request, _validation_error(error))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        return answer(request, _http_error(request, error))
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> Response:
+        return answer(request, internal(request.scope, error))
+
+
+def answer(request: Request, error: TelegradError) -> Response:
+    """The response that tells of an error."""
+    msgpack = wants_msgpack(request.scope)
+    body = error_body(error, request.scope.get("request_id", ""), msgpack=msgpack)
+    return Response(body, error.status, media_type=(MSGPACK if msgpack else JSON).decode())
+
+
+def _validation_error(error: RequestValidationError) -> Malformed:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return Malformed(f"{place}: {first['msg']}", argument=place, got=repr(first.get("input"))[:100])
+
+
+def _http_error(request: Request, error: HTTPException) -> TelegradError:
+    if error.status_code == 404:
+        return NotFound(f"there is nothing at {request.url.path}", hint="GET /docs shows every route")
+    if error.status_code == 405:
+        return MethodNotAllowed(f"{request.method} is not for {request.url.path}", got=request.method)
+    matching = [cls for cls in CODES.values() if cls.status == error.status_code]
+    return (matching[0] if matching else ServiceError)(str(error.detail))

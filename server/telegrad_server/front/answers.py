@@ -1,0 +1,73 @@
+"""How answers and errors are written, on the hot routes and on the plain ones alike."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from telegrad_protocol import wire
+from telegrad_protocol.errors import InternalError, TelegradError, WrongContentType
+from telegrad_server.logs import log
+
+MSGPACK = wire.CONTENT_TYPE.encode()
+JSON = b"application/json"
+
+
+def header(scope: Any, name: bytes) -> bytes | None:
+    """A request header's value, or None."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return None
+
+
+def need_content_type(scope: Any, expected: bytes) -> None:
+    """Raise `WrongContentType` unless the body is said to be of that type."""
+    got = (header(scope, b"content-type") or b"").partition(b";")[0].strip().lower()
+    if got != expected:
+        raise WrongContentType(
+            f"the body must be {expected.decode()}",
+            expected=expected.decode(),
+            got=got.decode("latin-1") or "nothing",
+        )
+
+
+def error_body(error: TelegradError, request_id: str, *, msgpack: bool) -> bytes:
+    """The record of an error as the caller wants to read it."""
+    record = {**error.to_record(), "request": request_id}
+    return wire.pack(record, default=repr) if msgpack else json.dumps(record, default=repr).encode()
+
+
+def wants_msgpack(scope: Any) -> bool:
+    accept = header(scope, b"accept")
+    if accept is not None and accept != b"*/*":
+        return MSGPACK in accept
+    return (header(scope, b"content-type") or b"").startswith(MSGPACK)
+
+
+async def send_error(scope: Any, send: Any, error: TelegradError) -> None:
+    """Answer with an error."""
+    msgpack = wants_msgpack(scope)
+    body = error_body(error, scope.get("request_id", ""), msgpack=msgpack)
+    extra = [(b"www-authenticate", b"Bearer")] if error.status == 401 else []
+    if error.status == 503:
+        extra.append((b"retry-after", b"1"))
+    await send_body(send, error.status, body, MSGPACK if msgpack else JSON, extra)
+
+
+async def send_body(
+    send: Any, status: int, body: bytes, content_type: bytes, extra: list[tuple[bytes, bytes]] | None = None
+) -> None:
+    """Answer with a whole body."""
+    headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *(extra or ())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def internal(scope: Any, error: Exception) -> InternalError:
+    """A defect of ours: logged with its traceback, answered with the id under which it was logged."""
+    request = scope.get("request_id", "")
+    log.exception("request failed", request=request, path=scope.get("path"))
+    return InternalError(
+        f"the server failed at this request ({type(error).__name__})", hint=f"see its log for {request}"
+    )

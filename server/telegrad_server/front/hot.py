@@ -1,0 +1,214 @@
+"""The hot routes: submissions, uploads, reads and health, answered without FastAPI's cost per request."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from telegrad_protocol.errors import Malformed, MethodNotAllowed, TelegradError, TooLarge
+from telegrad_protocol.wire import LIMITS
+from telegrad_server.worker.link import SLOT_BYTES
+
+from .answers import JSON, MSGPACK, header, internal, need_content_type, send_body, send_error
+from .sessions import Session, Sessions, Upload
+
+ANSWER_WITHIN: Final = 20.0
+"""Seconds after which a submission that still runs is answered with 202; the client then asks again."""
+
+TAIL: Final = 256 << 10
+"""Bytes at the end of a read that are copied; several times what a transport buffers (64 KiB)."""
+
+_ROUTE: Final = re.compile(
+    r"/v1/sessions/([0-9a-f]+)/(?:streams/(\d{1,4})/submissions/(\d{1,15})|uploads/(\d{1,15})|reads/(\d{1,15}))"
+)
+OCTETS: Final = b"application/octet-stream"
+
+
+class Disconnected(Exception):
+    """The caller went away in the middle of its body."""
+
+
+class Hot:
+    """ASGI wrapper: takes the hot paths, hands everything else to the app."""
+
+    def __init__(self, app: Any, sessions: Sessions) -> None:
+        self.app = app
+        self.sessions = sessions
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        path: str = scope["path"]
+        try:
+            if path == "/v1/health" and scope["method"] == "GET":
+                await send_body(send, 200, b'{"status":"ok"}', JSON)
+            elif (match := _ROUTE.fullmatch(path)) is not None:
+                await self._route(match, scope, receive, send)
+            else:
+                await self.app(scope, receive, send)
+        except TelegradError as error:
+            await send_error(scope, send, error)
+        except Disconnected:
+            return
+        except Exception as error:
+            await send_error(scope, send, internal(scope, error))
+
+    async def _route(self, match: re.Match[str], scope: Any, receive: Any, send: Any) -> None:
+        name, stream, submission, upload, read = match.groups()
+        session = self.sessions.get(name, scope["owner"])
+        method = scope["method"]
+        if submission is not None and method == "PUT":
+            await self._submit(session, int(stream), int(submission), scope, receive, send)
+        elif upload is not None and method == "PUT":
+            await self._upload(session, int(upload), scope, receive, send)
+        elif read is not None and method == "GET":
+            await self._read(session, int(read), scope, send)
+        elif read is not None and method == "DELETE":
+            await session.worker.drop_read(session.name, int(read))
+            await send_body(send, 200, b"{}", JSON)
+        else:
+            allowed = "GET, DELETE" if read is not None else "PUT"
+            raise MethodNotAllowed(f"{method} is not for this path", expected=allowed, got=method)
+
+    async def _submit(
+        self, session: Session, stream: int, number: int, scope: Any, receive: Any, send: Any
+    ) -> None:
+        need_content_type(scope, MSGPACK)
+        epoch, acknowledged = _query(scope)
+        owner = session.stream(stream)
+        body = await read_body(scope, receive, LIMITS.body_bytes)
+        if not owner.knows(number):
+            self.sessions.check_open()
+        reply = await owner.put(number, epoch, acknowledged, body)
+        if not reply.done():
+            await asyncio.wait([reply], timeout=ANSWER_WITHIN)
+        session.renew()
+        if reply.done():
+            await send_body(send, 200, reply.result(), MSGPACK)
+        else:
+            await send_body(send, 202, b"", MSGPACK)
+
+    async def _upload(self, session: Session, name: int, scope: Any, receive: Any, send: Any) -> None:
+        need_content_type(scope, OCTETS)
+        length = header(scope, b"content-length")
+        if length is None or not length.isdigit():
+            raise Malformed("an upload needs a content-length", argument="content-length")
+        upload = await session.begin_upload(name, int(length))
+        if upload is not None:
+            await self._fill(session, upload, receive)
+        await send_body(send, 200, b"{}", JSON)
+
+    async def _fill(self, session: Session, upload: Upload, receive: Any) -> None:
+        try:
+            await _each_chunk(receive, upload.write)
+            if upload.filled != upload.nbytes:
+                raise Malformed(f"the upload ended after {upload.filled} of {upload.nbytes} bytes")
+        except BaseException:
+            await session.abandon_upload(upload)
+            raise
+        session.renew()
+        await session.finish_upload(upload)
+
+    async def _read(self, session: Session, name: int, scope: Any, send: Any) -> None:
+        size = await session.worker.read_size(session.name, name)
+        start = _range_start(header(scope, b"range"), size)
+        headers = [
+            (b"content-type", OCTETS),
+            (b"content-length", b"%d" % (size - start)),
+            (b"accept-ranges", b"bytes"),
+        ]
+        if start:
+            headers.append((b"content-range", b"bytes %d-%d/%d" % (start, size - 1, size)))
+        pair = await self.sessions.slots.take()
+        try:
+            await send({"type": "http.response.start", "status": 206 if start else 200, "headers": headers})
+            await self._send_pieces(session, name, start, size, pair, send)
+        finally:
+            self.sessions.slots.give(pair)
+
+    async def _send_pieces(
+        self, session: Session, name: int, start: int, size: int, pair: tuple[int, int], send: Any
+    ) -> None:
+        """One slot fills while the other leaves: `send` returns once the piece before this one is nearly gone.
+
+        What may still be in the transport's buffer after the last `send` must not lie in a slot, which somebody else
+        fills next; so the tail, which is larger than that buffer, is copied.
+        """
+        worker, loop = session.worker, asyncio.get_running_loop()
+        pieces = _pieces(start, size)
+
+        def fetch(turn: int) -> asyncio.Task[None]:
+            offset, count = pieces[turn]
+            return loop.create_task(worker.read_piece(session.name, name, offset, count, pair[turn % 2]))
+
+        filling = fetch(0) if pieces else None
+        for turn, (_, count) in enumerate(pieces):
+            assert filling is not None
+            await filling
+            view = worker.arena[pair[turn % 2] * SLOT_BYTES :][:count]
+            last = turn + 1 == len(pieces)
+            if not last:
+                filling = fetch(turn + 1)
+            await send({"type": "http.response.body", "body": bytes(view) if last else view, "more_body": True})
+            session.renew()
+        await send({"type": "http.response.body", "body": b""})
+
+
+def _pieces(start: int, size: int) -> list[tuple[int, int]]:
+    """Offsets and sizes that a read is sent in: slots, and a tail."""
+    tail = max(start, size - TAIL)
+    pieces = [(offset, min(SLOT_BYTES, tail - offset)) for offset in range(start, tail, SLOT_BYTES)]
+    return [*pieces, (tail, size - tail)] if size > start else pieces
+
+
+def _query(scope: Any) -> tuple[int, int]:
+    """`epoch` and `ack` of a submission."""
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    found = []
+    for name in ("epoch", "ack"):
+        text = query.get(name, ["0"])[0]
+        if not text.isdigit() or len(text) > 15:
+            raise Malformed(f"{name} is a number", argument=name, got=text[:50])
+        found.append(int(text))
+    return found[0], found[1]
+
+
+def _range_start(value: bytes | None, size: int) -> int:
+    match = re.fullmatch(rb"bytes=(\d{1,15})-", value or b"")
+    start = int(match[1]) if match else 0
+    return start if start < size else 0
+
+
+async def read_body(scope: Any, receive: Any, limit: int) -> bytes:
+    """The whole body. Raises `TooLarge` over the limit, `Disconnected` if it was cut off."""
+    length = header(scope, b"content-length")
+    if length is not None and length.isdigit() and int(length) > limit:
+        raise TooLarge(f"the body has {int(length)} bytes, more than the {limit} allowed")
+    chunks: list[bytes] = []
+    total = 0
+
+    def add(chunk: bytes) -> None:
+        nonlocal total
+        total += len(chunk)
+        if total > limit:
+            raise TooLarge(f"the body has more than the {limit} bytes allowed")
+        chunks.append(chunk)
+
+    await _each_chunk(receive, add)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _each_chunk(receive: Callable[[], Awaitable[Any]], take: Callable[[bytes], None]) -> None:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        chunk = message.get("body", b"")
+        if chunk:
+            take(chunk)
+        more = message.get("more_body", False)

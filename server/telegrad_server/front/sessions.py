@@ -1,0 +1,238 @@
+"""Sessions: who owns them, how long they live, their streams, uploads and reads."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import mmap
+import os
+import secrets
+import time
+from typing import Any, Final
+
+from telegrad_protocol import wire
+from telegrad_protocol.errors import Conflict, NotFound, SessionGone, TelegradError, TooLarge, Unavailable
+from telegrad_protocol.messages import StreamOpened
+from telegrad_server.logs import log
+from telegrad_server.worker.link import SLOTS, shared_memory
+
+from .streams import Stream
+from .worker import Worker
+
+STREAMS: Final = 64
+UPLOADS: Final = 16
+"""Uploads of one session that may be open at once."""
+
+UPLOAD_IDLE: Final = 60.0
+"""Seconds without a byte after which an upload has failed."""
+
+
+class Upload:
+    """Bytes on their way in, into memory that becomes the tensor's own."""
+
+    def __init__(self, name: int, nbytes: int) -> None:
+        self.name = name
+        self.nbytes = nbytes
+        self.fd = shared_memory(max(nbytes, 1))
+        self._map = mmap.mmap(self.fd, nbytes) if nbytes else None
+        self._view = memoryview(self._map) if self._map is not None else memoryview(b"")
+        self.filled = 0
+        self.touched = time.monotonic()
+
+    def write(self, chunk: bytes) -> None:
+        """Append bytes. Raises `TooLarge` for more than were announced."""
+        end = self.filled + len(chunk)
+        if end > self.nbytes:
+            raise TooLarge(f"the upload was announced with {self.nbytes} bytes and has more")
+        self._view[self.filled : end] = chunk
+        self.filled = end
+        self.touched = time.monotonic()
+
+    def close(self) -> None:
+        """Unmap; the worker has its own mapping by now, or nobody needs the bytes."""
+        self._view.release()
+        if self._map is not None:
+            self._map.close()
+        os.close(self.fd)
+
+
+class Session:
+    """One client's session, on one worker."""
+
+    def __init__(self, name: str, owner: str | None, worker: Worker, lease: float) -> None:
+        self.name = name
+        self.owner = owner
+        self.worker = worker
+        self.lease = lease
+        self.expires = 0.0
+        self.renew()
+        self.streams: dict[int, Stream] = {}
+        self.uploads: dict[int, Upload] = {}
+        self.uploaded: dict[int, int] = {}
+        self.add_stream()
+
+    def renew(self) -> None:
+        """Any request keeps the session for another lease."""
+        self.expires = time.monotonic() + self.lease
+
+    def add_stream(self) -> StreamOpened:
+        """Open a stream with an id range of its own."""
+        number = len(self.streams)
+        if number >= STREAMS:
+            raise Unavailable(f"a session has at most {STREAMS} streams")
+
+        async def run(epoch: int, body: bytes) -> bytes:
+            return await self.worker.submit(self.name, number, epoch, body)
+
+        self.streams[number] = Stream(run)
+        return StreamOpened(number, (number << wire.ID_BITS) + 1)
+
+    def stream(self, number: int) -> Stream:
+        found = self.streams.get(number)
+        if found is None:
+            raise NotFound(f"the session has no stream {number}", hint="POST /v1/sessions/{s}/streams opens one")
+        return found
+
+    @property
+    def busy(self) -> bool:
+        """Whether something that was accepted has not been answered."""
+        return bool(self.uploads) or not all(stream.idle for stream in self.streams.values())
+
+    async def begin_upload(self, name: int, nbytes: int) -> Upload | None:
+        """Admit an upload before its bytes are read; None if the same one is complete already."""
+        if name in self.uploaded:
+            if self.uploaded[name] != nbytes:
+                raise Conflict(f"upload {name} came before with {self.uploaded[name]} bytes", got=nbytes)
+            return None
+        if name in self.uploads:
+            raise Conflict(f"upload {name} is coming in on another connection")
+        if len(self.uploads) >= UPLOADS:
+            raise Unavailable(f"a session has at most {UPLOADS} uploads at once")
+        try:
+            await self.worker.admit_upload(self.name, name, nbytes)
+        except TelegradError as error:
+            await self.worker.fail_upload(self.name, name, error)
+            raise
+        upload = self.uploads[name] = Upload(name, nbytes)
+        return upload
+
+    async def finish_upload(self, upload: Upload) -> None:
+        """Hand the bytes to the worker."""
+        try:
+            await self.worker.finish_upload(self.name, upload.name, upload.fd, upload.nbytes)
+            self.uploaded[upload.name] = upload.nbytes
+        finally:
+            self.uploads.pop(upload.name, None)
+            upload.close()
+
+    async def abandon_upload(self, upload: Upload) -> None:
+        """Forget the bytes that came; the client may send the upload again."""
+        if self.uploads.pop(upload.name, None) is not None:
+            upload.close()
+            await self.worker.drop_upload(self.name, upload.name)
+
+    def end(self, error: TelegradError) -> None:
+        """Answer whatever waits; called when the session is closed or lost."""
+        for stream in self.streams.values():
+            stream.close(error)
+
+
+class Slots:
+    """The arena's slots, lent to downloads two at a time so that one fills while the other leaves."""
+
+    def __init__(self) -> None:
+        self._free: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
+        for first in range(0, SLOTS, 2):
+            self._free.put_nowait((first, first + 1))
+
+    async def take(self) -> tuple[int, int]:
+        return await self._free.get()
+
+    def give(self, pair: tuple[int, int]) -> None:
+        self._free.put_nowait(pair)
+
+
+class Sessions:
+    """Every session of this server."""
+
+    def __init__(self, worker: Worker, *, lease: float, limit: int) -> None:
+        self.worker = worker
+        self.lease = lease
+        self.limit = limit
+        self.slots = Slots()
+        self.run_id = secrets.token_hex(8)
+        self.draining = False
+        self._sessions: dict[str, Session] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    async def open(self, owner: str | None) -> Session:
+        """Open a session that belongs to a token. Raises `Unavailable` when there are too many."""
+        self.check_open()
+        if len(self._sessions) >= self.limit:
+            raise Unavailable(
+                f"the server has its {self.limit} sessions", hint="close one, or wait for a lease to end"
+            )
+        name = f"{self.run_id}{secrets.token_hex(16)}"
+        session = Session(name, owner, self.worker, self.lease)
+        await self.worker.open_session(name)
+        self._sessions[name] = session
+        return session
+
+    def check_open(self) -> None:
+        """Raise `Unavailable` while the server is shutting down."""
+        if self.draining:
+            raise Unavailable("the server is shutting down")
+
+    def get(self, name: str, owner: str | None) -> Session:
+        """The session of that id, renewed. Another token's session does not exist."""
+        session = self._sessions.get(name)
+        if session is None or not _same(session.owner, owner):
+            restarted = len(name) == 48 and not name.startswith(self.run_id)
+            why = "the server was restarted" if restarted else "it was closed, its lease ended, or it never was"
+            raise SessionGone(f"there is no such session: {why}", hint="open a session and make the tensors anew")
+        session.renew()
+        return session
+
+    async def close(self, session: Session, error: TelegradError | None = None) -> None:
+        """End a session and free what it holds."""
+        if self._sessions.pop(session.name, None) is None:
+            return
+        session.end(error or SessionGone("the session was closed"))
+        for upload in list(session.uploads.values()):
+            session.uploads.pop(upload.name, None)
+            upload.close()
+        await self.worker.close_session(session.name)
+
+    def lose_all(self, error: TelegradError) -> None:
+        """The worker died: its sessions are gone."""
+        lost, self._sessions = list(self._sessions.values()), {}
+        for session in lost:
+            session.end(error)
+
+    async def sweep(self) -> None:
+        """Close sessions whose lease has ended and fail uploads that have stopped, for ever."""
+        while True:
+            await asyncio.sleep(min(1.0, self.lease / 4))
+            now = time.monotonic()
+            for session in [s for s in self._sessions.values() if s.expires < now and not s.busy]:
+                log.info("lease ended", session=session.name[:8])
+                await self.close(session, SessionGone("the session's lease ended"))
+            for session in list(self._sessions.values()):
+                for upload in [u for u in session.uploads.values() if now - u.touched > UPLOAD_IDLE]:
+                    await session.abandon_upload(upload)
+
+    async def drain(self, patience: float) -> None:
+        """Accept nothing more, and wait until what was accepted is answered."""
+        self.draining = True
+        deadline = time.monotonic() + patience
+        while any(s.busy for s in self._sessions.values()) and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+
+    def summary(self) -> dict[str, Any]:
+        return {"sessions": len(self._sessions), "limit": self.limit}
+
+
+def _same(a: str | None, b: str | None) -> bool:
+    return hmac.compare_digest((a or "").encode(), (b or "").encode()) and (a is None) == (b is None)

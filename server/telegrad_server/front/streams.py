@@ -1,0 +1,143 @@
+"""Exactly once: a stream takes each submission number once, in order, however often and in whatever order it comes.
+
+The key of a submission is its session, stream, epoch and number. The next number in line is handed on; a later one
+is parked until the gap before it fills; an earlier one is answered from the kept reply, provided that it is the same
+bytes in the same epoch. Pure bookkeeping: what runs a submission is given from outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from telegrad_protocol.errors import Conflict, StaleEpoch, SubmissionGap, TelegradError, Unavailable
+
+PARKED: Final = 64
+"""How far ahead of the next number a submission may be."""
+
+PARKED_BYTES: Final = 128 << 20
+KEPT: Final = 256
+KEPT_BYTES: Final = 64 << 20
+"""Replies that a client has not acknowledged; beyond this it must, before it may send more."""
+
+Run = Callable[[int, bytes], Awaitable[bytes]]
+
+
+class Entry:
+    """One submission that has arrived: its fingerprint, and its reply or the wait for it."""
+
+    __slots__ = ("body", "digest", "epoch", "reply")
+
+    def __init__(self, epoch: int, body: bytes, digest: bytes) -> None:
+        self.epoch = epoch
+        self.body: bytes | None = body
+        self.digest = digest
+        self.reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    @property
+    def nbytes(self) -> int:
+        waiting = len(self.body) if self.body is not None else 0
+        done = self.reply.done() and not self.reply.cancelled() and self.reply.exception() is None
+        return waiting + (len(self.reply.result()) if done else 0)
+
+
+class Stream:
+    """The submissions of one stream. `run(epoch, body)` executes one; they are started in order."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._next = 0
+        self._epoch = 0
+        self._acknowledged = 0
+        self._entries: dict[int, Entry] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is running or parked."""
+        return all(entry.reply.done() for entry in self._entries.values())
+
+    def knows(self, number: int) -> bool:
+        """Whether this number has been taken already."""
+        return number < self._next or number in self._entries
+
+    async def put(self, number: int, epoch: int, acknowledged: int, body: bytes) -> asyncio.Future[bytes]:
+        """Take a submission; the future of its reply. The same call again gives the same reply.
+
+        Raises `Conflict` for other bytes or another epoch under a used number, `SubmissionGap` for one too far ahead,
+        `StaleEpoch` for an epoch that is over, `Unavailable` while too many replies are unacknowledged.
+        """
+        digest = hashlib.blake2b(body, digest_size=16).digest()
+        self._acknowledge(acknowledged)
+        entry = self._entries.get(number)
+        if entry is not None:
+            self._check_same(number, entry, epoch, digest)
+            return entry.reply
+        if number < self._next:
+            raise Conflict(f"submission {number} was answered, and the reply was acknowledged", got=number)
+        if epoch < self._epoch:
+            raise StaleEpoch(f"epoch {epoch} is over", expected=self._epoch, got=epoch)
+        self._check_room(number, body)
+        entry = self._entries[number] = Entry(epoch, body, digest)
+        self._start_ready()
+        return entry.reply
+
+    def close(self, error: TelegradError) -> None:
+        """Answer whatever still waits with an error."""
+        for entry in self._entries.values():
+            if not entry.reply.done():
+                entry.reply.set_exception(error)
+                entry.reply.exception()  # nobody may be waiting any more
+
+    def _acknowledge(self, acknowledged: int) -> None:
+        for number in range(self._acknowledged, min(acknowledged, self._next)):
+            entry = self._entries.get(number)
+            if entry is not None and not entry.reply.done():
+                return
+            self._entries.pop(number, None)
+            self._acknowledged = number + 1
+
+    def _check_same(self, number: int, entry: Entry, epoch: int, digest: bytes) -> None:
+        if entry.digest != digest or entry.epoch != epoch:
+            what = "bytes" if entry.digest != digest else "epoch"
+            raise Conflict(
+                f"submission {number} came before with other {what}",
+                expected=f"epoch {entry.epoch}",
+                got=f"epoch {epoch}",
+                hint="two clients share one stream; each needs its own",
+            )
+
+    def _check_room(self, number: int, body: bytes) -> None:
+        if number - self._next >= PARKED:
+            raise SubmissionGap(
+                f"submission {number} is too far ahead: {self._next} has not come yet",
+                expected=self._next,
+                got=number,
+            )
+        held = sum(entry.nbytes for entry in self._entries.values())
+        if number != self._next and held + len(body) > PARKED_BYTES:
+            raise SubmissionGap(f"too many bytes wait for submission {self._next}", expected=self._next, got=number)
+        if len(self._entries) >= KEPT + PARKED or held > KEPT_BYTES + PARKED_BYTES:
+            raise Unavailable("too many replies are unacknowledged", hint="send ack=N with every submission")
+
+    def _start_ready(self) -> None:
+        while (entry := self._entries.get(self._next)) is not None and entry.body is not None:
+            self._next += 1
+            self._epoch = max(self._epoch, entry.epoch)
+            body, entry.body = entry.body, None
+            task = asyncio.get_running_loop().create_task(self._execute(entry, body))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _execute(self, entry: Entry, body: bytes) -> None:
+        try:
+            reply = await self._run(entry.epoch, body)
+        except TelegradError as error:
+            if not entry.reply.done():
+                entry.reply.set_exception(error)
+                entry.reply.exception()  # a client that went away leaves nobody to take it
+        else:
+            if not entry.reply.done():
+                entry.reply.set_result(reply)

@@ -1,0 +1,225 @@
+"""What the front knows of a worker: a small asynchronous interface, and the client of a worker process."""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from typing import Any, Final, Protocol
+
+from telegrad_protocol.errors import Malformed, TelegradError, WorkerDied, from_record
+from telegrad_server.logs import log
+from telegrad_server.worker.link import SLOT_BYTES, SLOTS, Frames, frame, shared_memory
+
+RESTART_AFTER: Final = (0.1, 0.5, 2.0, 5.0)
+"""Seconds before a worker that died is started again, by how often it has died in a row."""
+
+ENVIRONMENT: Final = {
+    # Idle threads of one pool must not burn the cores that another pool needs (read before NumPy is imported).
+    "OMP_WAIT_POLICY": "passive",
+    "NUMBA_THREADING_LAYER": "workqueue",
+}
+
+
+class Worker(Protocol):
+    """A device's executor, wherever it runs. Every method raises `WorkerDied` when it is gone."""
+
+    arena: memoryview
+
+    async def open_session(self, session: str) -> None: ...
+    async def close_session(self, session: str) -> None: ...
+    async def open_stream(self, session: str, stream: int) -> None: ...
+    async def submit(self, session: str, stream: int, epoch: int, body: bytes) -> bytes: ...
+    async def admit_upload(self, session: str, upload: int, nbytes: int) -> None: ...
+    async def finish_upload(self, session: str, upload: int, fd: int, nbytes: int) -> None: ...
+    async def fail_upload(self, session: str, upload: int, error: TelegradError) -> None: ...
+    async def drop_upload(self, session: str, upload: int) -> None: ...
+    async def read_size(self, session: str, read: int) -> int: ...
+    async def read_piece(self, session: str, read: int, offset: int, size: int, slot: int) -> None: ...
+    async def drop_read(self, session: str, read: int) -> None: ...
+    async def health(self) -> dict[str, Any]: ...
+
+
+class WorkerProcess:
+    """A worker in a child process, started again when it dies; `on_death` hears of it, since its sessions are gone."""
+
+    def __init__(self, device: str, memory: int, on_death: Callable[[], None]) -> None:
+        self.device = device
+        self.memory = memory
+        self.on_death = on_death
+        self._deaths = 0
+        self._stopping = False
+        self._arena_fd = shared_memory(SLOTS * SLOT_BYTES)
+        self._mapped = mmap.mmap(self._arena_fd, SLOTS * SLOT_BYTES)
+        self.arena = memoryview(self._mapped)
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._next = count().__next__
+
+    async def start(self) -> None:
+        """Start the process and wait until it answers."""
+        self._spawn()
+        await self.health()
+
+    def _spawn(self) -> None:
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "telegrad_server.worker", "--fd", str(theirs.fileno())]
+        command += ["--arena-fd", str(self._arena_fd), "--memory", str(self.memory), "--device", self.device]
+        self._process = subprocess.Popen(
+            command,
+            pass_fds=[theirs.fileno(), self._arena_fd],
+            env={**os.environ, **ENVIRONMENT},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        theirs.close()
+        ours.setblocking(False)
+        self._channel = ours
+        self._frames = Frames()
+        self._outbox: deque[tuple[memoryview, int | None]] = deque()
+        self._writing = False
+        asyncio.get_running_loop().add_reader(ours.fileno(), self._readable)
+
+    # Requests ---------------------------------------------------------------------------------------------
+
+    async def ask(self, kind: str, *fields: Any, fd: int | None = None) -> Any:
+        """Send a request and wait for the answer; raises the error that the worker answers with."""
+        number = self._next()
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        self._outbox.append((memoryview(frame((kind, number, fd is not None, *fields))), fd))
+        if not self._writing:
+            self._writable()
+        try:
+            return await future
+        finally:
+            self._waiting.pop(number, None)
+
+    def _writable(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._outbox:
+                data, fd = self._outbox[0]
+                if fd is None:
+                    sent = self._channel.send(data)
+                else:
+                    sent = socket.send_fds(self._channel, [data], [fd])
+                if sent == len(data):
+                    self._outbox.popleft()
+                else:
+                    self._outbox[0] = (data[sent:], None)
+        except BlockingIOError:
+            if not self._writing:
+                self._writing = True
+                loop.add_writer(self._channel.fileno(), self._writable)
+            return
+        except OSError:
+            self._died()
+            return
+        if self._writing:
+            self._writing = False
+            loop.remove_writer(self._channel.fileno())
+
+    def _readable(self) -> None:
+        try:
+            data = self._channel.recv(1 << 20)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._died()
+            return
+        for number, payload, error in self._frames.feed(data):
+            future = self._waiting.get(number)
+            if future is None or future.done():
+                continue
+            if error is None:
+                future.set_result(payload)
+            else:
+                future.set_exception(from_record(error))
+
+    # Supervision ------------------------------------------------------------------------------------------
+
+    def _died(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._channel.fileno())
+        if self._writing:
+            loop.remove_writer(self._channel.fileno())
+        self._channel.close()
+        waiting, self._waiting = list(self._waiting.values()), {}
+        for future in waiting:
+            if not future.done():
+                future.set_exception(WorkerDied("the worker process ended; its sessions and tensors are gone"))
+        if not self._stopping:
+            loop.create_task(self._restart())
+
+    async def _restart(self) -> None:
+        status = await asyncio.to_thread(self._process.wait)
+        cause = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+        log.warning("worker died", device=self.device, cause=cause)
+        self.on_death()
+        await asyncio.sleep(RESTART_AFTER[min(self._deaths, len(RESTART_AFTER) - 1)])
+        self._deaths += 1
+        self._spawn()
+        log.info("worker restarted", device=self.device, pid=self._process.pid)
+
+    async def stop(self) -> None:
+        """Close the channel, upon which the process ends by itself."""
+        self._stopping = True
+        if self._channel.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._channel.fileno())
+            self._channel.close()
+        try:
+            await asyncio.to_thread(self._process.wait, 5.0)
+        except subprocess.TimeoutExpired:  # in the middle of a long kernel
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
+        os.close(self._arena_fd)
+
+    # The interface ----------------------------------------------------------------------------------------
+
+    async def open_session(self, session: str) -> None:
+        await self.ask("open_session", session)
+
+    async def close_session(self, session: str) -> None:
+        await self.ask("close_session", session)
+
+    async def open_stream(self, session: str, stream: int) -> None:
+        await self.ask("open_stream", session, stream)
+
+    async def submit(self, session: str, stream: int, epoch: int, body: bytes) -> bytes:
+        reply = await self.ask("submit", session, stream, epoch, body)
+        if not isinstance(reply, bytes):
+            raise Malformed("the worker's reply is not bytes")
+        return reply
+
+    async def admit_upload(self, session: str, upload: int, nbytes: int) -> None:
+        await self.ask("admit_upload", session, upload, nbytes)
+
+    async def finish_upload(self, session: str, upload: int, fd: int, nbytes: int) -> None:
+        await self.ask("finish_upload", session, upload, nbytes, fd=fd)
+
+    async def fail_upload(self, session: str, upload: int, error: TelegradError) -> None:
+        await self.ask("fail_upload", session, upload, error.to_record())
+
+    async def drop_upload(self, session: str, upload: int) -> None:
+        await self.ask("drop_upload", session, upload)
+
+    async def read_size(self, session: str, read: int) -> int:
+        return int(await self.ask("read_size", session, read))
+
+    async def read_piece(self, session: str, read: int, offset: int, size: int, slot: int) -> None:
+        await self.ask("read_piece", session, read, offset, size, slot)
+
+    async def drop_read(self, session: str, read: int) -> None:
+        await self.ask("drop_read", session, read)
+
+    async def health(self) -> dict[str, Any]:
+        return dict(await self.ask("health"))

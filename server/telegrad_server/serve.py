@@ -1,0 +1,165 @@
+"""`telegrad serve`: starts the front and its worker, says where, and ends when told to, finishing what it accepted."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from importlib.metadata import version
+
+import uvicorn
+
+from telegrad_protocol.errors import Unavailable, WorkerDied
+
+from .app import create_app
+from .front.sessions import Sessions
+from .front.worker import WorkerProcess
+from .logs import log
+from .settings import DEFAULT_PORT, Settings, parse_memory, read_tokens
+
+DRAIN = 30.0
+"""Seconds that accepted work may take after the server was told to end."""
+
+KEEP_ALIVE = 300
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help="port; 0 takes a free one (default: %(default)s)"
+    )
+    parser.add_argument("--token-file", help="file with a token a line; else TELEGRAD_TOKEN, if it is set")
+    parser.add_argument("--memory", default="80%", help="limit for tensors, as 4G or 80%% (default: %(default)s)")
+    parser.add_argument("--device", choices=["cpu"], default="cpu", help="where kernels run (default: %(default)s)")
+    parser.add_argument(
+        "--lease", type=float, default=60.0, help="seconds that a silent session lives (default: 60)"
+    )
+    parser.add_argument("--allow-host", action="append", default=[], help="a further name in the Host header")
+    parser.add_argument(
+        "--allow-origin", action="append", default=[], help="an origin whose pages may use the server"
+    )
+    parser.add_argument("--log-format", choices=["text", "json"], default="text")
+    parser.add_argument("--embedded-fd", type=int, help=argparse.SUPPRESS)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until told to end; the exit status."""
+    log.style = options.log_format
+    channel = None if options.embedded_fd is None else socket.socket(fileno=options.embedded_fd)
+    try:
+        settings = settings_from(options, channel)
+        settings.check()
+    except (ValueError, OSError) as error:
+        print(f"telegrad serve: {error}", file=sys.stderr)
+        return 2
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn_loop = uvicorn.Config(app=lambda: None, loop="auto").get_loop_factory()
+        with asyncio.Runner(loop_factory=uvicorn_loop) as runner:
+            return runner.run(serve(settings, channel))
+    return 130
+
+
+def settings_from(options: argparse.Namespace, channel: socket.socket | None) -> Settings:
+    """Settings of the command line; the embedded server's token comes through the channel."""
+    tokens = frozenset({_read_line(channel)}) if channel is not None else read_tokens(options.token_file)
+    return Settings(
+        host=options.host,
+        port=options.port,
+        tokens=tokens,
+        allow_hosts=frozenset(options.allow_host),
+        allow_origins=frozenset(options.allow_origin),
+        device=options.device,
+        memory=parse_memory(options.memory),
+        lease=options.lease,
+        log_format=options.log_format,
+    )
+
+
+def _read_line(channel: socket.socket) -> str:
+    line = b""
+    while not line.endswith(b"\n"):
+        piece = channel.recv(1)
+        if not piece:
+            raise ValueError("the embedding process ended before it gave a token")
+        line += piece
+    return line.decode().strip()
+
+
+async def serve(settings: Settings, channel: socket.socket | None = None) -> int:
+    """Run the server in this event loop until a signal, or the end of the embedding process."""
+    try:
+        listener = _listen(settings)
+    except OSError as error:
+        print(f"telegrad serve: cannot listen on {settings.host}:{settings.port}: {error}", file=sys.stderr)
+        return 1
+    lost = WorkerDied("the worker process ended; its sessions and tensors are gone")
+    worker = WorkerProcess(settings.device, settings.memory, lambda: sessions.lose_all(lost))
+    sessions = Sessions(worker, lease=settings.lease, limit=settings.sessions)
+    await worker.start()
+    server = _Server(
+        uvicorn.Config(
+            create_app(settings, worker, sessions),
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=5,
+            server_header=False,
+        )
+    )
+    ending = asyncio.Event()
+    _end_on_signals(ending)
+    tasks = [asyncio.create_task(server.serve(sockets=[listener])), asyncio.create_task(sessions.sweep())]
+    while not server.started and not tasks[0].done():
+        await asyncio.sleep(0.005)
+    await _announce(settings, listener, channel, ending)
+    await ending.wait()
+    log.info("shutting down", sessions=len(sessions))
+    await sessions.drain(0.0 if channel is not None else DRAIN)
+    sessions.lose_all(Unavailable("the server is shutting down"))
+    server.should_exit = True
+    await tasks[0]
+    tasks[1].cancel()
+    await worker.stop()
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to us: what was accepted is finished first."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        yield
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((settings.host, settings.port))
+    listener.listen(2048)
+    return listener
+
+
+def _end_on_signals(ending: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+
+
+async def _announce(
+    settings: Settings, listener: socket.socket, channel: socket.socket | None, ending: asyncio.Event
+) -> None:
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    if channel is None:
+        print(f"telegrad {version('telegrad')} listening on {url}", flush=True)
+        return
+    channel.sendall(f"{url}\n".encode())
+    channel.setblocking(False)
+    # The other end is open exactly as long as the embedding process lives.
+    asyncio.get_running_loop().add_reader(channel.fileno(), ending.set)
