@@ -7,6 +7,7 @@ float64.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,9 +130,14 @@ class _Geometry:
         """Whether the image is its own matrix of columns."""
         return self.window == (1, 1) == self.stride and self.padding == (0, 0) and not self.merged
 
-    def blocks(self, itemsize: int) -> list[slice]:
-        step = max(1, BLOCK_BYTES // max(1, self.depth * self.positions * itemsize))
-        return [slice(at, min(at + step, self.images)) for at in range(0, self.images, step)]
+    def blocks(self, dtype: np.dtype) -> Iterator[tuple[slice, np.ndarray]]:
+        """The images, a few at a time, with memory for their columns, always the same: fresh pages are slow."""
+        per_image = self.depth * self.positions
+        step = max(1, min(self.images, BLOCK_BYTES // max(1, per_image * dtype.itemsize)))
+        scratch = np.empty(0 if self.is_pointwise else step * per_image, dtype)
+        for at in range(0, self.images, step):
+            images = min(step, self.images - at)
+            yield slice(at, at + images), scratch[: images * per_image]
 
     def matrices(self, images: int, rows: int) -> tuple[int, int, int, int]:
         """The shape of a block of column-wise matrices: one per image and group, or one per group."""
@@ -159,13 +165,12 @@ class _Geometry:
         items, work = images * self.channels, self.depth * count
         share(kernel, items, work, flat(source), flat(target), strides, self.channels, self.size, *taps)
 
-    def columns(self, block: np.ndarray) -> np.ndarray:
+    def columns(self, block: np.ndarray, scratch: np.ndarray) -> np.ndarray:
         """The patches of a block of images, as matrices of columns."""
         if self.is_pointwise:
             return block.reshape(self.matrices(len(block), self.depth))
-        cols = np.empty(self.matrices(len(block), self.depth), block.dtype)
-        self.move(_im2col, block, cols, len(block))
-        return cols
+        self.move(_im2col, block, scratch, len(block))
+        return scratch.reshape(self.matrices(len(block), self.depth))
 
     def weights(self, w: np.ndarray) -> np.ndarray:
         return w.reshape(self.groups, self.out_channels // self.groups, self.depth // self.groups)
@@ -183,8 +188,8 @@ def conv2d_forward(
     """The convolution of `x (N, C, H, W)` with `w (O, C / groups, kh, kw)`, plus `bias (O,)`: `(N, O, OH, OW)`."""
     plan = _Geometry.of(x.shape, w.shape, stride, padding, dilation, groups)
     out = np.empty((len(x), plan.out_channels, *plan.out_size), x.dtype)
-    for block in plan.blocks(x.itemsize):
-        target, cols = out[block], plan.columns(x[block])
+    for block, scratch in plan.blocks(x.dtype):
+        target, cols = out[block], plan.columns(x[block], scratch)
         if plan.merged:
             target[:] = plan.as_images(np.matmul(plan.weights(w), cols), len(target))
         else:
@@ -207,12 +212,14 @@ def conv2d_input_grad(
     plan = _Geometry.of(x_shape, w.shape, stride, padding, dilation, groups)
     gx = np.empty(x_shape, g.dtype)
     upward = np.ascontiguousarray(plan.weights(w).swapaxes(1, 2))
-    for block in plan.blocks(g.itemsize):
+    # One output channel per group makes an outer product, which BLAS is slow at.
+    product = np.multiply if plan.out_channels == groups else np.matmul
+    for block, scratch in plan.blocks(g.dtype):
         target, matrices = gx[block], plan.as_matrices(g[block])
-        if plan.is_pointwise:
-            np.matmul(upward, matrices, out=target.reshape(plan.matrices(len(target), plan.depth)))
-        else:
-            plan.move(_col2im, np.matmul(upward, matrices), target, len(target))
+        cols = (target if plan.is_pointwise else scratch).reshape(plan.matrices(len(target), plan.depth))
+        product(upward, matrices, out=cols)
+        if not plan.is_pointwise:
+            plan.move(_col2im, cols, target, len(target))
     return gx
 
 
@@ -229,6 +236,6 @@ def conv2d_weight_grad(
     plan = _Geometry.of(x.shape, w_shape, stride, padding, dilation, groups)
     # Columns by gradients: a fifth faster than its transpose, which would need no swap at the end.
     total = np.zeros((groups, plan.depth // groups, plan.out_channels // groups), x.dtype)
-    for block in plan.blocks(x.itemsize):
-        total += np.matmul(plan.columns(x[block]), plan.as_matrices(g[block]).swapaxes(2, 3)).sum(0)
+    for block, scratch in plan.blocks(x.dtype):
+        total += np.matmul(plan.columns(x[block], scratch), plan.as_matrices(g[block]).swapaxes(2, 3)).sum(0)
     return np.ascontiguousarray(total.swapaxes(1, 2)).reshape(w_shape)

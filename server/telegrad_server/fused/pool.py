@@ -48,14 +48,16 @@ def _clipped(spans: np.ndarray, size: int, dilation: int = 1) -> np.ndarray:
 def _max(lo, hi, x, ys, xs, dilation, out, indices):
     width = x.shape[2]
     for plane in range(lo, hi):
+        values = x[plane].reshape(x.shape[1] * width)
         for i in range(ys.shape[1]):
             for j in range(xs.shape[1]):
                 best, at = -x.dtype.type(np.inf), ys[0, i] * width + xs[0, j]
-                for y in range(ys[0, i], ys[1, i], dilation[0]):
-                    for q in range(xs[0, j], xs[1, j], dilation[1]):
-                        value = x[plane, y, q]
-                        wins = (value > best) | (value != value)
-                        best, at = (value if wins else best), (y * width + q if wins else at)
+                for a in range(ys[1, i]):
+                    first = (ys[0, i] + a * dilation[0]) * width + xs[0, j]
+                    for b in range(xs[1, j]):
+                        k = first + b * dilation[1]
+                        wins = (values[k] > best) | (values[k] != values[k])
+                        best, at = (values[k] if wins else best), (k if wins else at)
                 out[plane, i, j], indices[plane, i, j] = best, at
 
 
@@ -63,7 +65,9 @@ def _max_over(x: np.ndarray, ys: np.ndarray, xs: np.ndarray, dilation: Pair) -> 
     shape = (*x.shape[:-2], ys.shape[1], xs.shape[1])
     planes = _planes(x)
     out, indices = np.empty((len(planes), *shape[-2:]), x.dtype), np.empty((len(planes), *shape[-2:]), np.int64)
-    share(_max, len(planes), x.size, planes, ys, xs, dilation, out, indices)
+    # Where a window begins and how many taps it has: the kernel then divides nothing.
+    taps = [np.stack([a, -((a - b) // d)]) for (a, b), d in zip((ys, xs), dilation, strict=True)]
+    share(_max, len(planes), x.size, planes, *taps, dilation, out, indices)
     return out.reshape(shape), indices.reshape(shape)
 
 
