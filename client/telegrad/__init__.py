@@ -22,8 +22,8 @@ from telegrad_protocol.dtypes import bool_ as bool
 
 from . import _ops
 from ._connect import connect, synchronize
-from ._creation import from_numpy, ones, tensor, zeros
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Size, Tensor, device
 
 globals().update({k: v for k, v in _ops.on("torch").items() if k not in globals()})
+from ._creation import as_tensor, from_numpy, ones, tensor, zeros

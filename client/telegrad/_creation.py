@@ -2,64 +2,252 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
+from telegrad_protocol.errors import DeviceError
 
 from . import _host
 from ._ops import FUNCTIONS
+from ._record import stream
+from ._types import TensorBase
 from .tensor import Tensor
+from .tensor import device as Device
 
 
 class _Defaults:
-    """What `set_default_dtype` changes."""
+    """What `set_default_dtype` and `set_default_device` change."""
 
     dtype: DType = dtypes.float32
+    device: str = "cpu"
 
 
 defaults = _Defaults()
 
 
+def set_default_dtype(d: DType) -> None:
+    """The dtype of tensors made from Python floats and from nothing. Raises TypeError for one that is not floating."""
+    if not d.is_floating_point:
+        raise TypeError("only floating-point types are supported as the default type")
+    defaults.dtype = d
+
+
+def get_default_dtype() -> DType:
+    """What `set_default_dtype` set; float32 at first."""
+    return defaults.dtype
+
+
+def set_default_device(device: Any) -> None:
+    """Where tensors are made if nothing is said. Raises RuntimeError for a device that the server does not have."""
+    defaults.device = str(check_device("cpu" if device is None else device))
+
+
+def get_default_device() -> Device:
+    """What `set_default_device` set; the CPU of the server at first."""
+    return Device(defaults.device)
+
+
+def check_device(device: Any) -> Device:
+    """The device meant. Raises RuntimeError for one that the server does not have."""
+    found = Device(device)
+    if found.type != "cpu":
+        opened = stream.session.opened
+        have = ", ".join(opened.devices) if opened is not None else "cpu"
+        raise DeviceError(f"the server has no device {found}", argument="device", expected=have, got=str(found))
+    return found
+
+
+def finish(made: Any, device: Any, requires_grad: bool) -> Any:
+    """What every factory does at its end."""
+    if device is not None:
+        check_device(device)
+    return made.requires_grad_() if requires_grad else made
+
+
+def sizes(size: tuple[Any, ...]) -> Any:
+    """`(2, 3)` and `((2, 3),)` alike."""
+    return size[0] if len(size) == 1 and not isinstance(size[0], int) else size
+
+
 def tensor(
-    data: Any,
-    *,
-    dtype: DType | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    pin_memory: bool = False,
+    data: Any, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
 ) -> Tensor:
     """A tensor with a copy of `data`: numbers, nested lists, NumPy arrays. It stays on the host until an op needs it.
+
+    Raises ValueError for ragged lists and TypeError for what is not a number.
 
     >>> import telegrad as tg
     >>> tg.tensor([[1, 2], [3, 4]]).sum().item()
     10
     """
+    if pin_memory:
+        raise RuntimeError("Cannot access accelerator device when none is available: memory cannot be pinned")
     array = _host.array_of(data, dtype, defaults.dtype)
-    made = _host.from_array(array, dtype or _host.dtype_of(array))
-    return made.requires_grad_() if requires_grad else made
+    made: Tensor = finish(_host.from_array(array, dtype or _host.dtype_of(array)), device, requires_grad)
+    return made
+
+
+def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tensor:
+    """`data` itself if it is a tensor of that dtype, else a tensor with a copy of it."""
+    if not isinstance(data, Tensor):
+        return tensor(data, dtype=dtype, device=device)
+    return data if dtype in (None, data.dtype) else FUNCTIONS["_to_dtype"](data, dtype)  # type: ignore[no-any-return]
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
     """A tensor with a copy of a NumPy array; later writes to the array do not reach it."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
     return tensor(array)
 
 
-def _sizes(size: tuple[Any, ...]) -> Any:
-    return size[0] if len(size) == 1 and not isinstance(size[0], int) else size
+_PLAIN_LAYOUTS = ("torch.strided", "torch.contiguous_format", "torch.preserve_format")
 
 
-def zeros(*size: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Zeros of a shape."""
-    return _made(FUNCTIONS["zeros"](_sizes(size), dtype=dtype or defaults.dtype), requires_grad)
+def refuse(name: str, unused: dict[str, Any]) -> None:
+    """Layout and pinning have one value that every tensor here has; anything else is refused."""
+    for key, value in unused.items():
+        if key == "pin_memory" and not value:
+            continue
+        if key in ("memory_format", "layout") and (value is None or str(value) in _PLAIN_LAYOUTS):
+            continue
+        raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
 
 
-def ones(*size: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Ones of a shape."""
-    return _made(FUNCTIONS["ones"](_sizes(size), dtype=dtype or defaults.dtype), requires_grad)
+def _factory(name: str, doc: str) -> Callable[..., Any]:
+    function = FUNCTIONS[name]
+
+    def make(
+        *size: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False, **given: Any
+    ) -> Any:
+        wanted = given.pop("size") if "size" in given and not size else sizes(size)
+        refuse(name, given)
+        return finish(function(wanted, dtype=dtype or defaults.dtype), device, requires_grad)
+
+    make.__name__, make.__doc__ = name, doc
+    return make
 
 
-def _made(made: Any, requires_grad: bool) -> Any:
-    return made.requires_grad_() if requires_grad else made
+zeros = _factory("zeros", "Zeros of a shape, given as numbers or a tuple.")
+ones = _factory("ones", "Ones of a shape, given as numbers or a tuple.")
+empty = _factory("empty", "A tensor of a shape whose values mean nothing yet.")
+
+
+def full(
+    size: Any, fill_value: Any, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """A tensor filled with one value, whose type decides the dtype if none is given."""
+    if dtype is None and isinstance(fill_value, float):
+        dtype = defaults.dtype
+    return finish(FUNCTIONS["full"](size, fill_value, dtype=dtype), device, requires_grad)
+
+
+def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Ones on the diagonal, zeros elsewhere."""
+    return finish(FUNCTIONS["eye"](n, m, dtype=dtype or defaults.dtype), device, requires_grad)
+
+
+def arange(
+    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """Numbers from `start` up to, and without, `end`."""
+    if end is None:
+        start, end = 0, start
+    values = [value.item() if hasattr(value, "item") else value for value in (start, end, step)]
+    if dtype is None and any(isinstance(value, float) for value in values):
+        dtype = defaults.dtype
+    return finish(FUNCTIONS["arange"](*values, dtype=dtype), device, requires_grad)
+
+
+def linspace(
+    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """`steps` numbers at equal distances, both ends among them."""
+    return finish(FUNCTIONS["linspace"](start, end, steps, dtype=dtype or defaults.dtype), device, requires_grad)
+
+
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """`steps` powers of `base`, their exponents at equal distances."""
+    made = FUNCTIONS["logspace"](start, end, steps, base, dtype=dtype or defaults.dtype)
+    return finish(made, device, requires_grad)
+
+
+def _like(factory: Callable[..., Any]) -> Callable[..., Any]:
+    name = f"{factory.__name__}_like"
+
+    def make(
+        input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **given: Any
+    ) -> Any:
+        refuse(name, given)
+        return factory(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+
+    make.__name__ = name
+    make.__doc__ = f"As `{factory.__name__}`, with the shape and dtype of `input`."
+    return make
+
+
+zeros_like, ones_like, empty_like = _like(zeros), _like(ones), _like(empty)
+
+
+def full_like(
+    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """As `full`, with the shape and dtype of `input`."""
+    return full(input.shape, fill_value, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+
+
+def _new(factory: Callable[..., Any]) -> Callable[..., Any]:
+    name = f"new_{factory.__name__}"
+
+    def method(
+        self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **given: Any
+    ) -> Any:
+        wanted = given.pop("size") if "size" in given and not size else sizes(size)
+        refuse(name, given)
+        return factory(wanted, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+    method.__name__ = name
+    method.__doc__ = f"As `{factory.__name__}`, of this tensor's dtype."
+    return method
+
+
+def _new_full(
+    self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """As `full`, of this tensor's dtype."""
+    return full(size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+
+def _new_tensor(
+    self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """As `tensor`, of this tensor's dtype."""
+    return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+
+METHODS: dict[str, Callable[..., Any]] = {
+    "new_zeros": _new(zeros),
+    "new_ones": _new(ones),
+    "new_empty": _new(empty),
+    "new_full": _new_full,
+    "new_tensor": _new_tensor,
+}
+
+FACTORIES = (
+    "tensor as_tensor from_numpy zeros ones empty full eye arange linspace logspace zeros_like ones_like empty_like "
+    "full_like set_default_dtype get_default_dtype set_default_device get_default_device"
+).split()
+"""What of this module belongs into the `torch` namespace."""

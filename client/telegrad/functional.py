@@ -1,9 +1,96 @@
-"""`torch.nn.functional`: the declared ops of that namespace, and composites written out of ops."""
+"""`torch.nn.functional`: the declared ops of that namespace, and the forms of them that are written here."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from telegrad_protocol.spec import OPS
+
 from . import _ops
+from ._ops import FUNCTIONS
+from ._record import inplace
+from .autograd import no_grad
+from .tensor import Tensor
 
-globals().update(_ops.on("functional"))
+DECLARED = _ops.on("functional")
+globals().update(DECLARED)
 
-__all__ = sorted(_ops.on("functional"))  # noqa: PLE0605
+
+def _with_inplace(name: str) -> Callable[..., Any]:
+    """An activation that takes `inplace=True`."""
+    function, spec = FUNCTIONS[name], OPS[name]
+
+    def activation(input: Tensor, *args: Any, inplace: bool = False, **kwargs: Any) -> Any:
+        if not inplace:
+            return function(input, *args, **kwargs)
+        return _inplace(spec, spec.bind(input, *args, **kwargs))
+
+    activation.__name__, activation.__doc__ = name, function.__doc__
+    return activation
+
+
+_inplace = inplace
+_TAKE_INPLACE = (
+    "relu relu6 leaky_relu elu selu celu silu mish hardtanh hardswish hardsigmoid threshold dropout dropout1d dropout2d "
+    "dropout3d alpha_dropout feature_alpha_dropout"
+).split()
+globals().update({name: _with_inplace(name) for name in _TAKE_INPLACE if name in DECLARED and OPS[name].inplace})
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    """Normalises each channel over the batch; in training, the running statistics follow the batch's.
+
+    Formula: (input - mean) / sqrt(var + eps) * weight + bias, with the biased variance; the running variance takes
+    the unbiased one (Ioffe and Szegedy, 2015).
+    """
+    if not training:
+        if running_mean is None or running_var is None:
+            raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
+        return FUNCTIONS["_batch_norm_eval"](input, running_mean, running_var, weight, bias, eps)
+    count = input.numel() // input.shape[1] if input.ndim > 1 and input.shape[1] else 0
+    if count == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.size()}")
+    out, mean, var = FUNCTIONS["_batch_norm_train"](input, weight, bias, eps)
+    if running_mean is not None and running_var is not None:
+        with no_grad():
+            running_mean.lerp_(mean.detach().to(running_mean.dtype), momentum)
+            running_var.lerp_(var.detach().to(running_var.dtype) * (count / (count - 1)), momentum)
+    return out
+
+
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The maximum of each window; with `return_indices`, also where it was."""
+    stride = kernel_size if stride is None or stride == [] else stride
+    values, indices = FUNCTIONS["_max_pool2d_with_indices"](input, kernel_size, stride, padding, dilation, ceil_mode)
+    return (values, indices) if return_indices else values
+
+
+def tanh(input: Tensor) -> Any:
+    """The hyperbolic tangent."""
+    return FUNCTIONS["tanh"](input)
+
+
+def sigmoid(input: Tensor) -> Any:
+    """1 / (1 + exp(-input))."""
+    return FUNCTIONS["sigmoid"](input)
+
+
+__all__ = sorted(name for name in globals() if not name.startswith("_") and callable(globals()[name]))  # noqa: PLE0605

@@ -35,6 +35,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from telegrad_protocol.errors import UnsupportedOp
+from telegrad_protocol.shapes import HasMeta
 from telegrad_protocol.spec import OPS, OpSpec
 
 Function = Callable[..., Any]
@@ -42,8 +43,6 @@ Function = Callable[..., Any]
 
 class Vjp:
     """The gradient of one argument, or of several at once where a fused op computes them together."""
-
-    __slots__ = ("function", "names", "positions", "saved", "uses_aux", "uses_out")
 
     def __init__(
         self, spec: OpSpec, function: Function, given: tuple[str, ...], positions: tuple[int, ...]
@@ -58,6 +57,34 @@ class Vjp:
         self.saved = tuple(spec.names.index(n) for n in self.names if n in spec.names)
         self.uses_out = any(n == "outs" or n in (spec.returns or ()) for n in self.names)
         self.uses_aux = "aux" in self.names
+        self.fetch = tuple(_fetcher(spec, name) for name in self.names)
+
+
+def _fetcher(spec: OpSpec, name: str) -> Function:
+    """How a walk's mode finds, at a node with saved arguments, what a VJP calls `name`."""
+    if name in spec.names:
+        position = spec.names.index(name)
+        if position not in spec.tensor_slots:
+            return lambda mode, node, args: args[position]
+        return lambda mode, node, args: mode.unpack(args[position])
+    if name == "aux":
+        return lambda mode, node, args: mode.aux(node)
+    if name == "outs":
+        return lambda mode, node, args: tuple([mode.out(node, i) for i in range(len(node.metas))])
+    if name in (spec.returns or ()):
+        place = (spec.returns or ()).index(name)
+        return lambda mode, node, args: mode.out(node, place)
+    position = spec.names.index(name.removesuffix("_meta"))
+    return lambda mode, node, args: metas_of(args[position])
+
+
+def metas_of(value: Any) -> Any:
+    """Shape and dtype of a saved argument, or of each of a list."""
+    if isinstance(value, HasMeta):
+        return value._meta
+    if type(value) is tuple:
+        return tuple([metas_of(item) for item in value])
+    return value
 
 
 class Plan(NamedTuple):
@@ -83,6 +110,8 @@ class Kernel:
         self.vjps: dict[int, Vjp] = {}
         self.fused_backward: Vjp | None = None
         self._plans: dict[tuple[int, ...], Plan] = {}
+        self.simple = self.spec.returns == ("out",) and self.spec.settled and not self.spec.view
+        self.takes_lists = any(param.annotation.startswith("list[T") for param in self.spec.params)
 
     def plan(self, needed: tuple[int, ...]) -> Plan:
         """What to keep for gradients with respect to the arguments at these positions."""

@@ -210,7 +210,7 @@ def retain_grad(session: Session, row: Row, input: Tensor) -> None:
     if not session.engine.settle(input).requires_grad:
         raise AutogradError("can't retain_grad on Tensor that has requires_grad=False", op="retain_grad")
     if input.node is not None:
-        input.node.retained.append((input.index, weakref.ref(input)))
+        input.node.retained = (*input.node.retained, (input.index, weakref.ref(input)))
 
 
 @handles

@@ -12,7 +12,7 @@ from telegrad_server.kernels import KERNELS, Raw
 from telegrad_server.kernels.registry import Kernel, Vjp
 
 from .memory import Budget
-from .tape import Mode, Node, Walk, edge_of, last_number, named_values
+from .tape import Edge, Mode, Node, Walk, edge_of, last_number, named_values
 from .tensor import Storage, Tensor
 
 
@@ -49,6 +49,25 @@ class Engine:
             return kernel.composite(self.recorded if grad else self.unrecorded, *args)  # type: ignore[misc]
         if inferred.compute is not None:
             args = self._promote(spec, args, inferred, grad)
+        if not kernel.simple:
+            return self._apply_several(kernel, args, inferred, grad)
+        meta = inferred.metas[0]
+        nbytes = meta.nbytes
+        self.budget.check(nbytes, spec.name)
+        data, aux = self._run(kernel, args)
+        out = Tensor(self.xp.dense(data), meta, Storage(nbytes, self.budget))
+        if grad and spec.differentiable and meta.dtype.is_floating_point:
+            edges = self._edges_of(spec, args)
+            if edges:
+                out.node = node = self._node(kernel, args, edges, (meta,), aux)
+                out.requires_grad = True
+                if node.outs is not None:
+                    self._save_outs(node, (out,))
+        return out
+
+    def _apply_several(self, kernel: Kernel, args: tuple[Any, ...], inferred: Inferred, grad: bool) -> Any:
+        """As `apply`, for views, several results, and shapes that depend on values."""
+        spec = kernel.spec
         self.budget.check(inferred.nbytes, spec.name)
         result, aux = self._run(kernel, args)
         outs = self._wrap_results(spec, inferred, result, args)
@@ -57,7 +76,9 @@ class Engine:
         return outs[0] if spec.returns is not None and len(spec.returns) == 1 else outs
 
     def _run(self, kernel: Kernel, args: tuple[Any, ...]) -> tuple[Any, Any]:
-        arrays = tuple([_array(value) for value in args])
+        arrays = [value.data if type(value) is Tensor else value for value in args]
+        if kernel.takes_lists:
+            arrays = [_arrays(value) for value in arrays]
         try:
             result = kernel.run(self.xp, *arrays)  # type: ignore[misc]
         except TelegradError:
@@ -115,40 +136,57 @@ class Engine:
             if out._meta.dtype.is_floating_point:
                 out.node, out.index, out.requires_grad = node, index, True
         if node.outs is not None:
-            node.outs = tuple([(out.data, out._meta, out.storage) for out in outs])
-            node.versions = (*node.versions, *((out.alias(), out.storage.version) for out in outs))
+            self._save_outs(node, outs)
+
+    def _save_outs(self, node: Node, outs: tuple[Tensor, ...]) -> None:
+        """Keep results that a VJP reads: their arrays, since the tensors themselves would make a cycle."""
+        node.outs = tuple([(out.data, out._meta, out.storage, out.storage.version) for out in outs])
 
     def _edges_of(self, spec: OpSpec, args: tuple[Any, ...]) -> dict[int, Any]:
         edges: dict[int, Any] = {}
         for slot in spec.tensor_slots:
-            found = self._edges(args[slot])
-            if found is not None:
-                edges[slot] = found
+            value = args[slot]
+            if type(value) is Tensor:
+                if value.base is not None:
+                    self.settle(value)
+                if value.requires_grad:
+                    node = value.node
+                    edges[slot] = (value, -1) if node is None else (node, value.index)
+            elif type(value) is tuple:
+                found = self._edges(value)
+                if found is not None:
+                    edges[slot] = found
         return edges
 
     def _node(
         self, kernel: Kernel, args: tuple[Any, ...], edges: dict[int, Any], metas: tuple[Meta, ...], aux: Any
     ) -> Node:
         plan = kernel.plan(tuple(edges))
-        kept = tuple([value if i in plan.saved else without_data(value) for i, value in enumerate(args)])
+        kept = list(args)
+        versions: list[Any] = []
+        for slot in kernel.spec.tensor_slots:
+            value = args[slot]
+            if slot not in plan.saved:
+                kept[slot] = value._meta if type(value) is Tensor else without_data(value)
+            elif type(value) is Tensor:
+                versions.append((value, value.storage.version))
+            else:
+                versions += [(item, item.storage.version) for item in tensors_in(value)]
         node = Node(kernel, kept, edges, metas)
+        node.versions = versions
         if plan.uses_aux:
             node.aux = aux
         if plan.uses_outs:
             node.outs = ()
-        if plan.saved:
-            node.versions = tuple([(t, t.storage.version) for i in plan.saved for t in tensors_in(args[i])])
         return node
 
-    def _edges(self, value: Any) -> Any:
-        if isinstance(value, Tensor):
-            if value.base is not None:
-                self.settle(value)
-            return edge_of(value) if value.requires_grad else None
-        if type(value) is tuple:
-            edges = [self._edges(item) if isinstance(item, Tensor) else None for item in value]
-            return edges if any(edge is not None for edge in edges) else None
-        return None
+    def _edges(self, values: tuple[Any, ...]) -> list[Edge | None] | None:
+        """The edges of a list of tensors; None if no gradient flows to any."""
+        edges = [
+            edge_of(item) if isinstance(item, Tensor) and self.settle(item).requires_grad else None
+            for item in values
+        ]
+        return edges if any(edge is not None for edge in edges) else None
 
     def settle(self, tensor: Tensor) -> Tensor:
         """Give a view whose base has a new history a node of its own, derived from the base's."""
@@ -184,7 +222,7 @@ class Engine:
         """Overwrite a tensor's elements; reads that have not ended keep the old ones."""
         for read in target.storage.pins:
             read.data = self.xp.copy(read.data)
-        target.storage.pins = []
+        target.storage.pins = ()
         self.xp.assign(target.data, data)
         target.storage.version += 1
 
@@ -277,8 +315,8 @@ class RawMode(Mode):
         self.xp = engine.xp
         self.namespace = engine.raw
 
-    def get(self, tensor: Tensor) -> Any:
-        return tensor.data
+    def unpack(self, value: Any) -> Any:
+        return value.data if type(value) is Tensor else _arrays(value)
 
     def out(self, node: Node, index: int) -> Any:
         return node.outs[index][0]
@@ -303,11 +341,11 @@ class RecordedMode(Mode):
         self.engine = engine
         self.namespace = engine.recorded
 
-    def get(self, tensor: Tensor) -> Any:
-        return tensor
+    def unpack(self, value: Any) -> Any:
+        return value
 
     def out(self, node: Node, index: int) -> Any:
-        data, meta, storage = node.outs[index]
+        data, meta, storage, _ = node.outs[index]
         tensor = Tensor(data, meta, storage)
         if meta.dtype.is_floating_point:
             tensor.node, tensor.index, tensor.requires_grad = node, index, True
@@ -357,11 +395,10 @@ def tensors_in(value: Any) -> list[Tensor]:
     return [item for item in value if isinstance(item, Tensor)] if type(value) is tuple else []
 
 
-def _array(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.data
-    if type(value) is tuple and value and isinstance(value[0], Tensor | None):
-        return tuple([item.data if isinstance(item, Tensor) else item for item in value])
+def _arrays(value: Any) -> Any:
+    """The arrays of a list of tensors; anything else as it is."""
+    if type(value) is tuple and any(type(item) is Tensor for item in value):
+        return tuple([item.data if type(item) is Tensor else item for item in value])
     return value
 
 

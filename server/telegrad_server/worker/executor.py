@@ -293,58 +293,61 @@ class Executor:
 
     def _advance(self, name: str, session: Session, stream: Stream, job: Job) -> None:
         """Run rows of one submission until it is done, waits, or the session's credit is spent."""
-        begun = now = perf_counter()
-        deadline = begun + self.credit[name]
-        rows = job.rows
-        while job.next < len(rows):
-            try:
-                self._row(session, stream, job, rows[job.next])
-            except Blocked:
-                job.waiting_since = job.waiting_since or now
-                break
-            job.next += 1
-            now = perf_counter()
-            if now >= deadline:
-                break
-            if now >= self.next_poll:
-                self._take_in(0)
-                if name not in self.sessions:
-                    return
-        self.credit[name] -= now - begun
-        if job.next == len(rows):
+        begun = perf_counter()
+        try:
+            self._enter(stream, job)
+            if stream.failed is None:
+                self._run_rows(name, session, job, begun + self.credit[name])
+        except Blocked:
+            job.waiting_since = job.waiting_since or begun
+        except TelegradError as error:
+            self._fail(stream, job, error)
+        except Exception as error:  # a defect in a kernel ends this stream's epoch, never the worker
+            log.exception("row failed", op=job.rows[job.next].op)
+            self._fail(stream, job, InternalError(f"row {job.next}: {error!r}"))
+        if stream.failed is not None:
+            self._skip_rest(session, stream, job)
+        if name in self.sessions:
+            self.credit[name] -= perf_counter() - begun
+        if job.next == len(job.rows) and stream.jobs and stream.jobs[0] is job:
             stream.jobs.popleft()
             self.link.reply(job.request, wire.pack(Reply(tuple(job.results), job.error)))
 
-    def _row(self, session: Session, stream: Stream, job: Job, row: Row) -> None:
+    def _enter(self, stream: Stream, job: Job) -> None:
         try:
-            if job.epoch != stream.epoch:
-                stream.enter(job.epoch)
-            if stream.failed is not None:
-                session.skip(row, stream.failed)
-                job.error = job.error or stream.failed.to_record()
-                return
-            result = session.execute(row)
-            if result is not None:
-                job.results.append(result)
-            self.rows_done += 1
+            stream.enter(job.epoch)
         except StaleEpoch as error:
             job.error = error.to_record()
-        except TelegradError as error:
-            self._fail(session, stream, job, row, error)
-        except Blocked:
-            raise
-        except Exception as error:  # a defect in a kernel ends this stream's epoch, never the worker
-            log.exception("row failed", op=row.op)
-            self._fail(session, stream, job, row, InternalError(f"row {job.next}: {error!r}"))
+            job.next = len(job.rows)
 
-    def _fail(self, session: Session, stream: Stream, job: Job, row: Row, error: TelegradError) -> None:
+    def _run_rows(self, name: str, session: Session, job: Job, deadline: float) -> None:
+        rows, execute, results = job.rows, session.execute, job.results
+        first = job.next
+        try:
+            for index in range(first, len(rows)):
+                job.next = index
+                result = execute(rows[index])
+                if result is not None:
+                    results.append(result)
+                now = perf_counter()
+                if now >= self.next_poll:
+                    job.next = index + 1
+                    self._take_in(0)
+                    if now >= deadline or name not in self.sessions:
+                        return
+            job.next = len(rows)
+        finally:
+            self.rows_done += job.next - first
+
+    def _fail(self, stream: Stream, job: Job, error: TelegradError) -> None:
         stream.failed = error
         job.error = {**error.to_record(), "row": job.next}
-        if 0 <= row.op:
-            self._skip_quietly(session, row, error)
 
-    def _skip_quietly(self, session: Session, row: Row, error: TelegradError) -> None:
-        try:
-            session.skip(row, error)
-        except TelegradError:
-            return  # a row of no known op has no results to mark
+    def _skip_rest(self, session: Session, stream: Stream, job: Job) -> None:
+        """Pass over the rows from the failing one on."""
+        assert stream.failed is not None
+        if job.error is None and job.next < len(job.rows):
+            job.error = stream.failed.to_record()
+        for row in job.rows[job.next :]:
+            session.skip(row, stream.failed)
+        job.next = len(job.rows)

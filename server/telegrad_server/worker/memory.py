@@ -25,17 +25,19 @@ class Budget:
 
     def check(self, nbytes: int, op: str) -> None:
         """Raise `OutOfMemory` if `nbytes` more do not fit here or in the parent; takes nothing."""
-        scope: Budget | None = self
-        while scope is not None:
-            if scope.used + nbytes > scope.limit:
-                raise OutOfMemory(
-                    f"{op} needs {readable(nbytes)} more; {readable(scope.used)} of {readable(scope.limit)} are in use",
-                    op=op,
-                    expected=f"at most {scope.limit - scope.used} bytes",
-                    got=f"{nbytes} bytes",
-                    hint="free tensors, use a smaller batch, or start the server with a larger --memory",
-                )
-            scope = scope.parent
+        if self.used + nbytes > self.limit:
+            raise self._refusal(nbytes, op)
+        if self.parent is not None:
+            self.parent.check(nbytes, op)
+
+    def _refusal(self, nbytes: int, op: str) -> OutOfMemory:
+        return OutOfMemory(
+            f"{op} needs {readable(nbytes)} more; {readable(self.used)} of {readable(self.limit)} are in use",
+            op=op,
+            expected=f"at most {max(self.limit - self.used, 0)} bytes",
+            got=f"{nbytes} bytes",
+            hint="free tensors, use a smaller batch, or start the server with a larger --memory",
+        )
 
     def exhausted(self, op: str) -> OutOfMemory:
         """The error for an allocation that the machine itself refused."""
@@ -44,16 +46,19 @@ class Budget:
         )
 
     def take(self, nbytes: int) -> None:
+        """Count bytes that are in use from now on."""
         self.used += nbytes
-        if self.used > self.peak:
-            self.peak = self.used
-        if self.parent is not None:
-            self.parent.take(nbytes)
+        parent = self.parent
+        if parent is not None:
+            parent.used += nbytes
+            if parent.used > parent.peak:
+                parent.peak = parent.used
 
     def give(self, nbytes: int) -> None:
+        """Count bytes that are free again."""
         self.used -= nbytes
         if self.parent is not None:
-            self.parent.give(nbytes)
+            self.parent.used -= nbytes
 
 
 def readable(nbytes: float) -> str:

@@ -35,12 +35,11 @@ class Read:
         self.data = tensor.data
         self.meta = tensor._meta
         self.storage = tensor.storage
-        tensor.storage.pins.append(self)
+        tensor.storage.pins = (*tensor.storage.pins, self)
 
     def release(self) -> None:
         """The bytes have left; writes need not copy for this read any more."""
-        if self in self.storage.pins:
-            self.storage.pins.remove(self)
+        self.storage.pins = tuple(read for read in self.storage.pins if read is not self)
 
 
 class Stream:
@@ -73,32 +72,49 @@ class Session:
 
     def execute(self, row: Row) -> ReadResult | None:
         """Carry out one row: all of it, or none of it and an error."""
-        spec = spec_of(row)
-        args = self.resolve(spec, row.args)
+        index, flags, outs, wired = row
+        if not 0 <= index < len(BY_INDEX):
+            raise unknown_op(row)
+        spec = BY_INDEX[index]
+        args = self.resolve(spec, wired)
+        if spec.control or spec.generator_slot is not None or flags & INPLACE:
+            return self._execute_other(spec, row, args)
+        try:
+            result = self.engine.apply(KERNELS[spec.name], args, grad=bool(flags & GRAD))
+        except OutOfMemory as error:
+            raise self._what_holds_memory(error) from None
+        if type(result) is Tensor and type(outs) is int:
+            self.tensors[outs] = result
+        else:
+            self.bind(outs, result, spec.name)
+        return None
+
+    def _execute_other(self, spec: OpSpec, row: Row, args: tuple[Any, ...]) -> ReadResult | None:
+        """Rows that act on the session, draw random numbers, or write in place."""
         slot = spec.generator_slot
         drawn = None if slot is None else args[slot].snapshot()
         try:
-            return self._dispatch(spec, row, args)
-        except OutOfMemory as error:
-            error.details.setdefault("hint", "free tensors or use a smaller batch")
-            held = largest({k: t for k, t in self.tensors.items() if type(t) is Tensor})
-            raise OutOfMemory(f"{error.message}; the largest tensors: {held}", **error.details) from None
-        except BaseException:
+            if spec.control:
+                return HANDLERS[spec.name](self, row, *args)
+            self._apply(spec, row, args)
+            return None
+        except BaseException as error:
             if drawn is not None:
                 args[slot].restore(drawn)
+            if isinstance(error, OutOfMemory):
+                raise self._what_holds_memory(error) from None
             raise
 
-    def _dispatch(self, spec: OpSpec, row: Row, args: tuple[Any, ...]) -> ReadResult | None:
-        if spec.control:
-            spec.infer(args)
-            return HANDLERS[spec.name](self, row, *args)
-        kernel = KERNELS[spec.name]
-        grad = bool(row.flags & GRAD)
+    def _apply(self, spec: OpSpec, row: Row, args: tuple[Any, ...]) -> None:
+        kernel, grad = KERNELS[spec.name], bool(row.flags & GRAD)
         if row.flags & INPLACE:
             self.engine.apply_inplace(kernel, args, grad=grad)
         else:
             self.bind(row.outs, self.engine.apply(kernel, args, grad=grad), spec.name)
-        return None
+
+    def _what_holds_memory(self, error: OutOfMemory) -> OutOfMemory:
+        held = largest({name: t for name, t in self.tensors.items() if type(t) is Tensor})
+        return OutOfMemory(f"{error.message}; the largest tensors: {held or 'none'}", **error.details)
 
     def bind(self, outs: int | tuple[int, ...] | None, result: Any, op: str) -> None:
         """Give results the names that the client chose."""
@@ -113,8 +129,7 @@ class Session:
 
     def skip(self, row: Row, error: TelegradError) -> None:
         """Pass over a row after a failure: its results fail with the same cause, its frees still happen."""
-        spec = spec_of(row)
-        if spec.name == "free":
+        if 0 <= row.op < len(BY_INDEX) and BY_INDEX[row.op].name == "free":
             HANDLERS["free"](self, row, *row.args)
             return
         names = (row.outs,) if type(row.outs) is int else row.outs or ()
@@ -186,8 +201,5 @@ class Session:
             table.clear()
 
 
-def spec_of(row: Row) -> OpSpec:
-    """The declaration of a row's op. Raises `UnknownOp`."""
-    if 0 <= row.op < len(BY_INDEX):
-        return BY_INDEX[row.op]
-    raise UnknownOp(f"there is no op {row.op}", got=row.op, expected=f"0 to {len(BY_INDEX) - 1}")
+def unknown_op(row: Row) -> UnknownOp:
+    return UnknownOp(f"there is no op {row.op}", got=row.op, expected=f"0 to {len(BY_INDEX) - 1}")

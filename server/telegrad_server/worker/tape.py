@@ -14,7 +14,7 @@ from typing import Any
 
 from telegrad_protocol.errors import AutogradError, GraphFreed, VersionChanged
 from telegrad_protocol.shapes import Meta
-from telegrad_server.kernels.registry import Kernel, Vjp
+from telegrad_server.kernels.registry import Kernel, Vjp, metas_of
 
 from .tensor import Tensor
 
@@ -38,17 +38,17 @@ class Node:
     tensors with their version at the time. `retained`: the results that keep their gradient.
     """
 
-    __slots__ = ("args", "aux", "edges", "kernel", "metas", "number", "outs", "retained", "versions", "__weakref__")
+    aux: Any = None
+    outs: Any = None
+    versions: Any = ()
+    retained: tuple[tuple[int, weakref.ref[Tensor]], ...] = ()
 
     def __init__(self, kernel: Kernel, args: Any, edges: dict[int, Any], metas: tuple[Meta, ...]) -> None:
         self.kernel = kernel
+        self.args = args
         self.edges = edges
         self.metas = metas
         self.number = next_number()
-        self.aux: Any = None
-        self.outs: Any = None
-        self.args, self.versions = args, ()
-        self.retained: list[tuple[int, weakref.ref[Tensor]]] = []
 
     def __lt__(self, other: Node) -> bool:
         return self.number > other.number  # heapq takes the smallest; the latest node comes first
@@ -71,14 +71,14 @@ def edge_of(tensor: Tensor) -> Edge:
 class Mode:
     """How a walk computes: on arrays, or on recorded tensors for higher orders.
 
-    `namespace` is handed to VJPs; `get` turns a saved tensor into what they are given; `fused` runs the backward of a
+    `namespace` is handed to VJPs; `unpack` turns a saved argument into what they are given; `fused` runs the backward of a
     fused op; `reduce` undoes broadcasting; `add` accumulates, the second flag telling whether the first operand is a
     buffer of the tape's own.
     """
 
     namespace: Any
 
-    def get(self, tensor: Tensor) -> Any:
+    def unpack(self, value: Any) -> Any:
         raise NotImplementedError
 
     def out(self, node: Node, index: int) -> Any:
@@ -146,24 +146,22 @@ class Walk:
             tensor = reference()
             if tensor is not None and grads[index] is not None:
                 self.retained[tensor] = grads[index]
-        g = grads[0] if node.kernel.spec.returns == ("out",) else tuple(grads)
         entry = node.kernel
+        g = grads[0] if len(grads) == 1 and entry.spec.returns == ("out",) else tuple(grads)
         if entry.fused_backward is not None:
             self._visit_fused(node, entry.fused_backward, g)
             return
+        mode = self.mode
         for position, edges in node.edges.items():
-            if self._skips(edges):
+            if self.needed is not None and self._skips(edges):
                 continue
             vjp = entry.vjps.get(position)
             if vjp is None:
-                raise AutogradError(
-                    f"the derivative of {entry.name} with respect to '{entry.spec.names[position]}' is not implemented",
-                    op=entry.name,
-                    argument=entry.spec.names[position],
-                )
+                raise _no_derivative(entry, position)
             self._admit(node, position)
-            result = vjp.function(self.mode.namespace, g, *named_values(self.mode, node, vjp))
-            self._spread(node, position, edges, result, g)
+            result = vjp.function(mode.namespace, g, *named_values(mode, node, vjp))
+            if result is not None:
+                self._spread(node, position, edges, result, g)
 
     def _visit_fused(self, node: Node, vjp: Vjp, g: Any) -> None:
         needs = tuple(p in node.edges and not self._skips(node.edges[p]) for p in vjp.positions)
@@ -176,7 +174,7 @@ class Walk:
                 self._spread(node, position, node.edges[position], result, g)
 
     def _spread(self, node: Node, position: int, edges: Any, result: Any, g: Any) -> None:
-        metas = _metas(node.args[position])
+        metas = metas_of(node.args[position])
         if type(edges) is not list:
             if result is not None:
                 self._send(edges, result, metas, shared=result is g)
@@ -232,57 +230,45 @@ class Walk:
         return not any(e is not None and (e in self.wanted or (e[1] >= 0 and e[0] in self.needed)) for e in edges)
 
     def _admit(self, node: Node, position: int) -> None:
-        metas = _metas(node.args[position])
+        metas = metas_of(node.args[position])
         nbytes = metas.nbytes if isinstance(metas, Meta) else sum(meta.nbytes for meta in metas)
         self.admit(nbytes, f"the gradient of {node.kernel.name}")
 
 
+def _no_derivative(entry: Kernel, position: int) -> AutogradError:
+    argument = entry.spec.names[position]
+    return AutogradError(
+        f"the derivative of {entry.name} with respect to '{argument}' is not implemented",
+        op=entry.name,
+        argument=argument,
+    )
+
+
 def named_values(mode: Mode, node: Node, vjp: Vjp) -> list[Any]:
     """What a VJP asks for by name."""
-    names, returns, values = node.kernel.spec.names, node.kernel.spec.returns or (), []
-    for name in vjp.names:
-        if name in names:
-            values.append(_unpack(mode, node.args[names.index(name)]))
-        elif name == "aux":
-            values.append(mode.aux(node))
-        elif name == "outs":
-            values.append(tuple([mode.out(node, i) for i in range(len(node.metas))]))
-        elif name in returns:
-            values.append(mode.out(node, returns.index(name)))
-        else:
-            values.append(_metas(node.args[names.index(name.removesuffix("_meta"))]))
-    return values
-
-
-def _unpack(mode: Mode, value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return mode.get(value)
-    if type(value) is tuple and value and isinstance(value[0], Tensor):
-        return tuple([_unpack(mode, item) for item in value])
-    return value
-
-
-def _metas(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value._meta
-    if type(value) is tuple:
-        return tuple([_metas(item) for item in value])
-    return value
+    args = node.args
+    return [fetch(mode, node, args) for fetch in vjp.fetch]
 
 
 def check_versions(node: Node) -> None:
     """Raise `VersionChanged` if a saved tensor was written since."""
     for tensor, version in node.versions:
         if tensor.storage.version != version:
-            raise VersionChanged(
-                "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                f"{tensor._meta!r}, saved by {node.kernel.name}, is at version {tensor.storage.version}; "
-                f"expected version {version} instead",
-                op=node.kernel.name,
-                expected=version,
-                got=tensor.storage.version,
-                hint="clone() the tensor before writing to it, or write out of place",
-            )
+            raise _changed(node, tensor._meta, version, tensor.storage.version)
+    for _, meta, storage, version in node.outs or ():
+        if storage.version != version:
+            raise _changed(node, meta, version, storage.version)
+
+
+def _changed(node: Node, meta: Meta, saved: int, now: int) -> VersionChanged:
+    return VersionChanged(
+        "one of the variables needed for gradient computation has been modified by an inplace operation: "
+        f"{meta!r}, saved by {node.kernel.name}, is at version {now}; expected version {saved} instead",
+        op=node.kernel.name,
+        expected=saved,
+        got=now,
+        hint="clone() the tensor before writing to it, or write out of place",
+    )
 
 
 def _leading_to(wanted: set[Edge], roots: list[Node], floor: int) -> set[Node]:

@@ -18,14 +18,13 @@ class Storage:
     when its own has to be made anew. `pins` are the reads whose bytes have not left yet.
     """
 
-    __slots__ = ("budget", "graph", "nbytes", "pins", "version")
+    version = 0
+    graph = 0
+    pins: tuple[Any, ...] = ()
 
     def __init__(self, nbytes: int, budget: Budget) -> None:
         self.nbytes = nbytes
         self.budget = budget
-        self.version = 0
-        self.graph = 0
-        self.pins: list[Any] = []
         budget.take(nbytes)
 
     def __del__(self) -> None:
@@ -40,30 +39,19 @@ class Tensor(HasMeta):
     when its node was made.
     """
 
-    __slots__ = (
-        "_meta",
-        "base",
-        "data",
-        "grad",
-        "graph",
-        "index",
-        "node",
-        "offset",
-        "requires_grad",
-        "storage",
-    )
+    # Set on an instance only where they differ from these, which keeps making a tensor cheap.
+    node: Node | None = None
+    index = 0
+    requires_grad = False
+    grad: Tensor | None = None
+    base: Tensor | None = None
+    offset = 0
+    graph = 0
 
     def __init__(self, data: Any, meta: Meta, storage: Storage) -> None:
         self.data = data
         self._meta = meta
         self.storage = storage
-        self.node: Node | None = None
-        self.index = 0
-        self.requires_grad = False
-        self.grad: Tensor | None = None
-        self.base: Tensor | None = None
-        self.offset = 0
-        self.graph = 0
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -1,0 +1,467 @@
+"""Functions and methods that PyTorch has and that are written here out of declared ops: overloads, aliases, casts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from telegrad_protocol import dtypes
+from telegrad_protocol.dtypes import DType
+from telegrad_protocol.spec import OPS
+
+from . import _host
+from ._creation import check_device
+from ._ops import FUNCTIONS as F
+from ._record import inplace, return_type
+from ._types import TensorBase
+from .tensor import Size, Tensor, device
+
+# Reductions whose overloads differ in what they return ------------------------------------------------------------
+
+
+def _extremum(name: str) -> Callable[..., Any]:
+    full, pair, along = F[f"a{name}"], F[f"{name}imum"], F[f"_{name}_dim"]
+
+    def function(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+        if isinstance(dim, TensorBase) or other is not None:
+            return pair(input, dim if other is None else other)
+        return full(input) if dim is None else along(input, dim, keepdim)
+
+    function.__name__ = name
+    function.__doc__ = (
+        f"`{name}(input)`: the {name}imum of all elements. `{name}(input, dim)`: values and indices along a dimension. "
+        f"`{name}(input, other)`: the {name}imum, element by element."
+    )
+    return function
+
+
+max = _extremum("max")
+min = _extremum("min")
+
+
+def _spread_of(name: str) -> Callable[..., Any]:
+    function = F[name]
+
+    def measure(
+        input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None
+    ) -> Any:
+        if isinstance(dim, bool):  # the overload std(unbiased)
+            dim, unbiased = None, dim
+        if correction is None:
+            correction = 1 if unbiased is None or unbiased else 0
+        return function(input, dim, correction=correction, keepdim=keepdim)
+
+    measure.__name__, measure.__doc__ = name, OPS[name].doc
+    return measure
+
+
+std = _spread_of("std")
+var = _spread_of("var")
+
+
+def std_mean(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, **more: Any) -> Any:
+    """Standard deviation and mean."""
+    return std(input, dim, unbiased, keepdim, **more), F["mean"](input, dim, keepdim)
+
+
+def var_mean(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, **more: Any) -> Any:
+    """Variance and mean."""
+    return var(input, dim, unbiased, keepdim, **more), F["mean"](input, dim, keepdim)
+
+
+def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
+    """The vector norm of all elements, or along `dim`; "fro" is the 2-norm."""
+    order = 2.0 if p in ("fro", None) else float(p)
+    return F["vector_norm"](input, order, dim, keepdim, dtype=dtype)
+
+
+def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> Any:
+    """The smallest and the largest value."""
+    from collections import namedtuple
+
+    made = namedtuple("aminmax", "min max")  # noqa: PYI024
+    return made(F["amin"](input, dim, keepdim), F["amax"](input, dim, keepdim))
+
+
+# Joining and splitting ---------------------------------------------------------------------------------------------
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Any:
+    """Joins tensors of one shape along a new dimension; on the host while all of them are there."""
+    if len(tensors) and _host.all_on_host(tensors) and len({(t._meta.shape, t.dtype) for t in tensors}) == 1:
+        joined = np.stack([t._host for t in tensors], axis=dim)
+        return _host.from_array(joined, tensors[0].dtype)
+    return F["stack"](tensors, dim)
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Any:
+    """Joins tensors along an existing dimension; on the host while all of them are there."""
+    if len(tensors) and _host.all_on_host(tensors) and len({t.dtype for t in tensors}) == 1:
+        if all(t.ndim for t in tensors) and len({_without(t._meta.shape, dim) for t in tensors}) == 1:
+            joined = np.concatenate([t._host for t in tensors], axis=dim)
+            return _host.from_array(joined, tensors[0].dtype)
+    return F["cat"](tensors, dim)
+
+
+def _without(shape: tuple[int, ...], dim: int) -> tuple[int, ...]:
+    kept = list(shape)
+    del kept[dim]
+    return tuple(kept)
+
+
+concat = concatenate = cat
+
+
+def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> Any:
+    """Views of a size, or of these sizes, along a dimension."""
+    return F["split"](tensor, split_size_or_sections, dim)
+
+
+def broadcast_tensors(*tensors: Tensor) -> Any:
+    """The tensors, each expanded to their common shape."""
+    shape = broadcast_shapes(*[t.shape for t in tensors])
+    return tuple(F["expand"](t, shape) for t in tensors)
+
+
+def broadcast_shapes(*shapes: Any) -> Size:
+    """The common shape under broadcasting. Raises RuntimeError if there is none."""
+    from telegrad_protocol.shapes import broadcast
+
+    return Size(broadcast([(s,) if isinstance(s, int) else tuple(s) for s in shapes]))
+
+
+def meshgrid(*tensors: Any, indexing: str = "ij") -> Any:
+    """Coordinates of a grid."""
+    listed = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], list | tuple) else tensors
+    return F["meshgrid"](listed, indexing=indexing)
+
+
+def einsum(equation: str, *operands: Any) -> Any:
+    """Sums of products by Einstein's convention."""
+    listed = operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
+    return F["einsum"](equation, listed)
+
+
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """`input` where the condition holds, `other` elsewhere; with the condition alone, where it is true."""
+    if input is None and other is None:
+        return nonzero(condition, as_tuple=True)
+    return F["where"](condition, input, other)
+
+
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """The indices of elements that are not zero: a row each, or a tensor per dimension."""
+    found = F["nonzero"](input)
+    return tuple(F["unbind"](found, 1)) if as_tuple else found
+
+
+def unique(
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:
+    """The distinct values; with their places and counts if asked."""
+    values, inverse, counts = F["_unique"](input, sorted, return_inverse, return_counts, dim)
+    found = [values, *([inverse] if return_inverse else []), *([counts] if return_counts else [])]
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+# Comparison of whole tensors ------------------------------------------------------------------------------------
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether shapes and all elements are the same."""
+    return input.shape == other.shape and bool(F["all"](F["eq"](input, other)))
+
+
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    """Whether all elements are close: |input - other| <= atol + rtol * |other|."""
+    return bool(F["all"](F["isclose"](input, other, rtol, atol, equal_nan)))
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether an object is a tensor."""
+    return isinstance(obj, TensorBase)
+
+
+def is_floating_point(input: Tensor) -> bool:
+    return input.is_floating_point()
+
+
+def numel(input: Tensor) -> int:
+    """The number of elements."""
+    return input.numel()
+
+
+def result_type(*operands: Any) -> DType:
+    """The dtype that an arithmetic op on these gives."""
+    from telegrad_protocol.rules import common_dtype
+
+    return common_dtype(tuple(o._meta if isinstance(o, TensorBase) else o for o in operands))
+
+
+def promote_types(type1: DType, type2: DType) -> DType:
+    """The smallest dtype that both convert to."""
+    return dtypes.promote(type1, type2)
+
+
+def can_cast(from_: DType, to: DType) -> bool:
+    """Whether an in-place result of one dtype may be written into another."""
+    return dtypes.can_cast(from_, to)
+
+
+# Casts and moves ---------------------------------------------------------------------------------------------------
+
+
+def _to(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """The tensor with another dtype or on another device; itself where nothing changes.
+
+    `to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`; `copy=True` copies in any case.
+    """
+    wanted, where, copy = _to_arguments(args, dict(kwargs))
+    if where is not None:
+        check_device(where)
+    if wanted is None or wanted is self.dtype:
+        return F["clone"](self) if copy else self
+    return cast(self, wanted)
+
+
+def _to_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[DType | None, Any, bool]:
+    dtype, where = kwargs.pop("dtype", None), kwargs.pop("device", None)
+    copy = bool(kwargs.pop("copy", False))
+    kwargs.pop("non_blocking", None)  # nothing ever blocks
+    kwargs.pop("memory_format", None)
+    if kwargs:
+        raise TypeError(f"to() got an unexpected keyword argument '{next(iter(kwargs))}'")
+    for value in args:
+        if isinstance(value, DType):
+            dtype = value
+        elif isinstance(value, TensorBase):
+            dtype = value._meta.dtype
+        elif isinstance(value, str | device | int) and not isinstance(value, bool):
+            where = value
+        elif value is not None and not isinstance(value, bool):
+            raise TypeError(f"to() received an invalid combination of arguments: got {type(value).__name__}")
+    return dtype, where, copy
+
+
+def cast(self: Tensor, dtype: DType) -> Any:
+    """The values in another dtype; on the host while they are there."""
+    if self._host is not None and self._leaves is None and self.numel() <= _SMALL:
+        values = _host.widened(self._host, self.dtype.name)
+        with np.errstate(invalid="ignore", over="ignore"):
+            return _host.from_array(_host.narrowed(np.ascontiguousarray(values), dtype.name), dtype)
+    return F["_to_dtype"](self, dtype)
+
+
+_SMALL = 1 << 12
+"""Host tensors up to this size are cast on the host; larger ones on the server, which has to have them anyway."""
+
+
+def _caster(dtype: DType) -> Callable[[Tensor], Any]:
+    def method(self: Tensor) -> Any:
+        return _to(self, dtype)
+
+    method.__name__ = dtype.name
+    method.__doc__ = f"The values as {dtype.name}."
+    return method
+
+
+def _type(self: Tensor, dtype: Any = None) -> Any:
+    """The name of the tensor type, or the tensor with another dtype."""
+    if dtype is None:
+        return f"torch.{_TYPE_NAMES[self.dtype]}Tensor"
+    return _to(self, dtype if isinstance(dtype, DType) else _DTYPE_OF_TYPE[dtype])
+
+
+_TYPE_NAMES = {
+    dtypes.float32: "Float",
+    dtypes.float64: "Double",
+    dtypes.float16: "Half",
+    dtypes.bfloat16: "BFloat16",
+    dtypes.int64: "Long",
+    dtypes.int32: "Int",
+    dtypes.int16: "Short",
+    dtypes.int8: "Char",
+    dtypes.uint8: "Byte",
+    dtypes.bool_: "Bool",
+}
+_DTYPE_OF_TYPE = {f"torch.{name}Tensor": dtype for dtype, name in _TYPE_NAMES.items()}
+
+
+def _cpu(self: Tensor) -> Tensor:
+    """The tensor in the server's main memory."""
+    return self
+
+
+def _cuda(self: Tensor, device: Any = None) -> Tensor:
+    """The tensor on a GPU of the server."""
+    check_device("cuda" if device is None else device)
+    return self
+
+
+# Methods -----------------------------------------------------------------------------------------------------------
+
+
+def _expand(self: Tensor, *size: Any) -> Any:
+    return F["expand"](self, size[0] if len(size) == 1 and not isinstance(size[0], int) else size)
+
+
+def _view(self: Tensor, *shape: Any, dtype: DType | None = None) -> Any:
+    """The same memory in another shape."""
+    if len(shape) == 1 and isinstance(shape[0], DType):
+        raise NotImplementedError("view(dtype) is not supported")
+    return F["view"](self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+
+
+def _copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Any:
+    """Overwrite with the values of `src`, broadcast and cast."""
+    return inplace(OPS["copy"], (self, src))
+
+
+def _zero_(self: Tensor) -> Any:
+    """Overwrite with zeros."""
+    return inplace(OPS["fill"], (self, 0))
+
+
+def _masked_fill(self: Tensor, mask: Tensor, value: Any) -> Any:
+    return F["masked_fill"](self, mask, value)
+
+
+def _size_like(name: str) -> Callable[[Tensor, Tensor], Any]:
+    def method(self: Tensor, other: Tensor) -> Any:
+        return F[name](self, other._meta.shape)
+
+    method.__name__ = f"{name}_as"
+    method.__doc__ = f"`{name}` to the shape of `other`."
+    return method
+
+
+def _transposed(self: Tensor) -> Any:
+    """The tensor with its dimensions in reverse order."""
+    return F["permute"](self, tuple(range(self.ndim))[::-1])
+
+
+def _type_as(self: Tensor, other: Tensor) -> Any:
+    """The tensor with the dtype of another."""
+    return _to(self, other.dtype)
+
+
+def _share_memory_(self: Tensor) -> Tensor:
+    """Tensors of forked workers stay on the host, where they are shared anyway."""
+    return self
+
+
+def _is_same_size(self: Tensor, other: Tensor) -> bool:
+    return self.shape == other.shape
+
+
+def _get_device(self: Tensor) -> int:
+    """The GPU's index, -1 on the CPU."""
+    return -1 if not self.is_cuda else self.device.index or 0
+
+
+METHODS: dict[str, Callable[..., Any]] = {
+    "max": max,
+    "min": min,
+    "std": std,
+    "var": var,
+    "norm": norm,
+    "aminmax": aminmax,
+    "split": split,
+    "where": lambda self, condition, other: F["where"](condition, self, other),
+    "nonzero": nonzero,
+    "unique": unique,
+    "equal": equal,
+    "allclose": allclose,
+    "to": _to,
+    "type": _type,
+    "type_as": _type_as,
+    "cpu": _cpu,
+    "cuda": _cuda,
+    "float": _caster(dtypes.float32),
+    "double": _caster(dtypes.float64),
+    "half": _caster(dtypes.float16),
+    "bfloat16": _caster(dtypes.bfloat16),
+    "long": _caster(dtypes.int64),
+    "int": _caster(dtypes.int32),
+    "short": _caster(dtypes.int16),
+    "char": _caster(dtypes.int8),
+    "byte": _caster(dtypes.uint8),
+    "bool": _caster(dtypes.bool_),
+    "view": _view,
+    "expand": _expand,
+    "copy_": _copy_,
+    "zero_": _zero_,
+    "expand_as": _size_like("expand"),
+    "view_as": _size_like("view"),
+    "reshape_as": _size_like("reshape"),
+    "share_memory_": _share_memory_,
+    "is_same_size": _is_same_size,
+    "get_device": _get_device,
+    "__reversed__": lambda self: F["flip"](self, (0,)) if self.ndim else self,
+}
+
+PROPERTIES: dict[str, Callable[[Tensor], Any]] = {
+    "T": _transposed,
+    "mT": lambda self: F["transpose"](self, -2, -1),
+    "H": lambda self: F["transpose"](self, 0, 1),
+}
+
+ALIASES = {
+    "absolute": "abs",
+    "arccos": "acos",
+    "arccosh": "acosh",
+    "arcsin": "asin",
+    "arcsinh": "asinh",
+    "arctan": "atan",
+    "arctan2": "atan2",
+    "arctanh": "atanh",
+    "clip": "clamp",
+    "divide": "div",
+    "true_divide": "div",
+    "fix": "trunc",
+    "greater": "gt",
+    "greater_equal": "ge",
+    "less": "lt",
+    "less_equal": "le",
+    "not_equal": "ne",
+    "moveaxis": "movedim",
+    "multiply": "mul",
+    "negative": "neg",
+    "subtract": "sub",
+    "swapaxes": "transpose",
+    "swapdims": "transpose",
+    "ger": "outer",
+}
+"""PyTorch's second names of declared ops."""
+
+
+def attach() -> None:
+    """Give `Tensor` the methods that are written here."""
+    for name, function in METHODS.items():
+        setattr(Tensor, name, function)
+    for name, function in PROPERTIES.items():
+        setattr(Tensor, name, property(function))
+    for alias, name in ALIASES.items():
+        if name in F and hasattr(Tensor, name):
+            setattr(Tensor, alias, getattr(Tensor, name))
+            if hasattr(Tensor, f"{name}_"):
+                setattr(Tensor, f"{alias}_", getattr(Tensor, f"{name}_"))
+
+
+TORCH: dict[str, Any] = {
+    name: value
+    for name, value in list(globals().items())
+    if not name.startswith("_")
+    and callable(value)
+    and getattr(value, "__module__", None) == __name__
+    and name not in ("attach", "cast")
+}
+"""The functions here that belong into the `torch` namespace."""
+
+__all__ = ["ALIASES", "METHODS", "TORCH", "attach", "return_type"]

@@ -1,0 +1,222 @@
+"""Random numbers: PyTorch's generator and its draws, kept on the server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from telegrad_protocol import dtypes
+from telegrad_protocol.dtypes import DType
+from telegrad_protocol.shapes import contiguous
+from telegrad_protocol.spec import OPS
+
+from ._creation import defaults, finish, sizes
+from ._ops import FUNCTIONS
+from ._record import append, control, inplace, stream
+from ._types import TensorBase
+from .tensor import Tensor, device
+
+_STATE_BYTES = 5056
+_DEFAULT_SEED = 67280421310721
+
+
+class Generator:
+    """A random generator of its own on the server.
+
+    >>> import telegrad as tg
+    >>> a = tg.rand(2, generator=tg.Generator().manual_seed(1))
+    >>> bool((a == tg.rand(2, generator=tg.Generator().manual_seed(1))).all())
+    True
+    """
+
+    def __init__(self, device: Any = "cpu") -> None:
+        self._id = stream.next_id()
+        self._seed = _DEFAULT_SEED
+        control("new_generator", _DEFAULT_SEED, outs=self._id)
+
+    def __del__(self, release: Any = stream.rows.append) -> None:
+        if hasattr(self, "_id"):
+            release(self._id)
+
+    @property
+    def device(self) -> device:
+        return device("cpu")
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start anew from a seed."""
+        self._seed = checked_seed(seed)
+        control("manual_seed", self._seed, self)
+        return self
+
+    def initial_seed(self) -> int:
+        """The seed that it last started from."""
+        return self._seed & 0xFFFF_FFFF_FFFF_FFFF
+
+    def seed(self) -> int:
+        """Start anew from a seed that nobody knows, and tell it."""
+        self.manual_seed(fresh_seed())
+        return self._seed
+
+    def get_state(self) -> Tensor:
+        """The state, as the uint8 tensor that PyTorch's generator gives."""
+        return _state_of(self)
+
+    def set_state(self, state: Tensor) -> None:
+        """Go on from a state."""
+        control("set_generator_state", state, self)
+
+
+class _Default:
+    seed = _DEFAULT_SEED
+
+
+def checked_seed(seed: int) -> int:
+    """A seed as it travels. Raises RuntimeError outside [-2^63, 2^64)."""
+    seed = int(seed)
+    if not -(1 << 63) <= seed < 1 << 64:
+        raise RuntimeError(f"Overflow when unpacking long: the seed {seed} is outside [-2^63, 2^64)")
+    return seed
+
+
+def fresh_seed() -> int:
+    """A seed from the operating system."""
+    return int(np.random.SeedSequence().entropy or 0) & 0xFFFF_FFFF_FFFF  # as many bits as fit everywhere
+
+
+def manual_seed(seed: int) -> None:
+    """Start the default generator anew from a seed: the same draws as PyTorch's on the CPU."""
+    _Default.seed = checked_seed(seed)
+    control("manual_seed", _Default.seed, None)
+
+
+def seed() -> int:
+    """Start the default generator anew from a seed that nobody knows, and tell it."""
+    manual_seed(fresh_seed())
+    return _Default.seed
+
+
+def initial_seed() -> int:
+    """The seed that the default generator last started from."""
+    return _Default.seed & 0xFFFF_FFFF_FFFF_FFFF
+
+
+def get_rng_state() -> Tensor:
+    """The state of the default generator, as PyTorch's uint8 tensor."""
+    return _state_of(None)
+
+
+def set_rng_state(new_state: Tensor) -> None:
+    """Let the default generator go on from a state."""
+    control("set_generator_state", new_state, None)
+
+
+def _state_of(generator: Generator | None) -> Tensor:
+    made: Any = TensorBase.make(stream.next_id(), contiguous((_STATE_BYTES,), dtypes.uint8))
+    append(OPS["get_generator_state"], (generator,), made._id)
+    return made  # type: ignore[no-any-return]
+
+
+def _draw(name: str, doc: str) -> Callable[..., Any]:
+    function = FUNCTIONS[name]
+
+    def draw(
+        *size: Any,
+        generator: Generator | None = None,
+        dtype: DType | None = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        **given: Any,
+    ) -> Any:
+        wanted = given.pop("size") if "size" in given and not size else sizes(size)
+        if given:
+            raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(given))}'")
+        made = function(wanted, dtype=dtype or defaults.dtype, generator=generator)
+        return finish(made, device, requires_grad)
+
+    draw.__name__, draw.__doc__ = name, doc
+    return draw
+
+
+rand = _draw("rand", "Uniform numbers in [0, 1).")
+randn = _draw("randn", "Normal numbers with mean 0 and variance 1.")
+
+
+def randint(
+    low: int,
+    high: Any = None,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """Integers in [low, high); `randint(high, size)` starts at 0."""
+    if size is None:
+        low, high, size = 0, low, high
+    made = FUNCTIONS["randint"](low, high, size, dtype=dtype or dtypes.int64, generator=generator)
+    return finish(made, device, requires_grad)
+
+
+def randperm(
+    n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """The numbers 0 to n - 1 in random order."""
+    return finish(FUNCTIONS["randperm"](n, dtype=dtype or dtypes.int64, generator=generator), device, requires_grad)
+
+
+def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """As `rand`, with the shape and dtype of `input`."""
+    return rand(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+
+
+def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """As `randn`, with the shape and dtype of `input`."""
+    return randn(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+
+
+def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: Any = None) -> Any:
+    """As `randint`, with the shape and dtype of `input`."""
+    low, high = (0, low) if high is None else (low, high)
+    return randint(low, high, input.shape, dtype=dtype or input.dtype, device=device)
+
+
+# In-place draws -------------------------------------------------------------------------------------------------
+
+
+def _uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None, **bounds: Any) -> Tensor:
+    """Fill with uniform numbers in [from, to)."""
+    low, high = bounds.pop("from", a), bounds.pop("to", b)
+    return inplace(OPS["_uniform"], (self, low, high, generator))  # type: ignore[no-any-return]
+
+
+def _normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Fill with normal numbers."""
+    return inplace(OPS["_normal"], (self, mean, std, generator))  # type: ignore[no-any-return]
+
+
+def _random_(self: Tensor, a: int | None = None, b: int | None = None, *, generator: Any = None) -> Tensor:
+    """Fill with integers: of the dtype's range, in [0, a), or in [a, b)."""
+    low, high = (0, a) if b is None and a is not None else (a, b)
+    return inplace(OPS["_random"], (self, low, high, generator))  # type: ignore[no-any-return]
+
+
+def _exponential_(self: Tensor, lambd: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Fill with exponentially distributed numbers."""
+    return inplace(OPS["_exponential"], (self, lambd, generator))  # type: ignore[no-any-return]
+
+
+def _bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
+    """Fill with ones with probability `p`, zeros otherwise."""
+    return inplace(OPS["_bernoulli"], (self, p, generator))  # type: ignore[no-any-return]
+
+
+METHODS: dict[str, Callable[..., Any]] = {
+    "uniform_": _uniform_,
+    "normal_": _normal_,
+    "random_": _random_,
+    "exponential_": _exponential_,
+    "bernoulli_": _bernoulli_,
+}
