@@ -21,7 +21,7 @@ from telegrad_protocol.shapes import HasMeta
 from telegrad_protocol.spec import OPS, Inferred, OpSpec, Param
 
 from ._session import Session
-from ._sites import INTERNAL, caller, outside
+from ._sites import USERS_FILES, caller, outside
 from ._stream import Stream
 from ._types import Leaf, TensorBase
 
@@ -37,20 +37,17 @@ class GradMode(threading.local):
 grad_mode: Final = GradMode()
 
 Leaves = frozenset[Leaf]
-_unions: dict[tuple[int, int], tuple[Leaves, Leaves, Leaves]] = {}
+UNIONS: Final[dict[tuple[Leaves, Leaves], Leaves]] = {}
 _UNION_LIMIT: Final = 4096
 
 
 def union(a: Leaves, b: Leaves) -> Leaves:
     """The leaves of both; the same pair of sets gives the same object, so that sets stay few."""
-    key = (id(a), id(b))
-    found = _unions.get(key)
-    if found is None:
-        merged = a if b <= a else b if a <= b else a | b
-        if len(_unions) >= _UNION_LIMIT:
-            _unions.clear()
-        found = _unions[key] = (merged, a, b)  # holding a and b keeps their ids theirs
-    return found[0]
+    merged = a if b <= a else b if a <= b else a | b
+    if len(UNIONS) >= _UNION_LIMIT:
+        UNIONS.clear()
+    UNIONS[a, b] = merged
+    return merged
 
 
 def upload(tensor: TensorBase) -> int:
@@ -193,7 +190,7 @@ def leaves_of(spec: OpSpec, args: tuple[Any, ...]) -> Leaves | None:
         for item in value if isinstance(value, tuple) else (value,):
             leaves = item._leaves if isinstance(item, TensorBase) else None
             if leaves is not None:
-                found = leaves if found is None else union(found, leaves)
+                found = leaves if found is None else UNIONS.get((found, leaves)) or union(found, leaves)
     return found
 
 
@@ -218,7 +215,7 @@ def {name}({signature}):
         return slow(spec, ({names},))
     frame = getframe(1)
     code = frame.f_code
-    if INTERNAL[code.co_filename]:
+    if code.co_filename not in users_files:
         frame = outside(frame)
         code = frame.f_code
     grad = grad_mode.on
@@ -255,7 +252,7 @@ def _leaves_source(spec: OpSpec) -> str:
             lines.append(f"        more = {name}._leaves{guard}")
             pad = "        "
         lines.append(f"{pad}if more is not None and more is not leaves:")
-        lines.append(f"{pad}    leaves = more if leaves is None else union(leaves, more)")
+        lines.append(f"{pad}    leaves = more if leaves is None else unions.get((leaves, more)) or union(leaves, more)")
     lines += [
         "        if leaves is not None:",
         "            result._leaves = leaves",
@@ -289,7 +286,7 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
         "slow": slow,
         "spec": spec,
         "getframe": sys._getframe,
-        "INTERNAL": INTERNAL,
+        "users_files": USERS_FILES,
         "outside": outside,
         "grad_mode": grad_mode,
         "next_id": stream.next_id,
@@ -301,6 +298,7 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
         "HasMeta": HasMeta,
         "upload": upload,
         "union": union,
+        "unions": UNIONS,
     }
     fast = not special and spec.settled and not spec.view and spec.returns == ("out",) and not spec.control
     kinds = {param.annotation for param in spec.params if param.kind.holds_tensors}

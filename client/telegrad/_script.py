@@ -29,11 +29,17 @@ class TorchImports(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             raise ModuleNotFoundError(f"telegrad has no module in the place of '{name}'", name=name) from None
         return importlib.machinery.ModuleSpec(name, self, is_package=True)
 
+    def __init__(self) -> None:
+        self._specs: dict[str, importlib.machinery.ModuleSpec | None] = {}
+
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        return importlib.import_module("telegrad" + spec.name.removeprefix("torch"))
+        module = importlib.import_module("telegrad" + spec.name.removeprefix("torch"))
+        self._specs[module.__name__] = module.__spec__
+        return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """The module was executed when it was imported under its own name."""
+        """Nothing is left to execute; the import system has put its own spec in the place of the module's."""
+        module.__spec__ = self._specs[module.__name__]
 
 
 def install() -> None:

@@ -10,22 +10,19 @@ from typing import Final
 _PACKAGE: Final = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
-class _Internal(dict[str, bool]):
-    """Whether a source file is one of telegrad's own, looked up once per file."""
-
-    def __missing__(self, filename: str) -> bool:
-        inside = filename.startswith(_PACKAGE) or filename.startswith("<telegrad ")
-        self[filename] = inside
-        return inside
-
-
-INTERNAL: Final = _Internal()
+USERS_FILES: Final[set[str]] = set()
+"""Source files that have been seen not to be telegrad's own: what recording asks first."""
 
 
 def outside(frame: FrameType) -> FrameType:
     """The nearest frame that is not telegrad's own: the user's line."""
-    while INTERNAL[frame.f_code.co_filename] and frame.f_back is not None:
-        frame = frame.f_back
+    while (filename := frame.f_code.co_filename) not in USERS_FILES:
+        if not filename.startswith((_PACKAGE, "<telegrad ")):
+            USERS_FILES.add(filename)
+        elif frame.f_back is None:
+            break
+        else:
+            frame = frame.f_back
     return frame
 
 
