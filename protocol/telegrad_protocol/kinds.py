@@ -99,6 +99,10 @@ def _integer_or_integers(value: Any) -> int | tuple[int, ...]:
     return _integers(value) if isinstance(value, list | tuple) else operator.index(value)
 
 
+def _integers_or_word(value: Any) -> tuple[int, ...] | str:
+    return value if isinstance(value, str) else _integers(value)
+
+
 def _numbers(value: Any) -> tuple[float, ...]:
     if isinstance(value, list | tuple):
         return tuple([_number(item) for item in value])
@@ -176,6 +180,7 @@ _PLAIN: Final[dict[str, Kind]] = {
     "str": Kind(_string, schema={"type": "string"}),
     "bytes": Kind(_bytes, "None", schema={"type": "string"}),
     "Size": Kind(_integers, schema=_INTEGER_OR_INTEGERS),
+    "Size | str": Kind(_integers_or_word, schema={"anyOf": [*_INTEGER_OR_INTEGERS["anyOf"], {"type": "string"}]}),
     "Dims": Kind(_optional(_integer_or_integers), schema=_nullable(_INTEGER_OR_INTEGERS)),
     "int | Size": Kind(_integer_or_integers, schema=_INTEGER_OR_INTEGERS),
     "list[float]": Kind(_numbers, "{0}.__class__", schema={"type": "array", "items": _NUMBER}),

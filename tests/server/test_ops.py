@@ -9,6 +9,7 @@ from telegrad_protocol.dtypes import can_cast
 from telegrad_protocol.spec import OPS
 from telegrad_server.kernels import KERNELS
 from telegrad_server.samples import SAMPLES, Sample
+from telegrad_server.samples.base import FLOATING
 from telegrad_server.worker.tensor import Tensor
 
 ALL = [sample for samples in SAMPLES.values() for sample in samples]
@@ -129,7 +130,7 @@ def _torch_inputs(sample: Sample, dtype: str | None = None) -> list:
     torch = pytest.importorskip("torch", reason="the oracle, torch, is not installed")
     made = []
     for array, t in zip(seeded(sample, dtype), sample.tensors(), strict=True):
-        name = dtype if dtype and t.grad else t.dtype
+        name = dtype if dtype and t.dtype in FLOATING else t.dtype
         native = array.astype(np.float32) if name == "bfloat16" else array
         made.append(torch.tensor(native, dtype=getattr(torch, name)).requires_grad_(t.grad))
     return made

@@ -2,8 +2,34 @@
 
 from telegrad_protocol.spec import number_ops
 
-from . import creation, pointwise, reduce, session, shaping
+from . import (
+    attention,
+    conv,
+    creation,
+    embedding,
+    linear,
+    loss,
+    pointwise,
+    pool,
+    reduce,
+    rows,
+    session,
+    shaping,
+)
 
-__all__ = ["creation", "pointwise", "reduce", "session", "shaping"]
+__all__ = [
+    "attention",
+    "conv",
+    "creation",
+    "embedding",
+    "linear",
+    "loss",
+    "pointwise",
+    "pool",
+    "reduce",
+    "rows",
+    "session",
+    "shaping",
+]
 
 number_ops()

@@ -35,7 +35,7 @@ def _same_dtype(first: Meta, second: Meta) -> None:
             got=second.dtype.name,
         )
     if first.dtype is dtypes.bool_:
-        raise UnsupportedOp('"addmm_impl_cpu_" not implemented for \'Bool\'', got="bool")
+        raise UnsupportedOp("\"addmm_impl_cpu_\" not implemented for 'Bool'", got="bool")
 
 
 def _cannot_multiply(first: tuple[int, ...], second: tuple[int, ...]) -> ShapeError:
@@ -131,8 +131,8 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 
 def _mv(input: Meta, vec: Meta) -> Meta:
-    _need_rank(input, 2, "vector + matrix @ vector expected, got " f"1, {input.ndim}, {vec.ndim}", "input")
-    _need_rank(vec, 1, "vector + matrix @ vector expected, got " f"1, {input.ndim}, {vec.ndim}", "vec")
+    _need_rank(input, 2, f"vector + matrix @ vector expected, got 1, {input.ndim}, {vec.ndim}", "input")
+    _need_rank(vec, 1, f"vector + matrix @ vector expected, got 1, {input.ndim}, {vec.ndim}", "vec")
     return _matmul(input, vec)
 
 
@@ -336,9 +336,7 @@ def _cdist(x1: Meta, x2: Meta, p: float) -> Meta:
     if x1.ndim < 2 or x2.ndim < 2:
         raise ShapeError("cdist only supports at least 2D tensors")
     if x1.shape[-1] != x2.shape[-1]:
-        raise ShapeError(
-            f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
-        )
+        raise ShapeError(f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}")
     batch = broadcast((x1.shape[:-2], x2.shape[:-2]))
     return like(x1, shape=(*batch, x1.shape[-2], x2.shape[-2]), dtype=common_dtype((x1, x2)))
 
@@ -359,9 +357,7 @@ def _float_of(*operands: Meta) -> DType:
 
 
 @op(_pairwise, on="functional torch")
-def pairwise_distance(
-    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
-) -> Tensor:
+def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """The p-norm of `x1 - x2 + eps` over the last dimension."""
 
 

@@ -15,13 +15,16 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import Meta, contiguous
 
+from ._numpy_networks import NetworkPrimitives
+from ._numpy_windows import WindowPrimitives
+
 _TO_NUMPY: dict[DType, np.dtype[Any]] = {
     dtype: np.dtype(ml_dtypes.bfloat16 if dtype is dtypes.bfloat16 else dtype.name) for dtype in dtypes.ALL
 }
 _FROM_NUMPY = {native: dtype for dtype, native in _TO_NUMPY.items()}
 
 
-class NumpyBackend:
+class NumpyBackend(NetworkPrimitives, WindowPrimitives):
     """The NumPy backend. Stateless; one serves every session of a worker."""
 
     name = "cpu"

@@ -1,6 +1,32 @@
 """The kernels, a module per family, named as the declarations are. Importing this package completes the table."""
 
-from . import creation, pointwise, reduce, shaping
+from . import (
+    attention,
+    conv,
+    creation,
+    embedding,
+    linear,
+    loss,
+    pointwise,
+    pool,
+    reduce,
+    rows,
+    shaping,
+)
 from .registry import KERNELS, Raw
 
-__all__ = ["KERNELS", "Raw", "creation", "pointwise", "reduce", "shaping"]
+__all__ = [
+    "KERNELS",
+    "Raw",
+    "attention",
+    "conv",
+    "creation",
+    "embedding",
+    "linear",
+    "loss",
+    "pointwise",
+    "pool",
+    "reduce",
+    "rows",
+    "shaping",
+]

@@ -1,6 +1,33 @@
 """The samples of every op, a module per family."""
 
-from . import creation, pointwise, reduce, shaping
+from . import (
+    attention,
+    conv,
+    creation,
+    embedding,
+    linear,
+    loss,
+    pointwise,
+    pool,
+    reduce,
+    rows,
+    shaping,
+)
 from .base import SAMPLES, Sample, T
 
-__all__ = ["SAMPLES", "Sample", "T", "creation", "pointwise", "reduce", "shaping"]
+__all__ = [
+    "SAMPLES",
+    "Sample",
+    "T",
+    "attention",
+    "conv",
+    "creation",
+    "embedding",
+    "linear",
+    "loss",
+    "pointwise",
+    "pool",
+    "reduce",
+    "rows",
+    "shaping",
+]

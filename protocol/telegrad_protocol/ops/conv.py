@@ -1,0 +1,370 @@
+"""Convolution, its transpose, and the patches it is made of."""
+
+from __future__ import annotations
+
+import math
+
+from telegrad_protocol.errors import ShapeError
+from telegrad_protocol.shapes import Meta, Shape, like
+from telegrad_protocol.spec import Rule, Size, Tensor, op
+
+from ._windows import per_dim, window_counts
+
+
+def _need_batch(input: Meta, dims: int, name: str) -> bool:
+    """Whether `input` is a single image without a batch dimension; raises unless it is that or a batch."""
+    if input.ndim not in (dims + 1, dims + 2):
+        raise ShapeError(
+            f"Expected {dims + 1}D (unbatched) or {dims + 2}D (batched) input to {name}, but got input of size: "
+            f"{list(input.shape)}",
+            argument="input",
+            expected=f"{dims + 1} or {dims + 2} dimensions",
+            got=list(input.shape),
+        )
+    return input.ndim == dims + 1
+
+
+def _check_operands(input: Meta, weight: Meta, bias: Meta | None, dims: int, out_channels: int) -> None:
+    if weight.ndim != dims + 2:
+        raise ShapeError(
+            f"expected a weight of {dims + 2} dimensions, got weight of size {list(weight.shape)}",
+            argument="weight",
+        )
+    for name, given in (("weight", weight), ("bias", bias)):
+        if given is not None and given.dtype is not input.dtype:
+            raise ShapeError(
+                f"Input type ({input.dtype.name}) and {name} type ({given.dtype.name}) should be the same",
+                argument=name,
+                expected=input.dtype.name,
+                got=given.dtype.name,
+            )
+    if bias is not None and bias.shape != (out_channels,):
+        raise ShapeError(
+            f"Given weight of size {list(weight.shape)}, expected bias to be 1-dimensional with {out_channels} "
+            f"elements, but got bias of size {list(bias.shape)} instead",
+            argument="bias",
+            expected=[out_channels],
+            got=list(bias.shape),
+        )
+
+
+def _check_channels(shape: Shape, weight: Meta, groups: int, transposed: bool) -> None:
+    if groups < 1:
+        raise ShapeError("non-positive groups is not supported", argument="groups", got=groups)
+    if weight.shape[0] % groups:
+        raise ShapeError(
+            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of "
+            f"size [{list(weight.shape)}] instead",
+            argument="weight",
+        )
+    wanted = weight.shape[0] if transposed else weight.shape[1] * groups
+    if shape[1] != wanted:
+        given = "transposed=1" if transposed else f"groups={groups}"
+        raise ShapeError(
+            f"Given {given}, weight of size {list(weight.shape)}, expected input{list(shape)} to have {wanted} "
+            f"channels, but got {shape[1]} channels instead",
+            argument="input",
+            expected=wanted,
+            got=shape[1],
+        )
+
+
+def _check_steps(stride: Shape, padding: Shape, dilation: Shape) -> None:
+    if min(stride) <= 0:
+        raise ShapeError("non-positive stride is not supported", argument="stride", got=list(stride))
+    if min(padding) < 0:
+        raise ShapeError("negative padding is not supported", argument="padding", got=list(padding))
+    if min(dilation) <= 0:
+        raise ShapeError("dilation should be greater than zero", argument="dilation", got=list(dilation))
+
+
+def edges(padding: Shape | str, kernel: Shape, stride: Shape, dilation: Shape) -> tuple[Shape, Shape]:
+    """What is added before and behind each dimension; "same" keeps the size and adds the odd one behind."""
+    if not isinstance(padding, str):
+        before = per_dim(padding, len(kernel), "padding")
+        return before, before
+    if padding == "valid":
+        return (0,) * len(kernel), (0,) * len(kernel)
+    if padding != "same":
+        raise ShapeError(f"Invalid padding string: '{padding}'", argument="padding", expected="same or valid")
+    if any(step != 1 for step in stride):
+        raise ShapeError("padding='same' is not supported for strided convolutions", argument="padding")
+    whole = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    return tuple([n // 2 for n in whole]), tuple([n - n // 2 for n in whole])
+
+
+def _conv_rule(dims: int) -> Rule:
+    def rule(
+        input: Meta,
+        weight: Meta,
+        bias: Meta | None,
+        stride: Shape,
+        padding: Shape | str,
+        dilation: Shape,
+        groups: int,
+    ) -> Meta:
+        single = _need_batch(input, dims, f"conv{dims}d")
+        _check_operands(input, weight, bias, dims, weight.shape[0])
+        shape = (1, *input.shape) if single else input.shape
+        _check_channels(shape, weight, groups, False)
+        steps, apart = per_dim(stride, dims, "stride"), per_dim(dilation, dims, "dilation")
+        before, behind = edges(padding, weight.shape[2:], steps, apart)
+        _check_steps(steps, before, apart)
+        padded = [n + a + b for n, a, b in zip(shape[2:], before, behind, strict=True)]
+        counts = window_counts(tuple(padded), weight.shape[2:], steps, (0,) * dims, apart)
+        _check_fits(tuple(padded), weight.shape[2:], apart)
+        return like(input, shape=(*shape[: 0 if single else 1], weight.shape[0], *counts))
+
+    return rule
+
+
+def _check_fits(padded: Shape, kernel: Shape, dilation: Shape) -> None:
+    reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    if any(size < needed for size, needed in zip(padded, reach, strict=True)):
+        size, window = (" x ".join(map(str, numbers)) for numbers in (padded, reach))
+        raise ShapeError(
+            f"Calculated padded input size per channel: ({size}). Kernel size: ({window}). Kernel size can't be "
+            "greater than actual input size",
+            argument="weight",
+        )
+
+
+@op(_conv_rule(1), on="functional torch")
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Convolution of `input (N, C, L)`, or `(C, L)`, with `weight (O, C / groups, k)`, plus `bias (O,)`."""
+
+
+@op(_conv_rule(2), on="functional torch")
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Convolution of `input (N, C, H, W)`, or `(C, H, W)`, with `weight (O, C / groups, kh, kw)`, plus `bias (O,)`.
+
+    >>> import torch
+    >>> torch.nn.functional.conv2d(torch.ones(1, 1, 5, 5), torch.ones(2, 1, 3, 3), padding=1).shape
+    torch.Size([1, 2, 5, 5])
+    """
+
+
+@op(_conv_rule(3), on="functional torch")
+def conv3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Convolution of `input (N, C, D, H, W)`, or `(C, D, H, W)`, with `weight (O, C / groups, kd, kh, kw)`."""
+
+
+def _transpose_rule(dims: int) -> Rule:
+    def rule(
+        input: Meta,
+        weight: Meta,
+        bias: Meta | None,
+        stride: Shape,
+        padding: Shape,
+        output_padding: Shape,
+        groups: int,
+        dilation: Shape,
+    ) -> Meta:
+        single = _need_batch(input, dims, f"conv_transpose{dims}d")
+        _check_operands(input, weight, bias, dims, weight.shape[1] * groups)
+        shape = (1, *input.shape) if single else input.shape
+        _check_channels(shape, weight, groups, True)
+        steps, apart = per_dim(stride, dims, "stride"), per_dim(dilation, dims, "dilation")
+        margin, extra = per_dim(padding, dims, "padding"), per_dim(output_padding, dims, "output_padding")
+        _check_steps(steps, margin, apart)
+        _check_extra(extra, steps, apart)
+        size = transposed_size(shape[2:], weight.shape[2:], steps, margin, extra, apart)
+        if min(size) < 1:
+            raise ShapeError(f"Given input size per channel: {list(shape[2:])}. Output size is too small: {size}")
+        return like(input, shape=(*shape[: 0 if single else 1], weight.shape[1] * groups, *size))
+
+    return rule
+
+
+def _check_extra(extra: Shape, stride: Shape, dilation: Shape) -> None:
+    if any(e < 0 or e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
+        raise ShapeError(
+            "output padding must be smaller than either stride or dilation, but got output_padding: "
+            f"{list(extra)} stride: {list(stride)} dilation: {list(dilation)}",
+            argument="output_padding",
+        )
+
+
+def transposed_size(
+    size: Shape, kernel: Shape, stride: Shape, padding: Shape, output_padding: Shape, dilation: Shape
+) -> Shape:
+    """The spatial size of a transposed convolution's result."""
+    axes = zip(size, kernel, stride, padding, output_padding, dilation, strict=True)
+    return tuple([(n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, k, s, p, e, d in axes])
+
+
+@op(_transpose_rule(1), on="functional torch")
+def conv_transpose1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> Tensor:
+    """The transpose of `conv1d`: `input (N, C, L)`, weight `(C, O / groups, k)`, bias `(O,)`."""
+
+
+@op(_transpose_rule(2), on="functional torch")
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> Tensor:
+    """The transpose of `conv2d`: `input (N, C, H, W)`, weight `(C, O / groups, kh, kw)`, bias `(O,)`."""
+
+
+@op(_transpose_rule(3), on="functional torch")
+def conv_transpose3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> Tensor:
+    """The transpose of `conv3d`: `input (N, C, D, H, W)`, weight `(C, O / groups, kd, kh, kw)`, bias `(O,)`."""
+
+
+def _convolved(
+    input: Meta,
+    weight: Meta,
+    bias: Meta | None,
+    stride: Shape,
+    padding: Shape,
+    dilation: Shape,
+    groups: int,
+) -> Meta:
+    counts = window_counts(input.shape[2:], weight.shape[2:], stride, padding, dilation)
+    return like(input, shape=(input.shape[0], weight.shape[0], *counts))
+
+
+@op(_convolved, on="")
+def _conv(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Size,
+    padding: Size,
+    dilation: Size,
+    groups: int,
+) -> Tensor:
+    """Convolution in any number of dimensions; every size is given per dimension."""
+
+
+def _sized(grad: Meta, other: Meta, size: Shape, *_: object) -> Meta:
+    return like(grad, shape=size)
+
+
+@op(_sized, on="")
+def _conv_input_grad(
+    grad: Tensor, weight: Tensor, size: Size, stride: Size, padding: Size, dilation: Size, groups: int
+) -> Tensor:
+    """The gradient for the input of `_conv`, of shape `size`; also the transposed convolution."""
+
+
+@op(_sized, on="")
+def _conv_weight_grad(
+    grad: Tensor, input: Tensor, size: Size, stride: Size, padding: Size, dilation: Size, groups: int
+) -> Tensor:
+    """The gradient for the weight of `_conv`, of shape `size`."""
+
+
+def _unfold(input: Meta, kernel_size: Shape, dilation: Shape, padding: Shape, stride: Shape) -> Meta:
+    single = _need_batch(input, 2, "unfold")
+    kernel, apart, margin, steps = patch_sizes(kernel_size, dilation, padding, stride)
+    counts = window_counts(input.shape[-2:], kernel, steps, margin, apart)
+    if min(counts) < 1:
+        raise ShapeError(
+            f"Given input with spatial size {list(input.shape[-2:])}, kernel_size={list(kernel)}, the array of "
+            f"sliding blocks has shape {list(counts)}, but its components must be at least one.",
+            argument="kernel_size",
+        )
+    shape = (input.shape[-3] * math.prod(kernel), math.prod(counts))
+    return like(input, shape=shape if single else (input.shape[0], *shape))
+
+
+def patch_sizes(*sizes: Shape) -> tuple[Shape, ...]:
+    """Kernel, dilation, padding and stride of patches, two numbers each."""
+    names = ("kernel_size", "dilation", "padding", "stride")
+    return tuple([per_dim(size, 2, name) for size, name in zip(sizes, names, strict=True)])
+
+
+@op(_unfold, on="functional")
+def unfold(input: Tensor, kernel_size: Size, dilation: Size = 1, padding: Size = 0, stride: Size = 1) -> Tensor:
+    """The patches of `input (N, C, H, W)` as columns: `(N, C * kh * kw, patches)`."""
+
+
+def _fold(
+    input: Meta, output_size: Shape, kernel_size: Shape, dilation: Shape, padding: Shape, stride: Shape
+) -> Meta:
+    if input.ndim not in (2, 3):
+        raise ShapeError(
+            "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for "
+            f"input, but got: {list(input.shape)}",
+            argument="input",
+        )
+    size = per_dim(output_size, 2, "output_size")
+    kernel, apart, margin, steps = patch_sizes(kernel_size, dilation, padding, stride)
+    channels, rest = divmod(input.shape[-2], math.prod(kernel))
+    if rest:
+        raise ShapeError(
+            "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got input.size(1)"
+            f"={input.shape[-2]} and kernel_size={kernel}.",
+            argument="input",
+        )
+    patches = math.prod(window_counts(size, kernel, steps, margin, apart))
+    if patches != input.shape[-1]:
+        raise ShapeError(
+            f"Given output_size={size}, kernel_size={kernel}, expected size of input's dimension 2 to match the "
+            f"calculated number of sliding blocks {patches}, but got input.size(2)={input.shape[-1]}.",
+            argument="input",
+            expected=patches,
+            got=input.shape[-1],
+        )
+    return like(input, shape=(*input.shape[:-2], channels, *size))
+
+
+@op(_fold, on="functional")
+def fold(
+    input: Tensor,
+    output_size: Size,
+    kernel_size: Size,
+    dilation: Size = 1,
+    padding: Size = 0,
+    stride: Size = 1,
+) -> Tensor:
+    """Columns `(N, C * kh * kw, patches)` added up where their patches lie: `(N, C, *output_size)`."""

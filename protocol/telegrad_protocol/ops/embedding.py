@@ -1,0 +1,72 @@
+"""Tables looked up by index."""
+
+from __future__ import annotations
+
+from telegrad_protocol import dtypes
+from telegrad_protocol.errors import OpValueError, ShapeError, UnsupportedOp
+from telegrad_protocol.shapes import Meta, like
+from telegrad_protocol.spec import Size, Tensor, op
+
+
+def _embedding(
+    input: Meta,
+    weight: Meta,
+    padding_idx: int | None,
+    max_norm: float | None,
+    norm_type: float,
+    scale_grad_by_freq: bool,
+    sparse: bool,
+) -> Meta:
+    if input.dtype not in (dtypes.int64, dtypes.int32):
+        raise ShapeError(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
+            f"{input.dtype.name} instead (while checking arguments for embedding)",
+            argument="input",
+            expected="int64 or int32",
+            got=input.dtype.name,
+        )
+    if weight.ndim != 2:
+        raise ShapeError("'weight' must be 2-D", argument="weight", got=list(weight.shape))
+    if padding_idx is not None and not -weight.shape[0] <= padding_idx < weight.shape[0]:
+        raise OpValueError("Padding_idx must be within num_embeddings", argument="padding_idx", got=padding_idx)
+    for name, asked in (("max_norm", max_norm is not None), ("sparse", sparse)):
+        if asked:
+            raise UnsupportedOp(f"embedding: {name} is not supported", argument=name)
+    return like(weight, shape=(*input.shape, weight.shape[1]))
+
+
+@op(_embedding, on="functional")
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """The rows of `weight (n, d)` that `input` names: `(*input.shape, d)`.
+
+    Row `padding_idx` gets no gradient; `scale_grad_by_freq` divides a row's gradient by how often it is named.
+    `max_norm` and `sparse` are refused. An index out of range raises IndexError.
+    """
+
+
+def _table(grad: Meta, input: Meta, size: tuple[int, ...], *_: object) -> Meta:
+    return like(grad, shape=size)
+
+
+@op(_table, on="")
+def _embedding_backward(
+    grad: Tensor, input: Tensor, size: Size, padding_idx: int | None, scale_grad_by_freq: bool
+) -> Tensor:
+    """The gradient of a table of shape `size`, from that of the rows that `input` names."""
+
+
+def _rows(grad: Meta, input: Meta, *_: object) -> Meta:
+    return like(grad, shape=(*input.shape, grad.shape[1]))
+
+
+@op(_rows, on="")
+def _embedding_rows(grad: Tensor, input: Tensor, padding_idx: int | None, scale_grad_by_freq: bool) -> Tensor:
+    """The rows of `grad (n, d)` that `input` names, scaled as the table's gradient is: `_embedding_backward`, transposed."""

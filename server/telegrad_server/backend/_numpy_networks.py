@@ -1,0 +1,208 @@
+"""The primitives of neural networks on the CPU: products, rows, losses, attention, tables.
+
+The fused kernels know float32 and float64; half precision is computed in float32 around them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from telegrad_protocol.dtypes import DType
+from telegrad_protocol.errors import OpIndexError
+from telegrad_server.fused import attention, norm, rows, scatter
+from telegrad_server.fused._jit import share
+
+Array = np.ndarray
+# BLAS shares a product of matrices this large between threads by itself; smaller ones are shared here, by batch.
+OWN_THREADS = 1 << 18
+
+
+def is_half(array: Any) -> bool:
+    return isinstance(array, Array) and array.dtype.itemsize == 2 and array.dtype.kind in "fV"
+
+
+def widened(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a primitive C-contiguous arrays, in float32 instead of half precision, whose results go back to half."""
+
+    @wraps(function)
+    def primitive(self: Any, first: Array, *args: Any) -> Any:
+        values = [np.ascontiguousarray(x) if type(x) is Array and x.ndim else x for x in (first, *args)]
+        if not is_half(first):
+            return function(self, *values)
+        result = function(self, *[x.astype(np.float32) if is_half(x) else x for x in values])
+        if type(result) is tuple:
+            return tuple([_narrow(part, first.dtype) for part in result])
+        return _narrow(result, first.dtype)
+
+    return primitive
+
+
+def _narrow(result: Any, dtype: Any) -> Any:
+    return result.astype(dtype) if isinstance(result, Array) and result.dtype == np.float32 else result
+
+
+class NetworkPrimitives:
+    """A part of `NumpyBackend`."""
+
+    # Products ---------------------------------------------------------------------------------------------
+
+    def matmul(self, a: Array, b: Array) -> Any:
+        """The product of vectors, matrices or batches of matrices; half precision adds up in float32."""
+        if is_half(a):
+            return np.asarray(self.matmul(a.astype(np.float32), b.astype(np.float32))).astype(a.dtype)
+        if b.ndim == 2 and a.ndim > 2:
+            # One product over all rows instead of one per matrix.
+            flat = np.matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b)
+            return flat.reshape(*a.shape[:-1], b.shape[-1])
+        if a.ndim > 2 and a.shape[:-2] == b.shape[:-2] and a.dtype.kind == "f":
+            return _batched(a, b)
+        return np.matmul(a, b)
+
+    def linear(self, x: Array, weight: Array, bias: Array | None) -> Any:
+        """`x @ weight.T + bias`."""
+        out = self.matmul(x, weight.T)
+        if bias is None:
+            return out
+        return np.add(out, bias, out=out) if type(out) is Array else out + bias
+
+    # Rows -------------------------------------------------------------------------------------------------
+
+    def softmax(self, x: Array, axis: int, log: bool) -> Array:
+        """Softmax along an axis, or its logarithm."""
+        return _along(rows.softmax_forward, axis, log, x)
+
+    def softmax_backward(self, g: Array, out: Array, axis: int, log: bool) -> Array:
+        """The gradient for the input of `softmax`, from its result."""
+        return _along(rows.softmax_backward, axis, log, g, out)
+
+    @widened
+    def layer_norm(self, x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, ...]:
+        """Layer norm of each row of `x (rows, n)`: the result, the rows' means and reciprocal deviations."""
+        return rows.layer_norm_forward(x, weight, bias, eps)
+
+    @widened
+    def layer_norm_backward(
+        self, g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None
+    ) -> tuple[Array, ...]:
+        """The gradients for the input, the weight and the bias of `layer_norm`."""
+        return rows.layer_norm_backward(g, x, mean, rstd, weight)
+
+    @widened
+    def batch_norm(self, x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, ...]:
+        """Batch norm of `x (N, C, L)`: the result, the channels' means and biased variances."""
+        return norm.batch_norm_forward(x, weight, bias, eps)
+
+    @widened
+    def batch_norm_backward(
+        self, g: Array, x: Array, mean: Array, var: Array, weight: Array | None, eps: float
+    ) -> tuple[Array, ...]:
+        """The gradients for the input, the weight and the bias of `batch_norm`."""
+        return norm.batch_norm_backward(g, x, mean, var, weight, eps, True)
+
+    # Losses -----------------------------------------------------------------------------------------------
+
+    @widened
+    def cross_entropy(
+        self, logits: Array, target: Array, weight: Array | None, ignore_index: int, smoothing: float
+    ) -> tuple[Array, Array]:
+        """The cross entropy of each row with its class, and what the gradient needs."""
+        check_targets(target, logits.shape[1], ignore_index)
+        return rows.cross_entropy_forward(logits, target.astype(np.int64), weight, ignore_index, smoothing)
+
+    @widened
+    def cross_entropy_backward(
+        self, g: Array, logits: Array, saved: Array, target: Array, weight: Array | None, *options: Any
+    ) -> Array:
+        """The gradient for the logits of `cross_entropy`; `options` are its last two arguments."""
+        return rows.cross_entropy_backward(g, logits, saved, target.astype(np.int64), weight, *options)
+
+    def checked_targets(self, target: Array, classes: int, ignore_index: int) -> Array:
+        """The classes, 0 where one is ignored. Raises OpIndexError for one that does not exist."""
+        check_targets(target, classes, ignore_index)
+        return np.where(target == ignore_index, 0, target).astype(np.int64)
+
+    def class_norm(self, target: Array, weight: Array | None, ignore_index: int, dtype: DType) -> Any:
+        """How many classes count, or what their weights add up to, as a number of `dtype`."""
+        used = target != ignore_index
+        total = used.sum() if weight is None else np.where(used, weight[np.where(used, target, 0)], 0).sum()
+        return np.asarray(total, dtype=self.dtype(dtype))
+
+    # Attention --------------------------------------------------------------------------------------------
+
+    def masked_scores(self, scores: Array, scale: float, mask: Array) -> Array:
+        """`scale * scores` plus the mask, or -inf where a mask of booleans says no."""
+        if mask.dtype == bool:
+            return np.where(mask, np.multiply(scores, scale), scores.dtype.type(-np.inf))
+        return np.add(np.multiply(scores, scale), mask)
+
+    @widened
+    def attention_weights(self, scores: Array, scale: float, causal: bool) -> Array:
+        """Softmax of `scale * scores (..., queries, keys)`, in their memory where it can be."""
+        attention.attention_weights(_rows_of(scores), scale, scores.shape[-2], causal)
+        return scores
+
+    @widened
+    def attention_weights_backward(self, g: Array, weights: Array, scale: float, causal: bool) -> Array:
+        """The gradient for the scores of `attention_weights`, in the memory of `g` where it can be."""
+        attention.attention_weights_backward(_rows_of(g), _rows_of(weights), scale, g.shape[-2], causal)
+        return g
+
+    # Tables -----------------------------------------------------------------------------------------------
+
+    def embedding(self, table: Array, index: Array, skipped: int | None = None) -> Array:
+        """The rows of `table` that `index` names, zeros for `skipped`. OpIndexError for a row that does not exist."""
+        if index.size and not 0 <= index.min() <= index.max() < len(table):
+            raise OpIndexError("index out of range in self", argument="input", expected=f"[0, {len(table)})")
+        rows = np.take(table, index, axis=0)
+        if skipped is not None:
+            rows[index == skipped] = 0
+        return rows
+
+    def counts(self, index: Array, count: int) -> Array:
+        """How often each of 0..count is in `index`."""
+        return np.bincount(index.reshape(-1), minlength=count)
+
+    @widened
+    def embedding_backward(self, g: Array, index: Array, count: int, skipped: int | None) -> Array:
+        """The gradient of a table of `count` rows, from that of its rows `index`; `skipped` gets none."""
+        width = g.shape[-1]
+        wanted = index.reshape(-1).astype(np.int64)
+        return scatter.embedding_backward(g.reshape(wanted.size, width), wanted, count, skipped)
+
+
+def _batched(a: Array, b: Array) -> Array:
+    """Products of matrices in pairs, the first axis shared between threads where each product is small."""
+    out = np.empty((*a.shape[:-1], b.shape[-1]), a.dtype)
+    each = math.prod(a.shape[-2:]) * b.shape[-1]
+    work = len(a) * each // 16 if each <= OWN_THREADS else 0
+    share(lambda lo, hi: np.matmul(a[lo:hi], b[lo:hi], out=out[lo:hi]), len(a), work * math.prod(a.shape[1:-2]))
+    return out
+
+
+def _rows_of(array: Array) -> Array:
+    return array.reshape(math.prod(array.shape[:-1]), array.shape[-1])
+
+
+def _along(function: Callable[..., Array], axis: int, log: bool, *arrays: Array) -> Array:
+    """Run a function of rows along any axis of arrays of one shape, half precision in float32."""
+    dtype, shape = arrays[0].dtype, arrays[0].shape
+    if not arrays[0].size:
+        return np.empty(shape, dtype)
+    last = axis % max(1, len(shape)) == max(1, len(shape)) - 1
+    wide = [x.astype(np.float32) if is_half(x) else x for x in arrays]
+    moved = [np.ascontiguousarray(x if last else np.moveaxis(x, axis, -1)) for x in wide]
+    out = function(*[x.reshape(-1, x.shape[-1] if shape else 1) for x in moved], log).reshape(moved[0].shape)
+    return (out if last else np.moveaxis(out, -1, axis)).reshape(shape).astype(dtype, copy=False)
+
+
+def check_targets(target: Array, classes: int, ignore_index: int) -> None:
+    """Raise OpIndexError, in PyTorch's words, for a class that is neither valid nor ignored."""
+    bad = ((target < 0) | (target >= classes)) & (target != ignore_index)
+    if bad.any():
+        first = target.reshape(-1)[bad.reshape(-1).argmax()]
+        raise OpIndexError(f"Target {first} is out of bounds.", argument="target", expected=f"[0, {classes})")

@@ -1,0 +1,122 @@
+"""Convolution, its transpose, and the patches it is made of."""
+
+from __future__ import annotations
+
+from telegrad_protocol.ops._windows import per_dim
+from telegrad_protocol.ops.conv import edges, patch_sizes, transposed_size
+
+from .registry import composite, kernel, vjp
+
+
+@kernel
+def _conv(xp, input, weight, bias, stride, padding, dilation, groups):
+    return xp.conv(input, weight, bias, stride, padding, dilation, groups)
+
+
+vjp(
+    _conv,
+    input=lambda f, g, input_meta, weight, stride, padding, dilation, groups: f._conv_input_grad(
+        g, weight, input_meta.shape, stride, padding, dilation, groups
+    ),
+    weight=lambda f, g, input, weight_meta, stride, padding, dilation, groups: f._conv_weight_grad(
+        g, input, weight_meta.shape, stride, padding, dilation, groups
+    ),
+    bias=lambda f, g: f.sum(g, (0, *range(2, g.ndim))),
+)
+
+
+@kernel
+def _conv_input_grad(xp, grad, weight, size, stride, padding, dilation, groups):
+    return xp.conv_input_grad(grad, weight, size, stride, padding, dilation, groups)
+
+
+vjp(
+    _conv_input_grad,
+    grad=lambda f, g, weight, stride, padding, dilation, groups: f._conv(
+        g, weight, None, stride, padding, dilation, groups
+    ),
+    weight=lambda f, g, grad, weight_meta, stride, padding, dilation, groups: f._conv_weight_grad(
+        grad, g, weight_meta.shape, stride, padding, dilation, groups
+    ),
+)
+
+
+@kernel
+def _conv_weight_grad(xp, grad, input, size, stride, padding, dilation, groups):
+    return xp.conv_weight_grad(grad, input, size, stride, padding, dilation, groups)
+
+
+vjp(
+    _conv_weight_grad,
+    grad=lambda f, g, input, stride, padding, dilation, groups: f._conv(
+        input, g, None, stride, padding, dilation, groups
+    ),
+    input=lambda f, g, grad, input_meta, stride, padding, dilation, groups: f._conv_input_grad(
+        grad, g, input_meta.shape, stride, padding, dilation, groups
+    ),
+)
+
+
+def _convolution(name, dims):
+    @composite(name=name)
+    def convolution(f, input, weight, bias, stride, padding, dilation, groups):
+        single = input.ndim == dims + 1
+        x = f.reshape(input, (1, *input.shape)) if single else input
+        steps, apart = per_dim(stride, dims, "stride"), per_dim(dilation, dims, "dilation")
+        before, behind = edges(padding, tuple(weight.shape[2:]), steps, apart)
+        odd = [b - a for a, b in zip(before, behind, strict=True)]
+        if any(odd):
+            x = f.pad(x, tuple([n for extra in reversed(odd) for n in (0, extra)]))
+        out = f._conv(x, weight, bias, steps, before, apart, groups)
+        return f.reshape(out, out.shape[1:]) if single else out
+
+
+for _dims in (1, 2, 3):
+    _convolution(f"conv{_dims}d", _dims)
+
+
+def _transposed_convolution(name, dims):
+    @composite(name=name)
+    def convolution(f, input, weight, bias, stride, padding, output_padding, groups, dilation):
+        single = input.ndim == dims + 1
+        x = f.reshape(input, (1, *input.shape)) if single else input
+        given = (stride, padding, output_padding, dilation)
+        steps, margin, extra, apart = (per_dim(value, dims, "size") for value in given)
+        size = transposed_size(tuple(x.shape[2:]), tuple(weight.shape[2:]), steps, margin, extra, apart)
+        full = (x.shape[0], weight.shape[1] * groups, *size)
+        out = f._conv_input_grad(x, weight, full, steps, margin, apart, groups)
+        if bias is not None:
+            out = f.add(out, f.reshape(bias, (bias.shape[0], *(1,) * dims)))
+        return f.reshape(out, out.shape[1:]) if single else out
+
+
+for _dims in (1, 2, 3):
+    _transposed_convolution(f"conv_transpose{_dims}d", _dims)
+
+
+@kernel
+def unfold(xp, input, kernel_size, dilation, padding, stride):
+    sizes = patch_sizes(kernel_size, dilation, padding, stride)
+    if input.ndim == 4:
+        return xp.im2col(input, *sizes)
+    return xp.im2col(input[None], *sizes)[0]
+
+
+@kernel
+def fold(xp, input, output_size, kernel_size, dilation, padding, stride):
+    size, sizes = per_dim(output_size, 2, "output_size"), patch_sizes(kernel_size, dilation, padding, stride)
+    if input.ndim == 3:
+        return xp.col2im(input, size, *sizes)
+    return xp.col2im(input[None], size, *sizes)[0]
+
+
+vjp(
+    unfold,
+    input=lambda f, g, input_meta, kernel_size, dilation, padding, stride: f.fold(
+        g, input_meta.shape[-2:], kernel_size, dilation, padding, stride
+    ),
+)
+vjp(
+    fold,
+    input=lambda f, g, kernel_size, dilation, padding, stride: f.unfold(g, kernel_size, dilation, padding, stride),
+)

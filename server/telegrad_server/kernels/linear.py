@@ -1,0 +1,260 @@
+"""Products of vectors and matrices."""
+
+from __future__ import annotations
+
+import math
+
+from telegrad_protocol.ops._einsum import parse
+
+from .registry import composite, kernel, vjp
+
+
+def flat_rows(f, x):
+    """All but the last dimension as one."""
+    return x if x.ndim == 2 else f.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+
+
+def mirrored(f, x):
+    """The last two dimensions swapped."""
+    return f.transpose(x, -2, -1)
+
+
+def _input_grad(f, g, input_meta, other):
+    if other.ndim == 1:
+        return f.mul(f.reshape(g, (*g.shape, 1)), other)
+    if input_meta.ndim == 1:
+        g = f.reshape(g, (*g.shape[:-1], 1, g.shape[-1]))
+        row = f.matmul(g, mirrored(f, other))
+        return f.reshape(row, (*row.shape[:-2], row.shape[-1]))
+    return f.matmul(g, mirrored(f, other))
+
+
+def _other_grad(f, g, input, other_meta):
+    if input.ndim == 1:
+        if other_meta.ndim == 1:
+            return f.mul(g, input)
+        return f.mul(f.reshape(input, (-1, 1)), f.reshape(g, (*g.shape[:-1], 1, g.shape[-1])))
+    if other_meta.ndim == 1:
+        column = f.matmul(mirrored(f, flat_rows(f, input)), f.reshape(g, (g_size(g), 1)))
+        return f.reshape(column, other_meta.shape)
+    if other_meta.ndim == 2:
+        # One product over all rows; batch by batch, the matrices would have to be added up.
+        return f.matmul(mirrored(f, flat_rows(f, input)), flat_rows(f, g))
+    return f.matmul(mirrored(f, input), g)
+
+
+def g_size(g):
+    return math.prod(g.shape)
+
+
+@kernel
+def matmul(xp, input, other):
+    return xp.matmul(input, other)
+
+
+vjp(matmul, input=_input_grad, other=_other_grad)
+
+
+@kernel
+def mm(xp, input, mat2):
+    return xp.matmul(input, mat2)
+
+
+vjp(
+    mm,
+    input=lambda f, g, mat2: f.mm(g, mirrored(f, mat2)),
+    mat2=lambda f, g, input: f.mm(mirrored(f, input), g),
+)
+
+
+@kernel
+def bmm(xp, input, mat2):
+    return xp.matmul(input, mat2)
+
+
+vjp(
+    bmm,
+    input=lambda f, g, mat2: f.bmm(g, mirrored(f, mat2)),
+    mat2=lambda f, g, input: f.bmm(mirrored(f, input), g),
+)
+
+
+@composite
+def mv(f, input, vec):
+    return f.matmul(input, vec)
+
+
+@composite
+def dot(f, input, tensor):
+    return f.matmul(input, tensor)
+
+
+@composite
+def outer(f, input, vec2):
+    return f.mul(f.reshape(input, (*input.shape, 1)), vec2)
+
+
+@composite
+def inner(f, input, other):
+    if not input.ndim or not other.ndim:
+        return f.mul(input, other)
+    product = f.matmul(flat_rows(f, input), mirrored(f, flat_rows(f, other)))
+    return f.reshape(product, (*input.shape[:-1], *other.shape[:-1]))
+
+
+def _plus(f, input, product, beta, alpha):
+    if alpha != 1:
+        product = f.mul(product, alpha)
+    return product if beta == 0 else f.add(product, input, alpha=beta)
+
+
+@composite
+def addmm(f, input, mat1, mat2, beta, alpha):
+    return _plus(f, input, f.mm(mat1, mat2), beta, alpha)
+
+
+@composite
+def addmv(f, input, mat, vec, beta, alpha):
+    return _plus(f, input, f.matmul(mat, vec), beta, alpha)
+
+
+@composite
+def baddbmm(f, input, batch1, batch2, beta, alpha):
+    return _plus(f, input, f.bmm(batch1, batch2), beta, alpha)
+
+
+@composite
+def addbmm(f, input, batch1, batch2, beta, alpha):
+    return _plus(f, input, f.sum(f.bmm(batch1, batch2), 0), beta, alpha)
+
+
+@kernel
+def linear(xp, input, weight, bias):
+    return xp.linear(input, weight, bias)
+
+
+def _linear_weight_grad(f, g, input, weight_meta):
+    if weight_meta.ndim == 1:
+        return _other_grad(f, g, input, weight_meta)
+    if input.ndim == 1:
+        return f.mul(f.reshape(g, (-1, 1)), input)
+    return f.matmul(mirrored(f, flat_rows(f, g)), flat_rows(f, input))
+
+
+vjp(
+    linear,
+    input=lambda f, g, input_meta, weight: (
+        f.matmul(g, weight) if weight.ndim == 2 else _input_grad(f, g, input_meta, weight)
+    ),
+    weight=_linear_weight_grad,
+    bias=lambda f, g, bias_meta: g if bias_meta.shape == g.shape else f.sum_to_size(g, bias_meta.shape),
+)
+
+
+@composite
+def bilinear(f, input1, input2, weight, bias):
+    out = f.einsum("...a,oab,...b->...o", (input1, weight, input2))
+    return out if bias is None else f.add(out, bias)
+
+
+@composite
+def _tensordot(f, input, other, dims_self, dims_other):
+    own = [dim % input.ndim for dim in dims_self]
+    its = [dim % other.ndim for dim in dims_other]
+    left = [axis for axis in range(input.ndim) if axis not in own]
+    right = [axis for axis in range(other.ndim) if axis not in its]
+    shared = math.prod(input.shape[axis] for axis in own)
+    rows, columns = [input.shape[axis] for axis in left], [other.shape[axis] for axis in right]
+    a = f.reshape(f.permute(input, (*left, *own)), (math.prod(rows), shared))
+    b = f.reshape(f.permute(other, (*its, *right)), (shared, math.prod(columns)))
+    return f.reshape(f.mm(a, b), (*rows, *columns))
+
+
+@composite
+def einsum(f, equation, operands):
+    inputs, output, sizes = parse(equation, tuple([tuple(x.shape) for x in operands]))
+    pairs = [_once(f, x, labels) for x, labels in zip(operands, inputs, strict=True)]
+    result, labels = pairs[0]
+    for i, (other, theirs) in enumerate(pairs[1:], 2):
+        later = {label for _, rest in pairs[i:] for label in rest}
+        result, labels = _contract(f, result, labels, other, theirs, {*output, *later}, sizes)
+    result, labels = _summed(f, result, labels, set(output))
+    order = tuple([labels.index(label) for label in output])
+    moved = result if order == tuple(range(len(order))) else f.permute(result, order)
+    return f.clone(moved) if len(operands) == 1 or moved is not result else moved
+
+
+def _once(f, x, labels):
+    """A repeated label's diagonal, so that every label stands once."""
+    for label in dict.fromkeys(labels):
+        while labels.count(label) > 1:
+            first = labels.index(label)
+            second = labels.index(label, first + 1)
+            x = f.diagonal(x, 0, first, second)
+            labels = (*[n for i, n in enumerate(labels) if i not in (first, second)], label)
+    return x, labels
+
+
+def _summed(f, x, labels, keep):
+    gone = tuple([axis for axis, label in enumerate(labels) if label not in keep])
+    return (f.sum(x, gone), tuple([n for n in labels if n in keep])) if gone else (x, labels)
+
+
+def _contract(f, a, own, b, theirs, keep, sizes):
+    """The product of two operands, summed over the labels that nothing later needs."""
+    a, own = _summed(f, a, own, {*theirs, *keep})
+    b, theirs = _summed(f, b, theirs, {*own, *keep})
+    a, b = (
+        f.expand(
+            x, tuple([sizes[n] if n in own and n in theirs else s for n, s in zip(names, x.shape, strict=True)])
+        )
+        for x, names in ((a, own), (b, theirs))
+    )
+    batch = tuple([n for n in own if n in theirs and n in keep])
+    shared = tuple([n for n in own if n in theirs and n not in keep])
+    rows = tuple([n for n in own if n not in theirs])
+    columns = tuple([n for n in theirs if n not in own])
+    size = {**dict(zip(own, a.shape, strict=True)), **dict(zip(theirs, b.shape, strict=True))}
+    left = _matrices(f, a, own, batch, rows, shared)
+    right = _matrices(f, b, theirs, batch, shared, columns)
+    labels = (*batch, *rows, *columns)
+    return f.reshape(f.matmul(left, right), tuple([size[n] for n in labels])), labels
+
+
+def _matrices(f, x, labels, batch, rows, columns):
+    """A batch of matrices whose rows and columns run over these labels."""
+    size = dict(zip(labels, x.shape, strict=True))
+    x = f.permute(x, tuple([labels.index(n) for n in (*batch, *rows, *columns)]))
+    heights, widths = (math.prod(size[n] for n in group) for group in (rows, columns))
+    return f.reshape(x, (*[size[n] for n in batch], heights, widths))
+
+
+@composite
+def cdist(f, x1, x2, p):
+    rows = f.reshape(x1, (*x1.shape[:-1], 1, x1.shape[-1]))
+    others = f.reshape(x2, (*x2.shape[:-2], 1, *x2.shape[-2:]))
+    return f.vector_norm(f.sub(rows, others), p, -1)
+
+
+@composite
+def pairwise_distance(f, x1, x2, p, eps, keepdim):
+    return f.vector_norm(f.add(f.sub(x1, x2), eps), p, -1, keepdim)
+
+
+@composite
+def cosine_similarity(f, x1, x2, dim, eps):
+    product = f.sum(f.mul(x1, x2), dim)
+    first, second = (f.clamp(f.sqrt(f.sum(f.mul(x, x), dim)), eps) for x in (x1, x2))
+    return f.div(product, f.mul(first, second))
+
+
+@composite
+def trace(f, input):
+    return f.sum(f.diagonal(input, 0, 0, 1))
+
+
+@composite
+def cross(f, input, other, dim):
+    a, b = ([f.select(x, dim, i) for i in range(3)] for x in (input, other))
+    terms = [f.sub(f.mul(a[i], b[j]), f.mul(a[j], b[i])) for i, j in ((1, 2), (2, 0), (0, 1))]
+    return f.stack(terms, dim)
