@@ -15,18 +15,8 @@ from . import _host
 from ._ops import FUNCTIONS
 from ._record import stream
 from ._types import TensorBase
-from .tensor import Tensor
+from .tensor import Tensor, defaults
 from .tensor import device as Device
-
-
-class _Defaults:
-    """What `set_default_dtype` and `set_default_device` change."""
-
-    dtype: DType = dtypes.float32
-    device: str = "cpu"
-
-
-defaults = _Defaults()
 
 
 def set_default_dtype(d: DType) -> None:

@@ -43,6 +43,15 @@ def put(x: Any, index: Any, value: Any) -> None:
         inplace(OPS["fill"], (viewed, value))
 
 
+def edges(x: Any, pieces: tuple[tuple[slice, ...], ...]) -> Any:
+    """Pieces of each dimension, joined: the corners that a summary of a large tensor shows."""
+    for dim, cuts in enumerate(pieces):
+        if len(cuts) > 1:
+            lead = (slice(None),) * dim
+            x = record(OPS["cat"], (tuple(get(x, (*lead, cut)) for cut in cuts), dim))
+    return x
+
+
 def _without_leading_ones(value: Any, target: Any) -> Any:
     """PyTorch lets an assigned value have more leading dimensions of size 1 than the place it goes to."""
     extra = value.ndim - target.ndim

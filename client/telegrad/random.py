@@ -12,11 +12,11 @@ from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import contiguous
 from telegrad_protocol.spec import OPS
 
-from ._creation import defaults, finish, sizes
+from ._creation import finish, sizes
 from ._ops import FUNCTIONS
 from ._record import append, control, inplace, stream
 from ._types import TensorBase
-from .tensor import Tensor, device
+from .tensor import Tensor, defaults, device
 
 _STATE_BYTES = 5056
 _DEFAULT_SEED = 67280421310721

@@ -19,10 +19,20 @@ from . import _host
 from ._record import append, control, grad_mode, record, stream
 from ._sites import caller
 from ._stream import Future
-from ._tensor_str import format_scalar, format_tensor
+from ._tensor_str import format_scalar, format_tensor, summary_slices
 from ._types import Leaf, TensorBase
 
 _sending = threading.RLock()
+
+
+class _Defaults:
+    """What `set_default_dtype` and `set_default_device` change."""
+
+    dtype: DType = dtypes.float32
+    device: str = "cpu"
+
+
+defaults = _Defaults()
 
 
 class Size(tuple[int, ...]):
@@ -252,15 +262,27 @@ class Tensor(TensorBase):
 
     def __repr__(self) -> str:
         return format_tensor(
-            self._values(),
+            self._edges(),
             dtype=self.dtype.name,
+            shape=self._meta.shape,
             requires_grad=self.requires_grad and self.is_leaf,
             grad_fn=None if self.is_leaf else f"<{_backward_name(self._fn)}>",
             device=self._meta.device,
+            default_dtype=defaults.dtype.name,
         )
 
+    def _edges(self) -> np.ndarray:
+        """What a printed summary shows: all values of a small tensor, the edges of a large one."""
+        pieces = summary_slices(self._meta.shape)
+        if all(len(cuts) == 1 for cuts in pieces):
+            return self._values()
+        from ._indexing import edges
+
+        with _no_grad():
+            return edges(self, pieces)._values()
+
     def __format__(self, spec: str) -> str:
-        return format_scalar(self.item(), spec) if not self._meta.ndim and spec else str(self)
+        return object.__format__(self, spec) if self._meta.ndim else format_scalar(self.item(), spec)
 
     # Between host and server -------------------------------------------------------------------------------
 

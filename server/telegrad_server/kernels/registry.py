@@ -88,9 +88,10 @@ def metas_of(value: Any) -> Any:
 
 
 class Plan(NamedTuple):
-    """What a node must keep when gradients flow to certain arguments: their positions, results, aux."""
+    """What a node keeps when gradients flow to certain arguments: which tensor arguments and which not, results, aux."""
 
-    saved: frozenset[int]
+    kept: tuple[int, ...]
+    dropped: tuple[int, ...]
     uses_outs: bool
     uses_aux: bool
 
@@ -121,13 +122,15 @@ class Kernel:
         return found
 
     def _make_plan(self, needed: tuple[int, ...]) -> Plan:
+        slots = self.spec.tensor_slots
         if self.fused_backward is not None:
             # Besides what the pair reads, the composite may be recorded again on the inputs.
             vjp = self.fused_backward
-            return Plan(frozenset(self.spec.tensor_slots), vjp.uses_out, vjp.uses_aux)
+            return Plan(slots, (), vjp.uses_out, vjp.uses_aux)
         vjps = [self.vjps[position] for position in needed if position in self.vjps]
-        saved = frozenset(slot for vjp in vjps for slot in vjp.saved if slot in self.spec.tensor_slots)
-        return Plan(saved, any(vjp.uses_out for vjp in vjps), any(vjp.uses_aux for vjp in vjps))
+        saved = {slot for vjp in vjps for slot in vjp.saved}
+        kept, dropped = tuple(s for s in slots if s in saved), tuple(s for s in slots if s not in saved)
+        return Plan(kept, dropped, any(vjp.uses_out for vjp in vjps), any(vjp.uses_aux for vjp in vjps))
 
     def forward(self, function: Function) -> Function:
         """Register the raw forward of a fused op; it returns `(result, aux)`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from telegrad_protocol.errors import AutogradError, OpError, TelegradError, UnsupportedOp
@@ -163,17 +164,12 @@ class Engine:
     ) -> Node:
         plan = kernel.plan(tuple(edges))
         kept = list(args)
-        versions: list[Any] = []
-        for slot in kernel.spec.tensor_slots:
+        for slot in plan.dropped:
             value = args[slot]
-            if slot not in plan.saved:
-                kept[slot] = value._meta if type(value) is Tensor else without_data(value)
-            elif type(value) is Tensor:
-                versions.append((value, value.storage.version))
-            else:
-                versions += [(item, item.storage.version) for item in tensors_in(value)]
+            kept[slot] = value._meta if type(value) is Tensor else without_data(value)
         node = Node(kernel, kept, edges, metas)
-        node.versions = versions
+        if plan.kept:
+            node.versions = [(t, t.storage.version) for slot in plan.kept for t in tensors_in(args[slot])]
         if plan.uses_aux:
             node.aux = aux
         if plan.uses_outs:
@@ -239,7 +235,7 @@ class Engine:
         check_inplace(kernel.name, kernel.spec.infer(args).metas[0], target._meta)
 
     def _reads_first(self, kernel: Kernel, args: tuple[Any, ...]) -> bool:
-        return 0 in kernel.plan(tuple(self._edges_of(kernel.spec, args))).saved
+        return 0 in kernel.plan(tuple(self._edges_of(kernel.spec, args))).kept
 
     def _snapshot(self, tensor: Tensor) -> Tensor:
         self.budget.check(tensor._meta.nbytes, "keeping a value that is about to be overwritten")
@@ -389,9 +385,9 @@ def without_data(value: Any) -> Any:
     return value
 
 
-def tensors_in(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
+def tensors_in(value: Any) -> Sequence[Tensor]:
+    if type(value) is Tensor:
+        return (value,)
     return [item for item in value if isinstance(item, Tensor)] if type(value) is tuple else []
 
 

@@ -26,6 +26,8 @@ def last_number() -> int:
     return next_number()
 
 
+PAGE = 4096
+
 Edge = tuple[Any, int]
 """Where a gradient goes: a node and which of its results, or a leaf tensor and -1."""
 
@@ -151,35 +153,35 @@ class Walk:
         if entry.fused_backward is not None:
             self._visit_fused(node, entry.fused_backward, g)
             return
-        mode = self.mode
+        mode, args = self.mode, node.args
         for position, edges in node.edges.items():
             if self.needed is not None and self._skips(edges):
                 continue
             vjp = entry.vjps.get(position)
             if vjp is None:
                 raise _no_derivative(entry, position)
-            self._admit(node, position)
-            result = vjp.function(mode.namespace, g, *named_values(mode, node, vjp))
-            if result is not None:
-                self._spread(node, position, edges, result, g)
+            meta = metas_of(args[position])
+            self._admit(node, meta)
+            result = vjp.function(mode.namespace, g, *[fetch(mode, node, args) for fetch in vjp.fetch])
+            if result is None:
+                continue
+            if type(edges) is tuple:
+                self._send(edges, result, meta, shared=result is g)
+            else:
+                self._send_each(edges, result, meta)
 
     def _visit_fused(self, node: Node, vjp: Vjp, g: Any) -> None:
-        needs = tuple(p in node.edges and not self._skips(node.edges[p]) for p in vjp.positions)
-        for position, edges in node.edges.items():
-            if not self._skips(edges):
-                self._admit(node, position)
+        needs = tuple([p in node.edges and not self._skips(node.edges[p]) for p in vjp.positions])
+        for position in node.edges:
+            self._admit(node, metas_of(node.args[position]))
         results = self.mode.fused(node, vjp, g, needs)
         for position, result, needed in zip(vjp.positions, results, needs, strict=True):
-            if needed:
-                self._spread(node, position, node.edges[position], result, g)
+            if needed and result is not None:
+                self._send(node.edges[position], result, metas_of(node.args[position]), shared=result is g)
 
-    def _spread(self, node: Node, position: int, edges: Any, result: Any, g: Any) -> None:
-        metas = metas_of(node.args[position])
-        if type(edges) is not list:
-            if result is not None:
-                self._send(edges, result, metas, shared=result is g)
-            return
-        for edge, piece, meta in zip(edges, result, metas, strict=True):
+    def _send_each(self, edges: list[Edge | None], pieces: Any, metas: Any) -> None:
+        """The gradients of a list of tensors."""
+        for edge, piece, meta in zip(edges, pieces, metas, strict=True):
             if edge is not None and piece is not None:
                 self._send(edge, piece, meta, shared=True)
 
@@ -189,7 +191,7 @@ class Walk:
             g = self.mode.reduce(g, meta)
             shared = False
         target, index = edge
-        if edge in self.wanted:
+        if self.wanted and edge in self.wanted:
             held = self.wanted[edge]
             self.wanted[edge] = g if held is None else self.mode.add(held, g, False)
             if index < 0:
@@ -229,10 +231,11 @@ class Walk:
         edges = edges if type(edges) is list else (edges,)
         return not any(e is not None and (e in self.wanted or (e[1] >= 0 and e[0] in self.needed)) for e in edges)
 
-    def _admit(self, node: Node, position: int) -> None:
-        metas = metas_of(node.args[position])
-        nbytes = metas.nbytes if isinstance(metas, Meta) else sum(meta.nbytes for meta in metas)
-        self.admit(nbytes, f"the gradient of {node.kernel.name}")
+    def _admit(self, node: Node, meta: Any) -> None:
+        """Ask for the memory of a gradient; below a page, asking would cost more than it guards."""
+        nbytes = meta.nbytes if type(meta) is Meta else sum(m.nbytes for m in meta if m is not None)
+        if nbytes > PAGE:
+            self.admit(nbytes, f"the gradient of {node.kernel.name}")
 
 
 def _no_derivative(entry: Kernel, position: int) -> AutogradError:
