@@ -173,7 +173,8 @@ def _compare_gradients(run: Run, expected: tuple, inputs: list) -> None:
     for g, want in zip(run.grads(), wanted, strict=True):
         assert (g is None) == (want is None)
         if want is not None:
-            np.testing.assert_allclose(np.asarray(g, np.float64), want.double().numpy(), rtol=1e-4, atol=1e-5)
+            loose = {"rtol": 2e-2, "atol": 1e-2} if want.itemsize == 2 else {"rtol": 1e-4, "atol": 1e-5}
+            np.testing.assert_allclose(np.asarray(g, np.float64), want.double().numpy(force=True), **loose)
 
 
 @pytest.mark.oracle
@@ -190,7 +191,7 @@ def test_second_order_agrees_with_torch(sample: Sample) -> None:
     theirs = _torch_second(torch, outs, leaves)
     for mine, want in zip(ours, theirs, strict=True):
         a = np.zeros(()) if mine is None else mine
-        b = np.zeros(()) if want is None else want.numpy()
+        b = np.zeros(()) if want is None else want.numpy(force=True)
         np.testing.assert_allclose(
             np.broadcast_to(a, np.broadcast_shapes(a.shape, b.shape)),
             np.broadcast_to(b, np.broadcast_shapes(a.shape, b.shape)),

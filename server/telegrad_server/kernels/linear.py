@@ -257,4 +257,4 @@ def trace(f, input):
 def cross(f, input, other, dim):
     a, b = ([f.select(x, dim, i) for i in range(3)] for x in (input, other))
     terms = [f.sub(f.mul(a[i], b[j]), f.mul(a[j], b[i])) for i, j in ((1, 2), (2, 0), (0, 1))]
-    return f.stack(terms, dim)
+    return f.stack(tuple(terms), dim)
