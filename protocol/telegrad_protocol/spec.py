@@ -160,7 +160,7 @@ class OpSpec:
             return found
         return Inferred((found,) if isinstance(found, Meta) else tuple(found))
 
-    def bind(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+    def bind(self, /, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Arguments in declared order, defaults filled in; raises OpTypeError as Python does for a function."""
         if len(args) > len(self.params):
             raise OpTypeError(

@@ -13,12 +13,14 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from telegrad_protocol.errors import CODES, Malformed, MethodNotAllowed, NotFound, ServiceError, TelegradError
 
-from .front import control
-from .front.answers import JSON, MSGPACK, error_body, internal, wants_msgpack
+from .front import control, door, door_tensors
+from .front.answers import JSON, MSGPACK, error_body, error_headers, internal, wants_msgpack
 from .front.hot import Hot
+from .front.openapi import describe_api, methods_at
 from .front.security import Security
 from .front.sessions import Sessions
 from .front.worker import Worker
@@ -36,11 +38,14 @@ def create_app(settings: Settings, worker: Worker, sessions: Sessions | None = N
         summary="Tensors and autograd graphs that live here; use them over HTTP.",
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.sessions = sessions
     app.state.worker = worker
     app.state.settings = settings
-    app.include_router(control.router)
+    for routes in (control, door_tensors, door):
+        app.include_router(routes.router)
+    app.openapi = lambda: describe_api(app, settings)  # type: ignore[method-assign]
     _add_docs(app)
     _add_error_handlers(app)
     return Security(Hot(app, sessions), settings)
@@ -77,6 +82,10 @@ def _add_error_handlers(app: FastAPI) -> None:
     async def http(request: Request, error: HTTPException) -> Response:
         return answer(request, _http_error(request, error))
 
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=499)  # nobody is there to read it
+
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
         return answer(request, internal(request.scope, error))
@@ -86,7 +95,8 @@ def answer(request: Request, error: TelegradError) -> Response:
     """The response that tells of an error."""
     msgpack = wants_msgpack(request.scope)
     body = error_body(error, request.scope.get("request_id", ""), msgpack=msgpack)
-    return Response(body, error.status, media_type=(MSGPACK if msgpack else JSON).decode())
+    headers = {name.decode(): value.decode() for name, value in error_headers(error)}
+    return Response(body, error.status, headers, media_type=(MSGPACK if msgpack else JSON).decode())
 
 
 def _validation_error(error: RequestValidationError) -> Malformed:
@@ -99,6 +109,9 @@ def _http_error(request: Request, error: HTTPException) -> TelegradError:
     if error.status_code == 404:
         return NotFound(f"there is nothing at {request.url.path}", hint="GET /docs shows every route")
     if error.status_code == 405:
-        return MethodNotAllowed(f"{request.method} is not for {request.url.path}", got=request.method)
+        allowed = ", ".join(sorted(methods_at(request.app.openapi(), request.url.path)))
+        return MethodNotAllowed(
+            f"{request.method} is not for {request.url.path}", expected=allowed, got=request.method
+        )
     matching = [cls for cls in CODES.values() if cls.status == error.status_code]
     return (matching[0] if matching else ServiceError)(str(error.detail))

@@ -33,7 +33,7 @@ def read(input: Tensor) -> None:
 
 @control(returns=("out",))
 def describe(input: Tensor) -> None:
-    """Tells shape and dtype, where they depend on values."""
+    """Tells shape and dtype, where they depend on values; the data is one byte: whether the tensor requires grad."""
 
 
 @control()

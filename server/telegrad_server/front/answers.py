@@ -49,10 +49,16 @@ async def send_error(scope: Any, send: Any, error: TelegradError) -> None:
     """Answer with an error."""
     msgpack = wants_msgpack(scope)
     body = error_body(error, scope.get("request_id", ""), msgpack=msgpack)
-    extra = [(b"www-authenticate", b"Bearer")] if error.status == 401 else []
-    if error.status == 503:
-        extra.append((b"retry-after", b"1"))
-    await send_body(send, error.status, body, MSGPACK if msgpack else JSON, extra)
+    await send_body(send, error.status, body, MSGPACK if msgpack else JSON, error_headers(error))
+
+
+def error_headers(error: TelegradError) -> list[tuple[bytes, bytes]]:
+    """What HTTP wants said beside some statuses."""
+    if error.status == 401:
+        return [(b"www-authenticate", b"Bearer")]
+    if error.status == 405:
+        return [(b"allow", str(error.details["expected"]).encode())]
+    return [(b"retry-after", b"1")] if error.status == 503 else []
 
 
 async def send_body(

@@ -6,71 +6,27 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
 
 from telegrad_protocol import spec, wire
-from telegrad_protocol.errors import Malformed, VersionMismatch, WrongContentType
+from telegrad_protocol.errors import VersionMismatch
 from telegrad_protocol.messages import PROTOCOL_VERSION, OpenSession, SessionOpened, StreamOpened
 
+from . import codec
 from .answers import MSGPACK, wants_msgpack
-from .sessions import Session, Sessions
+from .documented import BODY, SESSION, SessionId, answers, errors, takes
+from .models import Empty, Health, Hello, Info, Lease, Opened, OpenedStream, checked
+from .requests import read_body, session_of, sessions_of
 
 router = APIRouter()
 
 
-class Hello(BaseModel):
-    """What a caller may say of itself; a plain HTTP caller sends `{}`."""
-
-    protocol: int | None = Field(None, description="Protocol version that the caller speaks", examples=[1])
-    package: str | None = Field(None, description="Version of the caller's package", examples=["0.1.0"])
-    digest: str | None = Field(None, description="Fingerprint of the caller's op table")
-
-
-class Opened(BaseModel):
-    """A session; every path below `/v1/sessions/{session}` belongs to it."""
-
-    session: str
-    stream: int
-    first_id: int
-    lease: float = Field(description="Seconds without a request after which the session ends")
-    server: str
-    package: str
-    devices: list[str]
-
-
-class Info(BaseModel):
-    """What this server is."""
-
-    protocol: int
-    package: str
-    digest: str
-    server: str = Field(description="Changes when the server is restarted")
-    devices: list[str]
-    sessions: int
-    memory: dict[str, int]
-
-
-class Lease(BaseModel):
-    lease: float
-
-
-def sessions_of(request: Request) -> Sessions:
-    sessions: Sessions = request.app.state.sessions
-    return sessions
-
-
-def session_of(request: Request, session: str) -> Session:
-    """The session in the path, if the caller owns it. Raises `SessionGone`."""
-    return sessions_of(request).get(session, request.scope["owner"])
-
-
-@router.get("/v1/health", tags=["server"])
-async def health() -> dict[str, str]:
+@router.get("/v1/health", tags=["server"], responses=errors())
+async def health() -> Health:
     """Whether the server answers; needs no token."""
-    return {"status": "ok"}  # shown in the documentation; the hot route answers before this
+    return Health(status="ok")  # shown in the documentation; the hot route answers before this
 
 
-@router.get("/v1/info", tags=["server"])
+@router.get("/v1/info", tags=["server"], responses=errors())
 async def info(request: Request) -> Info:
     """Versions, devices, memory."""
     found = await request.app.state.worker.health()
@@ -85,13 +41,20 @@ async def info(request: Request) -> Info:
     )
 
 
-@router.post("/v1/sessions", tags=["sessions"], response_model=Opened)
+@router.post(
+    "/v1/sessions",
+    tags=["sessions"],
+    openapi_extra=takes(Hello),
+    responses=answers(Opened, "The session") | errors(BODY, (VersionMismatch,)),
+)
 async def open_session(request: Request) -> Any:
     """Open a session. Its id is a secret: whoever has it, and the token, has the tensors."""
     hello = await _hello(request)
     check_versions(hello)
     sessions = sessions_of(request)
     session = await sessions.open(request.scope["owner"])
+    if hello.digest is None:  # not one who sends rows
+        session.reserve_first_stream()
     opened = SessionOpened(
         session.name,
         0,
@@ -105,19 +68,11 @@ async def open_session(request: Request) -> Any:
 
 
 async def _hello(request: Request) -> Hello:
-    body = await request.body()
-    if len(body) > 1 << 16:
-        raise Malformed("a request to open a session is small")
-    kind = request.headers.get("content-type", "").partition(";")[0]
-    if kind == wire.CONTENT_TYPE:
-        found = wire.decode_record(OpenSession, body)
-        return Hello(protocol=found.protocol, package=found.package, digest=found.digest)
-    if kind != "application/json":
-        raise WrongContentType("the body must be application/json or application/msgpack", got=kind or "nothing")
-    try:
-        return Hello.model_validate_json(body)
-    except ValueError as error:
-        raise Malformed(f"not a request to open a session: {error}") from None
+    kind = codec.content_type(request.scope, codec.PLAIN)
+    body = await read_body(request, 1 << 16)
+    if kind == codec.MSGPACK:
+        return Hello(**wire.decode_record(OpenSession, body)._asdict())
+    return checked(Hello, codec.parse(body, kind))
 
 
 def check_versions(hello: Hello) -> None:
@@ -140,21 +95,25 @@ def check_versions(hello: Hello) -> None:
         )
 
 
-@router.delete("/v1/sessions/{session}", tags=["sessions"])
-async def close_session(request: Request, session: str) -> dict[str, str]:
+@router.delete("/v1/sessions/{session}", tags=["sessions"], responses=errors(SESSION))
+async def close_session(request: Request, session: SessionId) -> Empty:
     """End a session; its tensors are gone."""
     await sessions_of(request).close(session_of(request, session))
-    return {}
+    return Empty()
 
 
-@router.post("/v1/sessions/{session}/lease", tags=["sessions"])
-async def renew_lease(request: Request, session: str) -> Lease:
+@router.post("/v1/sessions/{session}/lease", tags=["sessions"], responses=errors(SESSION))
+async def renew_lease(request: Request, session: SessionId) -> Lease:
     """Keep an idle session; any other request does so too."""
     return Lease(lease=session_of(request, session).lease)
 
 
-@router.post("/v1/sessions/{session}/streams", tags=["sessions"])
-async def open_stream(request: Request, session: str) -> Any:
+@router.post(
+    "/v1/sessions/{session}/streams",
+    tags=["sessions"],
+    responses=answers(OpenedStream, "The stream") | errors(SESSION),
+)
+async def open_stream(request: Request, session: SessionId) -> Any:
     """Open a further stream of submissions, with an id range of its own."""
     owner = session_of(request, session)
     opened: StreamOpened = owner.add_stream()

@@ -126,36 +126,35 @@ class Hot:
         pair = await self.sessions.slots.take()
         try:
             await send({"type": "http.response.start", "status": 206 if start else 200, "headers": headers})
-            await self._send_pieces(session, name, start, size, pair, send)
+            await send_pieces(session, name, start, size, pair, send)
         finally:
             self.sessions.slots.give(pair)
 
-    async def _send_pieces(
-        self, session: Session, name: int, start: int, size: int, pair: tuple[int, int], send: Any
-    ) -> None:
-        """One slot fills while the other leaves: `send` returns once the piece before this one is nearly gone.
 
-        What may still be in the transport's buffer after the last `send` must not lie in a slot, which somebody else
-        fills next; so the tail, which is larger than that buffer, is copied.
-        """
-        worker, loop = session.worker, asyncio.get_running_loop()
-        pieces = _pieces(start, size)
+async def send_pieces(session: Session, name: int, start: int, size: int, pair: tuple[int, int], send: Any) -> None:
+    """One slot fills while the other leaves: `send` returns once the piece before this one is nearly gone.
 
-        def fetch(turn: int) -> asyncio.Task[None]:
-            offset, count = pieces[turn]
-            return loop.create_task(worker.read_piece(session.name, name, offset, count, pair[turn % 2]))
+    What may still be in the transport's buffer after the last `send` must not lie in a slot, which somebody else
+    fills next; so the tail, which is larger than that buffer, is copied.
+    """
+    worker, loop = session.worker, asyncio.get_running_loop()
+    pieces = _pieces(start, size)
 
-        filling = fetch(0) if pieces else None
-        for turn, (_, count) in enumerate(pieces):
-            assert filling is not None
-            await filling
-            view = worker.arena[pair[turn % 2] * SLOT_BYTES :][:count]
-            last = turn + 1 == len(pieces)
-            if not last:
-                filling = fetch(turn + 1)
-            await send({"type": "http.response.body", "body": bytes(view) if last else view, "more_body": True})
-            session.renew()
-        await send({"type": "http.response.body", "body": b""})
+    def fetch(turn: int) -> asyncio.Task[None]:
+        offset, count = pieces[turn]
+        return loop.create_task(worker.read_piece(session.name, name, offset, count, pair[turn % 2]))
+
+    filling = fetch(0) if pieces else None
+    for turn, (_, count) in enumerate(pieces):
+        assert filling is not None
+        await filling
+        view = worker.arena[pair[turn % 2] * SLOT_BYTES :][:count]
+        last = turn + 1 == len(pieces)
+        if not last:
+            filling = fetch(turn + 1)
+        await send({"type": "http.response.body", "body": bytes(view) if last else view, "more_body": True})
+        session.renew()
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _pieces(start: int, size: int) -> list[tuple[int, int]]:

@@ -79,7 +79,7 @@ class Security:
                 found = name
         if found is not None and scheme.lower() == b"bearer":
             return found
-        if path in OPEN_PATHS or path.startswith("/docs/"):
+        if path in OPEN_PATHS or path.startswith(("/docs/", "/v1/ops/")):
             return None
         missing = b"authorization" not in headers
         raise Unauthorized(

@@ -16,6 +16,7 @@ from telegrad_protocol.messages import StreamOpened
 from telegrad_server.logs import log
 from telegrad_server.worker.link import SLOTS, shared_memory
 
+from .caller import Caller
 from .streams import Stream
 from .worker import Worker
 
@@ -69,6 +70,7 @@ class Session:
         self.streams: dict[int, Stream] = {}
         self.uploads: dict[int, Upload] = {}
         self.uploaded: dict[int, int] = {}
+        self._caller: Caller | None = None
         self.add_stream()
 
     def renew(self) -> None:
@@ -86,6 +88,18 @@ class Session:
 
         self.streams[number] = Stream(run)
         return StreamOpened(number, (number << wire.ID_BITS) + 1)
+
+    def reserve_first_stream(self) -> None:
+        """Give stream 0 to single calls: their tensors are then named t1, t2, ..."""
+        self._caller = Caller(self.stream(0), 1)
+
+    async def caller(self) -> Caller:
+        """What carries out single calls; it gets a stream at the first."""
+        if self._caller is None:
+            opened = self.add_stream()
+            self._caller = Caller(self.stream(opened.stream), opened.first_id)
+            await self.worker.open_stream(self.name, opened.stream)
+        return self._caller
 
     def stream(self, number: int) -> Stream:
         found = self.streams.get(number)

@@ -85,7 +85,8 @@ def read(session: Session, row: Row, input: Tensor) -> ReadResult:
 
 @handles
 def describe(session: Session, row: Row, input: Tensor) -> ReadResult:
-    return ReadResult(row.outs, input._meta.dtype.name, input._meta.shape, b"")
+    requires_grad = session.engine.settle(input).requires_grad
+    return ReadResult(row.outs, input._meta.dtype.name, input._meta.shape, b"\1" if requires_grad else b"\0")
 
 
 @handles

@@ -26,6 +26,7 @@ from .controls import Blocked
 from .link import SLOT_BYTES, Request
 from .memory import Budget
 from .session import Session, Stream
+from .tensor import Tensor
 
 QUANTUM = 0.010
 """Seconds of kernel time that a session gets before the next one's turn."""
@@ -168,6 +169,12 @@ class Executor:
         found.jobs.append(Job(request, epoch, rows))
         if session not in self.active:
             self.active.append(session)
+
+    def on_tensors(self, request: Request, session: str) -> None:
+        found = [(name, t) for name, t in self.session(session).tensors.items() if isinstance(t, Tensor)]
+        settle = self.session(session).engine.settle
+        described = [(name, t.dtype.name, t.shape, settle(t).requires_grad) for name, t in found]
+        self.link.reply(request, described)
 
     def on_admit_upload(self, request: Request, session: str, upload: int, nbytes: int) -> None:
         owner = self.session(session)
