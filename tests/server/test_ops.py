@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support.engine import GENERATOR_OPS, Run, seeded, torch_call, weights
+
 from telegrad_protocol.dtypes import can_cast
 from telegrad_protocol.spec import OPS
 from telegrad_server.kernels import KERNELS
@@ -120,6 +121,20 @@ def test_the_inplace_form_writes_the_same_values(sample: Sample) -> None:
     again.engine.apply_inplace(KERNELS[sample.op], again.args, grad=False)
     np.testing.assert_array_equal(target.data, out.data.astype(target.data.dtype))
     assert target.storage.version == 1
+
+
+@pytest.mark.parametrize("sample", [s for s in ALL if KERNELS[s.op].fused_backward is not None], ids=str)
+def test_a_fused_pair_agrees_with_its_definition(sample: Sample) -> None:
+    fused, defined = Run(sample, "float64"), Run(sample, "float64")
+    outs = fused.call()
+    made = KERNELS[sample.op].composite(defined.engine.recorded, *defined.args)
+    defined.outs = made if isinstance(made, tuple) else (made,)
+    for a, b in zip(outs, defined.outs, strict=True):
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-10, atol=1e-12)
+    for a, b in zip(fused.grads(), defined.grads(), strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
 
 
 def _numbers(tensor: Tensor) -> np.ndarray:

@@ -112,6 +112,6 @@ def scaled_dot_product_attention(
     """softmax(query @ keyᵀ * scale + mask) @ value.
 
     Query `(..., L, E)`, key `(..., S, E)`, value `(..., S, V)` give `(..., L, V)`. `attn_mask` broadcasts to
-    `(..., L, S)`: True where a query may look, or numbers that are added. `is_causal` lets query i see the keys 0..i.
+    `(..., L, S)`: True where a query may look, or numbers that are added. `is_causal` lets query i see keys 0..i.
     `scale` is 1/√E by default; `enable_gqa` lets several heads of queries share a head of keys and values.
     """

@@ -333,8 +333,8 @@ def _fold(
 ) -> Meta:
     if input.ndim not in (2, 3):
         raise ShapeError(
-            "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for "
-            f"input, but got: {list(input.shape)}",
+            "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions "
+            f"for input, but got: {list(input.shape)}",
             argument="input",
         )
     size = per_dim(output_size, 2, "output_size")
@@ -342,8 +342,8 @@ def _fold(
     channels, rest = divmod(input.shape[-2], math.prod(kernel))
     if rest:
         raise ShapeError(
-            "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got input.size(1)"
-            f"={input.shape[-2]} and kernel_size={kernel}.",
+            "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got "
+            f"input.size(1)={input.shape[-2]} and kernel_size={kernel}.",
             argument="input",
         )
     patches = math.prod(window_counts(size, kernel, steps, margin, apart))

@@ -19,8 +19,8 @@ def _embedding(
 ) -> Meta:
     if input.dtype not in (dtypes.int64, dtypes.int32):
         raise ShapeError(
-            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
-            f"{input.dtype.name} instead (while checking arguments for embedding)",
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but "
+            f"got {input.dtype.name} instead (while checking arguments for embedding)",
             argument="input",
             expected="int64 or int32",
             got=input.dtype.name,
@@ -69,4 +69,4 @@ def _rows(grad: Meta, input: Meta, *_: object) -> Meta:
 
 @op(_rows, on="")
 def _embedding_rows(grad: Tensor, input: Tensor, padding_idx: int | None, scale_grad_by_freq: bool) -> Tensor:
-    """The rows of `grad (n, d)` that `input` names, scaled as the table's gradient is: `_embedding_backward`, transposed."""
+    """The rows of `grad (n, d)` that `input` names, scaled as in `_embedding_backward`, whose transpose this is."""

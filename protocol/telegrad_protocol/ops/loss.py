@@ -282,7 +282,7 @@ def triplet_margin_loss(
     *,
     reduction: str = "mean",
 ) -> Tensor:
-    """max(0, distance to positive - distance to negative + margin), distances being p-norms over the last dimension.
+    """max(0, distance to positive - distance to negative + margin), with p-norms over the last dimension.
 
     With `swap`, the negative's distance is the smaller of those to the anchor and to the positive.
     """

@@ -93,6 +93,32 @@ class NetworkPrimitives:
         return rows.layer_norm_backward(g, x, mean, rstd, weight)
 
     @widened
+    def group_norm(
+        self, x: Array, groups: int, weight: Array | None, bias: Array | None, eps: float
+    ) -> tuple[Array, ...]:
+        """Layer norm of each group of channels of `x (N, C, L)`, and its means and reciprocal deviations."""
+        out, mean, rstd = rows.layer_norm_forward(x.reshape(len(x) * groups, -1), None, None, eps)
+        out = out.reshape(x.shape)
+        if weight is not None:
+            out *= weight[:, None]
+        if bias is not None:
+            out += bias[:, None]
+        return out, mean, rstd
+
+    @widened
+    def group_norm_backward(
+        self, g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None
+    ) -> tuple[Array, ...]:
+        """The gradients for the input, the weight and the bias of `group_norm`."""
+        scaled = g if weight is None else g * weight[:, None]
+        grouped = (len(mean), -1)
+        gx, _, _ = rows.layer_norm_backward(scaled.reshape(grouped), x.reshape(grouped), mean, rstd, None)
+        total = np.add.reduce(g, axis=2)
+        m, r = (np.repeat(v.reshape(len(x), -1), x.shape[1] * len(x) // len(v), 1) for v in (mean, rstd))
+        along = (np.einsum("ncl,ncl->nc", g, x) - m * total) * r
+        return gx.reshape(x.shape), along.sum(0), total.sum(0)
+
+    @widened
     def batch_norm(self, x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, ...]:
         """Batch norm of `x (N, C, L)`: the result, the channels' means and biased variances."""
         return norm.batch_norm_forward(x, weight, bias, eps)
@@ -155,7 +181,7 @@ class NetworkPrimitives:
     # Tables -----------------------------------------------------------------------------------------------
 
     def embedding(self, table: Array, index: Array, skipped: int | None = None) -> Array:
-        """The rows of `table` that `index` names, zeros for `skipped`. OpIndexError for a row that does not exist."""
+        """The rows of `table` that `index` names, zeros for `skipped`. OpIndexError where there is none."""
         if index.size and not 0 <= index.min() <= index.max() < len(table):
             raise OpIndexError("index out of range in self", argument="input", expected=f"[0, {len(table)})")
         rows = np.take(table, index, axis=0)

@@ -35,16 +35,12 @@ def _other_grad(f, g, input, other_meta):
             return f.mul(g, input)
         return f.mul(f.reshape(input, (-1, 1)), f.reshape(g, (*g.shape[:-1], 1, g.shape[-1])))
     if other_meta.ndim == 1:
-        column = f.matmul(mirrored(f, flat_rows(f, input)), f.reshape(g, (g_size(g), 1)))
+        column = f.matmul(mirrored(f, flat_rows(f, input)), f.reshape(g, (math.prod(g.shape), 1)))
         return f.reshape(column, other_meta.shape)
     if other_meta.ndim == 2:
         # One product over all rows; batch by batch, the matrices would have to be added up.
         return f.matmul(mirrored(f, flat_rows(f, input)), flat_rows(f, g))
     return f.matmul(mirrored(f, input), g)
-
-
-def g_size(g):
-    return math.prod(g.shape)
 
 
 @kernel
@@ -204,12 +200,8 @@ def _contract(f, a, own, b, theirs, keep, sizes):
     """The product of two operands, summed over the labels that nothing later needs."""
     a, own = _summed(f, a, own, {*theirs, *keep})
     b, theirs = _summed(f, b, theirs, {*own, *keep})
-    a, b = (
-        f.expand(
-            x, tuple([sizes[n] if n in own and n in theirs else s for n, s in zip(names, x.shape, strict=True)])
-        )
-        for x, names in ((a, own), (b, theirs))
-    )
+    both = {n for n in own if n in theirs}
+    a, b = (_stretched(f, x, names, both, sizes) for x, names in ((a, own), (b, theirs)))
     batch = tuple([n for n in own if n in theirs and n in keep])
     shared = tuple([n for n in own if n in theirs and n not in keep])
     rows = tuple([n for n in own if n not in theirs])
@@ -218,13 +210,23 @@ def _contract(f, a, own, b, theirs, keep, sizes):
     left = _matrices(f, a, own, batch, rows, shared)
     right = _matrices(f, b, theirs, batch, shared, columns)
     labels = (*batch, *rows, *columns)
-    return f.reshape(f.matmul(left, right), tuple([size[n] for n in labels])), labels
+    product, shape = f.matmul(left, right), tuple([size[n] for n in labels])
+    return (product if tuple(product.shape) == shape else f.reshape(product, shape)), labels
+
+
+def _stretched(f, x, labels, both, sizes):
+    """The operand with its dimensions of size 1 broadcast where the other operand has the label too."""
+    wanted = tuple([sizes[n] if n in both else s for n, s in zip(labels, x.shape, strict=True)])
+    return x if wanted == tuple(x.shape) else f.expand(x, wanted)
 
 
 def _matrices(f, x, labels, batch, rows, columns):
     """A batch of matrices whose rows and columns run over these labels."""
     size = dict(zip(labels, x.shape, strict=True))
-    x = f.permute(x, tuple([labels.index(n) for n in (*batch, *rows, *columns)]))
+    order = tuple([labels.index(n) for n in (*batch, *rows, *columns)])
+    x = x if order == tuple(range(len(order))) else f.permute(x, order)
+    if len(rows) == len(columns) == 1:
+        return x
     heights, widths = (math.prod(size[n] for n in group) for group in (rows, columns))
     return f.reshape(x, (*[size[n] for n in batch], heights, widths))
 

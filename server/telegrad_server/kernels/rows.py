@@ -106,6 +106,11 @@ def rms_norm(f, input, normalized_shape, weight, eps):
     return _affine(f, scaled, weight, None)
 
 
+def _images(shape):
+    """`(N, C, ...)` as `(N, C, L)`."""
+    return (shape[0], shape[1], math.prod(shape[2:]))
+
+
 def _per_channel(f, x, ndim):
     """A vector of channels as it broadcasts over `(N, C, ...)`."""
     return None if x is None else f.reshape(x, (1, x.shape[0], *(1,) * (ndim - 2)))
@@ -120,6 +125,20 @@ def group_norm(f, input, num_groups, weight, bias, eps):
     return f.clone(out) if weight is None and bias is None else out
 
 
+@group_norm.forward
+def _(xp, input, num_groups, weight, bias, eps):
+    x = xp.reshape(input, _images(input.shape))
+    out, mean, rstd = xp.group_norm(x, num_groups, weight, bias, eps)
+    return xp.reshape(out, input.shape), (mean, rstd)
+
+
+@group_norm.backward
+def _(xp, g, needs, aux, input, weight, bias_meta):
+    shape = _images(input.shape)
+    gx, gw, gb = xp.group_norm_backward(xp.reshape(g, shape), xp.reshape(input, shape), *aux, weight)
+    return xp.reshape(gx, input.shape), gw if needs[1] else None, gb if needs[2] else None
+
+
 @composite
 def _batch_norm_train(f, input, weight, bias, eps):
     axes = (0, *range(2, input.ndim))
@@ -129,10 +148,6 @@ def _batch_norm_train(f, input, weight, bias, eps):
     out = f.mul(centred, f.rsqrt(f.add(var, eps)))
     out = _affine(f, out, *(_per_channel(f, p, input.ndim) for p in (weight, bias)))
     return out, f.reshape(mean, (input.shape[1],)), f.reshape(var, (input.shape[1],))
-
-
-def _images(shape):
-    return (shape[0], shape[1], math.prod(shape[2:]))
 
 
 @_batch_norm_train.forward
