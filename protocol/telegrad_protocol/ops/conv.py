@@ -328,9 +328,7 @@ def unfold(input: Tensor, kernel_size: Size, dilation: Size = 1, padding: Size =
     """The patches of `input (N, C, H, W)` as columns: `(N, C * kh * kw, patches)`."""
 
 
-def _fold(
-    input: Meta, output_size: Shape, kernel_size: Shape, dilation: Shape, padding: Shape, stride: Shape
-) -> Meta:
+def _fold(input: Meta, output_size: Shape, kernel_size: Shape, dilation: Shape, padding: Shape, stride: Shape) -> Meta:
     if input.ndim not in (2, 3):
         raise ShapeError(
             "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions "

@@ -29,8 +29,7 @@ _C_NAMES = {
 def _same_dtype(first: Meta, second: Meta) -> None:
     if first.dtype is not second.dtype:
         raise ShapeError(
-            "expected m1 and m2 to have the same dtype, but got: "
-            f"{_C_NAMES[first.dtype]} != {_C_NAMES[second.dtype]}",
+            f"expected m1 and m2 to have the same dtype, but got: {_C_NAMES[first.dtype]} != {_C_NAMES[second.dtype]}",
             expected=first.dtype.name,
             got=second.dtype.name,
         )
@@ -390,8 +389,7 @@ def _cross(input: Meta, other: Meta, dim: int) -> Meta:
     axis = wrap_dim(dim, input.ndim)
     if input.shape[axis] != 3 or other.shape[axis] != 3:
         raise ShapeError(
-            f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[axis]} and "
-            f"{other.shape[axis]}"
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[axis]} and {other.shape[axis]}"
         )
     return like(input, shape=broadcast((input.shape, other.shape)), dtype=common_dtype((input, other)))
 

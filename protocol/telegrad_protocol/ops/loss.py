@@ -59,9 +59,7 @@ def _check_class_weight(input: Meta, weight: Meta | None) -> None:
             got=list(weight.shape),
         )
     if weight is not None and weight.dtype is not input.dtype:
-        raise ShapeError(
-            f"expected scalar type {input.dtype.name} but found {weight.dtype.name}", argument="weight"
-        )
+        raise ShapeError(f"expected scalar type {input.dtype.name} but found {weight.dtype.name}", argument="weight")
 
 
 def _cross_entropy(

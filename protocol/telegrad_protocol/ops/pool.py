@@ -30,9 +30,7 @@ def _pooled(
     margin, apart = per_dim(padding, dims, "padding"), per_dim(dilation, dims, "dilation")
     if min(steps) <= 0 or min(kernel) <= 0 or min(apart) <= 0:
         name = "stride" if min(steps) <= 0 else "kernel size" if min(kernel) <= 0 else "dilation"
-        raise ShapeError(
-            f"{name} should not be zero" if name == "stride" else f"{name} should be greater than zero"
-        )
+        raise ShapeError(f"{name} should not be zero" if name == "stride" else f"{name} should be greater than zero")
     for p, k, d in zip(margin, kernel, apart, strict=True):
         if p < 0 or p > (d * (k - 1) + 1) // 2:
             raise ShapeError(
@@ -274,9 +272,7 @@ _RANKS = {"nearest": (3, 4, 5), "nearest-exact": (3, 4, 5), "linear": (3,), "bil
 
 def _resized(input: Meta, size: Shape, scales: tuple[float, ...] | None, mode: str, align_corners: bool) -> Meta:
     if mode not in _RANKS:
-        raise UnsupportedOp(
-            f"interpolate: mode '{mode}' is not supported", expected=sorted(_RANKS), argument="mode"
-        )
+        raise UnsupportedOp(f"interpolate: mode '{mode}' is not supported", expected=sorted(_RANKS), argument="mode")
     need_floating(input)
     if input.ndim not in _RANKS[mode]:
         ranks = " or ".join(f"{rank}D" for rank in _RANKS[mode])

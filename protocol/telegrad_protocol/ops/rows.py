@@ -111,9 +111,7 @@ def _rms_norm(input: Meta, normalized_shape: tuple[int, ...], weight: Meta | Non
 
 
 @op(_rms_norm, on="functional torch")
-def rms_norm(
-    input: Tensor, normalized_shape: Size, weight: Tensor | None = None, eps: float | None = None
-) -> Tensor:
+def rms_norm(input: Tensor, normalized_shape: Size, weight: Tensor | None = None, eps: float | None = None) -> Tensor:
     """Divides by the root of the mean square over the last dimensions; `eps` None is the dtype's own."""
 
 
@@ -173,9 +171,7 @@ def _batch_norm_train(input: Tensor, weight: Tensor | None, bias: Tensor | None,
     """Batch norm of `input (N, C, ...)` with its own statistics, and those: means and biased variances, `(C,)`."""
 
 
-def _batch_norm_given(
-    input: Meta, mean: Meta, var: Meta, weight: Meta | None, bias: Meta | None, eps: float
-) -> Meta:
+def _batch_norm_given(input: Meta, mean: Meta, var: Meta, weight: Meta | None, bias: Meta | None, eps: float) -> Meta:
     _check_channels(input, weight=weight, bias=bias)
     for name, given in (("running_mean", mean), ("running_var", var)):
         if given.shape != (input.shape[1],):
@@ -214,7 +210,5 @@ def _response(input: Meta, size: int, alpha: float, beta: float, k: float) -> Me
 
 
 @op(_response, on="functional")
-def local_response_norm(
-    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-) -> Tensor:
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """Divides by `(k + alpha * mean)**beta`, the mean being that of squares over `size` neighbouring channels."""

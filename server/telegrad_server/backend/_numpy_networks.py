@@ -70,6 +70,23 @@ class NetworkPrimitives:
             return out
         return np.add(out, bias, out=out) if type(out) is Array else out + bias
 
+    # Factors ----------------------------------------------------------------------------------------------
+
+    inv = staticmethod(np.linalg.inv)
+    det = staticmethod(np.linalg.det)
+    solve = staticmethod(np.linalg.solve)
+    cholesky = staticmethod(np.linalg.cholesky)
+
+    def slogdet(self, a: Array) -> tuple[Array, Array]:
+        """The signs of determinants, and the logarithms of their absolute values."""
+        sign, logarithm = np.linalg.slogdet(a)
+        return sign, logarithm
+
+    def eigh(self, a: Array, triangle: str) -> tuple[Array, Array]:
+        """Eigenvalues in ascending order and eigenvectors as columns, read from the triangle "L" or "U"."""
+        values, vectors = np.linalg.eigh(a, triangle)
+        return values, vectors
+
     # Rows -------------------------------------------------------------------------------------------------
 
     def softmax(self, x: Array, axis: int, log: bool) -> Array:

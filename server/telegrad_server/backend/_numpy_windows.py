@@ -97,9 +97,7 @@ class WindowPrimitives:
             cols[:, :, *taps] = framed[:, :, *_reach(taps, counts, dilation, stride)]
         return cols.reshape(n, c * math.prod(kernel), math.prod(counts))
 
-    def col2im(
-        self, cols: Array, size: Sizes, kernel: Sizes, dilation: Sizes, padding: Sizes, stride: Sizes
-    ) -> Array:
+    def col2im(self, cols: Array, size: Sizes, kernel: Sizes, dilation: Sizes, padding: Sizes, stride: Sizes) -> Array:
         """Columns added up where the patches lay: `(N, C, *size)`."""
         n, c = cols.shape[0], cols.shape[1] // math.prod(kernel)
         framed = np.zeros((n, c, *(s + 2 * p for s, p in zip(size, padding, strict=True))), cols.dtype)

@@ -12,9 +12,7 @@ from .rows import dtype_of
 
 
 @composite
-def scaled_dot_product_attention(
-    f, query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, generator
-):
+def scaled_dot_product_attention(f, query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, generator):
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     if enable_gqa:
         key, value = (_repeated(f, x, query.shape[-3]) for x in (key, value))

@@ -156,9 +156,7 @@ vjp(
 
 
 @kernel
-def _avg_pool2d_backward(
-    xp, grad, size, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-):
+def _avg_pool2d_backward(xp, grad, size, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
     return xp.avg_pool2d_backward(
         grad, size, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
     )

@@ -1,0 +1,103 @@
+"""Matrices taken apart."""
+
+# ruff: noqa: N803  # the arguments are named as PyTorch names them
+
+from __future__ import annotations
+
+from telegrad_protocol.ops.linalg import is_vector
+
+from .linear import mirrored
+from .registry import kernel, vjp
+from .rows import dtype_of
+
+
+@kernel
+def inv(xp, A):
+    return xp.inv(A)
+
+
+vjp(inv, A=lambda f, g, out: f.neg(f.matmul(f.matmul(mirrored(f, out), g), mirrored(f, out))))
+
+
+@kernel
+def det(xp, A):
+    return xp.det(A)
+
+
+def _scaled_inverse(f, factor, A):
+    return f.mul(f.reshape(factor, (*factor.shape, 1, 1)), mirrored(f, f.inv(A)))
+
+
+vjp(det, A=lambda f, g, A, out: _scaled_inverse(f, f.mul(g, out), A))
+
+
+@kernel
+def slogdet(xp, A):
+    return xp.slogdet(A)
+
+
+# The sign is constant wherever it has a derivative.
+vjp(slogdet, A=lambda f, g, A: None if g[1] is None else _scaled_inverse(f, g[1], A))
+
+
+@kernel
+def solve(xp, A, B):
+    if is_vector(A, B):
+        return xp.solve(A, B[..., None])[..., 0]
+    return xp.solve(A, B)
+
+
+def _matrix_grad(f, g, A, B_meta, out):
+    gb = f.solve(mirrored(f, A), g)
+    if is_vector(A, B_meta):
+        gb, out = (f.reshape(x, (*x.shape, 1)) for x in (gb, out))
+    return f.neg(f.matmul(gb, mirrored(f, out)))
+
+
+vjp(solve, A=_matrix_grad, B=lambda f, g, A: f.solve(mirrored(f, A), g))
+
+
+@kernel
+def cholesky(xp, A, upper):
+    lower = xp.cholesky(A)
+    return xp.swapaxes(lower, -2, -1) if upper else lower
+
+
+def _half_diagonal(f, x):
+    """The lower triangle, its diagonal halved."""
+    return f.mul(f.add(f.tril(x), f.tril(x, -1)), 0.5)
+
+
+def _cholesky_grad(f, g, out, upper):
+    lower, g = (mirrored(f, out), mirrored(f, g)) if upper else (out, g)
+    back = f.inv(lower)
+    inner = _half_diagonal(f, f.matmul(mirrored(f, lower), g))
+    full = f.matmul(f.matmul(mirrored(f, back), inner), back)
+    return f.mul(f.add(full, mirrored(f, full)), 0.5)
+
+
+vjp(cholesky, A=_cholesky_grad)
+
+
+@kernel
+def eigh(xp, A, UPLO):
+    return xp.eigh(A, UPLO)
+
+
+def _eigh_grad(f, g, eigenvalues, eigenvectors):
+    along, turning = g
+    size = eigenvalues.shape[-1]
+    ones = f.ones((size, size), dtype=dtype_of(f, eigenvalues))
+    unit = f.sub(f.tril(ones), f.tril(ones, -1))
+    inner = None if along is None else f.mul(f.reshape(along, (*along.shape, 1)), unit)
+    if turning is not None:
+        apart = f.sub(
+            f.reshape(eigenvalues, (*eigenvalues.shape[:-1], 1, size)), f.reshape(eigenvalues, (*eigenvalues.shape, 1))
+        )
+        turned = f.matmul(mirrored(f, eigenvectors), turning)
+        mixed = f.mul(f.div(turned, f.add(apart, unit)), f.sub(ones, unit))
+        inner = mixed if inner is None else f.add(inner, mixed)
+    return f.matmul(f.matmul(eigenvectors, inner), mirrored(f, eigenvectors))
+
+
+vjp(eigh, A=_eigh_grad)
