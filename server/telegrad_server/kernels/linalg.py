@@ -63,6 +63,10 @@ def cholesky(xp, A, upper):
     return xp.swapaxes(lower, -2, -1) if upper else lower
 
 
+def _symmetric(f, x):
+    return f.mul(f.add(x, mirrored(f, x)), 0.5)
+
+
 def _half_diagonal(f, x):
     """The lower triangle, its diagonal halved."""
     return f.mul(f.add(f.tril(x), f.tril(x, -1)), 0.5)
@@ -73,7 +77,7 @@ def _cholesky_grad(f, g, out, upper):
     back = f.inv(lower)
     inner = _half_diagonal(f, f.matmul(mirrored(f, lower), g))
     full = f.matmul(f.matmul(mirrored(f, back), inner), back)
-    return f.mul(f.add(full, mirrored(f, full)), 0.5)
+    return _symmetric(f, full)
 
 
 vjp(cholesky, A=_cholesky_grad)
@@ -97,7 +101,7 @@ def _eigh_grad(f, g, eigenvalues, eigenvectors):
         turned = f.matmul(mirrored(f, eigenvectors), turning)
         mixed = f.mul(f.div(turned, f.add(apart, unit)), f.sub(ones, unit))
         inner = mixed if inner is None else f.add(inner, mixed)
-    return f.matmul(f.matmul(eigenvectors, inner), mirrored(f, eigenvectors))
+    return _symmetric(f, f.matmul(f.matmul(eigenvectors, inner), mirrored(f, eigenvectors)))
 
 
 vjp(eigh, A=_eigh_grad)
