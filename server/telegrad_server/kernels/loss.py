@@ -21,7 +21,7 @@ def _rows_of(f, input):
     """Logits `(N, C, ...)` or `(C,)` as rows of classes."""
     if input.ndim == 1:
         return f.reshape(input, (1, input.shape[0]))
-    moved = input if input.ndim == 2 else f.movedim(input, 1, -1)
+    moved = input if input.ndim == 2 else f.permute(input, (0, *range(2, input.ndim), 1))
     return f.reshape(moved, (math.prod(moved.shape[:-1]), moved.shape[-1]))
 
 
