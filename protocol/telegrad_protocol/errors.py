@@ -28,7 +28,8 @@ TelegradError (RuntimeError)
     ├── Unauthorized        unauthorized
     ├── Forbidden           forbidden           an unlisted Host or Origin
     ├── SessionGone         session_gone        unknown, expired, closed, or of another server
-    ├── Unavailable         unavailable         shutting down, or too many sessions
+    ├── TooMany             too_many            sessions, streams, uploads or replies beyond the limit
+    ├── Unavailable         unavailable         shutting down
     ├── WorkerDied          worker_died         the device's process ended; its sessions are gone
     └── InternalError       internal            a defect of telegrad itself
 """
@@ -187,6 +188,11 @@ class Forbidden(ServiceError):
 class SessionGone(ServiceError):
     code = "session_gone"
     status = 410
+
+
+class TooMany(ServiceError):
+    code = "too_many"
+    status = 429
 
 
 class Unavailable(ServiceError):

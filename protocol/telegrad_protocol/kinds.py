@@ -176,6 +176,8 @@ _PLAIN: Final[dict[str, Kind]] = {
     "int": Kind(_integer, schema=_INTEGER),
     "float": Kind(_float, "{0}.__class__", schema=_NUMBER),
     "Number": Kind(_number, "{0}.__class__", schema=_NUMBER),
+    # A number whose value decides the result's shape.
+    "Value": Kind(_number, "({0}.__class__, {0})", schema=_NUMBER),
     "bool": Kind(_boolean, schema={"type": "boolean"}),
     "str": Kind(_string, schema={"type": "string"}),
     "bytes": Kind(_bytes, "None", schema={"type": "string"}),

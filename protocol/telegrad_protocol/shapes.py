@@ -110,9 +110,7 @@ def check_size(shape: Shape) -> None:
         raise TooLarge(f"a tensor of {len(shape)} dimensions, more than the {LIMITS.rank} allowed")
     for size in shape:
         if size < 0:
-            raise ShapeError(
-                f"Trying to create tensor with negative dimension {size}: {list(shape)}", argument="size"
-            )
+            raise ShapeError(f"Trying to create tensor with negative dimension {size}: {list(shape)}", argument="size")
     if math.prod(shape) > LIMITS.elements:
         raise TooLarge(f"a tensor of shape {list(shape)} has more than {LIMITS.elements} elements")
 
@@ -168,8 +166,7 @@ def _broadcast_two(a: Shape, b: Shape) -> Shape:
     for axis, (x, y) in enumerate(zip(long_a, long_b, strict=True)):
         if x != y and x != 1 and y != 1:
             raise ShapeError(
-                f"The size of tensor a ({x}) must match the size of tensor b ({y}) "
-                f"at non-singleton dimension {axis}",
+                f"The size of tensor a ({x}) must match the size of tensor b ({y}) at non-singleton dimension {axis}",
                 expected=list(a),
                 got=list(b),
             )

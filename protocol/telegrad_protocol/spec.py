@@ -23,6 +23,7 @@ from .shapes import HasMeta, Meta
 # The words of declarations. A declaration is read, never run, so these only have to satisfy the type checker.
 Tensor: TypeAlias = HasMeta
 Number: TypeAlias = "bool | int | float"
+Value: TypeAlias = "bool | int | float"
 Size: TypeAlias = "int | tuple[int, ...]"
 Dims: TypeAlias = "int | tuple[int, ...] | None"
 Index: TypeAlias = "tuple[Any, ...]"
@@ -33,12 +34,13 @@ class Inferred(NamedTuple):
     """What a rule found out.
 
     `metas`: the results. `compute`: the dtype that promoted inputs are cast to before the kernel, or None.
-    `offset`: for a view, the distance of its first element from the input's, in elements; None for new memory.
+    `offset`: for a view, the distance of its first element from the input's, in elements, or a distance per result;
+    None for new memory.
     """
 
     metas: tuple[Meta, ...]
     compute: DType | None = None
-    offset: int | None = None
+    offset: int | tuple[int, ...] | None = None
 
     @property
     def meta(self) -> Meta:
@@ -96,9 +98,7 @@ class OpSpec:
         if traits:
             raise TypeError(f"{self.name}: unknown traits {sorted(traits)}")
         self.names = tuple(param.name for param in self.params)
-        self.generator_slot = next(
-            (i for i, p in enumerate(self.params) if p.annotation.startswith("Generator")), None
-        )
+        self.generator_slot = next((i for i, p in enumerate(self.params) if p.annotation.startswith("Generator")), None)
         self.tensor_slots = tuple(i for i, param in enumerate(self.params) if param.kind.holds_tensors)
         self.decoders = tuple((i, p.kind.from_wire) for i, p in enumerate(self.params) if p.kind.from_wire)
         self.memo: dict[Any, Inferred] = {}

@@ -77,9 +77,7 @@ class Run:
 
     def grads(self, create_graph: bool = False) -> list[Any]:
         """Gradients of sum(weight * out) over all floating results, for every differentiable input (None: no path)."""
-        return self.pull(
-            [(o, weights(o.shape, i, o.data.dtype)) for i, o in enumerate(self.floating())], create_graph
-        )
+        return self.pull([(o, weights(o.shape, i, o.data.dtype)) for i, o in enumerate(self.floating())], create_graph)
 
     def pull(self, roots: list[Any], create_graph: bool = False) -> list[Any]:
         walk = self.engine.walk(create_graph=create_graph, retain=True)
@@ -115,11 +113,18 @@ def torch_call(sample: Sample, values: list[Any]) -> tuple[Any, ...]:
 
 
 def _call(function: Any, spec: Any, named: dict[str, Any]) -> Any:
-    positional = [named[p.name] for p in spec.params if p.name in named and not p.keyword_only]
-    keywords = {p.name: named[p.name] for p in spec.params if p.name in named and p.keyword_only}
-    while positional and positional[-1] is None:  # PyTorch refuses some explicit Nones
-        positional.pop()
-    return function(*positional, **{k: v for k, v in keywords.items() if v is not None})
+    positional: list[Any] = []
+    keywords: dict[str, Any] = {}
+    by_name = False
+    for param in spec.params:
+        value = named.get(param.name)
+        if value is None:
+            by_name = by_name or param.name in named  # PyTorch refuses some explicit Nones
+        elif not (param.keyword_only or by_name):
+            positional.append(value)
+        elif value is not param.default:
+            keywords[param.name] = value
+    return function(*positional, **keywords)
 
 
 def _to_torch(value: Any) -> Any:

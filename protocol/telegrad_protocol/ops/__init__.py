@@ -7,6 +7,7 @@ from . import (
     conv,
     creation,
     embedding,
+    indexing,
     linalg,
     linear,
     loss,
@@ -17,6 +18,7 @@ from . import (
     rows,
     session,
     shaping,
+    sorting,
 )
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "conv",
     "creation",
     "embedding",
+    "indexing",
     "linalg",
     "linear",
     "loss",
@@ -34,6 +37,7 @@ __all__ = [
     "rows",
     "session",
     "shaping",
+    "sorting",
 ]
 
 number_ops()

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from telegrad_protocol.rules import elementwise
-from telegrad_protocol.spec import Number, Tensor, op
+from telegrad_protocol import dtypes
+from telegrad_protocol.errors import OpTypeError, OpValueError
+from telegrad_protocol.rules import Elementwise, elementwise
+from telegrad_protocol.shapes import Meta, broadcast, like
+from telegrad_protocol.spec import Inferred, Number, Tensor, op
 
-
-@op(elementwise(), inplace=True)
-def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
-    """Adds `other`, scaled by `alpha`, to `input`."""
-
-
-@op(elementwise(), inplace=True)
-def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
-    """Subtracts `other`, scaled by `alpha`, from `input`."""
-
-
-@op(elementwise(), inplace=True)
-def mul(input: Tensor, other: Tensor | Number) -> Tensor:
-    """Multiplies `input` by `other`."""
+_BITS = elementwise(refuse=(dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64))
 
 
 @op(elementwise(), inplace=True)
@@ -28,7 +18,17 @@ def neg(input: Tensor) -> Tensor:
 
 @op(elementwise("float"), inplace=True)
 def exp(input: Tensor) -> Tensor:
-    """Raises e to the power of `input`."""
+    """e to the power of `input`."""
+
+
+@op(elementwise("float"), inplace=True)
+def exp2(input: Tensor) -> Tensor:
+    """2 to the power of `input`."""
+
+
+@op(elementwise("float"), inplace=True)
+def expm1(input: Tensor) -> Tensor:
+    """e to the power of `input`, minus 1, exact near 0."""
 
 
 @op(elementwise("float"), inplace=True)
@@ -36,11 +36,378 @@ def log(input: Tensor) -> Tensor:
     """The natural logarithm of `input`; `-inf` at 0, `nan` below."""
 
 
+@op(elementwise("float"), inplace=True)
+def log2(input: Tensor) -> Tensor:
+    """The base-2 logarithm of `input`."""
+
+
+@op(elementwise("float"), inplace=True)
+def log10(input: Tensor) -> Tensor:
+    """The base-10 logarithm of `input`."""
+
+
+@op(elementwise("float"), inplace=True)
+def log1p(input: Tensor) -> Tensor:
+    """The natural logarithm of 1 + `input`, exact near 0."""
+
+
+@op(elementwise("float"), inplace=True)
+def sqrt(input: Tensor) -> Tensor:
+    """The square root of `input`."""
+
+
+@op(elementwise("float"), inplace=True)
+def rsqrt(input: Tensor) -> Tensor:
+    """1 over the square root of `input`."""
+
+
+@op(elementwise(), inplace=True)
+def square(input: Tensor) -> Tensor:
+    """`input` times itself."""
+
+
+@op(elementwise("float"), inplace=True)
+def reciprocal(input: Tensor) -> Tensor:
+    """1 over `input`."""
+
+
+@op(elementwise(), inplace=True)
+def abs(input: Tensor) -> Tensor:
+    """The absolute value of `input`."""
+
+
+@op(elementwise("float"), inplace=True)
+def sin(input: Tensor) -> Tensor:
+    """The sine of `input`, in radians."""
+
+
+@op(elementwise("float"), inplace=True)
+def cos(input: Tensor) -> Tensor:
+    """The cosine of `input`, in radians."""
+
+
+@op(elementwise("float"), inplace=True)
+def tan(input: Tensor) -> Tensor:
+    """The tangent of `input`, in radians."""
+
+
+@op(elementwise("float"), inplace=True)
+def asin(input: Tensor) -> Tensor:
+    """The inverse sine."""
+
+
+@op(elementwise("float"), inplace=True)
+def acos(input: Tensor) -> Tensor:
+    """The inverse cosine."""
+
+
+@op(elementwise("float"), inplace=True)
+def atan(input: Tensor) -> Tensor:
+    """The inverse tangent."""
+
+
+@op(elementwise("float"), inplace=True)
+def sinh(input: Tensor) -> Tensor:
+    """The hyperbolic sine."""
+
+
+@op(elementwise("float"), inplace=True)
+def cosh(input: Tensor) -> Tensor:
+    """The hyperbolic cosine."""
+
+
+@op(elementwise(), inplace=True)
+def floor(input: Tensor) -> Tensor:
+    """The largest integer not above `input`."""
+
+
+@op(elementwise(), inplace=True)
+def ceil(input: Tensor) -> Tensor:
+    """The smallest integer not below `input`."""
+
+
+@op(elementwise(), inplace=True)
+def trunc(input: Tensor) -> Tensor:
+    """`input` without its fraction."""
+
+
+@op(elementwise(), inplace=True)
+def sign(input: Tensor) -> Tensor:
+    """-1, 0 or 1 by the sign of `input`."""
+
+
+@op(lambda input, decimals: like(input), inplace=True)
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """Rounds to the nearest number of that many decimals, halves to even."""
+
+
+@op(elementwise("float"), inplace=True)
+def tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent."""
+
+
+@op(elementwise("float"), inplace=True)
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + exp(-input))."""
+
+
+@op(elementwise("float"), inplace=True)
+def erf(input: Tensor) -> Tensor:
+    """The error function."""
+
+
+@op(elementwise(), inplace=True)
+def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
+    """Adds `other`, scaled by `alpha`, to `input`."""
+
+
+@op(elementwise(), inplace=True)
+def sub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
+    """Subtracts `other`, scaled by `alpha`, from `input`."""
+
+
+@op(elementwise(), inplace=True)
+def mul(input: Tensor, other: Tensor | Number) -> Tensor:
+    """Multiplies `input` by `other`."""
+
+
+def _division(input: Meta | Number, other: Meta | Number, rounding_mode: str | None) -> Inferred:
+    if rounding_mode not in (None, "trunc", "floor"):
+        raise OpValueError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'",
+            argument="rounding_mode",
+            got=rounding_mode,
+        )
+    return Elementwise("float" if rounding_mode is None else "same")(input, other)
+
+
+@op(_division, inplace=True)
+def div(input: Tensor | Number, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
+    """Divides `input` by `other`; rounds down ("floor") or towards zero ("trunc") if asked."""
+
+
+@op(elementwise(), inplace=True, differentiable=False)
+def floor_divide(input: Tensor | Number, other: Tensor | Number) -> Tensor:
+    """The quotient, rounded down."""
+
+
+@op(elementwise(), inplace=True)
+def remainder(input: Tensor | Number, other: Tensor | Number) -> Tensor:
+    """The remainder of division rounded down; it has the sign of `other`."""
+
+
+@op(elementwise(), inplace=True)
+def fmod(input: Tensor, other: Tensor | Number) -> Tensor:
+    """The remainder of division rounded towards zero; it has the sign of `input`."""
+
+
+@op(elementwise(), inplace=True)
+def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
+    """Raises `input` to the power of `exponent`."""
+
+
+@op(elementwise())
+def maximum(input: Tensor, other: Tensor) -> Tensor:
+    """The larger of the two; `nan` if either is."""
+
+
+@op(elementwise())
+def minimum(input: Tensor, other: Tensor) -> Tensor:
+    """The smaller of the two; `nan` if either is."""
+
+
+@op(lambda input, like_: like(input, dtype=like_.dtype), on="", differentiable=False)
+def _cast_like(input: Tensor, like: Tensor) -> Tensor:
+    """`input` in the dtype of `like`."""
+
+
+def _clamp(input: Meta, min: Meta | Number | None, max: Meta | Number | None) -> Inferred:
+    bounds = [bound for bound in (min, max) if bound is not None]
+    if not bounds:
+        raise OpTypeError("At least one of 'min' or 'max' must not be None", argument="min")
+    return Elementwise()(input, *bounds)
+
+
+@op(_clamp, inplace=True)
+def clamp(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number | None = None) -> Tensor:
+    """Limits `input` to the range from `min` to `max`; either may be open."""
+
+
+@op(elementwise(), inplace=True)
+def clamp_min(input: Tensor, min: Tensor | Number) -> Tensor:
+    """Limits `input` from below."""
+
+
+@op(elementwise(), inplace=True)
+def clamp_max(input: Tensor, max: Tensor | Number) -> Tensor:
+    """Limits `input` from above."""
+
+
+def _where(condition: Meta, input: Meta | Number, other: Meta | Number) -> Inferred:
+    if condition.dtype is not dtypes.bool_:
+        raise OpTypeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}",
+            argument="condition",
+            expected="bool",
+            got=condition.dtype.name,
+        )
+    found = Elementwise()(condition, input, other) if not _any_meta(input, other) else Elementwise()(input, other)
+    metas = [value for value in (condition, input, other) if isinstance(value, Meta)]
+    shape = broadcast(meta.shape for meta in metas)
+    return Inferred((like(found.meta, shape=shape),), found.compute)
+
+
+def _any_meta(*values: object) -> bool:
+    return any(isinstance(value, Meta) for value in values)
+
+
+@op(_where, on="torch")
+def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> Tensor:
+    """`input` where the condition holds, `other` elsewhere."""
+
+
+@op(lambda input, mask, value: Elementwise()(input, mask)._replace(compute=None), inplace=True)
+def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
+    """`input` with `value` where the mask holds."""
+
+
+@op(lambda input, value: like(input), inplace=True)
+def fill(input: Tensor, value: Tensor | Number) -> Tensor:
+    """A tensor like `input`, filled with one value."""
+
+
+@op(lambda input, src: like(input), on="", inplace=True)
+def copy(input: Tensor, src: Tensor) -> Tensor:
+    """The values of `src` in the shape and dtype of `input`."""
+
+
+@op(elementwise(), inplace=True)
+def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
+    """Linear interpolation: input + weight * (end - input)."""
+
+
+@op(elementwise(), inplace=True)
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
+    """input + value * tensor1 * tensor2."""
+
+
+@op(elementwise("float"), inplace=True)
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
+    """input + value * tensor1 / tensor2."""
+
+
+@op(elementwise("bool"), differentiable=False)
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
+    """True where |input - other| <= atol + rtol * |other|."""
+
+
+@op(lambda input, *_: like(input), inplace=True)
+def nan_to_num(
+    input: Tensor, nan: Number | None = None, posinf: Number | None = None, neginf: Number | None = None
+) -> Tensor:
+    """`input` with `nan` and infinities replaced."""
+
+
 @op(elementwise(), on="torch tensor functional", inplace=True)
 def relu(input: Tensor) -> Tensor:
     """The positive part of `input`: max(0, input)."""
 
 
+@op(elementwise(), on="")
+def _relu_backward(grad: Tensor, out: Tensor) -> Tensor:
+    """`grad` where `out` is positive."""
+
+
 @op(elementwise("bool"), inplace=True, differentiable=False)
 def eq(input: Tensor, other: Tensor | Number) -> Tensor:
     """True where `input` equals `other`."""
+
+
+@op(elementwise("bool"), inplace=True, differentiable=False)
+def ne(input: Tensor, other: Tensor | Number) -> Tensor:
+    """True where `input` differs from `other`."""
+
+
+@op(elementwise("bool"), inplace=True, differentiable=False)
+def lt(input: Tensor, other: Tensor | Number) -> Tensor:
+    """True where `input` is less than `other`."""
+
+
+@op(elementwise("bool"), inplace=True, differentiable=False)
+def le(input: Tensor, other: Tensor | Number) -> Tensor:
+    """True where `input` is at most `other`."""
+
+
+@op(elementwise("bool"), inplace=True, differentiable=False)
+def gt(input: Tensor, other: Tensor | Number) -> Tensor:
+    """True where `input` is greater than `other`."""
+
+
+@op(elementwise("bool"), inplace=True, differentiable=False)
+def ge(input: Tensor, other: Tensor | Number) -> Tensor:
+    """True where `input` is at least `other`."""
+
+
+@op(elementwise("bool"), inplace=True, differentiable=False)
+def logical_and(input: Tensor, other: Tensor) -> Tensor:
+    """True where both are nonzero."""
+
+
+@op(elementwise("bool"), inplace=True, differentiable=False)
+def logical_or(input: Tensor, other: Tensor) -> Tensor:
+    """True where either is nonzero."""
+
+
+@op(elementwise("bool"), inplace=True, differentiable=False)
+def logical_xor(input: Tensor, other: Tensor) -> Tensor:
+    """True where exactly one is nonzero."""
+
+
+@op(elementwise("bool"), inplace=True, differentiable=False)
+def logical_not(input: Tensor) -> Tensor:
+    """True where `input` is zero."""
+
+
+@op(_BITS, inplace=True, differentiable=False)
+def bitwise_and(input: Tensor, other: Tensor | Number) -> Tensor:
+    """And of the bits."""
+
+
+@op(_BITS, inplace=True, differentiable=False)
+def bitwise_or(input: Tensor, other: Tensor | Number) -> Tensor:
+    """Or of the bits."""
+
+
+@op(_BITS, inplace=True, differentiable=False)
+def bitwise_xor(input: Tensor, other: Tensor | Number) -> Tensor:
+    """Exclusive or of the bits."""
+
+
+@op(_BITS, inplace=True, differentiable=False)
+def bitwise_left_shift(input: Tensor, other: Tensor | Number) -> Tensor:
+    """Shifts the bits of `input` left."""
+
+
+@op(_BITS, inplace=True, differentiable=False)
+def bitwise_right_shift(input: Tensor, other: Tensor | Number) -> Tensor:
+    """Shifts the bits of `input` right."""
+
+
+@op(_BITS, inplace=True, differentiable=False)
+def bitwise_not(input: Tensor) -> Tensor:
+    """Flips the bits; for booleans, not."""
+
+
+@op(elementwise("bool"), differentiable=False)
+def isnan(input: Tensor) -> Tensor:
+    """True where `input` is not a number."""
+
+
+@op(elementwise("bool"), differentiable=False)
+def isinf(input: Tensor) -> Tensor:
+    """True where `input` is infinite."""
+
+
+@op(elementwise("bool"), differentiable=False)
+def isfinite(input: Tensor) -> Tensor:
+    """True where `input` is neither infinite nor `nan`."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
-from telegrad_protocol.rules import reduce_dims, reduction_dtype
-from telegrad_protocol.shapes import Meta
-from telegrad_protocol.spec import Dims, Tensor, op
+from telegrad_protocol.errors import OpIndexError, ShapeError
+from telegrad_protocol.rules import need_floating, reduce_dims, reduction_dtype
+from telegrad_protocol.shapes import Meta, like, reduced, wrap_dim, wrap_dims
+from telegrad_protocol.spec import Dims, Inferred, Tensor, op
 
 
 def _sum(input: Meta, dim: Dims, keepdim: bool, dtype: DType | None) -> Meta:
@@ -15,3 +17,138 @@ def _sum(input: Meta, dim: Dims, keepdim: bool, dtype: DType | None) -> Meta:
 @op(_sum)
 def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
     """The sum over `dim`, or over everything."""
+
+
+def _mean(input: Meta, dim: Dims, keepdim: bool, dtype: DType | None) -> Meta:
+    if dtype is None:
+        need_floating(input)
+    return reduce_dims(input, dim, keepdim, dtype)
+
+
+@op(_mean)
+def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
+    """The mean over `dim`, or over everything."""
+
+
+def _prod(input: Meta, dim: int | None, keepdim: bool, dtype: DType | None) -> Meta:
+    return reduce_dims(input, dim, keepdim, reduction_dtype(input, dtype))
+
+
+@op(_prod)
+def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
+    """The product over `dim`, or of everything."""
+
+
+def _extremum(input: Meta, dim: Dims, keepdim: bool) -> Meta:
+    _need_elements(input, wrap_dims(dim, input.ndim))
+    return reduce_dims(input, dim, keepdim)
+
+
+def _need_elements(input: Meta, axes: tuple[int, ...]) -> None:
+    if 0 in [input.shape[axis] for axis in axes if axis < input.ndim]:
+        raise OpIndexError(
+            "Expected reduction dim to have non-zero size: there is no largest or smallest of nothing",
+            argument="dim",
+            got=list(input.shape),
+        )
+
+
+@op(_extremum)
+def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
+    """The largest value; where several are, the gradient is shared among them."""
+
+
+@op(_extremum)
+def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
+    """The smallest value; where several are, the gradient is shared among them."""
+
+
+def _along(input: Meta, dim: int, keepdim: bool) -> Inferred:
+    axis = wrap_dim(dim, input.ndim)
+    _need_elements(input, (axis,))
+    shape = reduced(input.shape, (axis,), keepdim)
+    return Inferred((like(input, shape=shape), like(input, shape=shape, dtype=dtypes.int64)))
+
+
+@op(_along, on="", returns=("values", "indices"))
+def _max_dim(input: Tensor, dim: int, keepdim: bool = False) -> None:
+    """The largest values along `dim`, and where they are first."""
+
+
+@op(_along, on="", returns=("values", "indices"))
+def _min_dim(input: Tensor, dim: int, keepdim: bool = False) -> None:
+    """The smallest values along `dim`, and where they are first."""
+
+
+def _arg(input: Meta, dim: int | None, keepdim: bool) -> Meta:
+    axes = wrap_dims(dim, input.ndim)
+    _need_elements(input, axes)
+    return like(input, shape=reduced(input.shape, axes, keepdim), dtype=dtypes.int64)
+
+
+@op(_arg, differentiable=False)
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Where the largest value is first, along `dim` or in the flattened input."""
+
+
+@op(_arg, differentiable=False)
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Where the smallest value is first, along `dim` or in the flattened input."""
+
+
+def _truth(input: Meta, dim: Dims, keepdim: bool) -> Meta:
+    dtype = dtypes.uint8 if input.dtype is dtypes.uint8 else dtypes.bool_
+    return reduce_dims(input, dim, keepdim, dtype)
+
+
+@op(_truth, differentiable=False)
+def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Whether every element is true."""
+
+
+@op(_truth, differentiable=False)
+def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Whether any element is true."""
+
+
+def _spread(input: Meta, dim: Dims, correction: float, keepdim: bool) -> Meta:
+    need_floating(input)
+    return reduce_dims(input, dim, keepdim)
+
+
+@op(_spread)
+def var(input: Tensor, dim: Dims = None, *, correction: float = 1, keepdim: bool = False) -> Tensor:
+    """The variance: squared distances from the mean, summed and divided by the count less `correction`."""
+
+
+@op(_spread)
+def std(input: Tensor, dim: Dims = None, *, correction: float = 1, keepdim: bool = False) -> Tensor:
+    """The standard deviation: the root of the variance."""
+
+
+@op(lambda input, dim, keepdim: reduce_dims(input, dim, keepdim))
+def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
+    """The logarithm of the sum of exponentials, without overflow."""
+
+
+def _vector_norm(input: Meta, ord: float, dim: Dims, keepdim: bool, dtype: DType | None) -> Meta:
+    if dtype is None and input.dtype.category != dtypes.FLOAT:
+        raise ShapeError(f"linalg.vector_norm: expected a floating point tensor, got {input.dtype}", argument="x")
+    return reduce_dims(input, dim, keepdim, dtype)
+
+
+@op(_vector_norm, on="linalg")
+def vector_norm(
+    x: Tensor, ord: float = 2, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
+    """The norm (sum |x|^ord)^(1/ord); the largest absolute value for inf, the count of nonzeros for 0."""
+
+
+@op(lambda input, dim: reduce_dims(input, dim, False, dtypes.int64), differentiable=False)
+def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
+    """How many elements are not zero."""
+
+
+@op(lambda x, dim, keepdim: reduce_dims(x, dim, keepdim), on="")
+def _norm2(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """The Euclidean norm; its gradient at 0 is 0."""

@@ -97,9 +97,7 @@ class MersenneGenerator:
 
     def snapshot(self) -> Snapshot:
         """A copy of the state, about a microsecond's work."""
-        return Snapshot(
-            self._seed, self._words.copy(), self._left, self._position, self._normal, self._float_normal
-        )
+        return Snapshot(self._seed, self._words.copy(), self._left, self._position, self._normal, self._float_normal)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to `snapshot`, which stays good for another time."""
@@ -294,9 +292,7 @@ class MersenneGenerator:
 
     def _all_integers(self, shape, dtype: np.dtype) -> np.ndarray:
         if dtype not in (_LONG, _DOUBLE, _FLOAT, _BFLOAT16):
-            raise RuntimeError(
-                "random_full_64_bits_range_kernel_cpu handles only int64, double, float and bfloat16"
-            )
+            raise RuntimeError("random_full_64_bits_range_kernel_cpu handles only int64, double, float and bfloat16")
         return _cast(self._words64(math.prod(shape)).view(np.int64), dtype).reshape(shape)
 
     def random(self, shape, dtype=np.int64) -> np.ndarray:

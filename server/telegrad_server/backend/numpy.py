@@ -15,7 +15,10 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import Meta, contiguous
 
+from ._numpy_elements import ElementPrimitives
 from ._numpy_networks import NetworkPrimitives
+from ._numpy_random import RandomPrimitives
+from ._numpy_shapes import ShapePrimitives
 from ._numpy_windows import WindowPrimitives
 
 _TO_NUMPY: dict[DType, np.dtype[Any]] = {
@@ -24,7 +27,7 @@ _TO_NUMPY: dict[DType, np.dtype[Any]] = {
 _FROM_NUMPY = {native: dtype for dtype, native in _TO_NUMPY.items()}
 
 
-class NumpyBackend(NetworkPrimitives, WindowPrimitives):
+class NumpyBackend(ElementPrimitives, NetworkPrimitives, RandomPrimitives, ShapePrimitives, WindowPrimitives):
     """The NumPy backend. Stateless; one serves every session of a worker."""
 
     name = "cpu"
@@ -78,9 +81,7 @@ class NumpyBackend(NetworkPrimitives, WindowPrimitives):
         )
         return np.add.reduce(array, axis=axes).reshape(shape)
 
-    def as_strided(
-        self, array: np.ndarray, size: tuple[int, ...], stride: tuple[int, ...], offset: int
-    ) -> np.ndarray:
+    def as_strided(self, array: np.ndarray, size: tuple[int, ...], stride: tuple[int, ...], offset: int) -> np.ndarray:
         """A view of a contiguous array by size, stride and offset in elements; the bounds are the caller's to check."""
         step = array.itemsize
         raw = array.reshape(-1).view(np.uint8)
@@ -107,20 +108,6 @@ class NumpyBackend(NetworkPrimitives, WindowPrimitives):
         np.add.at(out.reshape(-1), places.reshape(-1), values.reshape(-1))
         return out
 
-    # Element by element -----------------------------------------------------------------------------------
-
-    add = staticmethod(np.add)
-    subtract = staticmethod(np.subtract)
-    multiply = staticmethod(np.multiply)
-    divide = staticmethod(np.divide)
-    negative = staticmethod(np.negative)
-    exp = staticmethod(np.exp)
-    log = staticmethod(np.log)
-    maximum = staticmethod(np.maximum)
-    minimum = staticmethod(np.minimum)
-    equal = staticmethod(np.equal)
-    greater = staticmethod(np.greater)
-
     # Shapes -----------------------------------------------------------------------------------------------
 
     swapaxes = staticmethod(np.swapaxes)
@@ -135,7 +122,16 @@ class NumpyBackend(NetworkPrimitives, WindowPrimitives):
     def ones(self, shape: tuple[int, ...], dtype: DType) -> np.ndarray:
         return np.ones(shape, _TO_NUMPY[dtype])
 
-    # Reductions --------------------------------------------------------------------------------------------
+    def full(self, shape: tuple[int, ...], value: Any, dtype: DType) -> np.ndarray:
+        return np.full(shape, value, _TO_NUMPY[dtype])
 
-    def sum(self, array: np.ndarray, axes: tuple[int, ...], keepdims: bool = False) -> Any:
-        return np.add.reduce(array, axis=axes, keepdims=keepdims)
+    def eye(self, n: int, m: int, dtype: DType) -> np.ndarray:
+        return np.eye(n, m, dtype=_TO_NUMPY[dtype])
+
+    def arange(self, start: Any, step: Any, count: int, dtype: DType) -> np.ndarray:
+        """`count` numbers from `start` at distances of `step`, computed without rounding on the way."""
+        exact = np.arange(count, dtype=np.int64 if type(start) is type(step) is int else np.float64)
+        return (exact * step + start).astype(_TO_NUMPY[dtype])
+
+    def linspace(self, start: Any, end: Any, count: int, dtype: DType) -> np.ndarray:
+        return np.linspace(start, end, count).astype(_TO_NUMPY[dtype])

@@ -5,6 +5,7 @@ from . import (
     conv,
     creation,
     embedding,
+    indexing,
     linalg,
     linear,
     loss,
@@ -14,6 +15,7 @@ from . import (
     reduce,
     rows,
     shaping,
+    sorting,
 )
 from .registry import KERNELS, Raw
 
@@ -24,6 +26,7 @@ __all__ = [
     "conv",
     "creation",
     "embedding",
+    "indexing",
     "linalg",
     "linear",
     "loss",
@@ -33,4 +36,5 @@ __all__ = [
     "reduce",
     "rows",
     "shaping",
+    "sorting",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from telegrad_protocol import dtypes
+from telegrad_protocol.spec import OPS
 
 from .registry import kernel
 
@@ -15,3 +16,35 @@ def zeros(xp, size, dtype):
 @kernel
 def ones(xp, size, dtype):
     return xp.ones(size, dtype or dtypes.float32)
+
+
+@kernel
+def empty(xp, size, dtype):
+    return xp.zeros(size, dtype or dtypes.float32)
+
+
+@kernel
+def full(xp, size, fill_value, dtype):
+    return xp.full(size, fill_value, OPS["full"].infer((size, fill_value, dtype)).meta.dtype)
+
+
+@kernel
+def eye(xp, n, m, dtype):
+    return xp.eye(n, n if m is None else m, dtype or dtypes.float32)
+
+
+@kernel
+def arange(xp, start, end, step, dtype):
+    meta = OPS["arange"].infer((start, end, step, dtype)).meta
+    return xp.arange(start, step, meta.shape[0], meta.dtype)
+
+
+@kernel
+def linspace(xp, start, end, steps, dtype):
+    return xp.linspace(start, end, steps, dtype or dtypes.float32)
+
+
+@kernel
+def logspace(xp, start, end, steps, base, dtype):
+    exponents = xp.linspace(start, end, steps, dtypes.float64)
+    return xp.cast(xp.power(float(base), exponents), dtype or dtypes.float32)

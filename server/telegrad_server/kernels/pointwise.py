@@ -2,43 +2,11 @@
 
 from __future__ import annotations
 
-from .registry import kernel, vjp
+import math
 
+from .registry import composite, kernel, vjp
 
-@kernel
-def add(xp, input, other, alpha):
-    return xp.add(input, other if alpha == 1 else xp.multiply(other, alpha))
-
-
-vjp(
-    add,
-    input=lambda f, g: g,
-    other=lambda f, g, alpha: g if alpha == 1 else f.mul(g, alpha),
-)
-
-
-@kernel
-def sub(xp, input, other, alpha):
-    return xp.subtract(input, other if alpha == 1 else xp.multiply(other, alpha))
-
-
-vjp(
-    sub,
-    input=lambda f, g: g,
-    other=lambda f, g, alpha: f.mul(g, -alpha),
-)
-
-
-@kernel
-def mul(xp, input, other):
-    return xp.multiply(input, other)
-
-
-vjp(
-    mul,
-    input=lambda f, g, other: f.mul(g, other),
-    other=lambda f, g, input: f.mul(g, input),
-)
+LN2, LN10 = math.log(2), math.log(10)
 
 
 @kernel
@@ -58,6 +26,22 @@ vjp(exp, input=lambda f, g, out: f.mul(g, out))
 
 
 @kernel
+def exp2(xp, input):
+    return xp.exp2(input)
+
+
+vjp(exp2, input=lambda f, g, out: f.mul(f.mul(g, out), LN2))
+
+
+@kernel
+def expm1(xp, input):
+    return xp.expm1(input)
+
+
+vjp(expm1, input=lambda f, g, out: f.mul(g, f.add(out, 1)))
+
+
+@kernel
 def log(xp, input):
     return xp.log(input)
 
@@ -66,13 +50,523 @@ vjp(log, input=lambda f, g, input: f.div(g, input))
 
 
 @kernel
+def log2(xp, input):
+    return xp.log2(input)
+
+
+vjp(log2, input=lambda f, g, input: f.div(g, f.mul(input, LN2)))
+
+
+@kernel
+def log10(xp, input):
+    return xp.log10(input)
+
+
+vjp(log10, input=lambda f, g, input: f.div(g, f.mul(input, LN10)))
+
+
+@kernel
+def log1p(xp, input):
+    return xp.log1p(input)
+
+
+vjp(log1p, input=lambda f, g, input: f.div(g, f.add(input, 1)))
+
+
+@kernel
+def sqrt(xp, input):
+    return xp.sqrt(input)
+
+
+vjp(sqrt, input=lambda f, g, out: f.div(g, f.mul(out, 2)))
+
+
+@kernel
+def rsqrt(xp, input):
+    return xp.rsqrt(input)
+
+
+vjp(rsqrt, input=lambda f, g, out: f.mul(f.mul(g, -0.5), f.mul(out, f.mul(out, out))))
+
+
+@kernel
+def square(xp, input):
+    return xp.multiply(input, input)
+
+
+vjp(square, input=lambda f, g, input: f.mul(g, f.mul(input, 2)))
+
+
+@kernel
+def reciprocal(xp, input):
+    return xp.divide(1, input)
+
+
+vjp(reciprocal, input=lambda f, g, out: f.neg(f.mul(g, f.mul(out, out))))
+
+
+@kernel
+def abs(xp, input):
+    return xp.absolute(input)
+
+
+vjp(abs, input=lambda f, g, input: f.mul(g, f.sign(input)))
+
+
+@kernel
+def sin(xp, input):
+    return xp.sin(input)
+
+
+vjp(sin, input=lambda f, g, input: f.mul(g, f.cos(input)))
+
+
+@kernel
+def cos(xp, input):
+    return xp.cos(input)
+
+
+vjp(cos, input=lambda f, g, input: f.neg(f.mul(g, f.sin(input))))
+
+
+@kernel
+def tan(xp, input):
+    return xp.tan(input)
+
+
+vjp(tan, input=lambda f, g, out: f.mul(g, f.add(f.mul(out, out), 1)))
+
+
+@kernel
+def asin(xp, input):
+    return xp.arcsin(input)
+
+
+vjp(asin, input=lambda f, g, input: f.mul(g, f.rsqrt(f.sub(1.0, f.mul(input, input)))))
+
+
+@kernel
+def acos(xp, input):
+    return xp.arccos(input)
+
+
+vjp(acos, input=lambda f, g, input: f.neg(f.mul(g, f.rsqrt(f.sub(1.0, f.mul(input, input))))))
+
+
+@kernel
+def atan(xp, input):
+    return xp.arctan(input)
+
+
+vjp(atan, input=lambda f, g, input: f.div(g, f.add(f.mul(input, input), 1)))
+
+
+@kernel
+def sinh(xp, input):
+    return xp.sinh(input)
+
+
+vjp(sinh, input=lambda f, g, input: f.mul(g, f.cosh(input)))
+
+
+@kernel
+def cosh(xp, input):
+    return xp.cosh(input)
+
+
+vjp(cosh, input=lambda f, g, input: f.mul(g, f.sinh(input)))
+
+
+@kernel
+def floor(xp, input):
+    return xp.floor(input)
+
+
+vjp(floor, input=lambda f, g: f.mul(g, 0.0))
+
+
+@kernel
+def ceil(xp, input):
+    return xp.ceil(input)
+
+
+vjp(ceil, input=lambda f, g: f.mul(g, 0.0))
+
+
+@kernel
+def trunc(xp, input):
+    return xp.trunc(input)
+
+
+vjp(trunc, input=lambda f, g: f.mul(g, 0.0))
+
+
+@kernel
+def sign(xp, input):
+    return xp.sign(input)
+
+
+vjp(sign, input=lambda f, g: f.mul(g, 0.0))
+
+
+@kernel
+def round(xp, input, decimals):
+    return xp.round(input, decimals)
+
+
+vjp(round, input=lambda f, g: f.mul(g, 0.0))
+
+
+@kernel
+def tanh(xp, input):
+    return xp.tanh(input)
+
+
+vjp(tanh, input=lambda f, g, out: f.mul(g, f.sub(1.0, f.mul(out, out))))
+
+
+@kernel
+def sigmoid(xp, input):
+    return xp.sigmoid(input)
+
+
+vjp(sigmoid, input=lambda f, g, out: f.mul(g, f.mul(out, f.sub(1.0, out))))
+
+
+@kernel
+def erf(xp, input):
+    return xp.erf(input)
+
+
+vjp(erf, input=lambda f, g, input: f.mul(g, f.mul(f.exp(f.neg(f.mul(input, input))), 2 / math.sqrt(math.pi))))
+
+
+@kernel
+def add(xp, input, other, alpha):
+    return xp.add(input, other if alpha == 1 else xp.multiply(other, alpha))
+
+
+vjp(add, input=lambda f, g: g, other=lambda f, g, alpha: g if alpha == 1 else f.mul(g, alpha))
+
+
+@kernel
+def sub(xp, input, other, alpha):
+    return xp.subtract(input, other if alpha == 1 else xp.multiply(other, alpha))
+
+
+vjp(sub, input=lambda f, g: g, other=lambda f, g, alpha: f.mul(g, -alpha))
+
+
+@kernel
+def mul(xp, input, other):
+    return xp.multiply(input, other)
+
+
+vjp(mul, input=lambda f, g, other: f.mul(g, other), other=lambda f, g, input: f.mul(g, input))
+
+
+@kernel
+def div(xp, input, other, rounding_mode):
+    if rounding_mode is None:
+        return xp.divide(input, other)
+    return xp.floor_divide(input, other) if rounding_mode == "floor" else xp.trunc_divide(input, other)
+
+
+vjp(
+    div,
+    input=lambda f, g, other, rounding_mode: f.div(g, other) if rounding_mode is None else f.mul(g, 0.0),
+    other=lambda f, g, input, other, rounding_mode: (
+        f.neg(f.div(f.mul(g, input), f.mul(other, other))) if rounding_mode is None else f.mul(g, 0.0)
+    ),
+)
+
+
+@kernel
+def floor_divide(xp, input, other):
+    return xp.floor_divide(input, other)
+
+
+@kernel
+def remainder(xp, input, other):
+    return xp.remainder(input, other)
+
+
+vjp(
+    remainder,
+    input=lambda f, g: g,
+    other=lambda f, g, input, other: f.neg(f.mul(g, f.div(input, other, rounding_mode="floor"))),
+)
+
+
+@kernel
+def fmod(xp, input, other):
+    return xp.fmod(input, other)
+
+
+vjp(
+    fmod,
+    input=lambda f, g: g,
+    other=lambda f, g, input, other: f.neg(f.mul(g, f.div(input, other, rounding_mode="trunc"))),
+)
+
+
+@kernel
+def pow(xp, input, exponent):
+    return xp.power(input, exponent)
+
+
+vjp(
+    pow,
+    input=lambda f, g, input, exponent: _pow_input(f, g, input, exponent),
+    exponent=lambda f, g, input, out: f.mul(
+        g, f.mul(out, f.log(input) if hasattr(input, "shape") else math.log(input))
+    ),
+)
+
+
+def _pow_input(f, g, input, exponent):
+    if not hasattr(exponent, "shape"):
+        if exponent == 0:
+            return f.mul(g, 0.0)
+        return f.mul(g, f.mul(f.pow(input, exponent - 1), exponent))
+    return f.mul(g, f.mul(f.pow(input, f.sub(exponent, 1)), exponent))
+
+
+@kernel
+def maximum(xp, input, other):
+    return xp.maximum(input, other)
+
+
+vjp(
+    maximum,
+    input=lambda f, g, input, other: f.mul(g, _share(f, f.gt(input, other), f.eq(input, other), g)),
+    other=lambda f, g, input, other: f.mul(g, _share(f, f.lt(input, other), f.eq(input, other), g)),
+)
+
+
+@kernel
+def minimum(xp, input, other):
+    return xp.minimum(input, other)
+
+
+vjp(
+    minimum,
+    input=lambda f, g, input, other: f.mul(g, _share(f, f.lt(input, other), f.eq(input, other), g)),
+    other=lambda f, g, input, other: f.mul(g, _share(f, f.gt(input, other), f.eq(input, other), g)),
+)
+
+
+def _share(f, wins, ties, g):
+    """1 where this side wins, a half where both are the same."""
+    return f.add(f._cast_like(wins, g), f.mul(f._cast_like(ties, g), 0.5))
+
+
+@kernel
+def _cast_like(xp, input, like):
+    return xp.cast_like(input, like)
+
+
+@kernel
+def clamp(xp, input, min, max):
+    if min is not None:
+        input = xp.maximum(input, min)
+    return input if max is None else xp.minimum(input, max)
+
+
+vjp(
+    clamp,
+    input=lambda f, g, input, min, max: f.mul(g, _inside(f, g, input, min, max)),
+    min=lambda f, g, input, min, max: f.mul(g, f._cast_like(f.lt(input, min), g)),
+    max=lambda f, g, input, min, max: f.mul(g, f._cast_like(f.gt(input, max), g)),
+)
+
+
+def _inside(f, g, input, min, max):
+    above = None if min is None else f.ge(input, min)
+    below = None if max is None else f.le(input, max)
+    both = above if below is None else below if above is None else f.logical_and(above, below)
+    return f._cast_like(both, g)
+
+
+@composite
+def clamp_min(f, input, min):
+    return f.clamp(input, min, None)
+
+
+@composite
+def clamp_max(f, input, max):
+    return f.clamp(input, None, max)
+
+
+@kernel
+def where(xp, condition, input, other):
+    return xp.where(condition, input, other)
+
+
+vjp(
+    where,
+    input=lambda f, g, condition: f.where(condition, g, 0.0),
+    other=lambda f, g, condition: f.where(condition, 0.0, g),
+)
+
+
+@composite
+def masked_fill(f, input, mask, value):
+    return f.where(mask, f._to_dtype(value, input.dtype) if hasattr(value, "shape") else value, input)
+
+
+@kernel
+def fill(xp, input, value):
+    return xp.full_like(input, value)
+
+
+vjp(fill, input=lambda f, g: f.mul(g, 0.0), value=lambda f, g: f.sum(g))
+
+
+@kernel
+def copy(xp, input, src):
+    return xp.broadcast_copy(src, input)
+
+
+vjp(copy, input=lambda f, g: f.mul(g, 0.0), src=lambda f, g, src_meta: f._to_dtype(g, src_meta.dtype))
+
+
+@composite
+def lerp(f, input, end, weight):
+    return f.add(input, f.mul(f.sub(end, input), weight))
+
+
+@composite
+def addcmul(f, input, tensor1, tensor2, value):
+    return f.add(input, f.mul(f.mul(tensor1, tensor2), value))
+
+
+@composite
+def addcdiv(f, input, tensor1, tensor2, value):
+    return f.add(input, f.mul(f.div(tensor1, tensor2), value))
+
+
+@composite
+def isclose(f, input, other, rtol, atol, equal_nan):
+    near = f.le(f.abs(f.sub(input, other)), f.add(f.mul(f.abs(other), rtol), atol))
+    near = f.logical_or(f.eq(input, other), f.logical_and(near, f.isfinite(other)))
+    return f.logical_or(near, f.logical_and(f.isnan(input), f.isnan(other))) if equal_nan else near
+
+
+@kernel
+def nan_to_num(xp, input, nan, posinf, neginf):
+    return xp.nan_to_num(input, nan, posinf, neginf)
+
+
+vjp(nan_to_num, input=lambda f, g, input: f.mul(g, f._cast_like(f.isfinite(input), g)))
+
+
+@kernel
 def relu(xp, input):
     return xp.maximum(input, 0)
 
 
-vjp(relu, input=lambda f, g, out: f.mul(g, f.gt(out, 0)))
+vjp(relu, input=lambda f, g, out: f._relu_backward(g, out))
+
+
+@kernel
+def _relu_backward(xp, grad, out):
+    return xp.multiply(grad, xp.greater(out, 0))
+
+
+vjp(_relu_backward, grad=lambda f, g, out: f._relu_backward(g, out), out=lambda f, g: None)
 
 
 @kernel
 def eq(xp, input, other):
     return xp.equal(input, other)
+
+
+@kernel
+def ne(xp, input, other):
+    return xp.not_equal(input, other)
+
+
+@kernel
+def lt(xp, input, other):
+    return xp.less(input, other)
+
+
+@kernel
+def le(xp, input, other):
+    return xp.less_equal(input, other)
+
+
+@kernel
+def gt(xp, input, other):
+    return xp.greater(input, other)
+
+
+@kernel
+def ge(xp, input, other):
+    return xp.greater_equal(input, other)
+
+
+@kernel
+def logical_and(xp, input, other):
+    return xp.logical_and(input, other)
+
+
+@kernel
+def logical_or(xp, input, other):
+    return xp.logical_or(input, other)
+
+
+@kernel
+def logical_xor(xp, input, other):
+    return xp.logical_xor(input, other)
+
+
+@kernel
+def logical_not(xp, input):
+    return xp.logical_not(input)
+
+
+@kernel
+def bitwise_and(xp, input, other):
+    return xp.bitwise_and(input, other)
+
+
+@kernel
+def bitwise_or(xp, input, other):
+    return xp.bitwise_or(input, other)
+
+
+@kernel
+def bitwise_xor(xp, input, other):
+    return xp.bitwise_xor(input, other)
+
+
+@kernel
+def bitwise_left_shift(xp, input, other):
+    return xp.left_shift(input, other)
+
+
+@kernel
+def bitwise_right_shift(xp, input, other):
+    return xp.right_shift(input, other)
+
+
+@kernel
+def bitwise_not(xp, input):
+    return xp.invert(input)
+
+
+@kernel
+def isnan(xp, input):
+    return xp.isnan(input)
+
+
+@kernel
+def isinf(xp, input):
+    return xp.isinf(input)
+
+
+@kernel
+def isfinite(xp, input):
+    return xp.isfinite(input)

@@ -44,9 +44,7 @@ Function = Callable[..., Any]
 class Vjp:
     """The gradient of one argument, or of several at once where a fused op computes them together."""
 
-    def __init__(
-        self, spec: OpSpec, function: Function, given: tuple[str, ...], positions: tuple[int, ...]
-    ) -> None:
+    def __init__(self, spec: OpSpec, function: Function, given: tuple[str, ...], positions: tuple[int, ...]) -> None:
         self.function = function
         self.positions = positions
         self.names = tuple(inspect.signature(function).parameters)[len(given) :]

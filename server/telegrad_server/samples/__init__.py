@@ -5,6 +5,7 @@ from . import (
     conv,
     creation,
     embedding,
+    indexing,
     linalg,
     linear,
     loss,
@@ -14,6 +15,7 @@ from . import (
     reduce,
     rows,
     shaping,
+    sorting,
 )
 from .base import SAMPLES, Sample, T
 
@@ -25,6 +27,7 @@ __all__ = [
     "conv",
     "creation",
     "embedding",
+    "indexing",
     "linalg",
     "linear",
     "loss",
@@ -34,4 +37,5 @@ __all__ = [
     "reduce",
     "rows",
     "shaping",
+    "sorting",
 ]

@@ -92,9 +92,7 @@ class Sample(NamedTuple):
 
     def tensors(self) -> list[T]:
         """The tensor arguments in order, those in lists too."""
-        return [
-            t for value in self.args for t in (value if isinstance(value, tuple) else (value,)) if isinstance(t, T)
-        ]
+        return [t for value in self.args for t in (value if isinstance(value, tuple) else (value,)) if isinstance(t, T)]
 
     def __str__(self) -> str:
         shown = ", ".join(_brief(value) for value in self.args)
@@ -112,9 +110,7 @@ def _brief(value: Any) -> str:
 SAMPLES: dict[str, list[Sample]] = {}
 
 
-def sample(
-    op: str, *args: Any, oracle: bool = True, second: bool = True, smooth: bool = True, **kwargs: Any
-) -> None:
+def sample(op: str, *args: Any, oracle: bool = True, second: bool = True, smooth: bool = True, **kwargs: Any) -> None:
     """Add a sample; arguments are bound as the op's declaration says.
 
     `oracle`, `second` and `smooth` are the sample's own and described there.

@@ -132,9 +132,7 @@ def gradients(
     for root in roots:
         walk.start(*root)
     walk.run()
-    found = tuple(
-        [_found(engine, walk.wanted[edge], t, allow_unused) for edge, t in zip(edges, inputs, strict=True)]
-    )
+    found = tuple([_found(engine, walk.wanted[edge], t, allow_unused) for edge, t in zip(edges, inputs, strict=True)])
     session.bind(row.outs, found, "gradients")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import AutogradError, OpError, TelegradError, UnsupportedOp
 from telegrad_protocol.rules import check_inplace
 from telegrad_protocol.shapes import Meta
@@ -118,13 +119,21 @@ class Engine:
 
     def _promote(self, spec: OpSpec, args: tuple[Any, ...], inferred: Inferred, grad: bool) -> tuple[Any, ...]:
         """Cast the tensor operands to the computing dtype, as recorded ops, so that gradients flow back in theirs."""
-        cast, target = KERNELS["_to_dtype"], inferred.compute
+        target = inferred.compute
+        assert target is not None
         values = list(args)
         for slot in spec.tensor_slots:
             value = values[slot]
-            if isinstance(value, Tensor) and value._meta.dtype is not target:
-                values[slot] = self.apply(cast, (value, target), grad=grad)
+            if type(value) is tuple:
+                values[slot] = tuple([self._cast(item, target, grad) for item in value])
+            else:
+                values[slot] = self._cast(value, target, grad)
         return tuple(values)
+
+    def _cast(self, value: Any, target: DType, grad: bool) -> Any:
+        if isinstance(value, Tensor) and value._meta.dtype is not target:
+            return self.apply(KERNELS["_to_dtype"], (value, target), grad=grad)
+        return value
 
     # Recording --------------------------------------------------------------------------------------------
 
@@ -179,8 +188,7 @@ class Engine:
     def _edges(self, values: tuple[Any, ...]) -> list[Edge | None] | None:
         """The edges of a list of tensors; None if no gradient flows to any."""
         edges = [
-            edge_of(item) if isinstance(item, Tensor) and self.settle(item).requires_grad else None
-            for item in values
+            edge_of(item) if isinstance(item, Tensor) and self.settle(item).requires_grad else None for item in values
         ]
         return edges if any(edge is not None for edge in edges) else None
 
@@ -348,7 +356,13 @@ class RecordedMode(Mode):
         return tensor
 
     def aux(self, node: Node) -> Any:
-        return node.aux
+        """What the forward set aside, its arrays as constants."""
+        return self._constant(node.aux)
+
+    def _constant(self, value: Any) -> Any:
+        if type(value) is tuple:
+            return tuple([self._constant(item) for item in value])
+        return self.engine.wrap(value) if hasattr(value, "shape") else value
 
     def fused(self, node: Node, vjp: Vjp, g: Any, needs: tuple[bool, ...]) -> Any:
         """Record the composite again on the saved inputs, and differentiate that."""

@@ -41,9 +41,7 @@ class Budget:
 
     def exhausted(self, op: str) -> OutOfMemory:
         """The error for an allocation that the machine itself refused."""
-        return OutOfMemory(
-            f"{op}: the machine has no memory left", op=op, hint="free tensors or use a smaller batch"
-        )
+        return OutOfMemory(f"{op}: the machine has no memory left", op=op, hint="free tensors or use a smaller batch")
 
     def take(self, nbytes: int) -> None:
         """Count bytes that are in use from now on."""

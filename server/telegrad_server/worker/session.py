@@ -142,9 +142,7 @@ class Session:
         if type(found) is Tensor:
             return found
         if type(found) is Failed:
-            raise type(found.error)(
-                found.error.message, **{k: v for k, v in found.error.details.items() if k != "row"}
-            )
+            raise type(found.error)(found.error.message, **{k: v for k, v in found.error.details.items() if k != "row"})
         raise UnknownTensor(
             f"{spec.name}(): there is no tensor {name!r} for argument '{argument}' in this session",
             op=spec.name,
@@ -156,9 +154,7 @@ class Session:
     def resolve(self, spec: OpSpec, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Wire arguments to what the engine takes: ids to tensors, [number] to the number, names to dtypes."""
         if len(args) != len(spec.params):
-            raise Malformed(
-                f"{spec.name} takes {len(spec.params)} arguments, the row has {len(args)}", op=spec.name
-            )
+            raise Malformed(f"{spec.name} takes {len(spec.params)} arguments, the row has {len(args)}", op=spec.name)
         values = list(args)
         for slot in spec.tensor_slots:
             value = values[slot]
@@ -175,9 +171,7 @@ class Session:
 
     def _resolve_group(self, spec: OpSpec, slot: int, value: Any) -> Any:
         if type(value) is not tuple:
-            raise Malformed(
-                f"{spec.name}: a number beside tensors travels as [number]", op=spec.name, got=repr(value)
-            )
+            raise Malformed(f"{spec.name}: a number beside tensors travels as [number]", op=spec.name, got=repr(value))
         name = spec.names[slot]
         if spec.params[slot].annotation.startswith("list"):
             return tuple([None if item is None else self.tensor(item, spec, name) for item in value])
