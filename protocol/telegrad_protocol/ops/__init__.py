@@ -3,6 +3,7 @@
 from telegrad_protocol.spec import number_ops
 
 from . import (
+    activation,
     attention,
     conv,
     creation,
@@ -22,6 +23,7 @@ from . import (
 )
 
 __all__ = [
+    "activation",
     "attention",
     "conv",
     "creation",

@@ -411,3 +411,13 @@ def isinf(input: Tensor) -> Tensor:
 @op(elementwise("bool"), differentiable=False)
 def isfinite(input: Tensor) -> Tensor:
     """True where `input` is neither infinite nor `nan`."""
+
+
+@op(elementwise("float"), inplace=True)
+def xlogy(input: Tensor, other: Tensor) -> Tensor:
+    """input log(other), and 0 where `input` is 0."""
+
+
+@op(elementwise("float"))
+def logaddexp(input: Tensor, other: Tensor) -> Tensor:
+    """log(exp(input) + exp(other)), without overflow."""

@@ -118,13 +118,21 @@ class ElementPrimitives:
         return np.divide(1, np.add(np.exp(np.negative(array)), 1))
 
     def erf(self, array: Any) -> Any:
-        if not _is_fast(array):
-            wide = np.ascontiguousarray(array, np.float32).reshape(np.shape(array))
-            return fused.pointwise.erf_forward(wide).astype(array.dtype)
-        return fused.pointwise.erf_forward(array)
+        return fused.pointwise.erf_forward(_wide(array)).astype(array.dtype, copy=False)
+
+    def gelu(self, array: Any, approximate: str) -> Any:
+        wide = _wide(array)
+        return fused.pointwise.gelu_forward(wide, approximate).astype(array.dtype, copy=False)
+
+    def gelu_backward(self, grad: Any, array: Any, approximate: str) -> Any:
+        wide = _wide(array)
+        return fused.pointwise.gelu_backward(_wide(grad), wide, approximate).astype(array.dtype, copy=False)
 
     def where(self, condition: Any, a: Any, b: Any) -> Any:
-        return np.where(condition, a, b)
+        """One or the other; of two Python numbers, in float32 rather than NumPy's float64."""
+        chosen = np.where(condition, a, b)
+        numbers = not hasattr(a, "dtype") and not hasattr(b, "dtype")
+        return chosen.astype(np.float32) if numbers and chosen.dtype == np.float64 else chosen
 
     def full_like(self, like: Any, value: Any) -> Any:
         return np.full(np.shape(like), value, like.dtype)
@@ -172,6 +180,14 @@ class ElementPrimitives:
 
     def any(self, array: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
         return _truth(np.any(array, axis=axes, keepdims=keepdims), array)
+
+
+def _wide(array: Any) -> Any:
+    """The array as the fused kernels take it: contiguous, half precision widened."""
+    if _is_fast(array):
+        return array
+    dtype = array.dtype if array.dtype in _FAST else np.float32
+    return np.ascontiguousarray(array, dtype).reshape(np.shape(array))
 
 
 def _is_fast(array: Any) -> bool:

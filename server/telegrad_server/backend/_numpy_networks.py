@@ -154,20 +154,27 @@ class NetworkPrimitives:
         self, logits: Array, target: Array, weight: Array | None, ignore_index: int, smoothing: float
     ) -> tuple[Array, Array]:
         """The cross entropy of each row with its class, and what the gradient needs."""
-        check_targets(target, logits.shape[1], ignore_index)
-        return rows.cross_entropy_forward(logits, target.astype(np.int64), weight, ignore_index, smoothing)
+        target = target.astype(np.int64, copy=False)
+        try:
+            return rows.cross_entropy_forward(logits, target, weight, ignore_index, smoothing)
+        except IndexError as error:
+            raise OpIndexError(str(error), argument="target", expected=f"[0, {logits.shape[1]})") from None
 
     @widened
     def cross_entropy_backward(
         self, g: Array, logits: Array, saved: Array, target: Array, weight: Array | None, *options: Any
     ) -> Array:
         """The gradient for the logits of `cross_entropy`; `options` are its last two arguments."""
-        return rows.cross_entropy_backward(g, logits, saved, target.astype(np.int64), weight, *options)
+        return rows.cross_entropy_backward(g, logits, saved, target.astype(np.int64, copy=False), weight, *options)
 
     def checked_targets(self, target: Array, classes: int, ignore_index: int) -> Array:
         """The classes, 0 where one is ignored. Raises OpIndexError for one that does not exist."""
-        check_targets(target, classes, ignore_index)
-        return np.where(target == ignore_index, 0, target).astype(np.int64)
+        ignored = target == ignore_index
+        bad = ((target < 0) | (target >= classes)) & ~ignored
+        if bad.any():
+            first = target.reshape(-1)[bad.reshape(-1).argmax()]
+            raise OpIndexError(f"Target {first} is out of bounds.", argument="target", expected=f"[0, {classes})")
+        return np.where(ignored, 0, target).astype(np.int64)
 
     def class_norm(self, target: Array, weight: Array | None, ignore_index: int, dtype: DType) -> Any:
         """How many classes count, or what their weights add up to, as a number of `dtype`."""
@@ -241,11 +248,3 @@ def _along(function: Callable[..., Array], axis: int, log: bool, *arrays: Array)
     moved = [np.ascontiguousarray(x if last else np.moveaxis(x, axis, -1)) for x in wide]
     out = function(*[x.reshape(-1, x.shape[-1] if shape else 1) for x in moved], log).reshape(moved[0].shape)
     return (out if last else np.moveaxis(out, -1, axis)).reshape(shape).astype(dtype, copy=False)
-
-
-def check_targets(target: Array, classes: int, ignore_index: int) -> None:
-    """Raise OpIndexError, in PyTorch's words, for a class that is neither valid nor ignored."""
-    bad = ((target < 0) | (target >= classes)) & (target != ignore_index)
-    if bad.any():
-        first = target.reshape(-1)[bad.reshape(-1).argmax()]
-        raise OpIndexError(f"Target {first} is out of bounds.", argument="target", expected=f"[0, {classes})")

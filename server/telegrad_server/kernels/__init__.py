@@ -1,6 +1,7 @@
 """The kernels, a module per family, named as the declarations are. Importing this package completes the table."""
 
 from . import (
+    activation,
     attention,
     conv,
     creation,
@@ -22,6 +23,7 @@ from .registry import KERNELS, Raw
 __all__ = [
     "KERNELS",
     "Raw",
+    "activation",
     "attention",
     "conv",
     "creation",

@@ -19,17 +19,23 @@ def reduced(f, losses, reduction):
 
 def _rows_of(f, input):
     """Logits `(N, C, ...)` or `(C,)` as rows of classes."""
+    if input.ndim == 2:
+        return input
     if input.ndim == 1:
         return f.reshape(input, (1, input.shape[0]))
-    moved = input if input.ndim == 2 else f.permute(input, (0, *range(2, input.ndim), 1))
+    moved = f.permute(input, (0, *range(2, input.ndim), 1))
     return f.reshape(moved, (math.prod(moved.shape[:-1]), moved.shape[-1]))
+
+
+def _flat(f, target):
+    return target if target.ndim == 1 else f.reshape(target, (math.prod(target.shape),))
 
 
 @composite
 def cross_entropy(f, input, target, weight, ignore_index, reduction, label_smoothing):
     if dtype_of(f, target).category == dtypes.FLOAT:
         return _soft_cross_entropy(f, input, target, weight, reduction, label_smoothing)
-    rows, flat = _rows_of(f, input), f.reshape(target, (math.prod(target.shape),))
+    rows, flat = _rows_of(f, input), _flat(f, target)
     losses = f._cross_entropy_rows(rows, flat, weight, ignore_index, reduction, label_smoothing)
     return f.reshape(losses, target.shape) if reduction == "none" and target.ndim != 1 else losses
 
@@ -96,7 +102,7 @@ def _checked_targets(xp, target, classes, ignore_index):
 
 @composite
 def nll_loss(f, input, target, weight, ignore_index, reduction):
-    rows, flat = _rows_of(f, input), f.reshape(target, (math.prod(target.shape),))
+    rows, flat = _rows_of(f, input), _flat(f, target)
     safe = f._checked_targets(flat, rows.shape[1], ignore_index)
     picked = f.neg(f.reshape(f.gather(rows, 1, f.reshape(safe, (-1, 1))), flat.shape))
     if weight is not None:
@@ -203,7 +209,7 @@ def soft_margin_loss(f, input, target, reduction):
 
 @composite
 def multi_margin_loss(f, input, target, p, margin, weight, reduction):
-    rows, flat = _rows_of(f, input), f.reshape(target, (math.prod(target.shape),))
+    rows, flat = _rows_of(f, input), _flat(f, target)
     column = f.reshape(f._checked_targets(flat, rows.shape[1], -1), (-1, 1))
     gaps = f.clamp(f.add(f.sub(rows, f.gather(rows, 1, column)), margin), 0.0)
     gaps = gaps if p == 1 else f.mul(gaps, gaps)

@@ -570,3 +570,23 @@ def isinf(xp, input):
 @kernel
 def isfinite(xp, input):
     return xp.isfinite(input)
+
+
+@kernel
+def xlogy(xp, input, other):
+    return xp.where(xp.logical_and(xp.equal(input, 0), xp.logical_not(xp.isnan(other))), 0, input * xp.log(other))
+
+
+vjp(
+    xlogy,
+    input=lambda f, g, input, other: f.mul(
+        g, f.where(f.logical_and(f.eq(input, 0), f.le(other, 0)), 0.0, f.log(other))
+    ),
+    other=lambda f, g, input, other: f.mul(g, f.div(input, other)),
+)
+
+
+@composite
+def logaddexp(f, input, other):
+    high, low = f.maximum(input, other), f.minimum(input, other)
+    return f.where(f.eq(input, other), f.add(input, LN2), f.add(high, f.log1p(f.exp(f.sub(low, high)))))

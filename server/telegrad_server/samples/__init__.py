@@ -1,6 +1,7 @@
 """The samples of every op, a module per family."""
 
 from . import (
+    activation,
     attention,
     conv,
     creation,
@@ -23,6 +24,7 @@ __all__ = [
     "SAMPLES",
     "Sample",
     "T",
+    "activation",
     "attention",
     "conv",
     "creation",

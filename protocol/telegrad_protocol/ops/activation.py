@@ -1,0 +1,139 @@
+"""Activations."""
+
+from __future__ import annotations
+
+from telegrad_protocol.errors import OpValueError, ShapeError
+from telegrad_protocol.rules import elementwise, floating
+from telegrad_protocol.shapes import Meta, like, wrap_dim
+from telegrad_protocol.spec import Number, Tensor, op
+
+_F = "functional"
+
+
+def _gelu(input: Meta, approximate: str) -> Meta:
+    if approximate not in ("none", "tanh"):
+        raise OpValueError("approximate argument must be either none or tanh.", argument="approximate", got=approximate)
+    return floating(input)
+
+
+@op(_gelu, on=_F)
+def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
+    """x Φ(x), with the normal distribution's Φ, or its approximation by tanh (Hendrycks and Gimpel, 2016)."""
+
+
+@op(lambda grad, input, approximate: like(input), on="")
+def _gelu_backward(grad: Tensor, input: Tensor, approximate: str = "none") -> Tensor:
+    """The gradient of `gelu`."""
+
+
+@op(floating, on=_F, inplace=True)
+def silu(input: Tensor) -> Tensor:
+    """x sigmoid(x)."""
+
+
+@op(floating, on=_F, inplace=True)
+def mish(input: Tensor) -> Tensor:
+    """x tanh(softplus(x)) (Misra, 2019)."""
+
+
+@op(floating, on=_F)
+def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
+    """log(1 + exp(beta x)) / beta, and x itself where beta x is above the threshold."""
+
+
+@op(floating, on=_F)
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(sigmoid(x)), without underflow."""
+
+
+@op(floating, on=_F)
+def softsign(input: Tensor) -> Tensor:
+    """x / (1 + |x|)."""
+
+
+@op(floating, on=_F)
+def tanhshrink(input: Tensor) -> Tensor:
+    """x - tanh(x)."""
+
+
+@op(elementwise(), on=_F, inplace=True)
+def relu6(input: Tensor) -> Tensor:
+    """min(max(0, x), 6)."""
+
+
+@op(floating, on=_F, inplace=True)
+def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """x where it is positive, a small multiple of it elsewhere."""
+
+
+@op(floating, on=_F, inplace=True)
+def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """x where it is positive, alpha (exp(x) - 1) elsewhere (Clevert et al., 2015)."""
+
+
+@op(floating, on="torch functional", inplace=True)
+def selu(input: Tensor) -> Tensor:
+    """`elu`, scaled so that activations normalise themselves (Klambauer et al., 2017)."""
+
+
+@op(floating, on="torch functional", inplace=True)
+def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """max(0, x) + min(0, alpha (exp(x / alpha) - 1))."""
+
+
+@op(elementwise(), on=_F, inplace=True)
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """x limited to [min_val, max_val]; no gradient at the limits."""
+
+
+@op(floating, on=_F, inplace=True)
+def hardswish(input: Tensor) -> Tensor:
+    """x relu6(x + 3) / 6."""
+
+
+@op(floating, on=_F, inplace=True)
+def hardsigmoid(input: Tensor) -> Tensor:
+    """relu6(x + 3) / 6."""
+
+
+@op(floating, on=_F)
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x drawn towards 0 by lambd, and 0 within it."""
+
+
+@op(floating, on=_F)
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x, but 0 within [-lambd, lambd]."""
+
+
+@op(elementwise(), on=_F, inplace=True)
+def threshold(input: Tensor, threshold: Number, value: Number) -> Tensor:
+    """x where it is above the threshold, else the value."""
+
+
+def _glu(input: Meta, dim: int) -> Meta:
+    floating(input)
+    axis = wrap_dim(dim, input.ndim)
+    if not input.ndim or input.shape[axis] % 2:
+        size = input.shape[axis] if input.ndim else 0
+        raise ShapeError(f"Halving dimension must be even, but dimension {axis} is size {size}", argument="dim")
+    return like(input, shape=(*input.shape[:axis], input.shape[axis] // 2, *input.shape[axis + 1 :]))
+
+
+@op(_glu, on=_F)
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """a sigmoid(b) for the halves a and b of a dimension."""
+
+
+def _prelu(input: Meta, weight: Meta) -> Meta:
+    if weight.numel != 1 and (input.ndim < 2 or weight.numel != input.shape[1]):
+        raise ShapeError(
+            f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel}",
+            argument="weight",
+        )
+    return like(input)
+
+
+@op(_prelu, on="torch functional")
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """x where it is positive, a learned multiple of it elsewhere, per channel."""
