@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import swagger_ui_bundle
+import fastapi_offline
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -53,7 +53,7 @@ def create_app(settings: Settings, worker: Worker, sessions: Sessions | None = N
 
 def _add_docs(app: FastAPI) -> None:
     """Swagger UI with its assets from an installed package: the page needs nothing from elsewhere."""
-    assets = sorted((Path(swagger_ui_bundle.__file__).parent / "vendor").glob("swagger-ui-*"))[-1]
+    assets = Path(fastapi_offline.__file__).parent / "static"
     app.mount(_ASSETS, StaticFiles(directory=assets), name="docs-assets")
 
     @app.get("/docs", include_in_schema=False)
@@ -63,7 +63,7 @@ def _add_docs(app: FastAPI) -> None:
             title="telegrad",
             swagger_js_url=f"{_ASSETS}/swagger-ui-bundle.js",
             swagger_css_url=f"{_ASSETS}/swagger-ui.css",
-            swagger_favicon_url=f"{_ASSETS}/favicon-32x32.png",
+            swagger_favicon_url=f"{_ASSETS}/favicon.png",
         )
 
 

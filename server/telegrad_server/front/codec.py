@@ -141,7 +141,7 @@ def _holds(value: Any) -> bool:
 
 def render(value: Any, kind: str) -> bytes:
     """Plain data as JSON or msgpack."""
-    return wire.pack(value) if kind == MSGPACK else json.dumps(value, allow_nan=False).encode()
+    return wire.pack(value) if kind == MSGPACK else json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
 
 def finite(value: Any) -> Any:
@@ -166,9 +166,7 @@ def number(text: str) -> float | None:
 def dtype_named(name: str) -> DType:
     """The dtype of that name. Raises `OpTypeError` with the names there are."""
     if name not in dtypes.BY_NAME:
-        raise OpTypeError(
-            f"there is no dtype '{name}'", argument="dtype", expected=sorted(dtypes.BY_NAME), got=name
-        )
+        raise OpTypeError(f"there is no dtype '{name}'", argument="dtype", expected=sorted(dtypes.BY_NAME), got=name)
     return dtypes.BY_NAME[name]
 
 
@@ -239,9 +237,7 @@ def _with_words(data: Any) -> Any:
 def npy_head(dtype: DType, shape: tuple[int, ...]) -> bytes:
     """What stands before the elements in a .npy file. Raises `NotAcceptable` for bfloat16, nameless there."""
     if dtype is dtypes.bfloat16:
-        raise NotAcceptable(
-            "a .npy file cannot hold bfloat16", got=NPY, hint=f"ask for {JSON}, {MSGPACK} or {OCTETS}"
-        )
+        raise NotAcceptable("a .npy file cannot hold bfloat16", got=NPY, hint=f"ask for {JSON}, {MSGPACK} or {OCTETS}")
     file = io.BytesIO()
     described = {"descr": np.lib.format.dtype_to_descr(NATIVE[dtype]), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, described)
@@ -261,9 +257,7 @@ def read_npy_head(start: bytes) -> tuple[Value, bytes] | None:
     length = int.from_bytes(start[8:10] if major == 1 else start[8:12], "little")
     end = length + (10 if major == 1 else 12)
     if major not in (1, 2) or length > _HEADER_BYTES:
-        raise Malformed(
-            f"the .npy file has version {major} and a header of {length} bytes", expected="version 1 or 2"
-        )
+        raise Malformed(f"the .npy file has version {major} and a header of {length} bytes", expected="version 1 or 2")
     if len(start) < end:
         return None
     shape, fortran, native = _npy_fields(major, start[:end])

@@ -8,16 +8,18 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from telegrad_protocol import spec, wire
-from telegrad_protocol.errors import VersionMismatch
+from telegrad_protocol.errors import TooMany, VersionMismatch
 from telegrad_protocol.messages import PROTOCOL_VERSION, OpenSession, SessionOpened, StreamOpened
 
 from . import codec
 from .answers import MSGPACK, wants_msgpack
-from .documented import BODY, SESSION, SessionId, answers, errors, takes
+from .documented import BODY, SESSION, SessionId, answers, errors, record, takes
 from .models import Empty, Health, Hello, Info, Lease, Opened, OpenedStream, checked
 from .requests import read_body, session_of, sessions_of
 
 router = APIRouter()
+_NAME = "8f2a6c1e9b3d4f70a1b2c3d4e5f60718293a4b5c6d7e8f90"
+_OPENED = record(session=_NAME, stream=0, first_id=1, lease=60.0, server=_NAME[:16], package="0.1.0", devices=["cpu"])
 
 
 @router.get("/v1/health", tags=["server"], responses=errors())
@@ -44,8 +46,8 @@ async def info(request: Request) -> Info:
 @router.post(
     "/v1/sessions",
     tags=["sessions"],
-    openapi_extra=takes(Hello),
-    responses=answers(Opened, "The session") | errors(BODY, (VersionMismatch,)),
+    openapi_extra=takes(Hello, **record(protocol=1, package="0.1.0", digest=spec.digest())),
+    responses=answers(Opened, "The session", _OPENED) | errors(BODY, (VersionMismatch, TooMany)),
 )
 async def open_session(request: Request) -> Any:
     """Open a session. Its id is a secret: whoever has it, and the token, has the tensors."""
@@ -111,7 +113,7 @@ async def renew_lease(request: Request, session: SessionId) -> Lease:
 @router.post(
     "/v1/sessions/{session}/streams",
     tags=["sessions"],
-    responses=answers(OpenedStream, "The stream") | errors(SESSION),
+    responses=answers(OpenedStream, "The stream", record(stream=1, first_id=1 << wire.ID_BITS | 1)) | errors(SESSION),
 )
 async def open_stream(request: Request, session: SessionId) -> Any:
     """Open a further stream of submissions, with an id range of its own."""

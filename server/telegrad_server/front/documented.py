@@ -18,6 +18,7 @@ from telegrad_protocol.errors import (
     SessionGone,
     TelegradError,
     TooLarge,
+    TooMany,
     Unauthorized,
     Unavailable,
     UnknownTensor,
@@ -37,7 +38,7 @@ TensorId = Annotated[str, Path(description="A tensor's id", pattern=TENSOR, exam
 OpName = Annotated[str, Path(description="An op of the table", examples=["mul"])]
 
 ANY = (Malformed, Unauthorized, Forbidden, NotFound, InternalError, Unavailable, WorkerDied)
-SESSION = (SessionGone,)
+SESSION = (SessionGone, TooMany)
 BODY = (TooLarge, WrongContentType)
 OP = (OpError, UnknownTensor, OutOfMemory)
 ANSWER = (NotAcceptable,)
@@ -56,10 +57,18 @@ def error_response(description: str) -> dict[str, Any]:
     return {"model": ErrorRecord, "description": description, "content": content}
 
 
-def answers(model: type[BaseModel], description: str, status: int = 200) -> Responses:
-    """A successful answer in JSON and msgpack."""
+def answers(model: type[BaseModel], description: str, further: dict[str, Any] | None = None) -> Responses:
+    """A successful answer in JSON and msgpack, and in further types."""
     ref = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {status: {"model": model, "description": description, "content": {JSON: {}, MSGPACK: {"schema": ref}}}}
+    content = {JSON: {}, MSGPACK: {"schema": ref}, **(further or {})}
+    return {200: {"model": model, "description": description, "content": content}}
+
+
+def record(**fields: Any) -> dict[str, Any]:
+    """A record of the row protocol: a msgpack array of these fields in this order, with an example of each."""
+    size = {"minItems": len(fields), "maxItems": len(fields)}
+    schema = {"type": "array", **size, "items": {}, "description": f"[{', '.join(fields)}]"}
+    return {MSGPACK: {"schema": schema, "example": list(fields.values())}}
 
 
 def takes(model: type[BaseModel], *, required: bool = True, **further: Any) -> dict[str, Any]:

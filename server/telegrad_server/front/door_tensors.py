@@ -27,11 +27,7 @@ from .values import Streamed, gather
 router = APIRouter(prefix="/v1/sessions/{session}/tensors", tags=["tensors"])
 
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
-_VALUE: Final = answers(ValueBody, "The value")
-_VALUE[200]["content"] |= {
-    NPY: _BINARY,
-    OCTETS: _BINARY,
-}
+_VALUE: Final = answers(ValueBody, "The value", {NPY: _BINARY, OCTETS: _BINARY})
 _VALUE[200]["headers"] = {
     "x-dtype": {"description": "With plain bytes: the dtype", "schema": {"type": "string"}},
     "x-shape": {"description": "With plain bytes: the shape, as in `2,3`", "schema": {"type": "string"}},

@@ -12,6 +12,26 @@ from telegrad_protocol.errors import CODES, Malformed
 
 TENSOR = r"^t[0-9]{1,15}$"
 DTYPES = sorted(BY_NAME)
+_OP_EXAMPLE = {
+    "name": "neg",
+    "signature": "neg(input: Tensor) -> Tensor",
+    "doc": "Negates `input`.",
+    "family": "pointwise",
+    "params": [
+        {
+            "name": "input",
+            "type": "Tensor",
+            "required": True,
+            "keyword_only": False,
+            "schema": {"type": "string", "pattern": "^t[0-9]+$"},
+        }
+    ],
+    "returns": ["out"],
+    "inplace": True,
+    "view": False,
+    "differentiable": True,
+    "control": False,
+}
 _TENSOR_EXAMPLE = {"id": "t1", "dtype": "float32", "shape": [2, 2], "requires_grad": True, "bytes": 16}
 
 
@@ -209,28 +229,7 @@ class ParamInfo(BaseModel):
 class OpInfo(BaseModel):
     """An op of the table."""
 
-    model_config = _shown(
-        {
-            "name": "neg",
-            "signature": "neg(input: Tensor) -> Tensor",
-            "doc": "Negates `input`.",
-            "family": "pointwise",
-            "params": [
-                {
-                    "name": "input",
-                    "type": "Tensor",
-                    "required": True,
-                    "keyword_only": False,
-                    "schema": {"type": "string", "pattern": "^t[0-9]+$"},
-                }
-            ],
-            "returns": ["out"],
-            "inplace": True,
-            "view": False,
-            "differentiable": True,
-            "control": False,
-        }
-    )
+    model_config = _shown(_OP_EXAMPLE)
     name: str
     signature: str
     doc: str
@@ -244,6 +243,7 @@ class OpInfo(BaseModel):
 
 
 class OpTable(BaseModel):
+    model_config = _shown({"digest": "5d7f0a93c6b1e2484f0d9c3b7a6e5f12", "ops": [_OP_EXAMPLE]})
     digest: str = Field(description="Fingerprint of the table")
     ops: list[OpInfo]
 

@@ -11,7 +11,7 @@ import time
 from typing import Any, Final
 
 from telegrad_protocol import wire
-from telegrad_protocol.errors import Conflict, NotFound, SessionGone, TelegradError, TooLarge, Unavailable
+from telegrad_protocol.errors import Conflict, NotFound, SessionGone, TelegradError, TooLarge, TooMany, Unavailable
 from telegrad_protocol.messages import StreamOpened
 from telegrad_server.logs import log
 from telegrad_server.worker.link import SLOTS, shared_memory
@@ -81,7 +81,7 @@ class Session:
         """Open a stream with an id range of its own."""
         number = len(self.streams)
         if number >= STREAMS:
-            raise Unavailable(f"a session has at most {STREAMS} streams")
+            raise TooMany(f"a session has at most {STREAMS} streams")
 
         async def run(epoch: int, body: bytes) -> bytes:
             return await self.worker.submit(self.name, number, epoch, body)
@@ -121,7 +121,7 @@ class Session:
         if name in self.uploads:
             raise Conflict(f"upload {name} is coming in on another connection")
         if len(self.uploads) >= UPLOADS:
-            raise Unavailable(f"a session has at most {UPLOADS} uploads at once")
+            raise TooMany(f"a session has at most {UPLOADS} uploads at once")
         try:
             await self.worker.admit_upload(self.name, name, nbytes)
         except TelegradError as error:
@@ -182,12 +182,10 @@ class Sessions:
         return len(self._sessions)
 
     async def open(self, owner: str | None) -> Session:
-        """Open a session that belongs to a token. Raises `Unavailable` when there are too many."""
+        """Open a session that belongs to a token. Raises `TooMany` when the server has its full number."""
         self.check_open()
         if len(self._sessions) >= self.limit:
-            raise Unavailable(
-                f"the server has its {self.limit} sessions", hint="close one, or wait for a lease to end"
-            )
+            raise TooMany(f"the server has its {self.limit} sessions", hint="close one, or wait for a lease to end")
         name = f"{self.run_id}{secrets.token_hex(16)}"
         session = Session(name, owner, self.worker, self.lease)
         await self.worker.open_session(name)

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from telegrad_protocol.errors import Conflict, StaleEpoch, SubmissionGap, TelegradError, Unavailable
+from telegrad_protocol.errors import Conflict, StaleEpoch, SubmissionGap, TelegradError, TooMany
 
 PARKED: Final = 64
 """How far ahead of the next number a submission may be."""
@@ -67,7 +67,7 @@ class Stream:
         """Take a submission; the future of its reply. The same call again gives the same reply.
 
         Raises `Conflict` for other bytes or another epoch under a used number, `SubmissionGap` for one too far ahead,
-        `StaleEpoch` for an epoch that is over, `Unavailable` while too many replies are unacknowledged.
+        `StaleEpoch` for an epoch that is over, `TooMany` while too many replies are unacknowledged.
         """
         digest = hashlib.blake2b(body, digest_size=16).digest()
         self._acknowledge(acknowledged)
@@ -120,7 +120,7 @@ class Stream:
         if number != self._next and held + len(body) > PARKED_BYTES:
             raise SubmissionGap(f"too many bytes wait for submission {self._next}", expected=self._next, got=number)
         if len(self._entries) >= KEPT + PARKED or held > KEPT_BYTES + PARKED_BYTES:
-            raise Unavailable("too many replies are unacknowledged", hint="send ack=N with every submission")
+            raise TooMany("too many replies are unacknowledged", hint="send ack=N with every submission")
 
     def _start_ready(self) -> None:
         while (entry := self._entries.get(self._next)) is not None and entry.body is not None:

@@ -9,7 +9,7 @@ from support.live import live_server
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with live_server("--memory", "256M") as found:
+    with live_server("--memory", "256M", "--lease", "20") as found:
         yield found
 
 

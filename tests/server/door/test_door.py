@@ -1,0 +1,185 @@
+"""The direct door, as curl would use it: a live server, sessions, tensors, ops by name, gradients."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import httpx
+import msgpack
+import numpy as np
+import pytest
+
+MSGPACK = {"content-type": "application/msgpack", "accept": "application/msgpack"}
+
+
+def make(http: httpx.Client, data: Any, **fields: Any) -> dict[str, Any]:
+    return ok(http.post("/tensors", json={"data": data, **fields}))
+
+
+def ok(response: httpx.Response) -> Any:
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def call(http: httpx.Client, name: str, *args: Any, **fields: Any) -> Any:
+    return ok(http.post(f"/ops/{name}", json={"args": args, **fields}))["result"]
+
+
+def refused(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    assert (response.status_code, response.json()["code"]) == (status, code), response.text
+    return dict(response.json())
+
+
+def npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def fetch(http: httpx.Client, tensor: str) -> np.ndarray:
+    response = http.get(f"/tensors/{tensor}/value", headers={"accept": "application/x-npy"})
+    assert response.headers["content-type"] == "application/x-npy"
+    return np.load(io.BytesIO(response.content))
+
+
+def test_a_gradient_by_hand(http: httpx.Client) -> None:
+    x = make(http, [[1, 2], [3, 4]], dtype="float32", requires_grad=True)
+    assert x == {"id": "t1", "dtype": "float32", "shape": [2, 2], "requires_grad": True, "bytes": 16}
+    y = call(http, "mul", "t1", "t1")
+    loss = ok(http.post("/ops/sum", json={"args": {"input": y["id"]}}))["result"]
+    assert ok(http.get(f"/tensors/{loss['id']}/value")) == {"dtype": "float32", "shape": [], "data": 30.0}
+    assert ok(http.post(f"/tensors/{loss['id']}/backward", json={})) == {}
+    assert ok(http.get("/tensors/t1/grad"))["data"] == [[2.0, 4.0], [6.0, 8.0]]
+    grad = call(http, "get_grad", "t1")
+    call(http, "sub", "t1", grad["id"], inplace=True, grad=False)
+    assert ok(http.get("/tensors/t1/value"))["data"] == [[-1.0, -2.0], [-3.0, -4.0]]
+
+
+def test_metadata_list_and_delete(http: httpx.Client) -> None:
+    made = [make(http, 1.5), make(http, [True, False]), make(http, [])]
+    assert [(t["dtype"], t["shape"]) for t in made] == [("float32", []), ("bool", [2]), ("float32", [0])]
+    assert ok(http.get("/tensors"))["tensors"] == made
+    assert ok(http.delete("/tensors/t2")) == {}
+    assert [t["id"] for t in ok(http.get("/tensors"))["tensors"]] == ["t1", "t3"]
+    refused(http.delete("/tensors/t2"), 404, "unknown_tensor")
+    refused(http.get("/tensors/t2"), 404, "unknown_tensor")
+    refused(http.get("/tensors/two"), 400, "malformed")
+
+
+def test_a_failed_call_holds_up_nobody_and_leaves_nothing(http: httpx.Client) -> None:
+    make(http, [1.0, 2.0, 3.0])
+    make(http, [1.0, 2.0])
+    error = refused(http.post("/ops/add", json={"args": ["t1", "t2"]}), 422, "bad_shape")
+    assert error["op"] == "add"
+    refused(http.post("/tensors", json={"data": [1], "requires_grad": True}), 422, "autograd")
+    after = call(http, "neg", "t2")
+    assert [t["id"] for t in ok(http.get("/tensors"))["tensors"]] == ["t1", "t2", after["id"]]
+    call(http, "neg", "t2", inplace=True)
+    refused(http.post("/ops/log", json={"args": ["t9"], "inplace": True}), 404, "unknown_tensor")
+    assert ok(http.get("/tensors/t2/value"))["data"] == [-1.0, -2.0]
+
+
+def test_errors_say_what_to_do(http: httpx.Client) -> None:
+    make(http, [1.0])
+    assert "mul" in refused(http.post("/ops/mull", json={"args": []}), 404, "unknown_op")["hint"]
+    wrong = refused(http.post("/ops/mul", json={"args": ["t1", "one"]}), 422, "bad_type")
+    assert (wrong["op"], wrong["argument"], wrong["got"]) == ("mul", "other", "str")
+    refused(http.post("/ops/mul", json={"args": {"self": 1}}), 422, "bad_type")
+    refused(http.post("/ops/mul", json={"args": ["t1", 2**70]}), 422, "bad_value")
+    refused(http.post("/ops/read", json={"args": ["t1"]}), 422, "unsupported")
+    refused(http.post("/ops/sum", json={"args": ["t1"], "inplace": True}), 422, "unsupported")
+    refused(http.post("/ops/sum", json={"args": ["t1"], "place": True}), 400, "malformed")
+    refused(http.get("/tensors/t1/grad"), 422, "op_failed")
+
+
+def test_numbers_that_json_has_no_word_for(http: httpx.Client) -> None:
+    made = make(http, [1.0, "nan", "-inf"])
+    assert ok(http.get(f"/tensors/{made['id']}/value"))["data"] == [1.0, "nan", "-inf"]
+    out = call(http, "mul", made["id"], "inf")
+    assert ok(http.get(f"/tensors/{out['id']}/value"))["data"] == ["inf", "nan", "-inf"]
+    refused(
+        http.post("/tensors", content=b'{"data": NaN}', headers={"content-type": "application/json"}), 400, "malformed"
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16", "int8", "uint8", "bool"])
+def test_every_kind_of_element_comes_back(http: httpx.Client, dtype: str) -> None:
+    data = [[True, False]] if dtype == "bool" else [[1, 0]]
+    made = make(http, data, dtype=dtype)
+    value = ok(http.get(f"/tensors/{made['id']}/value"))
+    assert (value["dtype"], value["data"]) == (dtype, data)
+    packed = http.get(f"/tensors/{made['id']}/value", headers={"accept": "application/msgpack"}).content
+    again = http.post("/tensors", content=packed, headers=MSGPACK)
+    assert msgpack.unpackb(again.content)["dtype"] == dtype
+    plain = http.get(f"/tensors/{made['id']}/value", headers={"accept": "application/octet-stream"})
+    assert (plain.headers["x-dtype"], plain.headers["x-shape"]) == (dtype, "1,2")
+    assert plain.content == msgpack.unpackb(packed)["data"]
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (5, 7), (300, 500)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_npy_both_ways(http: httpx.Client, shape: tuple[int, ...], order: Any) -> None:
+    array = np.asarray(np.random.default_rng(0).normal(size=shape), order=order)
+    sent = http.post("/tensors?requires_grad=true", content=npy(array), headers={"content-type": "application/x-npy"})
+    assert ok(sent)["requires_grad"] is True
+    assert len(ok(http.get("/tensors"))["tensors"]) == 1
+    np.testing.assert_array_equal(fetch(http, ok(sent)["id"]), array)
+
+
+def test_large_values_stream_and_json_is_bounded(http: httpx.Client) -> None:
+    array = np.arange(3_000_000, dtype=np.float32)  # several slots of the arena
+    made = ok(http.post("/tensors", content=npy(array), headers={"content-type": "application/x-npy"}))
+    np.testing.assert_array_equal(fetch(http, made["id"]), array)
+    refused(http.get(f"/tensors/{made['id']}/value"), 413, "too_large")
+    nested = make(http, array[:50_000].tolist())
+    assert ok(http.get(f"/tensors/{nested['id']}/value"))["data"] == array[:50_000].tolist()
+    cut_off = http.post("/tensors", content=npy(array)[:-4], headers={"content-type": "application/x-npy"})
+    refused(cut_off, 400, "malformed")
+    refused(http.post("/ops/zeros", json={"args": [[1 << 30]]}), 507, "out_of_memory")
+
+
+def test_content_is_negotiated(http: httpx.Client) -> None:
+    make(http, 1.0, dtype="bfloat16")
+    refused(http.post("/tensors", content=b"x", headers={"content-type": "text/plain"}), 415, "wrong_content_type")
+    refused(http.get("/tensors/t1", headers={"accept": "text/html"}), 406, "not_acceptable")
+    refused(http.get("/tensors/t1/value", headers={"accept": "application/x-npy"}), 406, "not_acceptable")
+    preferred = "text/html, application/json;q=0.5, application/msgpack"
+    assert msgpack.unpackb(http.get("/tensors/t1", headers={"accept": preferred}).content)["id"] == "t1"
+    body = msgpack.packb({"args": ["t1", 2]})
+    answered = http.post("/ops/mul", content=body, headers={"content-type": "application/msgpack"})
+    assert msgpack.unpackb(answered.content)["result"]["dtype"] == "bfloat16"
+
+
+def test_several_results_and_none(http: httpx.Client) -> None:
+    make(http, [2.0, 3.0], requires_grad=True)
+    loss = call(http, "sum", call(http, "mul", "t1", "t1")["id"])
+    found = call(http, "gradients", [loss["id"]], ["t1"], [None])
+    assert [ok(http.get(f"/tensors/{t['id']}/value"))["data"] for t in found] == [[4.0, 6.0]]
+    assert call(http, "manual_seed", 1) is None
+    assert set(call(http, "new_generator", 1)) == {"generator"}
+
+
+def test_sessions_are_apart(http: httpx.Client, url: str) -> None:
+    make(http, 1.0)
+    other = httpx.post(f"{url}/v1/sessions", json={}).json()["session"]
+    refused(httpx.get(f"{url}/v1/sessions/{other}/tensors/t1"), 404, "unknown_tensor")
+    refused(httpx.get(f"{url}/v1/sessions/{'0' * 48}/tensors"), 410, "session_gone")
+
+
+def test_nesting_is_bounded(http: httpx.Client) -> None:
+    for depth in (80, 2000, 200_000):
+        body = b'{"data": ' + b"[" * depth + b"]" * depth + b"}"
+        response = http.post("/tensors", content=body, headers={"content-type": "application/json"})
+        refused(response, 400, "malformed")
+    refused(
+        http.post("/tensors", content=b'{"data": "\\ud800"}', headers={"content-type": "application/json"}),
+        400,
+        "malformed",
+    )
+
+
+def test_methods_that_a_path_does_not_take(http: httpx.Client) -> None:
+    response = http.put("/tensors/t1")
+    refused(response, 405, "method_not_allowed")
+    assert response.headers["allow"] == "DELETE, GET"

@@ -1,0 +1,69 @@
+"""/openapi.json is complete, /docs needs nothing from elsewhere, and the op table is all there."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from telegrad_protocol.spec import BY_INDEX, OPS
+
+
+@pytest.fixture(scope="module")
+def document(url: str) -> dict[str, Any]:
+    return dict(httpx.get(f"{url}/openapi.json").json())
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [(f"{m} {path}", op) for path, methods in document["paths"].items() for m, op in methods.items()]
+
+
+def has_example(document: dict[str, Any], media: dict[str, Any]) -> bool:
+    schema = media.get("schema", {})
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return any(key in where for where in (media, schema) for key in ("example", "examples"))
+
+
+def test_every_route_has_words_and_examples(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        assert operation.get("description"), name
+        for parameter in operation.get("parameters", []):
+            assert parameter.get("description"), (name, parameter["name"])
+            if parameter["in"] == "path":
+                assert has_example(document, parameter), (name, parameter["name"])
+        for kind, media in operation.get("requestBody", {}).get("content", {}).items():
+            assert has_example(document, media), (name, kind)
+        media = operation["responses"]["200"]["content"].get("application/json")
+        assert media is None or has_example(document, media), name
+        for status, response in operation["responses"].items():
+            if status >= "400":
+                assert response["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorRecord"), name
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    names = set(re.findall(r"#/components/schemas/(\w+)", str(document)))
+    assert names <= set(document["components"]["schemas"])
+    assert len({operation["operationId"] for _, operation in operations(document)}) == len(operations(document))
+
+
+def test_the_page_asks_nobody_else(url: str) -> None:
+    page = httpx.get(f"{url}/docs").text
+    links = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(links) == 3
+    for link in links:
+        assert link.startswith("/docs/assets/"), link
+        assert httpx.get(url + link).status_code == 200, link
+
+
+def test_every_op_is_listed(url: str) -> None:
+    table = httpx.get(f"{url}/v1/ops").json()
+    assert {op["name"]: op["signature"] for op in table["ops"]} == {op.name: op.signature for op in BY_INDEX}
+    for op in table["ops"]:
+        assert [param["name"] for param in op["params"]] == list(OPS[op["name"]].names)
+        assert all(param["schema"] for param in op["params"]), op["name"]
+    alone = httpx.get(f"{url}/v1/ops/mul").json()
+    assert alone in table["ops"]
+    assert httpx.get(f"{url}/v1/ops/mull").json()["code"] == "unknown_op"
