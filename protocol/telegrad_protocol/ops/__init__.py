@@ -4,6 +4,7 @@ from telegrad_protocol.spec import number_ops
 
 from . import (
     activation,
+    arrange,
     attention,
     conv,
     creation,
@@ -12,6 +13,7 @@ from . import (
     linalg,
     linear,
     loss,
+    padding,
     pointwise,
     pool,
     random,
@@ -19,11 +21,13 @@ from . import (
     rows,
     session,
     shaping,
+    slicing,
     sorting,
 )
 
 __all__ = [
     "activation",
+    "arrange",
     "attention",
     "conv",
     "creation",
@@ -32,6 +36,7 @@ __all__ = [
     "linalg",
     "linear",
     "loss",
+    "padding",
     "pointwise",
     "pool",
     "random",
@@ -39,6 +44,7 @@ __all__ = [
     "rows",
     "session",
     "shaping",
+    "slicing",
     "sorting",
 ]
 

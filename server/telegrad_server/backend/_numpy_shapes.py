@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from telegrad_protocol.errors import ShapeError
+
 
 class ShapePrimitives:
     """Views, joins, padding, gathering and scattering, order."""
@@ -14,47 +16,42 @@ class ShapePrimitives:
     concatenate = staticmethod(np.concatenate)
     stack = staticmethod(np.stack)
     tile = staticmethod(np.tile)
-    repeat = staticmethod(np.repeat)
     flip = staticmethod(np.flip)
     roll = staticmethod(np.roll)
     tril = staticmethod(np.tril)
     triu = staticmethod(np.triu)
-    diagonal = staticmethod(np.diagonal)
 
-    def slice(self, array: Any, index: tuple[Any, ...]) -> Any:
-        """A basic index; always an array, also where NumPy would give a number."""
-        return array[(*index, Ellipsis)]
+    def diagonal(self, array: Any, offset: int, axis1: int, axis2: int) -> Any:
+        """A view of the diagonal of two axes, as a new last axis; writable where the array is."""
+        view = np.diagonal(array, offset, axis1, axis2)
+        view.flags.writeable = array.flags.writeable
+        return view
 
-    def place(self, values: Any, shape: tuple[int, ...], index: tuple[Any, ...]) -> Any:
-        """Zeros of `shape` with `values` where a basic index looks."""
-        out = np.zeros(shape, values.dtype)
-        out[(*index, Ellipsis)] = values
+    def windows(self, array: Any, axis: int, size: int, step: int) -> Any:
+        """A view of windows of `size` elements of an axis, `step` apart, as a new last axis."""
+        if not array.ndim:
+            return array.reshape(1)[:size]
+        views = np.lib.stride_tricks.sliding_window_view(array, size, axis, writeable=array.flags.writeable)
+        return views[(slice(None),) * (axis % array.ndim) + (slice(None, None, step),)]
+
+    def pad(self, array: Any, pad: tuple[int, ...], value: Any) -> Any:
+        """A border of one value: two widths per axis, from the last axis on backwards; negative ones cut off."""
+        sizes, source, target = list(array.shape), [slice(None)] * array.ndim, [slice(None)] * array.ndim
+        for place in range(len(pad) // 2):
+            axis, before, after = array.ndim - 1 - place, pad[2 * place], pad[2 * place + 1]
+            length = max(sizes[axis] + min(before, 0) + min(after, 0), 0)
+            source[axis] = slice(max(-before, 0), max(-before, 0) + length)
+            target[axis] = slice(max(before, 0), max(before, 0) + length)
+            sizes[axis] += before + after
+        out = np.full(sizes, value, array.dtype)
+        out[tuple(target)] = array[tuple(source)]
         return out
 
-    def diagonal_matrix(self, values: Any, offset: int) -> Any:
-        """Square matrices with the last axis on a diagonal."""
-        n = values.shape[-1]
-        out = np.zeros((*values.shape[:-1], n + abs(offset), n + abs(offset)), values.dtype)
-        rows = np.arange(n)
-        out[..., rows + max(-offset, 0), rows + max(offset, 0)] = values
-        return out
-
-    def pad(self, array: Any, pad: tuple[int, ...], mode: str, value: float) -> Any:
-        """Add elements at the ends of the last axes, the last first; remove them where negative."""
-        before, after = _ends(array.ndim, pad)
-        cut = [slice(max(-b, 0), n - max(-a, 0)) for b, a, n in zip(before, after, array.shape, strict=True)]
-        widths = [(max(b, 0), max(a, 0)) for b, a in zip(before, after, strict=True)]
-        if mode == "constant":
-            return np.pad(array[tuple(cut)], widths, constant_values=array.dtype.type(value))
-        return np.pad(array[tuple(cut)], widths, mode=_MODES[mode])
-
-    def pad_backward(self, grad: Any, shape: tuple[int, ...], pad: tuple[int, ...], mode: str) -> Any:
-        """The gradient of `pad`."""
-        if mode == "constant":
-            return self.pad(grad, tuple(-n for n in pad), mode, 0.0)
-        source = np.arange(int(np.prod(shape))).reshape(shape)
-        places = self.pad(source, pad, mode, 0)
-        return np.bincount(places.reshape(-1), grad.reshape(-1), source.size).reshape(shape).astype(grad.dtype)
+    def repeated_index(self, repeats: Any, count: int) -> Any:
+        """Each of 0 ... `count` - 1 as many times as `repeats`, one number for all or one each, says."""
+        if (repeats < 0).any():
+            raise ShapeError("repeats can not be negative", argument="repeats")
+        return np.repeat(np.arange(count), repeats if repeats.size == count else int(repeats.reshape(())))
 
     # Indexing ---------------------------------------------------------------------------------------------
 
@@ -141,13 +138,3 @@ class ShapePrimitives:
 
     def bincount(self, array: Any, weights: Any, size: int) -> Any:
         return np.bincount(array, weights, size)
-
-
-_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
-
-
-def _ends(ndim: int, pad: tuple[int, ...]) -> tuple[list[int], list[int]]:
-    before, after = [0] * ndim, [0] * ndim
-    for i in range(len(pad) // 2):
-        before[ndim - 1 - i], after[ndim - 1 - i] = pad[2 * i], pad[2 * i + 1]
-    return before, after

@@ -2,6 +2,7 @@
 
 from . import (
     activation,
+    arrange,
     attention,
     conv,
     creation,
@@ -10,12 +11,14 @@ from . import (
     linalg,
     linear,
     loss,
+    padding,
     pointwise,
     pool,
     random,
     reduce,
     rows,
     shaping,
+    slicing,
     sorting,
 )
 from .registry import KERNELS, Raw
@@ -24,6 +27,7 @@ __all__ = [
     "KERNELS",
     "Raw",
     "activation",
+    "arrange",
     "attention",
     "conv",
     "creation",
@@ -32,11 +36,13 @@ __all__ = [
     "linalg",
     "linear",
     "loss",
+    "padding",
     "pointwise",
     "pool",
     "random",
     "reduce",
     "rows",
     "shaping",
+    "slicing",
     "sorting",
 ]

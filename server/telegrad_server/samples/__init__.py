@@ -2,6 +2,7 @@
 
 from . import (
     activation,
+    arrange,
     attention,
     conv,
     creation,
@@ -10,21 +11,24 @@ from . import (
     linalg,
     linear,
     loss,
+    padding,
     pointwise,
     pool,
     random,
     reduce,
     rows,
     shaping,
+    slicing,
     sorting,
 )
 from .base import SAMPLES, Sample, T
 
 __all__ = [
     "SAMPLES",
-    "Sample",
     "T",
+    "Sample",
     "activation",
+    "arrange",
     "attention",
     "conv",
     "creation",
@@ -33,11 +37,13 @@ __all__ = [
     "linalg",
     "linear",
     "loss",
+    "padding",
     "pointwise",
     "pool",
     "random",
     "reduce",
     "rows",
     "shaping",
+    "slicing",
     "sorting",
 ]

@@ -1,0 +1,457 @@
+"""New tensors made of the elements of others: joined, repeated, turned, put on diagonals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from telegrad_protocol.errors import OpIndexError, ShapeError
+from telegrad_protocol.rules import common_dtype
+from telegrad_protocol.shapes import Meta, like, wrap_dim, wrap_dims
+from telegrad_protocol.spec import Dims, Index, Inferred, Size, Tensor, op
+
+from .shaping import view_of
+from .slicing import _cut, _diagonal, slice_bounds
+
+# Joining ------------------------------------------------------------------------------------------------------------
+
+
+def _need_tensors(tensors: tuple[Meta, ...], name: str) -> None:
+    if not tensors:
+        raise ShapeError(f"{name}: expected a non-empty list of Tensors", argument="tensors")
+
+
+def joined_ones(shapes: list[tuple[int, ...]]) -> list[int]:
+    """Which tensors `cat` looks at: all but those of shape (0,), which fit everywhere, unless all are such."""
+    kept = [place for place, shape in enumerate(shapes) if shape != (0,)]
+    return kept or list(range(len(shapes)))
+
+
+def _promoted(tensors: tuple[Meta, ...], shape: tuple[int, ...]) -> Inferred:
+    common = common_dtype(tensors)
+    cast = None if all(tensor.dtype is common for tensor in tensors) else common
+    return Inferred((like(tensors[0], shape=shape, dtype=common),), cast)
+
+
+def _cat(tensors: tuple[Meta, ...], dim: int) -> Inferred:
+    _need_tensors(tensors, "torch.cat()")
+    for place, tensor in enumerate(tensors):
+        if not tensor.ndim:
+            raise ShapeError(
+                f"zero-dimensional tensor (at position {place}) cannot be concatenated", argument="tensors"
+            )
+    looked_at = joined_ones([tensor.shape for tensor in tensors])
+    first = tensors[looked_at[0]].shape
+    axis = wrap_dim(dim, len(first))
+    for place in looked_at[1:]:
+        _check_joined(first, tensors[place].shape, axis, place)
+    length = sum(tensors[place].shape[axis] for place in looked_at)
+    return _promoted(tensors, (*first[:axis], length, *first[axis + 1 :]))
+
+
+def _check_joined(first: tuple[int, ...], shape: tuple[int, ...], axis: int, place: int) -> None:
+    if len(shape) != len(first):
+        raise ShapeError(
+            f"Tensors must have same number of dimensions: got {len(first)} and {len(shape)}", argument="tensors"
+        )
+    for other, (wanted, size) in enumerate(zip(first, shape, strict=True)):
+        if other != axis and wanted != size:
+            raise ShapeError(
+                f"Sizes of tensors must match except in dimension {axis}. Expected size {wanted} but got size {size} "
+                f"for tensor number {place} in the list.",
+                argument="tensors",
+                expected=list(first),
+                got=list(shape),
+            )
+
+
+@op(_cat, on="torch")
+def cat(tensors: list[Tensor], dim: int = 0) -> Tensor:
+    """Joins tensors along a dimension that they have; other sizes must match. Dtypes are promoted."""
+
+
+def _stack(tensors: tuple[Meta, ...], dim: int) -> Inferred:
+    _need_tensors(tensors, "stack")
+    first = tensors[0].shape
+    for place, tensor in enumerate(tensors):
+        if tensor.shape != first:
+            raise ShapeError(
+                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and "
+                f"{list(tensor.shape)} at entry {place}",
+                argument="tensors",
+                expected=list(first),
+                got=list(tensor.shape),
+            )
+    axis = wrap_dim(dim, len(first) + 1)
+    return _promoted(tensors, (*first[:axis], len(tensors), *first[axis:]))
+
+
+@op(_stack, on="torch")
+def stack(tensors: list[Tensor], dim: int = 0) -> Tensor:
+    """Joins tensors of one shape along a new dimension."""
+
+
+def at_least(shape: tuple[int, ...], ndim: int) -> tuple[int, ...]:
+    """`shape` with as many dimensions as `atleast_{ndim}d` gives it."""
+    if len(shape) >= ndim:
+        return shape
+    if len(shape) == 2:
+        return (*shape, 1)
+    size = shape[0] if shape else 1
+    return ((size,), (1, size), (1, size, 1))[ndim - 1]
+
+
+def _lifted(tensors: tuple[Meta, ...], ndim: int) -> tuple[Meta, ...]:
+    return tuple([like(tensor, shape=at_least(tensor.shape, ndim)) for tensor in tensors])
+
+
+def _hstack(tensors: tuple[Meta, ...]) -> Inferred:
+    _need_tensors(tensors, "hstack")
+    lifted = _lifted(tensors, 1)
+    return _cat(lifted, 0 if lifted[0].ndim == 1 else 1)
+
+
+@op(_hstack, on="torch")
+def hstack(tensors: list[Tensor]) -> Tensor:
+    """Joins tensors along the second dimension, vectors along their only one."""
+
+
+@op(lambda tensors: _cat(_lifted(tensors, 2), 0), on="torch")
+def vstack(tensors: list[Tensor]) -> Tensor:
+    """Joins tensors along the first dimension; vectors are rows."""
+
+
+@op(lambda tensors: _cat(_lifted(tensors, 3), 2), on="torch")
+def dstack(tensors: list[Tensor]) -> Tensor:
+    """Joins tensors along the third dimension."""
+
+
+def _at_least(ndim: int) -> Any:
+    def rule(input: Meta) -> Inferred:
+        if input.ndim >= ndim:
+            return view_of(input, input.shape, input.strides)
+        if input.ndim == 0:
+            return _cut(input, (None,) * ndim)
+        if input.ndim == 2:
+            return _cut(input, ((None, None, None),) * 2 + (None,))
+        return _cut(input, (None, (None, None, None), *(None,) * (ndim - 2)))
+
+    return rule
+
+
+@op(_at_least(1), on="torch", view=True)
+def atleast_1d(input: Tensor) -> Tensor:
+    """The tensor with one dimension or more; a view."""
+
+
+@op(_at_least(2), on="torch", view=True)
+def atleast_2d(input: Tensor) -> Tensor:
+    """The tensor with two dimensions or more, new ones in front; a view."""
+
+
+@op(_at_least(3), on="torch", view=True)
+def atleast_3d(input: Tensor) -> Tensor:
+    """The tensor with three dimensions or more, a new one in front of a vector's, others behind; a view."""
+
+
+def _block_diag(tensors: tuple[Meta, ...]) -> Meta:
+    for place, tensor in enumerate(tensors):
+        if tensor.ndim > 2:
+            raise ShapeError(
+                f"block_diag: Input tensors must have 2 or fewer dimensions. Input {place} has {tensor.ndim}.",
+                argument="tensors",
+            )
+    blocks = [at_least(tensor.shape, 2) for tensor in tensors]
+    shape = (sum(rows for rows, _ in blocks), sum(columns for _, columns in blocks))
+    return like(tensors[0], shape=shape, dtype=common_dtype(tensors))
+
+
+@op(_block_diag, on="")
+def _block_diagonal(tensors: list[Tensor]) -> Tensor:
+    """Matrices along the diagonal, zeros elsewhere; vectors are rows."""
+
+
+def _meshgrid(tensors: tuple[Meta, ...], indexing: str) -> Inferred:
+    _need_tensors(tensors, "meshgrid")
+    if indexing not in ("ij", "xy"):
+        raise ShapeError(
+            f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}',
+            argument="indexing",
+            got=indexing,
+        )
+    if any(tensor.ndim > 1 for tensor in tensors):
+        raise ShapeError("torch.meshgrid: Expected 0D or 1D tensors in the tensor list", argument="tensors")
+    if len({tensor.dtype for tensor in tensors}) > 1:
+        raise ShapeError("torch.meshgrid expects all tensors to have the same dtype", argument="tensors")
+    sizes = [tensor.numel for tensor in tensors]
+    if indexing == "xy" and len(sizes) > 1:
+        sizes[:2] = sizes[1], sizes[0]
+    return Inferred(tuple([like(tensor, shape=tuple(sizes)) for tensor in tensors]))
+
+
+@op(_meshgrid, on="torch")
+def meshgrid(tensors: list[Tensor], indexing: str = "ij") -> list[Tensor]:
+    """The coordinates of every point of a grid, a tensor per axis; "xy" swaps the first two dimensions."""
+
+
+def _kron(input: Meta, other: Meta) -> Meta:
+    ndim = max(input.ndim, other.ndim)
+    a, b = ((1,) * (ndim - len(shape)) + shape for shape in (input.shape, other.shape))
+    return like(input, shape=tuple([m * n for m, n in zip(a, b, strict=True)]), dtype=common_dtype((input, other)))
+
+
+@op(_kron)
+def kron(input: Tensor, other: Tensor) -> Tensor:
+    """The Kronecker product: `other` once per element of `input`, times that element."""
+
+
+# Repeating ----------------------------------------------------------------------------------------------------------
+
+
+def _repeat(input: Meta, repeats: tuple[int, ...]) -> Meta:
+    lead = len(repeats) - input.ndim
+    if lead < 0:
+        raise ShapeError(
+            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor",
+            argument="repeats",
+            expected=input.ndim,
+            got=len(repeats),
+        )
+    shape = (1,) * lead + input.shape
+    return like(input, shape=tuple([n * size for n, size in zip(repeats, shape, strict=True)]))
+
+
+@op(_repeat, on="tensor")
+def repeat(input: Tensor, repeats: Size) -> Tensor:
+    """The whole tensor over again, so many times along each dimension."""
+
+
+@op(lambda input, dims: _repeat(input, (1,) * (input.ndim - len(dims)) + dims))
+def tile(input: Tensor, dims: Size) -> Tensor:
+    """As `repeat`; missing leading numbers are 1."""
+
+
+def _repeat_interleave(input: Meta, repeats: int, dim: int | None) -> Meta:
+    if repeats < 0:
+        raise ShapeError("Repeats must be non-negative", argument="repeats", got=repeats)
+    if dim is None:
+        return like(input, shape=(input.numel * repeats,))
+    axis = wrap_dim(dim, input.ndim)
+    shape = input.shape or (1,)
+    return like(input, shape=(*shape[:axis], shape[axis] * repeats, *shape[axis + 1 :]))
+
+
+@op(_repeat_interleave)
+def repeat_interleave(input: Tensor, repeats: int, dim: int | None = None) -> Tensor:
+    """Each element so many times in a row, along `dim` or in the flattened tensor."""
+
+
+def _repeat_each(input: Meta, repeats: Meta, dim: int | None) -> Meta:
+    size = input.numel if dim is None else (input.shape or (1,))[wrap_dim(dim, input.ndim)]
+    if repeats.ndim > 1:
+        raise ShapeError("Repeat only accepts 1D vector as repeat", argument="repeats", got=list(repeats.shape))
+    if repeats.numel not in (1, size):
+        raise ShapeError(
+            f"repeats must have the same size as input along dim, but got repeats.size(0) = {repeats.numel} and "
+            f"input.size({dim or 0}) = {size}",
+            argument="repeats",
+            expected=size,
+            got=repeats.numel,
+        )
+    return like(input)
+
+
+@op(_repeat_each, on="", settled=False)
+def _repeat_interleave_each(input: Tensor, repeats: Tensor, dim: int | None = None) -> Tensor:
+    """Each element as many times in a row as `repeats (n,)`, of an integer dtype, says for it."""
+
+
+@op(lambda repeats, count: like(repeats), on="", settled=False, differentiable=False)
+def _repeated_index(repeats: Tensor, count: int) -> Tensor:
+    """Each of 0 ... `count` - 1 as many times in a row as `repeats` says."""
+
+
+# Turning ------------------------------------------------------------------------------------------------------------
+
+
+def _flip(input: Meta, dims: tuple[int, ...]) -> Meta:
+    if dims:
+        wrap_dims(dims, input.ndim)
+    return like(input)
+
+
+@op(_flip)
+def flip(input: Tensor, dims: Size) -> Tensor:
+    """Reverses the order along these dimensions."""
+
+
+def _at_least_dims(least: int) -> Any:
+    def rule(input: Meta) -> Meta:
+        if input.ndim < least:
+            raise ShapeError(f"Input must be >= {least}-d.", argument="input", got=list(input.shape))
+        return like(input)
+
+    return rule
+
+
+@op(_at_least_dims(2))
+def fliplr(input: Tensor) -> Tensor:
+    """Reverses the order of the columns."""
+
+
+@op(_at_least_dims(1))
+def flipud(input: Tensor) -> Tensor:
+    """Reverses the order of the rows."""
+
+
+def _roll(input: Meta, shifts: int | tuple[int, ...], dims: Any) -> Meta:
+    shifts = (shifts,) if isinstance(shifts, int) else shifts
+    dims = (dims,) if isinstance(dims, int) else dims or ()
+    if not shifts:
+        raise ShapeError("`shifts` required", argument="shifts")
+    if len(shifts) != len(dims) and (dims or len(shifts) > 1):
+        raise ShapeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}", argument="dims")
+    for dim in dims:
+        wrap_dim(dim, input.ndim)
+    return like(input)
+
+
+@op(_roll)
+def roll(input: Tensor, shifts: int | Size, dims: Dims = None) -> Tensor:
+    """Moves elements along dimensions, those that fall out coming in again; without `dims`, in the flattened tensor."""
+
+
+def _rot90(input: Meta, k: int, dims: tuple[int, ...]) -> Meta:
+    if len(dims) != 2:
+        raise ShapeError(
+            f"expected total rotation dims == 2, but got dims = {len(dims)}", argument="dims", got=list(dims)
+        )
+    if input.ndim < 2:
+        raise ShapeError(f"expected total dims >= 2, but got total dims = {input.ndim}", argument="input")
+    a, b = (wrap_dim(dim, input.ndim, argument="dims") for dim in dims)
+    if a == b:
+        raise ShapeError(
+            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}", argument="dims"
+        )
+    shape = list(input.shape)
+    if k % 2:
+        shape[a], shape[b] = shape[b], shape[a]
+    return like(input, shape=tuple(shape))
+
+
+@op(_rot90)
+def rot90(input: Tensor, k: int = 1, dims: Size = (0, 1)) -> Tensor:
+    """Turns the plane of two dimensions by 90 degrees, `k` times, from the first towards the second."""
+
+
+# Triangles and diagonals --------------------------------------------------------------------------------------------
+
+
+def _triangle(name: str) -> Any:
+    def rule(input: Meta, diagonal: int) -> Meta:
+        if input.ndim < 2:
+            raise ShapeError(f"{name}: input tensor must have at least 2 dimensions", argument="input")
+        return like(input)
+
+    return rule
+
+
+@op(_triangle("tril"), inplace=True)
+def tril(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The lower triangle of matrices, up to a diagonal; zeros above."""
+
+
+@op(_triangle("triu"), inplace=True)
+def triu(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The upper triangle of matrices, from a diagonal on; zeros below."""
+
+
+def embedded_shape(shape: tuple[int, ...], offset: int, dim1: int, dim2: int) -> tuple[int, ...]:
+    """The shape of `diag_embed`."""
+    ndim = len(shape) + 1
+    a, b = wrap_dim(dim1, ndim), wrap_dim(dim2, ndim)
+    if a == b:
+        raise ShapeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}", argument="dim2")
+    size, rest = shape[-1] + abs(offset), iter(shape[:-1])
+    return tuple([size if axis in (a, b) else next(rest) for axis in range(ndim)])
+
+
+@op(lambda input, *diagonal: like(input, shape=embedded_shape(input.shape, *diagonal)))
+def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """Matrices whose diagonals are the rows of `input`, zeros elsewhere."""
+
+
+def _diag(input: Meta, diagonal: int) -> Meta:
+    if input.ndim == 1:
+        return like(input, shape=embedded_shape(input.shape, diagonal, 0, 1))
+    if input.ndim == 2:
+        return like(input, shape=_diagonal(input, diagonal, 0, 1).meta.shape)
+    raise ShapeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D", argument="input")
+
+
+@op(_diag)
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The diagonal of a matrix, or a matrix with this diagonal; a copy."""
+
+
+@op(lambda input, offset: like(input, shape=embedded_shape((input.numel,), offset, 0, 1)))
+def diagflat(input: Tensor, offset: int = 0) -> Tensor:
+    """A matrix whose diagonal is the flattened `input`."""
+
+
+# A part replaced ----------------------------------------------------------------------------------------------------
+
+
+def _need_same_shape(part: tuple[int, ...], src: Meta) -> None:
+    if src.shape != part:
+        raise ShapeError(
+            f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = "
+            f"{list(part)}",
+            argument="src",
+            expected=list(part),
+            got=list(src.shape),
+        )
+
+
+def _scattered(input: Meta, src: Meta, index: tuple[Any, ...]) -> Meta:
+    _need_same_shape(_cut(input, index).meta.shape, src)
+    return like(input)
+
+
+@op(_scattered, on="")
+def _slice_scatter(input: Tensor, src: Tensor, index: Index) -> Tensor:
+    """A copy of `input` with `src` where `_slice` would look."""
+
+
+def select_index(shape: tuple[int, ...], dim: int, index: int) -> tuple[Any, ...]:
+    """The basic index of `select`."""
+    if not shape:
+        raise OpIndexError("select() cannot be applied to a 0-dim tensor.", argument="input")
+    return (*((None, None, None),) * wrap_dim(dim, len(shape)), index)
+
+
+@op(lambda input, src, *place: _scattered(input, src, select_index(input.shape, *place)))
+def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
+    """A copy of `input` with `src` at `index` of dimension `dim`."""
+
+
+def slice_index(shape: tuple[int, ...], dim: int, start: int | None, end: int | None, step: int) -> tuple[Any, ...]:
+    """The basic index of a slice of one dimension."""
+    axis = wrap_dim(dim, len(shape))
+    return (*((None, None, None),) * axis, slice_bounds((start, end, step), shape[axis] if shape else 1))
+
+
+@op(lambda input, src, *cut: _scattered(input, src, slice_index(input.shape, *cut)))
+def slice_scatter(
+    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Tensor:
+    """A copy of `input` with `src` in a slice of dimension `dim`."""
+
+
+def _diagonal_scatter(input: Meta, src: Meta, *diagonal: int) -> Meta:
+    _need_same_shape(_diagonal(input, *diagonal).meta.shape, src)
+    return like(input)
+
+
+@op(_diagonal_scatter)
+def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """A copy of `input` with `src` on a diagonal."""

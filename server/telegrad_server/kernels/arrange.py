@@ -1,0 +1,265 @@
+"""New tensors made of the elements of others."""
+
+from __future__ import annotations
+
+import math
+
+from telegrad_protocol import dtypes
+from telegrad_protocol.ops.arrange import at_least, embedded_shape, joined_ones, select_index, slice_index
+
+from .registry import composite, kernel, vjp
+from .slicing import WHOLE, key
+
+# Joining ------------------------------------------------------------------------------------------------------------
+
+
+@kernel
+def cat(xp, tensors, dim):
+    return xp.concatenate([tensors[place] for place in joined_ones([x.shape for x in tensors])], dim)
+
+
+def _cat_tensors(f, g, metas, dim):
+    looked_at, pieces, at = joined_ones([meta.shape for meta in metas]), [], 0
+    for place, meta in enumerate(metas):
+        if place not in looked_at:
+            pieces.append(f.zeros((0,), dtype=meta.dtype))
+            continue
+        pieces.append(f.narrow(g, dim, at, meta.shape[dim]))
+        at += meta.shape[dim]
+    return pieces
+
+
+vjp(cat, tensors=lambda f, g, tensors_meta, dim: _cat_tensors(f, g, tensors_meta, dim))
+
+
+@kernel
+def stack(xp, tensors, dim):
+    return xp.stack(tensors, dim)
+
+
+vjp(stack, tensors=lambda f, g, dim: f.unbind(g, dim))
+
+
+def _lifted(f, tensors, ndim):
+    return tuple([f.reshape(x, at_least(tuple(x.shape), ndim)) for x in tensors])
+
+
+@composite
+def hstack(f, tensors):
+    lifted = _lifted(f, tensors, 1)
+    return f.cat(lifted, 0 if lifted[0].ndim == 1 else 1)
+
+
+@composite
+def vstack(f, tensors):
+    return f.cat(_lifted(f, tensors, 2), 0)
+
+
+@composite
+def dstack(f, tensors):
+    return f.cat(_lifted(f, tensors, 3), 2)
+
+
+@composite
+def atleast_1d(f, input):
+    return f._slice(input, (None,) if input.ndim == 0 else ())
+
+
+@composite
+def atleast_2d(f, input):
+    return f._slice(input, (None,) * max(2 - input.ndim, 0))
+
+
+@composite
+def atleast_3d(f, input):
+    index = {0: (None,) * 3, 1: (None, WHOLE, None), 2: (WHOLE, WHOLE, None)}
+    return f._slice(input, index.get(input.ndim, ()))
+
+
+@composite
+def _block_diagonal(f, tensors):
+    blocks, rows, at = _lifted(f, tensors, 2), [], 0
+    width = sum(block.shape[1] for block in blocks)
+    for block in blocks:
+        rows.append(f._pad_constant(block, (at, width - at - block.shape[1]), 0))
+        at += block.shape[1]
+    return f.cat(tuple(rows), 0)
+
+
+@composite
+def meshgrid(f, tensors, indexing):
+    sizes = [math.prod(x.shape) for x in tensors]
+    axes = list(range(len(sizes)))
+    if indexing == "xy" and len(sizes) > 1:
+        axes[:2], sizes[:2] = (1, 0), (sizes[1], sizes[0])
+    lines = [
+        f.reshape(x, (1,) * axis + (-1,) + (1,) * (len(axes) - axis - 1)) for x, axis in zip(tensors, axes, strict=True)
+    ]
+    return tuple([f.clone(f.expand(line, tuple(sizes))) for line in lines])
+
+
+@composite
+def kron(f, input, other):
+    ndim = max(input.ndim, other.ndim)
+    a, b = ((1,) * (ndim - x.ndim) + tuple(x.shape) for x in (input, other))
+    apart = f.reshape(input, tuple([n for size in a for n in (size, 1)]))
+    within = f.reshape(other, tuple([n for size in b for n in (1, size)]))
+    return f.reshape(f.mul(apart, within), tuple([m * n for m, n in zip(a, b, strict=True)]))
+
+
+# Repeating ----------------------------------------------------------------------------------------------------------
+
+
+@kernel
+def repeat(xp, input, repeats):
+    return xp.tile(input, repeats)
+
+
+def _repeat_input(f, g, meta, repeats):
+    shape = (1,) * (len(repeats) - meta.ndim) + meta.shape
+    parts = f.reshape(g, tuple([n for pair in zip(repeats, shape, strict=True) for n in pair]))
+    return f.reshape(f.sum(parts, tuple(range(0, 2 * len(shape), 2))) if shape else parts, meta.shape)
+
+
+vjp(repeat, input=lambda f, g, input_meta, repeats: _repeat_input(f, g, input_meta, repeats))
+
+
+@composite
+def tile(f, input, dims):
+    return f.repeat(input, (1,) * (input.ndim - len(dims)) + tuple(dims))
+
+
+def _along(f, input, dim):
+    """The tensor to work on and its axis: flattened where no dimension is named."""
+    if dim is None or input.ndim == 0:
+        return f.reshape(input, (math.prod(input.shape),)), 0
+    return input, dim % input.ndim
+
+
+@composite
+def repeat_interleave(f, input, repeats, dim):
+    x, axis = _along(f, input, dim)
+    before, size, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+    wide = f.expand(f.reshape(x, (*before, size, 1, *after)), (*before, size, repeats, *after))
+    return f.reshape(wide, (*before, size * repeats, *after))
+
+
+@composite
+def _repeat_interleave_each(f, input, repeats, dim):
+    x, axis = _along(f, input, dim)
+    return f.index_select(x, axis, f._repeated_index(repeats, x.shape[axis]))
+
+
+@kernel
+def _repeated_index(xp, repeats, count):
+    return xp.repeated_index(repeats, count)
+
+
+# Turning ------------------------------------------------------------------------------------------------------------
+
+
+@kernel
+def flip(xp, input, dims):
+    return xp.flip(input, dims) if dims else xp.copy(input)
+
+
+vjp(flip, input=lambda f, g, dims: f.flip(g, dims))
+
+
+@composite
+def fliplr(f, input):
+    return f.flip(input, (1,))
+
+
+@composite
+def flipud(f, input):
+    return f.flip(input, (0,))
+
+
+@kernel
+def roll(xp, input, shifts, dims):
+    return xp.roll(input, shifts, dims if dims != () else None)
+
+
+vjp(roll, input=lambda f, g, shifts, dims: f.roll(g, _back(shifts), dims))
+
+
+def _back(shifts):
+    return -shifts if isinstance(shifts, int) else tuple([-shift for shift in shifts])
+
+
+@composite
+def rot90(f, input, k, dims):
+    a, b = dims
+    turns = k % 4
+    if turns == 0:
+        return f.clone(input)
+    if turns == 2:
+        return f.flip(input, (a, b))
+    return f.flip(f.transpose(input, a, b), (a,) if turns == 1 else (b,))
+
+
+# Triangles and diagonals --------------------------------------------------------------------------------------------
+
+
+@kernel
+def tril(xp, input, diagonal):
+    return xp.tril(input, diagonal)
+
+
+@kernel
+def triu(xp, input, diagonal):
+    return xp.triu(input, diagonal)
+
+
+vjp(tril, input=lambda f, g, diagonal: f.tril(g, diagonal))
+vjp(triu, input=lambda f, g, diagonal: f.triu(g, diagonal))
+
+
+@composite
+def diag_embed(f, input, offset, dim1, dim2):
+    return f._diagonal_backward(input, embedded_shape(tuple(input.shape), offset, dim1, dim2), offset, dim1, dim2)
+
+
+@composite
+def diag(f, input, diagonal):
+    return f.diag_embed(input, diagonal) if input.ndim == 1 else f.clone(f.diagonal(input, diagonal))
+
+
+@composite
+def diagflat(f, input, offset):
+    return f.diag_embed(f.reshape(input, (math.prod(input.shape),)), offset)
+
+
+# A part replaced ----------------------------------------------------------------------------------------------------
+
+
+@kernel
+def _slice_scatter(xp, input, src, index):
+    out = xp.copy(input)
+    xp.assign(out[key(index)], src)
+    return out
+
+
+vjp(
+    _slice_scatter,
+    input=lambda f, g, src_meta, index: f._slice_scatter(g, f.zeros(src_meta.shape, dtype=src_meta.dtype), index),
+    src=lambda f, g, index: f._slice(g, index),
+)
+
+
+@composite
+def select_scatter(f, input, src, dim, index):
+    return f._slice_scatter(input, src, select_index(tuple(input.shape), dim, index))
+
+
+@composite
+def slice_scatter(f, input, src, dim, start, end, step):
+    return f._slice_scatter(input, src, slice_index(tuple(input.shape), dim, start, end, step))
+
+
+@composite
+def diagonal_scatter(f, input, src, offset, dim1, dim2):
+    place = (tuple(input.shape), offset, dim1, dim2)
+    on = f._diagonal_backward(f.ones(tuple(src.shape), dtype=dtypes.bool_), *place)
+    return f.where(on, f._diagonal_backward(src, *place), input)

@@ -1,0 +1,63 @@
+"""Padding at the edges; channels exchanged for pixels."""
+
+from __future__ import annotations
+
+from .registry import composite, kernel, vjp
+from .slicing import WHOLE
+
+
+@kernel
+def _pad_constant(xp, input, pad, value):
+    return xp.pad(input, pad, value)
+
+
+vjp(_pad_constant, input=lambda f, g, pad: f._pad_constant(g, tuple([-n for n in pad]), 0))
+
+
+@composite
+def pad(f, input, pad, mode, value):
+    if mode == "constant":
+        return f._pad_constant(input, pad, 0 if value is None else value)
+    for place in range(len(pad) // 2):
+        input = _bordered(f, input, input.ndim - 1 - place, pad[2 * place], pad[2 * place + 1], mode)
+    return input if any(pad) else f.clone(input)
+
+
+def _bordered(f, x, axis, before, after, mode):
+    """One dimension with a border on both sides, negative widths cutting off."""
+    size = x.shape[axis]
+
+    def part(start, stop):
+        return f._slice(x, (*(WHOLE,) * axis, (start, stop, 1)))
+
+    def edge(start, width):
+        return f.expand(part(start, start + 1), (*x.shape[:axis], width, *x.shape[axis + 1 :]))
+
+    head, tail = max(before, 0), max(after, 0)
+    if mode == "circular":
+        left, right = part(size - head, size), part(0, tail)
+    elif mode == "reflect":
+        left, right = f.flip(part(1, 1 + head), (axis,)), f.flip(part(size - 1 - tail, size - 1), (axis,))
+    else:
+        left, right = edge(0, head), edge(size - 1, tail)
+    middle = part(head - before, size - (tail - after))
+    kept = [piece for piece, width in ((left, head), (middle, 1), (right, tail)) if width]
+    return f.cat(tuple(kept), axis) if len(kept) > 1 else f.clone(middle)
+
+
+@composite
+def pixel_shuffle(f, input, upscale_factor):
+    *lead, channels, height, width = input.shape
+    n, r = len(lead), upscale_factor
+    fine = f.reshape(input, (*lead, channels // r**2, r, r, height, width))
+    mixed = f.permute(fine, (*range(n), n, n + 3, n + 1, n + 4, n + 2))
+    return f.reshape(f.clone(mixed), (*lead, channels // r**2, height * r, width * r))
+
+
+@composite
+def pixel_unshuffle(f, input, downscale_factor):
+    *lead, channels, height, width = input.shape
+    n, r = len(lead), downscale_factor
+    coarse = f.reshape(input, (*lead, channels, height // r, r, width // r, r))
+    mixed = f.permute(coarse, (*range(n), n, n + 2, n + 4, n + 1, n + 3))
+    return f.reshape(f.clone(mixed), (*lead, channels * r**2, height // r, width // r))

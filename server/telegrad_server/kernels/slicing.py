@@ -1,0 +1,173 @@
+"""Parts of a tensor, as views."""
+
+from __future__ import annotations
+
+from telegrad_protocol.ops.slicing import chunk_cuts, narrow_index, split_cuts, tensor_split_cuts
+from telegrad_protocol.shapes import wrap_dim
+
+from .registry import composite, kernel, vjp
+
+WHOLE = (None, None, None)
+
+
+def key(index):
+    """A basic index as arrays take it; the Ellipsis makes an array even of a single element."""
+    return (*[slice(*item) if isinstance(item, tuple) else item for item in index], ...)
+
+
+@kernel
+def _slice(xp, input, index):
+    return input[key(index)]
+
+
+vjp(_slice, input=lambda f, g, input_meta, index: f._slice_backward(g, input_meta.shape, index))
+
+
+@kernel
+def _slice_backward(xp, grad, shape, index):
+    out = xp.zeros(shape, xp.meta_of(grad).dtype)
+    xp.assign(out[key(index)], grad)
+    return out
+
+
+vjp(_slice_backward, grad=lambda f, g, index: f._slice(g, index))
+
+
+@composite
+def select(f, input, dim, index):
+    return f._slice(input, (WHOLE,) * wrap_dim(dim, input.ndim) + (index,))
+
+
+@composite
+def narrow(f, input, dim, start, length):
+    return f._slice(input, narrow_index(input.shape, dim, start, length))
+
+
+def _pieces(input, dim, cuts):
+    whole = (slice(None),) * (dim % input.ndim)
+    return tuple([input[(*whole, slice(start, stop))] for start, stop in cuts])
+
+
+def _joined(f, g, meta, dim, cuts):
+    """The gradients of pieces as that of the whole; a piece that nobody used has none."""
+    axis = dim % len(meta.shape)
+    sizes = [(*meta.shape[:axis], stop - start, *meta.shape[axis + 1 :]) for start, stop in cuts]
+    pieces = zip(g, sizes, strict=True)
+    return f.cat(tuple([f.zeros(size, dtype=meta.dtype) if x is None else x for x, size in pieces]), dim)
+
+
+@kernel
+def split(xp, tensor, split_size_or_sections, dim):
+    return _pieces(tensor, dim, split_cuts(tensor.shape, split_size_or_sections, dim))
+
+
+vjp(
+    split,
+    tensor=lambda f, g, tensor_meta, split_size_or_sections, dim: _joined(
+        f, g, tensor_meta, dim, split_cuts(tensor_meta.shape, split_size_or_sections, dim)
+    ),
+)
+
+
+@kernel
+def chunk(xp, input, chunks, dim):
+    return _pieces(input, dim, chunk_cuts(input.shape, chunks, dim))
+
+
+vjp(
+    chunk,
+    input=lambda f, g, input_meta, chunks, dim: _joined(
+        f, g, input_meta, dim, chunk_cuts(input_meta.shape, chunks, dim)
+    ),
+)
+
+
+@kernel
+def tensor_split(xp, input, indices_or_sections, dim):
+    return _pieces(input, dim, tensor_split_cuts(input.shape, indices_or_sections, dim))
+
+
+def _overlaid(f, g, meta, dim, cuts):
+    """As `_joined`, for cuts that may overlap or leave gaps."""
+    whole, total = (WHOLE,) * (dim % len(meta.shape)), None
+    for x, cut in zip(g, cuts, strict=True):
+        if x is not None:
+            spread = f._slice_backward(x, meta.shape, (*whole, (*cut, 1)))
+            total = spread if total is None else f.add(total, spread)
+    return total
+
+
+vjp(
+    tensor_split,
+    input=lambda f, g, input_meta, indices_or_sections, dim: _overlaid(
+        f, g, input_meta, dim, tensor_split_cuts(input_meta.shape, indices_or_sections, dim)
+    ),
+)
+
+
+@kernel
+def unbind(xp, input, dim):
+    whole = (slice(None),) * (dim % input.ndim)
+    return tuple([input[(*whole, index, ...)] for index in range(input.shape[dim])])
+
+
+def _unbind_input(f, g, meta, dim):
+    axis = dim % len(meta.shape)
+    size = (*meta.shape[:axis], *meta.shape[axis + 1 :])
+    return f.stack(tuple([f.zeros(size, dtype=meta.dtype) if x is None else x for x in g]), dim)
+
+
+vjp(unbind, input=lambda f, g, input_meta, dim: _unbind_input(f, g, input_meta, dim))
+
+
+@kernel
+def diagonal(xp, input, offset, dim1, dim2):
+    return xp.diagonal(input, offset, dim1, dim2)
+
+
+vjp(
+    diagonal,
+    input=lambda f, g, input_meta, offset, dim1, dim2: f._diagonal_backward(g, input_meta.shape, offset, dim1, dim2),
+)
+
+
+@kernel
+def _diagonal_backward(xp, grad, shape, offset, dim1, dim2):
+    out = xp.zeros(shape, xp.meta_of(grad).dtype)
+    xp.assign(xp.diagonal(out, offset, dim1, dim2), grad)
+    return out
+
+
+vjp(_diagonal_backward, grad=lambda f, g, offset, dim1, dim2: f.diagonal(g, offset, dim1, dim2))
+
+
+@kernel
+def _unfold_windows(xp, input, dimension, size, step):
+    return xp.windows(input, dimension, size, step)
+
+
+vjp(
+    _unfold_windows,
+    input=lambda f, g, input_meta, dimension, size, step: f._unfold_windows_backward(
+        g, input_meta.shape, dimension, size, step
+    ),
+)
+
+
+@kernel
+def _unfold_windows_backward(xp, grad, shape, dimension, size, step):
+    out = xp.zeros(shape, xp.meta_of(grad).dtype)
+    if not shape:
+        return xp.reshape(grad, ()) if size else out
+    axis = dimension % len(shape)
+    reach = (grad.shape[axis] - 1) * step + 1
+    for tap in range(size):
+        place = out[(*(slice(None),) * axis, slice(tap, tap + reach, step))]
+        xp.assign(place, xp.add(place, grad[..., tap]))
+    return out
+
+
+vjp(
+    _unfold_windows_backward,
+    grad=lambda f, g, dimension, size, step: f._unfold_windows(g, dimension, size, step),
+)

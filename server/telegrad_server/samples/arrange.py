@@ -1,0 +1,63 @@
+"""Samples of joining, repeating, turning, diagonals."""
+
+from __future__ import annotations
+
+from .base import T, sample
+
+sample("cat", (T(2, 3), T(4, 3)))
+sample("cat", (T(2, 3), T(2, 1), T(2, 0)), -1)
+sample("cat", (T(0), T(2, 3)), 1)
+sample("cat", (T(2), T(3, dtype="float64"), T(2, dtype="int64")))
+sample("cat", (T(3, dtype="bool"), T(2, dtype="uint8", low=0, high=9)))
+sample("stack", (T(2, 3), T(2, 3)))
+sample("stack", (T(2, 3), T(2, 3, dtype="float64")), -1)
+sample("stack", (T(), T(), T()))
+sample("hstack", (T(2), T(3)))
+sample("hstack", (T(2, 1), T(2, 3)))
+sample("vstack", (T(3), T(2, 3)))
+sample("dstack", (T(2, 3), T(2, 3)))
+sample("dstack", (T(3), T(3)))
+for least in ("atleast_1d", "atleast_2d", "atleast_3d"):
+    for shape in ((), (3,), (2, 3), (2, 1, 2)):
+        sample(least, T(*shape))
+sample("_block_diagonal", (T(2, 3), T(2), T(), T(1, 2)), oracle=False)
+# PyTorch takes the tensors one by one.
+sample("meshgrid", (T(3), T(2)), indexing="ij", oracle=False)
+sample("meshgrid", (T(3), T(2), T()), indexing="xy", oracle=False)
+sample("kron", T(2, 3), T(2))
+sample("kron", T(2), T(2, 2))
+sample("repeat", T(2, 3), (2, 1, 3))
+sample("repeat", T(2), (0,))
+sample("repeat", T(), (3,))
+sample("tile", T(2, 3), (2,))
+sample("tile", T(3), (2, 2))
+sample("repeat_interleave", T(2, 3), 2)
+sample("repeat_interleave", T(2, 3), 3, 1)
+sample("_repeat_interleave_each", T(3, 2), T(3, dtype="int64", values=[2, 0, 1]), 0, oracle=False)
+sample("_repeat_interleave_each", T(2, 2), T(1, dtype="int64", values=[2]), oracle=False)
+sample("_repeated_index", T(3, dtype="int64", values=[2, 0, 1]), 3, oracle=False)
+sample("flip", T(2, 3), (0, -1))
+sample("flip", T(2, 3), ())
+sample("fliplr", T(2, 3))
+sample("flipud", T(3))
+sample("roll", T(5), 2)
+sample("roll", T(2, 3), 1)
+sample("roll", T(2, 3), (1, -2), (0, 1))
+sample("roll", T(2, 3), -1, 1)
+for turns in (-1, 0, 1, 2):
+    sample("rot90", T(2, 3, 2), turns, (0, 1))
+sample("rot90", T(2, 3, 2), 1, (2, 0))
+for triangle in ("tril", "triu"):
+    sample(triangle, T(3, 4))
+    sample(triangle, T(2, 3, 3), 1)
+    sample(triangle, T(3, 3, dtype="bool"), -1)
+sample("diag_embed", T(2, 3))
+sample("diag_embed", T(2, 3), 1, 0, 2)
+sample("diag", T(3))
+sample("diag", T(3), -1)
+sample("diag", T(3, 4), 1)
+sample("diagflat", T(2, 2), 1)
+sample("_slice_scatter", T(3, 4), T(3, 2), ((None, None, None), (1, None, 2)), oracle=False)
+sample("select_scatter", T(3, 4), T(3), 1, -1)
+sample("slice_scatter", T(5, 2), T(2, 2), 0, 1, 5, 2)
+sample("diagonal_scatter", T(3, 3), T(2), 1)
