@@ -7,23 +7,27 @@
 tensor([2., 4.])
 """
 
-from telegrad_protocol.dtypes import (
-    bfloat16,
-    float16,
-    float32,
-    float64,
-    int8,
-    int16,
-    int32,
-    int64,
-    uint8,
-)
+from importlib.metadata import version as _version
+
+from telegrad_protocol.dtypes import DType as dtype
+from telegrad_protocol.dtypes import bfloat16, float16, float32, float64, int8, int16, int32, int64, uint8
 from telegrad_protocol.dtypes import bool_ as bool
 
-from . import _ops
+from . import _attach, linalg, nn, random
+from . import functional as _functional
 from ._connect import connect, synchronize
+from ._tensor_str import get_printoptions, printoptions, set_printoptions
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .tensor import Size, Tensor, device
 
-globals().update({k: v for k, v in _ops.on("torch").items() if k not in globals()})
-from ._creation import as_tensor, from_numpy, ones, tensor, zeros
+__version__ = _version("telegrad")
+
+half, float, double = float16, float32, float64
+short, int, long = int16, int32, int64
+
+globals().update(_attach.TORCH)
+
+__all__ = sorted(  # noqa: PLE0605  # the declared ops are read off the table
+    {name for name in globals() if not name.startswith("_")} | set(_attach.TORCH)
+)

@@ -222,7 +222,7 @@ def _to(self: Tensor, *args: Any, **kwargs: Any) -> Any:
 
     `to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`; `copy=True` copies in any case.
     """
-    wanted, where, copy = _to_arguments(args, dict(kwargs))
+    wanted, where, copy = to_arguments(args, dict(kwargs))
     if where is not None:
         check_device(where)
     if wanted is None or wanted is self.dtype:
@@ -230,7 +230,7 @@ def _to(self: Tensor, *args: Any, **kwargs: Any) -> Any:
     return cast(self, wanted)
 
 
-def _to_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[DType | None, Any, bool]:
+def to_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[DType | None, Any, bool]:
     dtype, where = kwargs.pop("dtype", None), kwargs.pop("device", None)
     copy = bool(kwargs.pop("copy", False))
     kwargs.pop("non_blocking", None)  # nothing ever blocks

@@ -110,7 +110,7 @@ def view(source: Tensor, array: np.ndarray, strides: tuple[int, ...], offset: in
     made: Any = object.__new__(TensorBase.proxy)
     made._host = array
     made._meta = meta(array.shape, source._meta.dtype, strides)
-    made._base = root = source._base or source
+    made._base = root = source.root
     made._offset = offset
     root.add_alias(made)
     return made

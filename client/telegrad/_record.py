@@ -98,7 +98,7 @@ def _wrap(
 
 
 def _make_view(view: TensorBase, source: TensorBase, offset: int) -> None:
-    root = source._base or source
+    root = source.root
     view._base = root
     view._offset = source._offset + offset
     root.add_alias(view)
@@ -311,7 +311,7 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
         key="(" + ", ".join(p.kind.key_source.format(p.name) for p in spec.params) + ",)",
         index=spec.index,
         flag="GRAD if grad else 0".replace("GRAD", str(GRAD)),
-        wire=", ".join(_wire_source(param) for param in spec.params),
+        wire=", ".join(_wire_source(param) for param in spec.params) if fast else "",
         leaves=_leaves_source(spec),
     )
     exec(compile(source, f"<telegrad {spec.name}>", "exec"), scope)

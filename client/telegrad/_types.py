@@ -69,6 +69,11 @@ class TensorBase(HasMeta):
         raise NotImplementedError
 
     @property
+    def root(self) -> TensorBase:
+        """The tensor whose memory this one shows: its base, or itself."""
+        return self if self._base is None else self._base
+
+    @property
     def requires_grad(self) -> bool:
         return self._leaves is not None
 
@@ -90,7 +95,7 @@ class TensorBase(HasMeta):
 
     def family(self) -> list[TensorBase]:
         """Every live tensor on the same memory, the base first."""
-        base = self._base or self
+        base = self.root
         views = [alias() for alias in base._aliases or ()]
         return [base, *(view for view in views if view is not None)]
 
@@ -99,7 +104,7 @@ class TensorBase(HasMeta):
 
         Returns what takes it back.
         """
-        base = self._base or self
+        base = self.root
         before = [(weakref.ref(t), t._leaves, t._fn) for t in self.family()] if leaves is not None else []
         base._version += 1
         for reference, _, _ in before:

@@ -387,11 +387,11 @@ class Tensor(TensorBase):
     def data(self, value: Tensor) -> None:
         control("set_data", self, value)
         self._meta = value._meta
-        self._base, self._offset = value._base or value, value._offset
+        self._base, self._offset = value.root, value._offset
 
     @property
     def _version_now(self) -> int:
-        return (self._base or self)._version
+        return self.root._version
 
     def detach(self) -> Tensor:
         """The same memory, outside the graph."""

@@ -1,0 +1,184 @@
+"""Convolutions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from telegrad import _creation as creation
+from telegrad import functional as F
+from telegrad.nn import init
+from telegrad.nn.parameter import Parameter
+
+from .module import Module
+
+
+def _tuple(value: Any, n: int) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, list | tuple) else (value,) * n
+
+
+class _Conv(Module):
+    """What convolutions share. Weight (out, in / groups, *kernel), transposed (in, out / groups, *kernel)."""
+
+    dims = 0
+    transposed = False
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+        output_padding: Any = 0,
+    ) -> None:
+        super().__init__()
+        if in_channels % groups or out_channels % groups:
+            raise ValueError("in_channels and out_channels must be divisible by groups")
+        if padding_mode not in ("zeros", "reflect", "replicate", "circular"):
+            raise ValueError(f"padding_mode must be one of zeros, reflect, replicate, circular, got '{padding_mode}'")
+        n = self.dims
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.kernel_size, self.stride, self.dilation = _tuple(kernel_size, n), _tuple(stride, n), _tuple(dilation, n)
+        self.padding = padding if isinstance(padding, str) else _tuple(padding, n)
+        self.output_padding = _tuple(output_padding, n)
+        self.padding_mode = padding_mode
+        ends = (in_channels, out_channels // groups) if self.transposed else (out_channels, in_channels // groups)
+        self.weight = Parameter(creation.empty((*ends, *self.kernel_size), device=device, dtype=dtype))
+        if bias:
+            self.bias = Parameter(creation.empty(out_channels, device=device, dtype=dtype))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw anew: uniform within 1 / sqrt(fan_in)."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            fan_in = math.prod(self.weight.shape[1:])
+            if fan_in:
+                init.uniform_(self.bias, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
+
+    def forward(self, input: Any) -> Any:
+        function = getattr(F, f"conv{self.dims}d")
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            input = F.pad(input, self._both_ends(), mode=self.padding_mode)
+            padding = 0
+        return function(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+    def _both_ends(self) -> tuple[int, ...]:
+        """The padding as `pad` takes it, the last dimension first."""
+        if self.padding == "same":
+            total = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+            ends = [(t // 2, t - t // 2) for t in total]
+        else:
+            ends = [(p, p) for p in ((0,) * self.dims if self.padding == "valid" else self.padding)]
+        return tuple([n for pair in reversed(ends) for n in pair])
+
+    def extra_repr(self) -> str:
+        words = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        if self.padding != (0,) * self.dims:
+            words += f", padding={self.padding}"
+        if self.dilation != (1,) * self.dims:
+            words += f", dilation={self.dilation}"
+        if self.output_padding != (0,) * self.dims:
+            words += f", output_padding={self.output_padding}"
+        if self.groups != 1:
+            words += f", groups={self.groups}"
+        if self.bias is None:
+            words += ", bias=False"
+        return words if self.padding_mode == "zeros" else f"{words}, padding_mode={self.padding_mode}"
+
+
+class Conv1d(_Conv):
+    """Convolution over (N, C, L)."""
+
+    dims = 1
+
+
+class Conv2d(_Conv):
+    """Convolution over (N, C, H, W)."""
+
+    dims = 2
+
+
+class Conv3d(_Conv):
+    """Convolution over (N, C, D, H, W)."""
+
+    dims = 3
+
+
+class _ConvTransposed(_Conv):
+    transposed = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Any = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        if padding_mode != "zeros":
+            raise ValueError('Only "zeros" padding mode is supported for transposed convolutions')
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+            output_padding,
+        )
+
+    def forward(self, input: Any, output_size: Any = None) -> Any:
+        if output_size is not None:
+            raise NotImplementedError("output_size is not supported: give output_padding to the constructor")
+        function = getattr(F, f"conv_transpose{self.dims}d")
+        return function(
+            input,
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding,
+            self.output_padding,
+            self.groups,
+            self.dilation,
+        )
+
+
+class ConvTranspose1d(_ConvTransposed):
+    """Transposed convolution over (N, C, L)."""
+
+    dims = 1
+
+
+class ConvTranspose2d(_ConvTransposed):
+    """Transposed convolution over (N, C, H, W)."""
+
+    dims = 2
+
+
+class ConvTranspose3d(_ConvTransposed):
+    """Transposed convolution over (N, C, D, H, W)."""
+
+    dims = 3

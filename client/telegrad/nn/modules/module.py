@@ -1,0 +1,476 @@
+"""The base class of everything that has parameters."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from telegrad.autograd import no_grad
+from telegrad.nn.parameter import Buffer, Parameter
+from telegrad.tensor import Tensor
+
+
+class IncompatibleKeys(NamedTuple):
+    """What `load_state_dict` found missing, and what it could not place."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+    def __repr__(self) -> str:
+        if not self.missing_keys and not self.unexpected_keys:
+            return "<All keys matched successfully>"
+        return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+
+
+class RemovableHandle:
+    """Takes a hook away again."""
+
+    _next = 0
+
+    def __init__(self, hooks: dict[int, Any]) -> None:
+        self._hooks = hooks
+        self.id = RemovableHandle._next
+        RemovableHandle._next += 1
+
+    def remove(self) -> None:
+        """Forget the hook."""
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+
+class Module:
+    """Holds parameters, buffers and submodules by name, and computes `forward` when called.
+
+    >>> import telegrad as tg
+    >>> class Double(tg.nn.Module):
+    ...     def forward(self, x):
+    ...         return x * 2
+    >>> Double()(tg.ones(2))
+    tensor([2., 2.])
+    """
+
+    training: bool
+
+    def __init__(self) -> None:
+        for name, value in (
+            ("training", True),
+            ("_parameters", {}),
+            ("_buffers", {}),
+            ("_non_persistent_buffers_set", set()),
+            ("_modules", {}),
+            ("_forward_hooks", {}),
+            ("_forward_pre_hooks", {}),
+            ("_state_dict_hooks", {}),
+            ("_load_state_dict_pre_hooks", {}),
+        ):
+            object.__setattr__(self, name, value)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; subclasses say."""
+        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not self._forward_pre_hooks and not self._forward_hooks:
+            return self.forward(*args, **kwargs)
+        for hook, with_kwargs in list(self._forward_pre_hooks.values()):
+            args, kwargs = _before(hook, with_kwargs, self, args, kwargs)
+        result = self.forward(*args, **kwargs)
+        for hook, with_kwargs in list(self._forward_hooks.values()):
+            changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
+            result = result if changed is None else changed
+        return result
+
+    # Attributes --------------------------------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        own = self.__dict__
+        if "_parameters" not in own:
+            if isinstance(value, Parameter | Module):
+                raise AttributeError("cannot assign parameters or modules before Module.__init__() call")
+            object.__setattr__(self, name, value)
+            return
+        kind = _table_for(value)
+        if kind is not None:
+            for table in (own, self._parameters, self._buffers, self._modules):
+                table.pop(name, None)
+            own[kind][name] = value
+            if isinstance(value, Buffer) and not value.persistent:
+                self._non_persistent_buffers_set.add(name)
+        elif name in self._parameters:
+            _need(value is None, f"cannot assign '{type(value).__name__}' as parameter '{name}'")
+            self._parameters[name] = None
+        elif name in self._modules:
+            _need(value is None, f"cannot assign '{type(value).__name__}' as child module '{name}'")
+            self._modules[name] = None
+        elif name in self._buffers:
+            _need(value is None or isinstance(value, Tensor), f"cannot assign as buffer '{name}'")
+            self._buffers[name] = value
+        else:
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        for kind in ("_parameters", "_buffers", "_modules"):
+            table = self.__dict__.get(kind)
+            if table is not None and name in table:
+                return table[name]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __delattr__(self, name: str) -> None:
+        for table in (self._parameters, self._buffers, self._modules):
+            if name in table:
+                del table[name]
+                return
+        object.__delattr__(self, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*object.__dir__(self), *self._parameters, *self._buffers, *self._modules})
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Add a parameter under a name; None keeps the name without one."""
+        _check_name(self, name, "parameter")
+        self._parameters[name] = param
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Add a tensor that is state but not learned; unless persistent, it stays out of `state_dict`."""
+        _check_name(self, name, "buffer")
+        self._buffers[name] = tensor
+        if persistent:
+            self._non_persistent_buffers_set.discard(name)
+        else:
+            self._non_persistent_buffers_set.add(name)
+
+    def register_module(self, name: str, module: Module | None) -> None:
+        """Add a submodule under a name."""
+        _check_name(self, name, "module")
+        self._modules[name] = module
+
+    add_module = register_module
+
+    # Walking -----------------------------------------------------------------------------------------------
+
+    def named_modules(
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """This module and all below it, with their paths."""
+        seen = set() if memo is None else memo
+        if self in seen:
+            return
+        if remove_duplicate:
+            seen.add(self)
+        yield prefix, self
+        for name, module in self._modules.items():
+            if module is not None:
+                yield from module.named_modules(seen, f"{prefix}.{name}" if prefix else name, remove_duplicate)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it."""
+        return (module for _, module in self.named_modules())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules right below, with their names."""
+        seen = set()
+        for name, module in self._modules.items():
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
+
+    def children(self) -> Iterator[Module]:
+        """The modules right below."""
+        return (module for _, module in self.named_children())
+
+    def _named(self, kind: str, prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
+        for path, module in modules:
+            for name, value in module.__dict__[kind].items():
+                if value is None or (remove_duplicate and id(value) in seen):
+                    continue
+                seen.add(id(value))
+                yield f"{path}.{name}" if path else name, value
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """Parameters with their paths."""
+        return self._named("_parameters", prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """Parameters, as optimizers take them."""
+        return (value for _, value in self.named_parameters(recurse=recurse))
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Buffers with their paths."""
+        return self._named("_buffers", prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """Buffers."""
+        return (value for _, value in self.named_buffers(recurse=recurse))
+
+    def get_submodule(self, target: str) -> Module:
+        """The module at a path. Raises AttributeError if there is none."""
+        module: Any = self
+        for part in target.split(".") if target else ():
+            if not hasattr(module, part):
+                raise AttributeError(f"{type(module).__name__} has no attribute `{part}`")
+            module = getattr(module, part)
+            if not isinstance(module, Module):
+                raise AttributeError(f"`{part}` is not an nn.Module")
+        return module  # type: ignore[no-any-return]
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter at a path. Raises AttributeError if there is none."""
+        path, _, name = target.rpartition(".")
+        found = getattr(self.get_submodule(path), name)
+        if not isinstance(found, Parameter):
+            raise AttributeError(f"`{name}` is not an nn.Parameter")
+        return found
+
+    # State -------------------------------------------------------------------------------------------------
+
+    def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> dict[str, Any]:
+        """Parameters and persistent buffers by path, outside the graph unless `keep_vars`."""
+        found: dict[str, Any] = OrderedDict() if destination is None else destination
+        for name, value in self._own_state():
+            found[prefix + name] = value if keep_vars else value.detach()
+        for name, module in self._modules.items():
+            if module is not None:
+                module.state_dict(destination=found, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        for hook in list(self._state_dict_hooks.values()):
+            hook(self, found, prefix, {})
+        return found
+
+    def _own_state(self) -> list[tuple[str, Tensor]]:
+        kept = [(name, b) for name, b in self._buffers.items() if name not in self._non_persistent_buffers_set]
+        return [(name, value) for name, value in [*self._parameters.items(), *kept] if value is not None]
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
+        """Copy values by path; with `assign`, take the tensors themselves. All of them, or an error and none.
+
+        Raises RuntimeError that lists missing and unexpected keys (if strict) and sizes that do not match.
+        """
+        own = {path: value for path, value in self._state_paths()}
+        missing = [path for path in own if path not in state_dict]
+        unexpected = [path for path in state_dict if path not in own]
+        problems = [
+            f"size mismatch for {path}: copying a param with shape {value.shape} from checkpoint, the shape in current "
+            f"model is {own[path].shape}."
+            for path, value in state_dict.items()
+            if path in own and tuple(value.shape) != tuple(own[path].shape)
+        ]
+        if strict and unexpected:
+            problems.insert(0, "Unexpected key(s) in state_dict: " + ", ".join(f'"{key}"' for key in unexpected) + ". ")
+        if strict and missing:
+            problems.insert(0, "Missing key(s) in state_dict: " + ", ".join(f'"{key}"' for key in missing) + ". ")
+        if problems:
+            listed = "\n\t".join(problems)
+            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{listed}")
+        with no_grad():
+            for path, value in state_dict.items():
+                if path in own:
+                    self._place(path, own[path], value, assign)
+        return IncompatibleKeys(missing, unexpected)
+
+    def _state_paths(self) -> Iterator[tuple[str, Tensor]]:
+        for path, module in self.named_modules(remove_duplicate=False):
+            for name, value in module._own_state():
+                yield f"{path}.{name}" if path else name, value
+
+    def _place(self, path: str, target: Tensor, value: Any, assign: bool) -> None:
+        from telegrad._creation import as_tensor
+
+        value = as_tensor(value)
+        if not assign:
+            target.copy_(value)
+            return
+        owner, _, name = path.rpartition(".")
+        if isinstance(target, Parameter) and not isinstance(value, Parameter):
+            value = Parameter(value, target.requires_grad)
+        setattr(self.get_submodule(owner), name, value)
+
+    # Modes and casts ---------------------------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Any:
+        """Set training mode here and below."""
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Any:
+        """Set evaluation mode here and below."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Any:
+        """Say for all parameters whether gradients are wanted."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clear the gradients of all parameters."""
+        from telegrad.optim.optimizer import clear_grads
+
+        clear_grads(list(self.parameters()), set_to_none)
+
+    def apply(self, fn: Callable[[Module], Any]) -> Any:
+        """Call a function on every module below, then on this one."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    def _apply(self, convert: Callable[[Tensor], Tensor]) -> Any:
+        for module in self.modules():
+            for parameter in module._parameters.values():
+                if parameter is not None and (changed := convert(parameter.data)) is not parameter:
+                    parameter.data = changed
+            for name, buffer in module._buffers.items():
+                if buffer is not None:
+                    module._buffers[name] = convert(buffer)
+        return self
+
+    def to(self, *args: Any, **kwargs: Any) -> Any:
+        """Move or cast parameters and buffers, in place; a dtype reaches floating ones only."""
+        from telegrad._composites import to_arguments
+
+        dtype, where, _ = to_arguments(args, dict(kwargs))
+        if dtype is not None and not dtype.is_floating_point:
+            raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}")
+        if where is not None:
+            from telegrad._creation import check_device
+
+            check_device(where)
+        if dtype is None:
+            return self
+        return self._apply(lambda t: t.to(dtype) if t.is_floating_point() and t.dtype is not dtype else t)
+
+    def float(self) -> Any:
+        """Parameters and buffers as float32."""
+        from telegrad_protocol.dtypes import float32
+
+        return self.to(float32)
+
+    def double(self) -> Any:
+        """Parameters and buffers as float64."""
+        from telegrad_protocol.dtypes import float64
+
+        return self.to(float64)
+
+    def half(self) -> Any:
+        """Parameters and buffers as float16."""
+        from telegrad_protocol.dtypes import float16
+
+        return self.to(float16)
+
+    def bfloat16(self) -> Any:
+        """Parameters and buffers as bfloat16."""
+        from telegrad_protocol.dtypes import bfloat16
+
+        return self.to(bfloat16)
+
+    def cpu(self) -> Any:
+        """Parameters and buffers in the server's main memory."""
+        return self.to("cpu")
+
+    def cuda(self, device: Any = None) -> Any:
+        """Parameters and buffers on a GPU of the server."""
+        return self.to("cuda" if device is None else device)
+
+    # Hooks -------------------------------------------------------------------------------------------------
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, args, output)` after each forward; what it returns replaces the output."""
+        return _add_hook(self._forward_hooks, (hook, with_kwargs), prepend)
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, args)` before each forward; what it returns replaces the arguments."""
+        return _add_hook(self._forward_pre_hooks, (hook, with_kwargs), prepend)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(module, state_dict, prefix, metadata)` when `state_dict` has been filled."""
+        return _add_hook(self._state_dict_hooks, hook, False)
+
+    # Text --------------------------------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """What stands between the parentheses of `repr`."""
+        return ""
+
+    def _get_name(self) -> str:
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        extra = self.extra_repr().split("\n") if self.extra_repr() else []
+        children = [f"({name}): " + _indented(repr(module)) for name, module in self._modules.items()]
+        lines = extra + children
+        if not lines:
+            return f"{self._get_name()}()"
+        if len(extra) == 1 and not children:
+            return f"{self._get_name()}({extra[0]})"
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n  ")
+
+
+def _before(hook: Any, with_kwargs: bool, module: Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    if with_kwargs:
+        changed = hook(module, args, kwargs)
+        return (args, kwargs) if changed is None else changed
+    changed = hook(module, args)
+    if changed is None:
+        return args, kwargs
+    return (changed if isinstance(changed, tuple) else (changed,)), kwargs
+
+
+def _add_hook(hooks: dict[int, Any], hook: Any, prepend: bool) -> RemovableHandle:
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    if prepend:
+        others = [(key, value) for key, value in hooks.items() if key != handle.id]
+        for key, value in others:
+            del hooks[key]
+            hooks[key] = value
+    return handle
+
+
+def _table_for(value: Any) -> str | None:
+    if isinstance(value, Parameter):
+        return "_parameters"
+    if isinstance(value, Module):
+        return "_modules"
+    return "_buffers" if isinstance(value, Buffer) else None
+
+
+def _need(condition: bool, message: str) -> None:
+    if not condition:
+        raise TypeError(message)
+
+
+def _check_name(module: Module, name: str, kind: str) -> None:
+    if "_parameters" not in module.__dict__:
+        raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
+    if not isinstance(name, str):
+        raise TypeError(f"{kind} name should be a string. Got {type(name).__name__}")
+    if "." in name:
+        raise KeyError(f'{kind} name can\'t contain ".", got: {name}')
+    if not name:
+        raise KeyError(f'{kind} name can\'t be empty string ""')
+    if hasattr(module, name) and name not in (*module._parameters, *module._buffers, *module._modules):
+        raise KeyError(f"attribute '{name}' already exists")

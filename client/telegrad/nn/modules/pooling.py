@@ -1,0 +1,159 @@
+"""Pooling layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from telegrad import functional as F
+
+from .module import Module
+
+
+class _MaxPool(Module):
+    """The maximum of each window."""
+
+    dims = 0
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__()
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.padding, self.dilation = padding, dilation
+        self.return_indices, self.ceil_mode = return_indices, ceil_mode
+
+    def forward(self, input: Any) -> Any:
+        function = getattr(F, f"max_pool{self.dims}d")
+        return function(
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            ceil_mode=self.ceil_mode,
+            return_indices=self.return_indices,
+        )
+
+    def extra_repr(self) -> str:
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
+            f"ceil_mode={self.ceil_mode}"
+        )
+
+
+class MaxPool1d(_MaxPool):
+    """The maximum of windows of (N, C, L)."""
+
+    dims = 1
+
+
+class MaxPool2d(_MaxPool):
+    """The maximum of windows of (N, C, H, W)."""
+
+    dims = 2
+
+
+class MaxPool3d(_MaxPool):
+    """The maximum of windows of (N, C, D, H, W)."""
+
+    dims = 3
+
+
+class _AvgPool(Module):
+    """The mean of each window."""
+
+    dims = 0
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
+        super().__init__()
+        if self.dims == 1 and divisor_override is not None:
+            raise TypeError("AvgPool1d takes no divisor_override")
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.padding, self.ceil_mode, self.count_include_pad = padding, ceil_mode, count_include_pad
+        self.divisor_override = divisor_override
+
+    def forward(self, input: Any) -> Any:
+        function = getattr(F, f"avg_pool{self.dims}d")
+        more = () if self.dims == 1 else (self.divisor_override,)
+        return function(
+            input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad, *more
+        )
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AvgPool1d(_AvgPool):
+    """The mean of windows of (N, C, L)."""
+
+    dims = 1
+
+
+class AvgPool2d(_AvgPool):
+    """The mean of windows of (N, C, H, W)."""
+
+    dims = 2
+
+
+class AvgPool3d(_AvgPool):
+    """The mean of windows of (N, C, D, H, W)."""
+
+    dims = 3
+
+
+class _AdaptivePool(Module):
+    function = ""
+
+    def __init__(self, output_size: Any) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, input: Any) -> Any:
+        return getattr(F, self.function)(input, self.output_size)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class AdaptiveAvgPool1d(_AdaptivePool):
+    """Means that give an output of a size, from (N, C, L)."""
+
+    function = "adaptive_avg_pool1d"
+
+
+class AdaptiveAvgPool2d(_AdaptivePool):
+    """Means that give an output of a size, from (N, C, H, W)."""
+
+    function = "adaptive_avg_pool2d"
+
+
+class AdaptiveAvgPool3d(_AdaptivePool):
+    """Means that give an output of a size, from (N, C, D, H, W)."""
+
+    function = "adaptive_avg_pool3d"
+
+
+class AdaptiveMaxPool1d(_AdaptivePool):
+    """Maxima that give an output of a size, from (N, C, L)."""
+
+    function = "adaptive_max_pool1d"
+
+
+class AdaptiveMaxPool2d(_AdaptivePool):
+    """Maxima that give an output of a size, from (N, C, H, W)."""
+
+    function = "adaptive_max_pool2d"

@@ -1,0 +1,103 @@
+"""Layers that only rearrange."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from telegrad import functional as F
+
+from .module import Module
+
+
+class Flatten(Module):
+    """Joins dimensions, by default all but the first."""
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        super().__init__()
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, input: Any) -> Any:
+        return input.flatten(self.start_dim, self.end_dim)
+
+    def extra_repr(self) -> str:
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """Splits a dimension into several."""
+
+    def __init__(self, dim: int, unflattened_size: Any) -> None:
+        super().__init__()
+        self.dim, self.unflattened_size = dim, tuple(unflattened_size)
+
+    def forward(self, input: Any) -> Any:
+        return input.unflatten(self.dim, self.unflattened_size)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
+
+
+class PixelShuffle(Module):
+    """Turns channels into pixels (Shi et al., 2016)."""
+
+    def __init__(self, upscale_factor: int) -> None:
+        super().__init__()
+        self.upscale_factor = upscale_factor
+
+    def forward(self, input: Any) -> Any:
+        return F.pixel_shuffle(input, self.upscale_factor)
+
+    def extra_repr(self) -> str:
+        return f"upscale_factor={self.upscale_factor}"
+
+
+class _Pad(Module):
+    dims = 0
+    mode = "constant"
+
+    def __init__(self, padding: Any, value: float = 0.0) -> None:
+        super().__init__()
+        self.padding = (padding,) * (2 * self.dims) if isinstance(padding, int) else tuple(padding)
+        self.value = value
+
+    def forward(self, input: Any) -> Any:
+        return F.pad(input, self.padding, self.mode, self.value if self.mode == "constant" else None)
+
+    def extra_repr(self) -> str:
+        return f"{self.padding}"
+
+
+class ZeroPad2d(_Pad):
+    """Zeros around (H, W)."""
+
+    dims = 2
+
+
+class ConstantPad1d(_Pad):
+    """A value at both ends of (L)."""
+
+    dims = 1
+
+
+class ConstantPad2d(_Pad):
+    """A value around (H, W)."""
+
+    dims = 2
+
+
+class ReflectionPad1d(_Pad):
+    """The ends of (L), mirrored."""
+
+    dims, mode = 1, "reflect"
+
+
+class ReflectionPad2d(_Pad):
+    """The ends of (H, W), mirrored."""
+
+    dims, mode = 2, "reflect"
+
+
+class ReplicationPad2d(_Pad):
+    """The ends of (H, W), repeated."""
+
+    dims, mode = 2, "replicate"

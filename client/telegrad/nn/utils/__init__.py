@@ -1,0 +1,61 @@
+"""Helpers around parameters: clipping gradients, parameters as one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from telegrad import _composites as composites
+from telegrad._ops import FUNCTIONS
+from telegrad.autograd import no_grad
+
+
+def _gradients(parameters: Any) -> list[Any]:
+    listed = [parameters] if hasattr(parameters, "grad") else list(parameters)
+    return [p.grad for p in listed if p.grad is not None]
+
+
+@no_grad()
+def clip_grad_norm_(
+    parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: Any = None
+) -> Any:
+    """Scale gradients so that their norm together is at most `max_norm`; gives the norm before.
+
+    Nothing is read: the factor is computed on the server. `error_if_nonfinite` has to wait for the norm.
+    """
+    grads = _gradients(parameters)
+    if not grads:
+        from telegrad._creation import tensor
+
+        return tensor(0.0)
+    norms = composites.stack([FUNCTIONS["vector_norm"](g, float(norm_type)) for g in grads])
+    total = FUNCTIONS["vector_norm"](norms, float(norm_type))
+    if error_if_nonfinite and not bool(total.isfinite()):
+        raise RuntimeError(
+            f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be clipped."
+        )
+    factor = (max_norm / (total + 1e-6)).clamp(max=1.0)
+    for g in grads:
+        g.mul_(factor)
+    return total
+
+
+@no_grad()
+def clip_grad_value_(parameters: Any, clip_value: float, foreach: Any = None) -> None:
+    """Limit every element of every gradient to [-clip_value, clip_value]."""
+    for g in _gradients(parameters):
+        g.clamp_(-float(clip_value), float(clip_value))
+
+
+def parameters_to_vector(parameters: Iterable[Any]) -> Any:
+    """All parameters, one after the other, in one vector."""
+    return composites.cat([p.reshape(-1) for p in parameters])
+
+
+@no_grad()
+def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
+    """Write one vector back into parameters."""
+    start = 0
+    for p in parameters:
+        p.copy_(vec[start : start + p.numel()].reshape(p.shape))
+        start += p.numel()
