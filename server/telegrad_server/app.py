@@ -38,6 +38,7 @@ def create_app(settings: Settings, worker: Worker, sessions: Sessions | None = N
         summary="Tensors and autograd graphs that live here; use them over HTTP.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.sessions = sessions
@@ -110,8 +111,6 @@ def _http_error(request: Request, error: HTTPException) -> TelegradError:
         return NotFound(f"there is nothing at {request.url.path}", hint="GET /docs shows every route")
     if error.status_code == 405:
         allowed = ", ".join(sorted(methods_at(request.app.openapi(), request.url.path)))
-        return MethodNotAllowed(
-            f"{request.method} is not for {request.url.path}", expected=allowed, got=request.method
-        )
+        return MethodNotAllowed(f"{request.method} is not for {request.url.path}", expected=allowed, got=request.method)
     matching = [cls for cls in CODES.values() if cls.status == error.status_code]
     return (matching[0] if matching else ServiceError)(str(error.detail))

@@ -7,6 +7,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import httpx
+
+NO_TLS = False
+"""Loopback has no certificates, and loading the authorities' takes longer than most tests."""
+
 
 @contextlib.contextmanager
 def live_server(*options: str) -> Iterator[str]:
@@ -21,3 +26,15 @@ def live_server(*options: str) -> Iterator[str]:
         finally:
             process.terminate()
             assert process.wait(20) == 0
+
+
+@contextlib.contextmanager
+def http_session(url: str) -> Iterator[httpx.Client]:
+    """A client of a session of its own: paths are those below the session's."""
+    with httpx.Client(base_url=url, verify=NO_TLS, timeout=30) as client:
+        opened = client.post("/v1/sessions", json={}).raise_for_status().json()
+        client.base_url = f"{url}/v1/sessions/{opened['session']}"
+        try:
+            yield client
+        finally:
+            client.delete(f"{url}/v1/sessions/{opened['session']}").raise_for_status()

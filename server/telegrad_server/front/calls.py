@@ -17,6 +17,7 @@ from .caller import Caller, control_row
 from .codec import finite, number
 
 _NAME: Final = re.compile(r"t[0-9]{1,15}")
+_NUMBERS: Final = ("Number", "Value", "float")
 ELSEWHERE: Final = {
     "constant": "POST /v1/sessions/{session}/tensors",
     "upload": "POST /v1/sessions/{session}/tensors",
@@ -95,7 +96,7 @@ def _meant(param: Param, value: Any) -> Any:
     if isinstance(value, str):
         if param.kind.holds_tensors and _NAME.fullmatch(value):
             return Ref(value)
-        if "Number" in param.annotation or "float" in param.annotation:
+        if any(word in param.annotation for word in _NUMBERS):
             found = number(value)
             return value if found is None else found
     if isinstance(value, list | tuple):

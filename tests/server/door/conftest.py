@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from support.live import live_server
+from support.live import http_session, live_server
 
 
 @pytest.fixture(scope="module")
@@ -15,9 +15,5 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def http(url: str) -> Iterator[httpx.Client]:
-    """A client of a session of its own: paths are those below it."""
-    with httpx.Client(base_url=url) as plain:
-        opened = plain.post("/v1/sessions", json={}).json()
-        with httpx.Client(base_url=f"{url}/v1/sessions/{opened['session']}", timeout=30) as client:
-            yield client
-            client.delete("")
+    with http_session(url) as client:
+        yield client
