@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -77,12 +77,16 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
     return F["vector_norm"](input, order, dim, keepdim, dtype=dtype)
 
 
+class AMinMax(NamedTuple):
+    """The smallest and the largest value."""
+
+    min: Any
+    max: Any
+
+
 def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> Any:
     """The smallest and the largest value."""
-    from collections import namedtuple
-
-    made = namedtuple("aminmax", "min max")  # noqa: PYI024
-    return made(F["amin"](input, dim, keepdim), F["amax"](input, dim, keepdim))
+    return AMinMax(F["amin"](input, dim, keepdim), F["amax"](input, dim, keepdim))
 
 
 # Joining and splitting ---------------------------------------------------------------------------------------------
@@ -98,11 +102,16 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Any:
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Any:
     """Joins tensors along an existing dimension; on the host while all of them are there."""
-    if len(tensors) and _host.all_on_host(tensors) and len({t.dtype for t in tensors}) == 1:
-        if all(t.ndim for t in tensors) and len({_without(t._meta.shape, dim) for t in tensors}) == 1:
-            joined = np.concatenate([t._host for t in tensors], axis=dim)
-            return _host.from_array(joined, tensors[0].dtype)
+    if len(tensors) and _host.all_on_host(tensors) and _joinable(tensors, dim):
+        return _host.from_array(np.concatenate([t._host for t in tensors], axis=dim), tensors[0].dtype)
     return F["cat"](tensors, dim)
+
+
+def _joinable(tensors: Sequence[Tensor], dim: int) -> bool:
+    """Whether NumPy would join these as PyTorch does: one dtype, sizes equal but along `dim`."""
+    if len({t.dtype for t in tensors}) != 1 or not all(-t.ndim <= dim < t.ndim for t in tensors):
+        return False
+    return len({_without(t._meta.shape, dim) for t in tensors}) == 1
 
 
 def _without(shape: tuple[int, ...], dim: int) -> tuple[int, ...]:
@@ -460,7 +469,7 @@ TORCH: dict[str, Any] = {
     if not name.startswith("_")
     and callable(value)
     and getattr(value, "__module__", None) == __name__
-    and name not in ("attach", "cast")
+    and name not in ("attach", "cast", "to_arguments", "AMinMax")
 }
 """The functions here that belong into the `torch` namespace."""
 

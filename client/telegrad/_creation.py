@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import DeviceError
 
 from . import _host
 from ._ops import FUNCTIONS
 from ._record import stream
-from ._types import TensorBase
 from .tensor import Tensor, defaults
 from .tensor import device as Device
 
@@ -85,7 +83,7 @@ def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tens
     """`data` itself if it is a tensor of that dtype, else a tensor with a copy of it."""
     if not isinstance(data, Tensor):
         return tensor(data, dtype=dtype, device=device)
-    return data if dtype in (None, data.dtype) else FUNCTIONS["_to_dtype"](data, dtype)  # type: ignore[no-any-return]
+    return data if dtype in (None, data.dtype) else FUNCTIONS["_to_dtype"](data, dtype)
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
@@ -178,9 +176,7 @@ def logspace(
 def _like(factory: Callable[..., Any]) -> Callable[..., Any]:
     name = f"{factory.__name__}_like"
 
-    def make(
-        input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **given: Any
-    ) -> Any:
+    def make(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **given: Any) -> Any:
         refuse(name, given)
         return factory(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
@@ -221,9 +217,7 @@ def _new_full(
     return full(size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
 
-def _new_tensor(
-    self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Any:
+def _new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """As `tensor`, of this tensor's dtype."""
     return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 

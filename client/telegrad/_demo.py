@@ -79,7 +79,9 @@ class CNN(nn.Module):
 
 def train(model: CNN, data: Images, epochs: int, batch: int) -> list[float]:
     """Train with AdamW; the loss of every step. Reading them does not hold the loop up."""
-    loader = DataLoader(TensorDataset(*map(tg.tensor, data.train)), batch_size=batch, shuffle=True)
+    loader = DataLoader(
+        TensorDataset(tg.tensor(data.train[0]), tg.tensor(data.train[1])), batch_size=batch, shuffle=True
+    )
     optimizer = tg.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-2)
     pending = []
     model.train()
@@ -111,7 +113,8 @@ def draw(data: Images, losses: list[float], guesses: np.ndarray, accuracy: float
     from matplotlib import pyplot as plt
 
     figure = plt.figure(figsize=(12, 5.2), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[1, 1.25])
+    panels: Any = figure.subfigures(1, 2, width_ratios=[1, 1.25])
+    left, right = panels
     axes = left.subplots()
     axes.plot(losses, color="0.8", linewidth=0.8, label="each step")
     window = max(1, len(losses) // 40)
@@ -140,7 +143,9 @@ def main(arguments: list[str]) -> int:
     data = load_fashion() if fashion else load_digits()
     tg.manual_seed(0)
     model = CNN(data.train[0].shape[-1], len(data.classes))
-    print(f"{data.name}: {len(data.train[1]):,} images; the model and its gradients live in a server of this demo's own")
+    print(
+        f"{data.name}: {len(data.train[1]):,} images; the model and its gradients live in a server of this demo's own"
+    )
     begun = time.monotonic()
     losses = train(model, data, options.epochs or (1 if fashion else 15), 128 if fashion else 64)
     guesses = predict(model, data.test[0])

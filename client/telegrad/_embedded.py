@@ -70,9 +70,7 @@ def _first_line(channel: socket.socket, process: subprocess.Popen[bytes]) -> str
         piece = channel.recv(4096)
         if not piece:
             process.wait()
-            raise ConnectionError(
-                f"the local server ended with status {process.returncode}; its words are on stderr"
-            )
+            raise ConnectionError(f"the local server ended with status {process.returncode}; its words are on stderr")
         line += piece
     channel.settimeout(None)
     return line.decode().strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -51,7 +51,7 @@ def dtype_of(array: np.ndarray) -> DType:
 def array_of(data: Any, dtype: DType | None, default: DType = dtypes.float32) -> np.ndarray:
     """An array of its own with the values of `data`: nested lists, numbers, arrays, or tensors inside them."""
     if isinstance(data, TensorBase):
-        data = data._values()  # type: ignore[attr-defined]
+        data = data._values()
     elif isinstance(data, list | tuple):
         data = _plain(data)
     try:
@@ -84,13 +84,13 @@ def _holds_numpy(data: Any) -> bool:
 
 def _plain(data: Any) -> Any:
     if isinstance(data, TensorBase):
-        return data._values()  # type: ignore[attr-defined]
+        return data._values()
     return [_plain(item) for item in data] if isinstance(data, list | tuple) else data
 
 
 def from_array(array: np.ndarray, dtype: DType) -> Tensor:
     """A host tensor on an array that nobody else writes to."""
-    made: Any = object.__new__(TensorBase.proxy)
+    made = cast("Tensor", object.__new__(TensorBase.proxy))
     made._host = array
     made._meta = contiguous(array.shape, dtype)
     return made
@@ -107,7 +107,7 @@ def alias(source: Tensor) -> Tensor:
 
 def view(source: Tensor, array: np.ndarray, strides: tuple[int, ...], offset: int) -> Tensor:
     """A host tensor that shows memory of another; named on the server when the other is."""
-    made: Any = object.__new__(TensorBase.proxy)
+    made = cast("Tensor", object.__new__(TensorBase.proxy))
     made._host = array
     made._meta = meta(array.shape, source._meta.dtype, strides)
     made._base = root = source.root

@@ -10,9 +10,7 @@ from telegrad_protocol.spec import OPS, OpSpec
 from ._record import binder, operator, record_inplace
 from .tensor import Tensor
 
-FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
-    name: binder(spec) for name, spec in OPS.items() if not spec.control
-}
+FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {name: binder(spec) for name, spec in OPS.items() if not spec.control}
 """The declared ops by name; overloads and composites are in `functional` and `_composites`."""
 
 

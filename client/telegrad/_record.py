@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import sys
 import threading
-import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
-from telegrad_protocol import spec as table
 from telegrad_protocol.dtypes import FLOAT
 from telegrad_protocol.errors import AutogradError, OpTypeError, UnsupportedOp
 from telegrad_protocol.messages import GRAD, INPLACE
@@ -131,7 +129,7 @@ def return_type(spec: OpSpec) -> Any:
     if spec.name not in _return_types:
         from collections import namedtuple
 
-        _return_types[spec.name] = namedtuple(spec.name.strip("_"), spec.returns or ())  # noqa: PYI024
+        _return_types[spec.name] = namedtuple(spec.name.strip("_"), spec.returns or ())
     return _return_types[spec.name]
 
 

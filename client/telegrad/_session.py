@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -96,10 +97,8 @@ class Session:
         """End the session; its tensors are gone."""
         opened, self.opened = self.opened, None
         if opened is not None:
-            try:
+            with suppress(TelegradError, ConnectionError):  # a server that is gone has nothing left to close
                 self._request("DELETE", f"/v1/sessions/{opened.session}")
-            except (TelegradError, ConnectionError):
-                pass  # a server that is gone has nothing left to close
         self.forget()
 
     def forget(self) -> None:
@@ -141,10 +140,8 @@ def _checked(status: int, body: bytes) -> bytes:
 
 def _error_of(status: int, body: bytes) -> TelegradError:
     record: Any = None
-    try:
+    with suppress(TelegradError):  # not from a telegrad server: a proxy in between, say
         record = wire.unpack(body)
-    except TelegradError:
-        pass  # not from a telegrad server: a proxy in between, say
     if isinstance(record, dict):
         return from_record(record)
     return TelegradError(f"the server answered {status}: {body[:200]!r}")

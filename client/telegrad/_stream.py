@@ -210,7 +210,8 @@ class Stream:
 
     def surface(self, error: BaseException | None) -> None:
         """Raise a failure in the caller, roll local metadata back to the failing row, and open the next epoch."""
-        assert error is not None
+        if error is None:
+            return
         if error is self.failure:
             with self.lock:
                 self._roll_back()

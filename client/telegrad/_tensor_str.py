@@ -102,9 +102,7 @@ def summary_slices(shape: Sequence[int]) -> tuple[tuple[slice, ...], ...]:
     edge = _options.edgeitems
     if math.prod(shape) <= _options.threshold:
         return tuple((slice(0, size),) for size in shape)
-    return tuple(
-        (slice(0, edge), slice(size - edge, size)) if size > 2 * edge else (slice(0, size),) for size in shape
-    )
+    return tuple((slice(0, edge), slice(size - edge, size)) if size > 2 * edge else (slice(0, size),) for size in shape)
 
 
 def format_tensor(

@@ -87,9 +87,7 @@ class TensorBase(HasMeta):
         aliases = self._aliases
         if aliases is None:
             self._aliases = aliases = []
-        elif len(aliases) >= 64 and not len(aliases) & (
-            len(aliases) - 1
-        ):  # prune whenever a power of two is reached
+        elif len(aliases) >= 64 and not len(aliases) & (len(aliases) - 1):  # prune whenever a power of two is reached
             aliases[:] = [alias for alias in aliases if alias() is not None]
         aliases.append(weakref.ref(view))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from telegrad_protocol.errors import AutogradError, ShapeError
 from telegrad_protocol.shapes import contiguous
@@ -40,8 +40,10 @@ class _Mode:
 
     mode: bool
 
-    def __new__(cls, function: Any = None) -> Any:
-        return _decorate(function, cls.mode) if callable(function) else object.__new__(cls)
+    if not TYPE_CHECKING:
+
+        def __new__(cls, function: Any = None) -> Any:
+            return _decorate(function, cls.mode) if callable(function) else object.__new__(cls)
 
     def __enter__(self) -> None:
         self.before, grad_mode.on = grad_mode.on, self.mode
@@ -50,6 +52,7 @@ class _Mode:
         grad_mode.on = self.before
 
     def __call__(self, function: F) -> F:
+        """Decorate a function."""
         return _decorate(function, self.mode)
 
 
@@ -78,11 +81,13 @@ class inference_mode(_Mode):
 
     mode = False
 
-    def __new__(cls, mode: Any = True) -> Any:
-        made = super().__new__(cls, mode if callable(mode) else None)
-        if not callable(mode):
-            made.mode = not mode
-        return made
+    if not TYPE_CHECKING:
+
+        def __new__(cls, mode: Any = True) -> Any:
+            made = super().__new__(cls, mode if callable(mode) else None)
+            if not callable(mode):
+                made.mode = not mode
+            return made
 
     def __init__(self, mode: Any = True) -> None:
         pass
@@ -211,7 +216,7 @@ def grad(
         outs=names,
     )
     leaves = frozenset(_reached(roots)) if create_graph else None
-    found = []
+    found: list[Tensor | None] = []
     for name, target in zip(names, targets, strict=True):
         unused = target.is_leaf and not _depends(roots, target)
         if unused and allow_unused and not materialize_grads:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from telegrad_protocol.spec import OPS
 
@@ -12,6 +12,12 @@ from ._ops import FUNCTIONS
 from ._record import inplace
 from .autograd import no_grad
 from .tensor import Tensor
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Declared ops are read off the table, which the type checker cannot do."""
+
 
 DECLARED = _ops.on("functional")
 globals().update(DECLARED)
@@ -93,4 +99,4 @@ def sigmoid(input: Tensor) -> Any:
     return FUNCTIONS["sigmoid"](input)
 
 
-__all__ = sorted(name for name in globals() if not name.startswith("_") and callable(globals()[name]))  # noqa: PLE0605
+__all__ = sorted(name for name in globals() if not name.startswith("_") and callable(globals()[name]))

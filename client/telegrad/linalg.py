@@ -19,4 +19,4 @@ def norm(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dty
     return FUNCTIONS["vector_norm"](A, 2.0 if ord is None else float(ord), dim, keepdim, dtype=dtype)
 
 
-__all__ = sorted({*_ops.on("linalg"), "norm"})  # noqa: PLE0605
+__all__ = sorted({*_ops.on("linalg"), "norm"})

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
@@ -82,7 +81,7 @@ def checked_seed(seed: int) -> int:
 
 def fresh_seed() -> int:
     """A seed from the operating system."""
-    return int(np.random.SeedSequence().entropy or 0) & 0xFFFF_FFFF_FFFF  # as many bits as fit everywhere
+    return secrets.randbits(63)
 
 
 def manual_seed(seed: int) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 
 from telegrad_protocol import dtypes, wire
 from telegrad_protocol.dtypes import DType
-
 from telegrad_protocol.messages import ReadResult
 from telegrad_protocol.shapes import Meta, contiguous, is_contiguous
 from telegrad_protocol.spec import OPS
@@ -67,6 +66,8 @@ class device:
     """
 
     __slots__ = ("index", "type")
+    type: str
+    index: int | None
 
     def __init__(self, name: str | device | int, index: int | None = None) -> None:
         if isinstance(name, device):
@@ -209,9 +210,7 @@ class Tensor(TensorBase):
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The values as a NumPy array of its own. A tensor that requires grad needs `detach()` or `force=True`."""
         if self.requires_grad and not force:
-            raise RuntimeError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
-            )
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         return self._values()
 
     def _values(self) -> np.ndarray:
@@ -279,7 +278,8 @@ class Tensor(TensorBase):
         from ._indexing import edges
 
         with _no_grad():
-            return edges(self, pieces)._values()
+            summary: np.ndarray = edges(self, pieces)._values()
+        return summary
 
     def __format__(self, spec: str) -> str:
         return object.__format__(self, spec) if self._meta.ndim else format_scalar(self.item(), spec)
@@ -428,7 +428,8 @@ class Tensor(TensorBase):
     def __getitem__(self, index: Any) -> Tensor:
         from ._indexing import get
 
-        return get(self, index)
+        found: Tensor = get(self, index)
+        return found
 
     def __setitem__(self, index: Any, value: Any) -> None:
         from ._indexing import put
@@ -482,7 +483,7 @@ def _fetch(result: ReadResult) -> np.ndarray:
         values = np.frombuffer(result.data, dtype).reshape(result.shape).copy()
     else:
         values = np.empty(result.shape, dtype)
-        stream.session.download(result.id, memoryview(values.reshape(-1).view(np.uint8)))
+        stream.session.download(result.id, values.reshape(-1).view(np.uint8).data)
     return _host.widened(values, result.dtype)
 
 

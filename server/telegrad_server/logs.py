@@ -10,12 +10,15 @@ from typing import Any
 
 
 class Log:
-    """Writes events with fields. `style` is "text" or "json"."""
+    """Writes events with fields. `style` is "text" or "json"; `quiet` leaves out what is only information."""
 
     def __init__(self) -> None:
         self.style = "text"
+        self.quiet = False
 
     def info(self, event: str, **fields: Any) -> None:
+        if self.quiet:
+            return
         self._write("info", event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:

@@ -34,13 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token-file", help="file with a token a line; else TELEGRAD_TOKEN, if it is set")
     parser.add_argument("--memory", default="80%", help="limit for tensors, as 4G or 80%% (default: %(default)s)")
     parser.add_argument("--device", choices=["cpu"], default="cpu", help="where kernels run (default: %(default)s)")
-    parser.add_argument(
-        "--lease", type=float, default=60.0, help="seconds that a silent session lives (default: 60)"
-    )
+    parser.add_argument("--lease", type=float, default=60.0, help="seconds that a silent session lives (default: 60)")
     parser.add_argument("--allow-host", action="append", default=[], help="a further name in the Host header")
-    parser.add_argument(
-        "--allow-origin", action="append", default=[], help="an origin whose pages may use the server"
-    )
+    parser.add_argument("--allow-origin", action="append", default=[], help="an origin whose pages may use the server")
     parser.add_argument("--log-format", choices=["text", "json"], default="text")
     parser.add_argument("--embedded-fd", type=int, help=argparse.SUPPRESS)
 
@@ -48,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve until told to end; the exit status."""
     log.style = options.log_format
+    log.quiet = options.embedded_fd is not None  # the terminal belongs to the script that embeds us
     channel = None if options.embedded_fd is None else socket.socket(fileno=options.embedded_fd)
     try:
         settings = settings_from(options, channel)

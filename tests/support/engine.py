@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.spec import OPS
 from telegrad_server.backend.numpy import NumpyBackend
@@ -97,7 +98,6 @@ def weights(shape: tuple[int, ...], salt: int, dtype: Any) -> np.ndarray:
 
 def torch_call(sample: Sample, values: list[Any]) -> tuple[Any, ...]:
     """The same call in PyTorch, on torch tensors."""
-    import torch
 
     spec = OPS[sample.op]
     args = [_to_torch(value) for value in fill(sample, values)]

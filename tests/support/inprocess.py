@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 from support.local_engine import LocalEngine
+
 from telegrad._session import Session
 from telegrad_protocol.messages import SessionOpened
 

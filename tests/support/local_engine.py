@@ -7,6 +7,7 @@ from collections import deque
 from typing import Any
 
 import numpy as np
+
 from telegrad_server.backend.numpy import NumpyBackend
 from telegrad_server.worker.executor import Executor
 from telegrad_server.worker.link import Request

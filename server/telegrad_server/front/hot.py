@@ -74,9 +74,7 @@ class Hot:
             allowed = "GET, DELETE" if read is not None else "PUT"
             raise MethodNotAllowed(f"{method} is not for this path", expected=allowed, got=method)
 
-    async def _submit(
-        self, session: Session, stream: int, number: int, scope: Any, receive: Any, send: Any
-    ) -> None:
+    async def _submit(self, session: Session, stream: int, number: int, scope: Any, receive: Any, send: Any) -> None:
         need_content_type(scope, MSGPACK)
         epoch, acknowledged = _query(scope)
         owner = session.stream(stream)

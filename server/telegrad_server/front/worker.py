@@ -159,7 +159,7 @@ class WorkerProcess:
             if not future.done():
                 future.set_exception(WorkerDied("the worker process ended; its sessions and tensors are gone"))
         if not self._stopping:
-            loop.create_task(self._restart())
+            self._restarting = loop.create_task(self._restart())
 
     async def _restart(self) -> None:
         status = await asyncio.to_thread(self._process.wait)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from telegrad_protocol.errors import AutogradError, Malformed, OpError, ShapeError
-from telegrad_protocol.messages import GRAD, ReadResult, Row
+from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.shapes import contiguous
 from telegrad_protocol.wire import INLINE_BYTES
 from telegrad_server.backend.mersenne import MersenneGenerator

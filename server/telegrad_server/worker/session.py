@@ -11,7 +11,7 @@ from telegrad_protocol.spec import BY_INDEX, OpSpec
 from telegrad_server.backend.mersenne import MersenneGenerator
 from telegrad_server.kernels import KERNELS
 
-from .controls import HANDLERS, Blocked
+from .controls import HANDLERS
 from .engine import Engine
 from .memory import Budget, largest
 from .tensor import Storage, Tensor

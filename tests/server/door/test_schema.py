@@ -36,4 +36,4 @@ def test_made_up_requests(url: str) -> None:
 
 @pytest.mark.slow
 def test_many_made_up_requests(url: str) -> None:
-    run_schemathesis(url, 200)
+    run_schemathesis(url, 100)

@@ -88,9 +88,7 @@ def cross_entropy(x, target, weight, smoothing):
 @pytest.mark.parametrize("shape", [(6, 5), (64, 17), (3, 1), (0, 4)])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
-def test_cross_entropy_and_its_gradient_follow_the_formula(
-    shape, weighted, smoothing, dtype, draw, close, any_threads
-):
+def test_cross_entropy_and_its_gradient_follow_the_formula(shape, weighted, smoothing, dtype, draw, close, any_threads):
     x, g, weight = draw(*shape) * 2, draw(shape[0]), abs(draw(shape[1]))
     target = np.random.default_rng(1).integers(0, shape[1], shape[0])
     target[1:2] = -100

@@ -38,7 +38,9 @@ class _Activation(Module):
 
 def _made(name: str, function: str, **options: Any) -> type[_Activation]:
     doc = f"`nn.functional.{function}` as a module."
-    return type(name, (_Activation,), {"function": function, "options": options, "__doc__": doc, "__module__": __name__})
+    return type(
+        name, (_Activation,), {"function": function, "options": options, "__doc__": doc, "__module__": __name__}
+    )
 
 
 ReLU = _made("ReLU", "relu", inplace=False)

@@ -67,7 +67,7 @@ class _Conv(Module):
 
     def forward(self, input: Any) -> Any:
         function = getattr(F, f"conv{self.dims}d")
-        padding = self.padding
+        padding: Any = self.padding
         if self.padding_mode != "zeros":
             input = F.pad(input, self._both_ends(), mode=self.padding_mode)
             padding = 0
@@ -79,7 +79,8 @@ class _Conv(Module):
             total = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
             ends = [(t // 2, t - t // 2) for t in total]
         else:
-            ends = [(p, p) for p in ((0,) * self.dims if self.padding == "valid" else self.padding)]
+            sizes = (0,) * self.dims if isinstance(self.padding, str) else self.padding
+            ends = [(size, size) for size in sizes]
         return tuple([n for pair in reversed(ends) for n in pair])
 
     def extra_repr(self) -> str:

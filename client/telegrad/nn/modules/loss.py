@@ -20,7 +20,9 @@ class _Loss(Module):
         given = {**dict(zip(self.options, args, strict=False)), **kwargs}
         unknown = given.keys() - self.options.keys()
         if unknown or len(args) > len(self.options):
-            raise TypeError(f"{type(self).__name__} takes {', '.join(self.options)}; got {sorted(unknown) or len(args)}")
+            raise TypeError(
+                f"{type(self).__name__} takes {', '.join(self.options)}; got {sorted(unknown) or len(args)}"
+            )
         for name, default in self.options.items():
             value = given.get(name, default)
             if name in ("weight", "pos_weight"):
@@ -57,8 +59,6 @@ SoftMarginLoss = _made("SoftMarginLoss", "soft_margin_loss", reduction="mean")
 TripletMarginLoss = _made(
     "TripletMarginLoss", "triplet_margin_loss", margin=1.0, p=2.0, eps=1e-6, swap=False, reduction="mean"
 )
-PoissonNLLLoss = _made(
-    "PoissonNLLLoss", "poisson_nll_loss", log_input=True, full=False, eps=1e-8, reduction="mean"
-)
+PoissonNLLLoss = _made("PoissonNLLLoss", "poisson_nll_loss", log_input=True, full=False, eps=1e-8, reduction="mean")
 GaussianNLLLoss = _made("GaussianNLLLoss", "gaussian_nll_loss", full=False, eps=1e-6, reduction="mean")
 MultiMarginLoss = _made("MultiMarginLoss", "multi_margin_loss", p=1, margin=1.0, weight=None, reduction="mean")

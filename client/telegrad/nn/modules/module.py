@@ -258,7 +258,7 @@ class Module:
 
         Raises RuntimeError that lists missing and unexpected keys (if strict) and sizes that do not match.
         """
-        own = {path: value for path, value in self._state_paths()}
+        own = dict(self._state_paths())
         missing = [path for path in own if path not in state_dict]
         unexpected = [path for path in state_dict if path not in own]
         problems = [
@@ -346,7 +346,9 @@ class Module:
 
         dtype, where, _ = to_arguments(args, dict(kwargs))
         if dtype is not None and not dtype.is_floating_point:
-            raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}")
+            raise TypeError(
+                f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
+            )
         if where is not None:
             from telegrad._creation import check_device
 
