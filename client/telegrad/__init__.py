@@ -14,7 +14,7 @@ from telegrad_protocol.dtypes import DType as dtype
 from telegrad_protocol.dtypes import bfloat16, float16, float32, float64, int8, int16, int32, int64, uint8
 from telegrad_protocol.dtypes import bool_ as bool
 
-from . import _attach, linalg, nn, random
+from . import _attach, linalg, nn, optim, random, utils
 from . import functional as _functional
 from ._connect import connect, synchronize
 from ._tensor_str import get_printoptions, printoptions, set_printoptions

@@ -68,6 +68,10 @@ class TensorBase(HasMeta):
     def _send(self) -> int:
         raise NotImplementedError
 
+    def _send_once(self) -> int:
+        """The name on the server; values that are still on the host leave it now."""
+        return self._id or self._send()
+
     @property
     def root(self) -> TensorBase:
         """The tensor whose memory this one shows: its base, or itself."""

@@ -17,6 +17,7 @@ from telegrad_protocol.shapes import Meta, contiguous
 
 from ._numpy_elements import ElementPrimitives
 from ._numpy_networks import NetworkPrimitives
+from ._numpy_optim import OptimPrimitives
 from ._numpy_random import RandomPrimitives
 from ._numpy_shapes import ShapePrimitives
 from ._numpy_windows import WindowPrimitives
@@ -27,7 +28,9 @@ _TO_NUMPY: dict[DType, np.dtype[Any]] = {
 _FROM_NUMPY = {native: dtype for dtype, native in _TO_NUMPY.items()}
 
 
-class NumpyBackend(ElementPrimitives, NetworkPrimitives, RandomPrimitives, ShapePrimitives, WindowPrimitives):
+class NumpyBackend(
+    ElementPrimitives, NetworkPrimitives, OptimPrimitives, RandomPrimitives, ShapePrimitives, WindowPrimitives
+):
     """The NumPy backend. Stateless; one serves every session of a worker."""
 
     name = "cpu"

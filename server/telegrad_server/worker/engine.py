@@ -223,11 +223,15 @@ class Engine:
         return target
 
     def write(self, target: Tensor, data: Any) -> None:
-        """Overwrite a tensor's elements; reads that have not ended keep the old ones."""
+        """Overwrite a tensor's elements."""
+        self.about_to_write(target)
+        self.xp.assign(target.data, data)
+
+    def about_to_write(self, target: Tensor) -> None:
+        """Announce a write: reads that have not ended keep the old elements, and the version moves on."""
         for read in target.storage.pins:
             read.data = self.xp.copy(read.data)
         target.storage.pins = ()
-        self.xp.assign(target.data, data)
         target.storage.version += 1
 
     def _check_inplace(self, kernel: Kernel, args: tuple[Any, ...], grad: bool) -> None:

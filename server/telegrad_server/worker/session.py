@@ -11,6 +11,7 @@ from telegrad_protocol.spec import BY_INDEX, OpSpec
 from telegrad_server.backend.mersenne import MersenneGenerator
 from telegrad_server.kernels import KERNELS
 
+from . import optim as optim  # registers its handlers
 from .controls import HANDLERS
 from .engine import Engine
 from .memory import Budget, largest

@@ -1,0 +1,183 @@
+"""What optimizers share: parameter groups, state on the server, one row per step."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+from telegrad._record import append, control, stream
+from telegrad._types import Leaf, TensorBase
+from telegrad.autograd import enable_grad, no_grad
+from telegrad.tensor import Tensor
+from telegrad_protocol import dtypes
+from telegrad_protocol.shapes import Meta, contiguous
+from telegrad_protocol.spec import OPS
+
+
+def clear_grads(parameters: list[Any], set_to_none: bool = True) -> None:
+    """Forget the gradients of parameters, or overwrite them with zeros; one row for all."""
+    having = [p for p in parameters if p._leaf is not None and p._leaf.has_grad]
+    if not having:
+        return
+    if not set_to_none:
+        with no_grad():
+            for p in having:
+                p.grad.detach().zero_()
+        return
+    before = [(p._leaf, p._leaf.grad) for p in having]
+    for leaf, _ in before:
+        leaf.has_grad, leaf.grad = False, None
+    control("clear_grads", tuple(having), undo=lambda: _restore(before))
+
+
+def _restore(before: list[tuple[Leaf, Any]]) -> None:
+    for leaf, grad in before:
+        leaf.has_grad, leaf.grad = True, grad
+
+
+class Optimizer:
+    """Base of the optimizers. Subclasses say which row steps a group and which tensors it keeps per parameter.
+
+    `row`: the row's name. `slots(group)`: the names of the state tensors, in the row's order.
+    """
+
+    row: ClassVar[str] = ""
+
+    def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
+        if isinstance(params, Tensor):
+            raise TypeError("params argument given to the optimizer should be an iterable of Tensors or dicts")
+        self.defaults = defaults
+        self.state: dict[Any, dict[str, Any]] = defaultdict(dict)
+        self.param_groups: list[dict[str, Any]] = []
+        groups = list(params)
+        if not groups:
+            raise ValueError("optimizer got an empty parameter list")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+        """The names of the state tensors of each parameter."""
+        raise NotImplementedError
+
+    def arguments(self, group: dict[str, Any]) -> tuple[Any, ...]:
+        """The row's arguments after parameters and state."""
+        raise NotImplementedError
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters with options of their own."""
+        params = param_group["params"]
+        listed = [params] if isinstance(params, Tensor) else list(params)
+        listed = [item[1] if isinstance(item, tuple) else item for item in listed]
+        known = {id(p) for group in self.param_groups for p in group["params"]}
+        for p in listed:
+            if not isinstance(p, Tensor):
+                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
+            if not p.is_leaf:
+                raise ValueError("can't optimize a non-leaf Tensor")
+            if id(p) in known:
+                raise ValueError("some parameters appear in more than one parameter group")
+        self.param_groups.append({**self.defaults, **param_group, "params": listed})
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clear the gradients of all parameters; one row."""
+        clear_grads([p for group in self.param_groups for p in group["params"]], set_to_none)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient; one row per group."""
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        with no_grad():
+            for group in self.param_groups:
+                self._step(group)
+        return loss
+
+    def _step(self, group: dict[str, Any]) -> None:
+        params = [p for p in group["params"] if p._leaf is not None and p._leaf.has_grad]
+        if not params:
+            return
+        names = self.slots(group)
+        fresh = [p for p in params if names and not self.state[p]]
+        for p in fresh:
+            self.state[p] = {name: self._slot(name, p._meta) for name in names}
+        state = tuple([self.state[p][name]._send_once() for p in params for name in names])
+        for p in params:
+            p.root._version += 1
+
+        def undo() -> None:
+            for p in params:
+                p.root._version -= 1
+            for p in fresh:
+                self.state.pop(p, None)
+
+        append(OPS[self.row], (tuple(params), state, *self.arguments(group)), None, undo=undo)
+
+    def _slot(self, name: str, meta: Meta) -> Any:
+        """A proxy of a state tensor that the first step makes."""
+        return TensorBase.make(stream.next_id(), _slot_meta(name, meta))
+
+    def state_dict(self) -> dict[str, Any]:
+        """State and groups in PyTorch's layout: parameters by their place."""
+        places: dict[int, int] = {}
+        for group in self.param_groups:
+            for p in group["params"]:
+                places.setdefault(id(p), len(places))
+        groups = [{**group, "params": [places[id(p)] for p in group["params"]]} for group in self.param_groups]
+        return {"state": {places[id(p)]: dict(held) for p, held in self.state.items() if held}, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a state. Raises ValueError if the groups do not match."""
+        groups = state_dict["param_groups"]
+        if [len(g["params"]) for g in groups] != [len(g["params"]) for g in self.param_groups]:
+            raise ValueError("loaded state dict has a different number of parameter groups or parameters")
+        params = [p for group in self.param_groups for p in group["params"]]
+        order = [place for group in groups for place in group["params"]]
+        by_place = dict(zip(order, params, strict=True))
+        with no_grad():
+            loaded = {
+                by_place[place]: {name: _loaded(name, value, by_place[place]._meta) for name, value in held.items()}
+                for place, held in state_dict["state"].items()
+            }
+        self.state = defaultdict(dict, loaded)
+        for own, group in zip(self.param_groups, groups, strict=True):
+            own.update({name: value for name, value in group.items() if name != "params"})
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
+        return "\n".join([*lines, ")"])
+
+
+def _slot_meta(name: str, meta: Meta) -> Meta:
+    return contiguous((), dtypes.float32) if name == "step" else contiguous(meta.shape, meta.dtype)
+
+
+def _loaded(name: str, value: Any, meta: Meta) -> Any:
+    """A state tensor of our own with loaded values."""
+    from telegrad._creation import as_tensor
+
+    wanted = _slot_meta(name, meta)
+    return as_tensor(value).detach().to(wanted.dtype).reshape(wanted.shape).clone()
+
+
+def nonnegative(**values: float) -> None:
+    """Raise ValueError for an option that is negative."""
+    for name, value in values.items():
+        if not value >= 0.0:
+            raise ValueError(f"Invalid {name.replace('_', ' ')} value: {value}")
+
+
+def refuse(**options: Any) -> None:
+    """Raise for options that would change what happens and are not supported."""
+    for name, value in options.items():
+        if value:
+            raise NotImplementedError(f"{name}=True is not supported")
+
+
+Params = Iterable[Any]

@@ -1,0 +1,128 @@
+"""What the optimizer rows do: everything is checked and made first, then every parameter is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from telegrad_protocol import dtypes
+from telegrad_protocol.errors import Malformed, OpError, ShapeError
+from telegrad_protocol.messages import Row
+from telegrad_protocol.shapes import Meta, contiguous
+
+from .controls import handles
+from .tensor import Tensor
+
+if TYPE_CHECKING:
+    from .session import Session
+
+
+@handles
+def clear_grads(session: Session, row: Row, tensors: tuple[Tensor, ...]) -> None:
+    for tensor in tensors:
+        tensor.grad = None
+
+
+@handles
+def sgd_step(
+    session: Session,
+    row: Row,
+    params: tuple[Tensor, ...],
+    state: tuple[int, ...],
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    maximize: bool,
+) -> None:
+    grads = _gradients(params)
+    width = 1 if momentum else 0
+    fresh = {name for name in state if name not in session.tensors}
+    held = _state(session, params, state, width, lambda meta: (contiguous(meta.shape, meta.dtype),) * width)
+    xp = session.engine.xp
+    for i, (param, grad) in enumerate(zip(params, grads, strict=True)):
+        buffer = held[i][0] if width else None
+        first = bool(width) and state[i] in fresh
+        with _Written(session, param, buffer) as (p, buf):
+            xp.sgd_update(p, grad, buf, lr, momentum, dampening, weight_decay, nesterov, maximize, first)
+
+
+@handles
+def adam_step(
+    session: Session,
+    row: Row,
+    params: tuple[Tensor, ...],
+    state: tuple[int, ...],
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    amsgrad: bool,
+    decoupled: bool,
+    maximize: bool,
+) -> None:
+    grads = _gradients(params)
+    width = 4 if amsgrad else 3
+    step_meta = contiguous((), dtypes.float32)
+
+    def metas(meta: Meta) -> tuple[Meta, ...]:
+        return (step_meta, *(contiguous(meta.shape, meta.dtype),) * (width - 1))
+
+    held = _state(session, params, state, width, metas)
+    xp = session.engine.xp
+    for param, grad, (step, m, v, *vmax) in zip(params, grads, held, strict=True):
+        with _Written(session, param, step, m, v, *vmax) as (p, count, m_, v_, *vmax_):
+            count += 1
+            largest = vmax_[0] if vmax_ else None
+            steps = int(count)
+            xp.adam_update(p, grad, m_, v_, largest, steps, lr, beta1, beta2, eps, weight_decay, decoupled, maximize)
+
+
+def _gradients(params: tuple[Tensor, ...]) -> list[Any]:
+    """The gradients' arrays. Raises for a parameter without one, or of a dtype that is not floating."""
+    for i, param in enumerate(params):
+        if param.grad is None:
+            raise OpError(f"parameter {i} has no gradient", argument="params")
+        if param.grad.shape != param.shape or not param.dtype.is_floating_point:
+            raise ShapeError(f"parameter {i} is {param._meta!r}, its gradient {param.grad._meta!r}", argument="params")
+    return [param.grad.data for param in params if param.grad is not None]
+
+
+def _state(session: Session, params: Any, names: tuple[int, ...], width: int, metas: Any) -> list[list[Tensor]]:
+    """The state tensors of each parameter; missing ones are admitted together, then made."""
+    if len(names) != width * len(params):
+        raise Malformed(f"{len(params)} parameters need {width * len(params)} state tensors, not {len(names)}")
+    wanted = [meta for param in params for meta in metas(param._meta)]
+    missing = [(name, meta) for name, meta in zip(names, wanted, strict=True) if name not in session.tensors]
+    session.budget.check(sum(meta.nbytes for _, meta in missing), "the optimizer's state")
+    made = {name: session.adopt(session.engine.xp.zeros(meta.shape, meta.dtype), meta) for name, meta in missing}
+    found = [made[name] if name in made else session.tensors[name] for name in names]
+    for tensor, meta in zip(found, wanted, strict=True):
+        if type(tensor) is not Tensor or tensor._meta is not meta:
+            raise ShapeError(f"the optimizer's state should be {meta!r}", argument="state")
+    session.tensors.update(made)
+    return [found[i * width : (i + 1) * width] for i in range(len(params))]  # type: ignore[misc]
+
+
+class _Written:
+    """Arrays of tensors to be updated in place: contiguous, float32 or float64; others are written back at the end."""
+
+    def __init__(self, session: Session, *tensors: Tensor | None) -> None:
+        self.engine = session.engine
+        self.tensors = tensors
+
+    def __enter__(self) -> list[Any]:
+        self.arrays: list[Any] = []
+        for tensor in self.tensors:
+            if tensor is None:
+                self.arrays.append(None)
+                continue
+            self.engine.about_to_write(tensor)
+            self.arrays.append(self.engine.xp.updatable(tensor.data))
+        return self.arrays
+
+    def __exit__(self, *exception: object) -> None:
+        for tensor, array in zip(self.tensors, self.arrays, strict=True):
+            if tensor is not None and array is not tensor.data:
+                self.engine.xp.assign(tensor.data, array)
