@@ -16,7 +16,7 @@ from telegrad_protocol.dtypes import bool_ as bool
 
 from . import _attach, linalg, nn, optim, random, utils
 from . import functional as _functional
-from ._connect import connect, synchronize
+from ._connect import connect, disconnect, synchronize
 from ._tensor_str import get_printoptions, printoptions, set_printoptions
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+from ._creation import check_device, set_default_device
 from ._record import stream
 
 
@@ -13,6 +16,14 @@ def connect(url: str, token: str | None = None, *, device: str | None = None) ->
     stream.restart()
     stream.session.configure(url, token)
     stream.start()
+    if device is not None:
+        set_default_device(check_device(device))
+
+
+def disconnect() -> None:
+    """End the session; its tensors are gone. The next call opens another, where TELEGRAD_URL says or locally."""
+    stream.restart()
+    stream.session.configure(os.environ.get("TELEGRAD_URL"), os.environ.get("TELEGRAD_TOKEN"))
 
 
 def synchronize() -> None:

@@ -212,8 +212,8 @@ class Stream:
         """Raise a failure in the caller, roll local metadata back to the failing row, and open the next epoch."""
         if error is None:
             return
-        if error is self.failure:
-            with self.lock:
+        with self.lock:
+            if error is self.failure:
                 self._roll_back()
                 self.failure = None
                 self.stop = True

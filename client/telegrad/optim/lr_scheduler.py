@@ -54,7 +54,7 @@ class LambdaLR(LRScheduler):
         )
         if len(listed) != count:
             raise ValueError(f"Expected {count} lr_lambdas, but got {len(listed)}")
-        self._lambdas = {i: function for i, function in enumerate(listed)}
+        self._lambdas = dict(enumerate(listed))
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, epoch: int, group: int) -> float:

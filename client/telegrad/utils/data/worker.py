@@ -68,7 +68,7 @@ class Pool:
         self, load: Callable[[Any], Any], dataset: Any, count: int, seed: int, init: Any, context: Any, timeout: float
     ) -> None:
         self._timeout = timeout
-        process = multiprocessing.get_context(context) if isinstance(context, str | None) else context
+        process: Any = multiprocessing.get_context(context) if isinstance(context, str | None) else context
         self._results = process.Queue()
         self._tasks = [process.Queue() for _ in range(count)]
         self._workers = []

@@ -1,0 +1,144 @@
+"""The models that tests and benchmarks train, written once for PyTorch and for telegrad.
+
+Each `build(torch)` takes the module that stands for torch, and gives the model, its optimizer and a function that
+computes the loss of one batch; `batch(rng)` makes the arrays of one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Arrays = tuple[np.ndarray, ...]
+
+
+class Model(NamedTuple):
+    build: Callable[[Any], tuple[Any, Any, Callable[..., Any]]]
+    batch: Callable[[np.random.Generator], Arrays]
+
+
+def _classify(torch: Any, model: Any) -> Callable[[Any, Any], Any]:
+    return lambda x, y: torch.nn.functional.cross_entropy(model(x), y)
+
+
+def build_mlp(torch: Any) -> Any:
+    """784-512-512-10, Adam."""
+    nn = torch.nn
+    model = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
+    return model, torch.optim.Adam(model.parameters(), lr=1e-3), _classify(torch, model)
+
+
+def mlp_batch(rng: np.random.Generator) -> Arrays:
+    return rng.standard_normal((128, 784), dtype=np.float32), rng.integers(0, 10, 128)
+
+
+def build_cnn(torch: Any) -> Any:
+    """1 to 32 to 64 channels on 28x28 images, SGD with momentum."""
+    nn = torch.nn
+    model = nn.Sequential(
+        nn.Conv2d(1, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(64 * 7 * 7, 10),
+    )
+    return model, torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9), _classify(torch, model)
+
+
+def cnn_batch(rng: np.random.Generator) -> Arrays:
+    return rng.standard_normal((64, 1, 28, 28), dtype=np.float32), rng.integers(0, 10, 64)
+
+
+VOCABULARY, CONTEXT, WIDTH, HEADS, LAYERS = 65, 64, 128, 4, 4
+
+
+def _gpt_classes(torch: Any) -> Any:
+    nn = torch.nn
+    functional = nn.functional
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
+            self.qkv, self.out = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+            self.up, self.down = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(4 * WIDTH, WIDTH)
+
+        def forward(self, x: Any) -> Any:
+            b, t, c = x.shape
+            q, k, v = self.qkv(self.first(x)).split(WIDTH, dim=2)
+            q, k, v = (z.view(b, t, HEADS, c // HEADS).transpose(1, 2) for z in (q, k, v))
+            y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + self.out(y.transpose(1, 2).reshape(b, t, c))
+            return x + self.down(functional.gelu(self.up(self.second(x))))
+
+    class GPT(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.token, self.place = nn.Embedding(VOCABULARY, WIDTH), nn.Embedding(CONTEXT, WIDTH)
+            self.blocks = nn.ModuleList([Block() for _ in range(LAYERS)])
+            self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, VOCABULARY, bias=False)
+
+        def forward(self, tokens: Any) -> Any:
+            x = self.token(tokens) + self.place(torch.arange(tokens.shape[1]))
+            for block in self.blocks:
+                x = block(x)
+            return self.head(self.norm(x))
+
+    return GPT
+
+
+def build_gpt(torch: Any) -> Any:
+    """4 layers, width 128, 4 heads, context 64, AdamW."""
+    model = _gpt_classes(torch)()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+
+    def loss(x: Any, y: Any) -> Any:
+        return torch.nn.functional.cross_entropy(model(x).view(-1, VOCABULARY), y.view(-1))
+
+    return model, optimizer, loss
+
+
+def gpt_batch(rng: np.random.Generator) -> Arrays:
+    tokens = rng.integers(0, VOCABULARY, (16, CONTEXT + 1))
+    return np.ascontiguousarray(tokens[:, :-1]), np.ascontiguousarray(tokens[:, 1:])
+
+
+def build_characters(torch: Any) -> Any:
+    """8 characters of 24 dimensions each, 200 hidden units, 27 classes, AdamW."""
+    nn = torch.nn
+    model = nn.Sequential(nn.Embedding(27, 24), nn.Flatten(), nn.Linear(8 * 24, 200), nn.Tanh(), nn.Linear(200, 27))
+    return model, torch.optim.AdamW(model.parameters(), lr=1e-3), _classify(torch, model)
+
+
+def characters_batch(rng: np.random.Generator) -> Arrays:
+    return rng.integers(0, 27, (32, 8)), rng.integers(0, 27, 32)
+
+
+MODELS = {
+    "mlp": Model(build_mlp, mlp_batch),
+    "cnn": Model(build_cnn, cnn_batch),
+    "gpt": Model(build_gpt, gpt_batch),
+    "characters": Model(build_characters, characters_batch),
+}
+
+
+def train(torch: Any, name: str, steps: int, seed: int = 0, batches: int = 4) -> tuple[list[float], Any]:
+    """Losses of some steps from a seed, and the model. Losses are read at the end."""
+    model_of = MODELS[name]
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    data = [[torch.tensor(array) for array in model_of.batch(rng)] for _ in range(batches)]
+    model, optimizer, loss_of = model_of.build(torch)
+    losses = []
+    for step in range(steps):
+        loss = loss_of(*data[step % batches])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    return [float(loss) for loss in losses], model
