@@ -1,89 +1,177 @@
-"""Gathering and scattering by index tensors; masks; counting."""
+"""Gathering and scattering by index tensors and masks."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from telegrad_protocol import dtypes
-from telegrad_protocol.errors import OpIndexError, OpTypeError, ShapeError
+from telegrad_protocol.errors import OpIndexError, ShapeError
 from telegrad_protocol.rules import need_index
 from telegrad_protocol.shapes import Meta, broadcast, like, wrap_dim
-from telegrad_protocol.spec import Inferred, Number, Size, Tensor, op
+from telegrad_protocol.spec import Number, Size, Tensor, op
 
 Indices = tuple[Meta | None, ...]
+MASKS = (dtypes.bool_, dtypes.uint8)
+
+# By an index per dimension -------------------------------------------------------------------------------------------
 
 
 def indexed_shape(input: Meta, indices: Indices) -> tuple[int, ...]:
     """The shape of advanced indexing: the index tensors' common shape stands where they are, or first if apart."""
-    places = [i for i, index in enumerate(indices) if index is not None]
     if len(indices) > input.ndim:
-        raise OpIndexError(
-            f"too many indices for tensor of dimension {input.ndim} (got {len(indices)})", argument="indices"
-        )
-    common = broadcast(index.shape for index in indices if index is not None)
-    kept = [size for axis, size in enumerate(input.shape) if axis not in places]
+        raise OpIndexError(f"too many indices for tensor of dimension {input.ndim}", argument="indices")
+    places = [place for place, index in enumerate(indices) if index is not None]
     if not places:
         return input.shape
-    adjacent = places == list(range(places[0], places[-1] + 1))
-    lead = places[0] if adjacent else 0
+    shapes = [index.shape for index in indices if index is not None]
+    try:
+        common = broadcast(shapes)
+    except ShapeError:
+        listed = ", ".join(str(list(shape)) for shape in shapes)
+        raise OpIndexError(
+            f"shape mismatch: indexing tensors could not be broadcast together with shapes {listed}",
+            argument="indices",
+        ) from None
+    kept = [size for axis, size in enumerate(input.shape) if axis not in places]
+    lead = places[0] if places == list(range(places[0], places[-1] + 1)) else 0
     return (*kept[:lead], *common, *kept[lead:])
 
 
 def _index_rule(input: Meta, indices: Indices) -> Meta:
     for index in indices:
-        if index is not None and index.dtype.category != dtypes.INT:
-            raise OpIndexError("tensors used as indices must be long, int, byte or bool tensors", argument="indices")
+        if index is not None and (index.dtype.category != dtypes.INT or index.dtype in MASKS):
+            raise OpIndexError(
+                "tensors used as indices must be long, int, byte or bool tensors",
+                argument="indices",
+                got=index.dtype.name,
+            )
     return like(input, shape=indexed_shape(input, indices))
 
 
 @op(_index_rule, on="")
 def _index(input: Tensor, indices: list[Tensor | None]) -> Tensor:
-    """`input[indices]` for integer tensors; None takes a whole dimension."""
+    """`input[indices]` for integer tensors; None takes a whole dimension. An index outside raises IndexError."""
 
 
 @op(lambda grad, shape, indices: like(grad, shape=shape), on="")
 def _index_backward(grad: Tensor, shape: Size, indices: list[Tensor | None]) -> Tensor:
-    """Zeros of `shape` with `grad` added where the indices look."""
+    """Zeros of `shape` with `grad` added where the indices, or masks, look."""
 
 
-def _masked(input: Meta, indices: Indices) -> Meta:
+def _check_masks(input: Meta, indices: Indices) -> None:
     axis = 0
-    for index in indices:
-        if index is not None and index.dtype in (dtypes.bool_, dtypes.uint8):
+    for place, index in enumerate(indices):
+        if index is not None and index.dtype in MASKS:
             if index.shape != input.shape[axis : axis + index.ndim]:
                 raise OpIndexError(
-                    f"The shape of the mask {list(index.shape)} at index {axis} does not match the shape of the indexed "
-                    f"tensor {list(input.shape)} at index {axis}",
+                    f"The shape of the mask {list(index.shape)} at index {place} does not match the shape of the "
+                    f"indexed tensor {list(input.shape)} at index {axis}",
                     argument="indices",
                 )
             axis += index.ndim
         else:
             axis += 1
-    return like(input, shape=(input.numel,))  # at most
+    if axis > input.ndim:
+        raise OpIndexError(f"too many indices for tensor of dimension {input.ndim}", argument="indices")
+
+
+def _masked(input: Meta, indices: Indices) -> Meta:
+    _check_masks(input, indices)
+    return like(input, shape=(input.numel,))  # at most, where nothing is picked twice
 
 
 @op(_masked, on="", settled=False)
 def _index_mask(input: Tensor, indices: list[Tensor | None]) -> Tensor:
-    """`input[indices]` where some indices are masks."""
+    """`input[indices]` where some indices are masks, each for as many dimensions as it has."""
 
 
-@op(lambda input, *_: like(input), inplace=True)
+def _index_put(input: Meta, indices: Indices, values: Meta, accumulate: bool) -> Meta:
+    if values.dtype is not input.dtype:
+        raise ShapeError(
+            f"Index put requires the source and destination dtypes match, got {input.dtype.name} for the destination "
+            f"and {values.dtype.name} for the source.",
+            argument="values",
+            expected=input.dtype.name,
+            got=values.dtype.name,
+        )
+    if any(index is not None and index.dtype in MASKS for index in indices):
+        _check_masks(input, indices)
+    else:
+        _check_assigned(values.shape, _index_rule(input, indices).shape)
+    return like(input)
+
+
+def _check_assigned(values: tuple[int, ...], target: tuple[int, ...]) -> None:
+    sizes = zip(reversed(values), reversed(target), strict=False)
+    if len(values) > len(target) or any(size not in (1, wanted) for size, wanted in sizes):
+        raise ShapeError(
+            f"shape mismatch: value tensor of shape {list(values)} cannot be broadcast to indexing result of shape "
+            f"{list(target)}",
+            argument="values",
+            expected=list(target),
+            got=list(values),
+        )
+
+
+@op(_index_put, inplace=True)
 def index_put(input: Tensor, indices: list[Tensor | None], values: Tensor, accumulate: bool = False) -> Tensor:
-    """`input` with `values` written (or added) where the indices, or masks, look."""
+    """`input` with `values`, broadcast, written where the indices, or masks, look; added with `accumulate`."""
 
 
-@op(lambda input, *_: like(input), on="")
-def _index_zero(input: Tensor, indices: list[Tensor | None]) -> Tensor:
-    """`input` with zeros where the indices, or masks, look."""
+def _take(input: Meta, index: Meta) -> Meta:
+    if index.dtype is not dtypes.int64:
+        raise ShapeError(
+            f"take(): Expected a long tensor for index, but got {index.dtype.name}",
+            argument="index",
+            got=index.dtype.name,
+        )
+    return like(input, shape=index.shape)
+
+
+@op(_take)
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """The elements of the flattened `input` at `index`, in the shape of `index`."""
+
+
+# By masks -----------------------------------------------------------------------------------------------------------
+
+
+def _need_mask(mask: Meta, message: str) -> None:
+    if mask.dtype is not dtypes.bool_:
+        raise ShapeError(message, argument="mask", expected="bool", got=mask.dtype.name)
 
 
 def _masked_select(input: Meta, mask: Meta) -> Meta:
-    if mask.dtype is not dtypes.bool_:
-        raise ShapeError("masked_select: expected BoolTensor for mask", argument="mask", got=mask.dtype.name)
-    return like(input, shape=(like(input, shape=broadcast([input.shape, mask.shape])).numel,))
+    _need_mask(mask, "masked_select: expected BoolTensor for mask")
+    return like(input, shape=(like(input, shape=broadcast([mask.shape, input.shape])).numel,))
 
 
 @op(_masked_select, settled=False)
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """The elements where the mask holds, in a row."""
+    """The elements where the mask holds, in a row; both are broadcast."""
+
+
+def _masked_scatter(input: Meta, mask: Meta, source: Meta) -> Meta:
+    _need_mask(mask, f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype.name}")
+    if source.dtype is not input.dtype:
+        raise ShapeError(
+            f"masked_scatter: expected self and source to have same dtypes but got {input.dtype.name} and "
+            f"{source.dtype.name}",
+            argument="source",
+            expected=input.dtype.name,
+            got=source.dtype.name,
+        )
+    return like(input, shape=broadcast([input.shape, mask.shape]))
+
+
+@op(_masked_scatter, inplace=True)
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """`input` with the elements of `source`, in their order, where the mask holds; both are broadcast."""
+
+
+@op(lambda grad, mask, size: like(grad, shape=size), on="")
+def _masked_scatter_backward(grad: Tensor, mask: Tensor, size: Size) -> Tensor:
+    """What `grad` has where the mask holds, in a row, then zeros; in the shape `size`."""
 
 
 @op(
@@ -96,39 +184,69 @@ def nonzero(input: Tensor) -> Tensor:
     """The indices of nonzero elements, a row each."""
 
 
-def _gather(input: Meta, dim: int, index: Meta) -> Meta:
-    need_index(index)
-    axis = wrap_dim(dim, input.ndim)
-    _fits(index, input, axis, "input")
-    return like(input, shape=index.shape)
+@op(
+    lambda input: like(input, shape=(input.numel, input.ndim), dtype=dtypes.int64),
+    settled=False,
+    differentiable=False,
+)
+def argwhere(input: Tensor) -> Tensor:
+    """The indices of nonzero elements, a row each: `(n, ndim)`."""
+
+
+# Along a dimension, an index per element ------------------------------------------------------------------------------
+
+
+def _check_index(index: Meta, name: str) -> None:
+    if index.dtype not in (dtypes.int64, dtypes.int32):
+        raise ShapeError(
+            f"{name}(): Expected dtype int32/int64 for index",
+            argument="index",
+            expected="int64",
+            got=index.dtype.name,
+        )
 
 
 def _fits(index: Meta, other: Meta, axis: int, name: str) -> None:
     if index.numel == 0:
         return
     if max(index.ndim, 1) != max(other.ndim, 1):
-        raise ShapeError(f"Index tensor must have the same number of dimensions as {name} tensor", argument="index")
-    for i in range(index.ndim):
-        if i != axis and other.ndim and index.shape[i] > other.shape[i]:
+        raise ShapeError(
+            f"Index tensor must have the same number of dimensions as {name} tensor",
+            argument="index",
+            expected=other.ndim,
+            got=index.ndim,
+        )
+    for place, size in enumerate(index.shape):
+        if place != axis and size > (other.shape or (1,))[place]:
             raise ShapeError(
-                f"Size does not match at dimension {i} expected index {list(index.shape)} to be no larger than {name} "
-                f"{list(other.shape)} apart from dimension {axis}",
+                f"Size does not match at dimension {place} expected index {list(index.shape)} to be no larger than "
+                f"{name} {list(other.shape)} apart from dimension {axis}",
                 argument="index",
             )
 
 
+def _gather(input: Meta, dim: int, index: Meta) -> Meta:
+    _check_index(index, "gather")
+    _fits(index, input, wrap_dim(dim, input.ndim), "input")
+    return like(input, shape=index.shape)
+
+
 @op(_gather)
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """Picks along `dim` what `index` says, for each place of `index`."""
+    """Picks along `dim` what `index` says, for each place of `index`; an index outside raises RuntimeError."""
 
 
-def _scatter(input: Meta, dim: int, index: Meta, src: Meta | Number) -> Meta:
-    need_index(index)
-    axis = wrap_dim(dim, input.ndim)
-    _fits(index, input, axis, "self")
+def _scatter(input: Meta, dim: int, index: Meta, src: Meta | Number, *_: Any) -> Meta:
+    _check_index(index, "scatter")
+    _fits(index, input, wrap_dim(dim, input.ndim), "self")
     if isinstance(src, Meta):
         if src.dtype is not input.dtype:
-            raise ShapeError("scatter(): Expected self.dtype to be equal to src.dtype", argument="src")
+            raise ShapeError(
+                "scatter(): Expected self.dtype to be equal to src.dtype",
+                argument="src",
+                expected=input.dtype.name,
+                got=src.dtype.name,
+            )
         _fits(index, src, -1, "src")
     return like(input)
 
@@ -140,84 +258,141 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Tensor | Number) -> Ten
 
 @op(_scatter, inplace=True)
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """`input` with `src` added along `dim` where `index` says."""
+    """`input` with `src` added along `dim` where `index` says, in its order."""
+
+
+def _scatter_reduce(input: Meta, dim: int, index: Meta, src: Meta, reduce: str, include_self: bool) -> Meta:
+    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
+        raise ShapeError(
+            f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}",
+            argument="reduce",
+            got=reduce,
+        )
+    return _scatter(input, dim, index, src)
+
+
+@op(_scatter_reduce, inplace=True)
+def scatter_reduce(
+    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """`input` with all of `src` that `index` sends to a place reduced there: sum, prod, mean, amax or amin.
+
+    Without `include_self`, what `input` has at those places does not count.
+    """
+
+
+@op(_scatter, on="")
+def _scatter_multiply(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """`input` multiplied by `src` along `dim` where `index` says."""
+
+
+@op(_scatter, on="")
+def _scatter_extremum(input: Tensor, dim: int, index: Tensor, src: Tensor, largest: bool, include_self: bool) -> Tensor:
+    """The largest, or smallest, of what `index` sends to a place and, maybe, what is there."""
+
+
+def _take_along_dim(input: Meta, indices: Meta, dim: int | None) -> Meta:
+    if indices.dtype is not dtypes.int64:
+        raise ShapeError(
+            f"torch.take_along_dim(): dtype of indices should be Long but got {indices.dtype.name}",
+            argument="indices",
+            got=indices.dtype.name,
+        )
+    if dim is None:
+        return like(input, shape=(indices.numel,))
+    if input.ndim != indices.ndim:
+        raise ShapeError(
+            "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{input.ndim} dimensions for input, and {indices.ndim} dimensions for indices",
+            argument="indices",
+        )
+    axis = wrap_dim(dim, input.ndim)
+    own = (*input.shape[:axis], 1, *input.shape[axis + 1 :])
+    other = (*indices.shape[:axis], 1, *indices.shape[axis + 1 :])
+    common = broadcast([own, other])
+    return like(input, shape=(*common[:axis], indices.shape[axis], *common[axis + 1 :]))
+
+
+@op(_take_along_dim)
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """As `gather`, with the other dimensions broadcast; without `dim`, in the flattened tensor."""
+
+
+# Along a dimension, an index per slice --------------------------------------------------------------------------------
+
+
+def _vector(index: Meta, name: str) -> None:
+    need_index(index)
+    if index.ndim > 1:
+        raise OpIndexError(f"{name}(): Index is supposed to be a vector", argument="index", expected=1, got=index.ndim)
 
 
 def _index_select(input: Meta, dim: int, index: Meta) -> Meta:
-    need_index(index)
-    if index.ndim > 1:
-        raise OpIndexError("index_select(): Index is supposed to be a vector", argument="index")
+    _vector(index, "index_select")
     axis = wrap_dim(dim, input.ndim)
+    if not input.ndim:
+        return like(input)
     return like(input, shape=(*input.shape[:axis], index.numel, *input.shape[axis + 1 :]))
 
 
 @op(_index_select)
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """Places of a dimension, by a vector of indices."""
+    """The slices of `dim` that a vector of indices names; one outside raises IndexError."""
 
 
-@op(lambda input, *_: like(input), inplace=True)
+def _slices(name: str, counts: type[ShapeError] | type[OpIndexError]) -> Any:
+    def rule(input: Meta, dim: int, index: Meta, source: Meta, *_: Any) -> Meta:
+        _vector(index, name)
+        axis = wrap_dim(dim, input.ndim)
+        if source.dtype is not input.dtype:
+            raise ShapeError(
+                f"{name}(): self ({input.dtype.name}) and source ({source.dtype.name}) must have the same scalar type",
+                argument="source",
+                expected=input.dtype.name,
+                got=source.dtype.name,
+            )
+        if index.numel != (source.shape or (1,))[axis if source.ndim > axis else 0]:
+            raise counts(
+                f"{name}(): Number of indices ({index.numel}) should be equal to source.size(dim) "
+                f"({list(source.shape)}), for dim: {axis}",
+                argument="source",
+            )
+        if source.ndim != input.ndim or any(
+            a != b for place, (a, b) in enumerate(zip(source.shape, input.shape, strict=True)) if place != axis
+        ):
+            raise ShapeError(
+                f"{name}(): source tensor shape must match self tensor shape, excluding the specified dimension. Got "
+                f"self.shape = {list(input.shape)} source.shape = {list(source.shape)}",
+                argument="source",
+            )
+        return like(input)
+
+    return rule
+
+
+@op(_slices("index_add", ShapeError), inplace=True)
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Number = 1) -> Tensor:
-    """`input` with rows of `source` added at the places of `dim` that `index` names, in their order."""
+    """`input` with `alpha` times the slices of `source` added where `index` says, in its order."""
 
 
-@op(lambda input, *_: like(input), inplace=True)
+@op(_slices("index_copy", OpIndexError), inplace=True)
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
-    """`input` with rows of `source` written at the places of `dim` that `index` names."""
+    """`input` with the slices of `source` written where `index` says."""
 
 
-@op(lambda input, *_: like(input), inplace=True)
+def _index_fill(input: Meta, dim: int, index: Meta, value: Meta | Number) -> Meta:
+    if index.dtype is not dtypes.int64:
+        raise OpIndexError("index_fill_(): Expected dtype int64 for index.", argument="index", got=index.dtype.name)
+    _vector(index, "index_fill")
+    wrap_dim(dim, input.ndim)
+    if isinstance(value, Meta) and value.ndim:
+        raise ShapeError(
+            f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).",
+            argument="value",
+        )
+    return like(input)
+
+
+@op(_index_fill, inplace=True)
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -> Tensor:
-    """`input` with one value at the places of `dim` that `index` names."""
-
-
-@op(lambda input, indices, dim: like(input, shape=indices.shape if dim is None else _along(input, indices, dim)))
-def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """As `gather`, with the other dimensions broadcast."""
-
-
-def _along(input: Meta, indices: Meta, dim: int) -> tuple[int, ...]:
-    axis = wrap_dim(dim, input.ndim)
-    own = (*input.shape[:axis], 1, *input.shape[axis + 1 :])
-    other = (*indices.shape[:axis], 1, *indices.shape[axis + 1 :])
-    common = broadcast([own, other])
-    return (*common[:axis], indices.shape[axis], *common[axis + 1 :])
-
-
-def _one_hot(input: Meta, num_classes: int) -> Meta:
-    if input.dtype is not dtypes.int64:
-        raise OpTypeError("one_hot is only applicable to index tensor of type LongTensor.", got=input.dtype.name)
-    return like(input, shape=(*input.shape, num_classes))
-
-
-@op(_one_hot, on="", differentiable=False)
-def _one_hot_classes(input: Tensor, num_classes: int) -> Tensor:
-    """A row of zeros with a one at the class, for each element."""
-
-
-@op(
-    lambda input, weights, minlength: like(
-        input, shape=(input.numel + minlength,), dtype=dtypes.int64 if weights is None else dtypes.float64
-    ),
-    settled=False,
-    differentiable=False,
-)
-def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
-    """How often each number from 0 up occurs, or the sum of its weights."""
-
-
-@op(
-    lambda input, *_: Inferred((like(input), like(input, dtype=dtypes.int64), like(input, dtype=dtypes.int64))),
-    on="",
-    settled=False,
-    differentiable=False,
-    returns=("values", "inverse", "counts"),
-)
-def _unique(
-    input: Tensor,
-    sorted: bool = True,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    dim: int | None = None,
-) -> None:
-    """The distinct values in order, where each element went, and how many of each there were."""
+    """`input` with one value in the slices that `index` names."""

@@ -16,8 +16,10 @@ from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import Meta, contiguous
 
 from ._numpy_elements import ElementPrimitives
+from ._numpy_indexing import IndexPrimitives
 from ._numpy_networks import NetworkPrimitives
 from ._numpy_optim import OptimPrimitives
+from ._numpy_ordering import OrderPrimitives
 from ._numpy_random import RandomPrimitives
 from ._numpy_shapes import ShapePrimitives
 from ._numpy_windows import WindowPrimitives
@@ -29,7 +31,14 @@ _FROM_NUMPY = {native: dtype for dtype, native in _TO_NUMPY.items()}
 
 
 class NumpyBackend(
-    ElementPrimitives, NetworkPrimitives, OptimPrimitives, RandomPrimitives, ShapePrimitives, WindowPrimitives
+    ElementPrimitives,
+    IndexPrimitives,
+    NetworkPrimitives,
+    OptimPrimitives,
+    OrderPrimitives,
+    RandomPrimitives,
+    ShapePrimitives,
+    WindowPrimitives,
 ):
     """The NumPy backend. Stateless; one serves every session of a worker."""
 

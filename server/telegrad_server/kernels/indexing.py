@@ -1,85 +1,125 @@
-"""Gathering and scattering by index tensors. Every index is checked before memory is touched."""
+"""Gathering and scattering by index tensors and masks. Every index is checked before memory is touched."""
 
 from __future__ import annotations
 
+from telegrad_protocol import dtypes
+from telegrad_protocol.errors import OpIndexError, ShapeError
 from telegrad_protocol.shapes import broadcast, wrap_dim
 
 from .registry import composite, kernel, vjp
+from .rows import dtype_of
+
+# By an index per dimension -------------------------------------------------------------------------------------------
 
 
-def _checked(xp, shape, indices):
-    """NumPy's form of an index: each tensor counted from the front, whole dimensions as slices."""
-    found = []
-    for axis, index in enumerate(indices):
-        if index is None:
-            found.append(slice(None))
-        else:
-            found.append(xp.check_indices(index, shape[axis], f"index for dimension {axis}:"))
-    return tuple(found)
+def _check(xp, index, size, dim, error, low=0):
+    """Raise for an index outside [low, size)."""
+    outside = xp.first_outside(index, low, size)
+    if outside is not None:
+        raise error(
+            f"index {outside} is out of bounds for dimension {dim} with size {size}", argument="index", got=outside
+        )
 
 
-def _unmasked(xp, indices):
-    """Masks as the index tensors of their true elements."""
+def _places(xp, shape, indices):
+    """An index as arrays take it: whole dimensions as slices, masks as the places of their true elements."""
     found = []
     for index in indices:
-        if index is not None and index.dtype.kind in "b":
-            found.extend(xp.nonzero(index).T)
+        if index is None:
+            found.append(slice(None))
+        elif xp.meta_of(index).dtype in (dtypes.bool_, dtypes.uint8):
+            found.extend(xp.true_places(index))
         else:
+            _check(xp, index, shape[len(found)], len(found), OpIndexError, -shape[len(found)])
             found.append(index)
     return tuple(found)
 
 
 @kernel
 def _index(xp, input, indices):
-    return xp.gather_index(input, _checked(xp, input.shape, indices))
+    return input[_places(xp, input.shape, indices)]
 
 
 vjp(_index, input=lambda f, g, input_meta, indices: f._index_backward(g, input_meta.shape, indices))
 
 
 @kernel
-def _index_backward(xp, grad, shape, indices):
-    out = xp.zeros_of(shape, grad)
-    return xp.add_at(out, _checked(xp, shape, _unmasked(xp, indices)), grad)
-
-
-vjp(_index_backward, grad=lambda f, g, indices: f._index_mask(g, indices))
-
-
-@kernel
 def _index_mask(xp, input, indices):
-    return xp.gather_index(input, _checked(xp, input.shape, _unmasked(xp, indices)))
+    return input[_places(xp, input.shape, indices)]
 
 
 vjp(_index_mask, input=lambda f, g, input_meta, indices: f._index_backward(g, input_meta.shape, indices))
 
 
 @kernel
+def _index_backward(xp, grad, shape, indices):
+    out = xp.zeros(shape, xp.meta_of(grad).dtype)
+    return xp.add_at(out, _places(xp, shape, indices), grad)
+
+
+vjp(_index_backward, grad=lambda f, g, indices: f._index_mask(g, indices))
+
+
+@kernel
 def index_put(xp, input, indices, values, accumulate):
-    out = xp.copy(input)
-    places = _checked(xp, input.shape, _unmasked(xp, indices))
+    out, places = xp.copy(input), _places(xp, input.shape, indices)
     return xp.add_at(out, places, values) if accumulate else xp.put(out, places, values)
 
 
 vjp(
     index_put,
-    input=lambda f, g, indices, accumulate: g if accumulate else f._index_zero(g, indices),
+    input=lambda f, g, input_meta, indices, accumulate: (
+        g if accumulate else f.index_put(g, indices, f.zeros((), dtype=input_meta.dtype))
+    ),
     values=lambda f, g, indices: f._index_mask(g, indices),
 )
 
 
-@kernel
-def _index_zero(xp, input, indices):
-    return xp.put(xp.copy(input), _checked(xp, input.shape, _unmasked(xp, indices)), 0)
+@composite
+def take(f, input, index):
+    return f._index(f.reshape(input, (-1,)), (index,))
 
 
-vjp(_index_zero, input=lambda f, g, indices: f._index_zero(g, indices))
+# By masks -----------------------------------------------------------------------------------------------------------
 
 
 @composite
 def masked_select(f, input, mask):
-    shape = broadcast([input.shape, mask.shape])
+    shape = broadcast([tuple(input.shape), tuple(mask.shape)])
     return f._index_mask(f.expand(input, shape), (f.expand(mask, shape),))
+
+
+@kernel
+def masked_scatter(xp, input, mask, source):
+    shape = broadcast([input.shape, mask.shape])
+    out, places = xp.copy(xp.broadcast_to(input, shape)), xp.true_places(xp.broadcast_to(mask, shape))
+    count = xp.count_of(places)
+    if count > source.size:
+        raise ShapeError(
+            f"Number of elements of source < number of ones in mask: {source.size} < {count}", argument="source"
+        )
+    return xp.put(out, places, xp.reshape(source, (-1,))[:count])
+
+
+vjp(
+    masked_scatter,
+    input=lambda f, g, mask: f.where(mask, 0.0, g),
+    source=lambda f, g, mask, source_meta: f._masked_scatter_backward(g, mask, source_meta.shape),
+)
+
+
+@kernel
+def _masked_scatter_backward(xp, grad, mask, size):
+    places = xp.true_places(xp.broadcast_to(mask, grad.shape))
+    out = xp.zeros(size, xp.meta_of(grad).dtype)
+    xp.assign(xp.reshape(out, (-1,))[: xp.count_of(places)], grad[places])
+    return out
+
+
+vjp(
+    _masked_scatter_backward,
+    grad=lambda f, g, grad_meta, mask: f.masked_scatter(f.zeros(grad_meta.shape, dtype=grad_meta.dtype), mask, g),
+)
 
 
 @kernel
@@ -87,17 +127,27 @@ def nonzero(xp, input):
     return xp.nonzero(input)
 
 
-def _place(xp, shape, dim, index):
-    """`index` checked, for a 0-d tensor as a vector."""
-    size = shape[dim] if shape else 1
-    return xp.check_indices(index, size, "index")
+@composite
+def argwhere(f, input):
+    return f.nonzero(input)
+
+
+# Along a dimension, an index per element ------------------------------------------------------------------------------
+
+
+def _along(xp, input, dim, index):
+    """`index` checked, and its axis."""
+    axis = wrap_dim(dim, input.ndim)
+    _check(xp, index, (input.shape or (1,))[axis], axis, ShapeError)
+    return axis
 
 
 @kernel
 def gather(xp, input, dim, index):
-    if input.ndim == 0:
-        return xp.broadcast_to(input, index.shape)
-    return xp.take_along(input, _place(xp, input.shape, dim, index), dim)
+    axis = _along(xp, input, dim, index)
+    if not input.ndim:
+        return xp.copy(xp.broadcast_to(input, index.shape))
+    return xp.take_along(input, index, axis)
 
 
 vjp(
@@ -110,44 +160,145 @@ vjp(
 
 @kernel
 def scatter(xp, input, dim, index, src):
-    return xp.scatter_along(xp.copy(input), _place(xp, input.shape, dim, index), src, dim, add=False)
+    return xp.scatter_along(xp.copy(input), index, src, _along(xp, input, dim, index), "set")
 
 
 vjp(
     scatter,
     input=lambda f, g, dim, index: f.scatter(g, dim, index, 0),
-    src=lambda f, g, src_meta, dim, index: _padded_gather(f, g, src_meta, dim, index),
+    src=lambda f, g, src_meta, dim, index: _padded(f, f.gather(g, dim, index), src_meta),
 )
 
 
 @kernel
 def scatter_add(xp, input, dim, index, src):
-    return xp.scatter_along(xp.copy(input), _place(xp, input.shape, dim, index), src, dim, add=True)
+    return xp.scatter_along(xp.copy(input), index, src, _along(xp, input, dim, index), "add")
 
 
 vjp(
     scatter_add,
     input=lambda f, g: g,
-    src=lambda f, g, src_meta, dim, index: _padded_gather(f, g, src_meta, dim, index),
+    src=lambda f, g, src_meta, dim, index: _padded(f, f.gather(g, dim, index), src_meta),
 )
 
 
-def _padded_gather(f, g, meta, dim, index):
+def _padded(f, corner, meta):
     """The gradient of a source of which only the corner that the index covers was used."""
-    picked = f.gather(g, dim, index)
-    if picked.shape == meta.shape:
-        return picked
-    pads = []
-    for have, want in zip(reversed(picked.shape), reversed(meta.shape), strict=True):
-        pads += [0, want - have]
-    return f.pad(picked, tuple(pads))
+    sizes = zip(reversed(corner.shape), reversed(meta.shape), strict=True)
+    return (
+        corner
+        if corner.shape == meta.shape
+        else f._pad_constant(corner, tuple([n for have, want in sizes for n in (0, want - have)]), 0)
+    )
+
+
+def _corner(f, src, index):
+    """The part of a source that the index covers."""
+    return f._slice(src, tuple([(0, size, 1) for size in index.shape]))
+
+
+@composite
+def scatter_reduce(f, input, dim, index, src, reduce, include_self):
+    if reduce in ("amax", "amin"):
+        return f._scatter_extremum(input, dim, index, src, reduce == "amax", include_self)
+    base = input if include_self else f.scatter(input, dim, index, 1 if reduce == "prod" else 0)
+    if reduce == "prod":
+        return f._scatter_multiply(base, dim, index, src)
+    total = f.scatter_add(base, dim, index, src)
+    return total if reduce == "sum" else _averaged(f, total, dim, index, include_self)
+
+
+def _averaged(f, total, dim, index, include_self):
+    """A sum divided by how many went to each place."""
+    dtype = dtype_of(f, total)
+    ones = f.ones(tuple(total.shape), dtype=dtype)
+    counts = ones if include_self else f.scatter(ones, dim, index, 0)
+    counts = f.clamp(f.scatter_add(counts, dim, index, f.ones(tuple(index.shape), dtype=dtype)), 1)
+    return f.div(total, counts, rounding_mode=None if dtype.is_floating_point else "floor")
+
+
+@kernel
+def _scatter_multiply(xp, input, dim, index, src):
+    return xp.scatter_along(xp.copy(input), index, src, _along(xp, input, dim, index), "multiply")
+
+
+vjp(
+    _scatter_multiply,
+    input=lambda f, g, input_meta, dim, index, src: f.mul(
+        g, f._scatter_multiply(f.ones(input_meta.shape, dtype=input_meta.dtype), dim, index, src)
+    ),
+    src=lambda f, g, input, dim, index, src, src_meta, out: _padded(
+        f, f.mul(f.gather(g, dim, index), _other_factors(f, input, dim, index, _corner(f, src, index), out)), src_meta
+    ),
+)
+
+
+def _other_factors(f, input, dim, index, src, out):
+    """For each factor, the product of all others at its place; where one factor is 0, that product without it."""
+    zero = f.eq(src, 0)
+    filled = f.where(zero, 1.0, src)
+    zeros = f.scatter_add(f.mul(out, 0.0), dim, index, f._cast_like(zero, src))
+    alone = f.logical_and(zero, f.eq(f.gather(zeros, dim, index), 1))
+    rest = f.gather(f._scatter_multiply(input, dim, index, filled), dim, index)
+    return f.where(alone, rest, f.div(f.gather(out, dim, index), filled))
+
+
+@kernel
+def _scatter_extremum(xp, input, dim, index, src, largest, include_self):
+    axis = _along(xp, input, dim, index)
+    out = xp.copy(input)
+    if not include_self:  # any of a place's candidates instead of what is there
+        out = xp.scatter_along(out, index, src, axis, "set")
+    return xp.scatter_along(out, index, src, axis, "maximum" if largest else "minimum")
+
+
+vjp(
+    _scatter_extremum,
+    input=lambda f, g, input, dim, index, src, include_self, out: _kept_share(
+        f, g, *_winners(f, input, dim, index, src, include_self, out), dim, index
+    ),
+    src=lambda f, g, input, dim, index, src, src_meta, include_self, out: _padded(
+        f, _sent_share(f, g, *_winners(f, input, dim, index, src, include_self, out), dim, index), src_meta
+    ),
+)
+
+
+def _winners(f, input, dim, index, src, include_self, out):
+    """Ones where what was there, and where what was sent, is the extremum."""
+    kept = f._cast_like(f.eq(input, out), input)
+    kept = kept if include_self else f.scatter(f.fill(kept, 1), dim, index, 0)
+    return kept, f._cast_like(f.eq(_corner(f, src, index), f.gather(out, dim, index)), src)
+
+
+def _kept_share(f, g, kept, sent, dim, index):
+    return f.mul(f.div(g, f.clamp(f.scatter_add(kept, dim, index, sent), 1)), kept)
+
+
+def _sent_share(f, g, kept, sent, dim, index):
+    return f.mul(f.gather(f.div(g, f.clamp(f.scatter_add(kept, dim, index, sent), 1)), dim, index), sent)
+
+
+@composite
+def take_along_dim(f, input, indices, dim):
+    if dim is None:
+        return f.gather(f.reshape(input, (-1,)), 0, f.reshape(indices, (-1,)))
+    axis = wrap_dim(dim, input.ndim)
+    own, other = tuple(input.shape), tuple(indices.shape)
+    ahead, behind = broadcast([own[:axis], other[:axis]]), broadcast([own[axis + 1 :], other[axis + 1 :]])
+    return f.gather(
+        f.expand(input, (*ahead, own[axis], *behind)), axis, f.expand(indices, (*ahead, other[axis], *behind))
+    )
+
+
+# Along a dimension, an index per slice --------------------------------------------------------------------------------
 
 
 @kernel
 def index_select(xp, input, dim, index):
-    if input.ndim == 0:
-        return xp.copy(input)
-    return xp.take(input, xp.check_indices(index, input.shape[dim], "index").reshape(-1), dim)
+    size = input.shape[dim] if input.ndim else 1
+    if xp.first_outside(index, 0, size) is not None:
+        raise OpIndexError("index out of range in self", argument="index", expected=f"[0, {size - 1}]")
+    return xp.take(input, xp.reshape(index, (-1,)), dim) if input.ndim else xp.copy(input)
 
 
 vjp(
@@ -158,15 +309,18 @@ vjp(
 )
 
 
-def _rows(xp, input, dim, index):
+def _rows(xp, input, dim, index, error, low=0):
+    """Where the named slices are."""
     axis = wrap_dim(dim, input.ndim)
-    return (*(slice(None),) * axis, xp.check_indices(index, input.shape[axis], "index"))
+    size = (input.shape or (1,))[axis]
+    _check(xp, index, size, axis, error, low)
+    return (*(slice(None),) * axis, xp.reshape(index, (-1,))) if input.ndim else ()
 
 
 @kernel
 def index_add(xp, input, dim, index, source, alpha):
     values = source if alpha == 1 else xp.multiply(source, alpha)
-    return xp.add_at(xp.copy(input), _rows(xp, input, dim, index), values)
+    return xp.add_at(xp.copy(input), _rows(xp, input, dim, index, ShapeError), xp.cast_like(values, input))
 
 
 vjp(
@@ -178,7 +332,7 @@ vjp(
 
 @kernel
 def index_copy(xp, input, dim, index, source):
-    return xp.put(xp.copy(input), _rows(xp, input, dim, index), source)
+    return xp.put(xp.copy(input), _rows(xp, input, dim, index, OpIndexError), source)
 
 
 vjp(
@@ -190,36 +344,16 @@ vjp(
 
 @kernel
 def index_fill(xp, input, dim, index, value):
-    return xp.put(xp.copy(input), _rows(xp, input, dim, index), value)
+    size = (input.shape or (1,))[dim]
+    return xp.put(xp.copy(input), _rows(xp, input, dim, index, OpIndexError, -size), value)
 
 
 vjp(
     index_fill,
     input=lambda f, g, dim, index: f.index_fill(g, dim, index, 0),
-    value=lambda f, g, dim, index: f.sum(f.index_select(g, dim, index)),
+    value=lambda f, g, dim, index: f.sum(f.index_select(g, dim, _wrapped(f, index, g, dim))),
 )
 
 
-@composite
-def take_along_dim(f, input, indices, dim):
-    if dim is None:
-        return f.gather(f.reshape(input, (-1,)), 0, f.reshape(indices, (-1,)))
-    axis = wrap_dim(dim, input.ndim)
-    ahead, behind = (broadcast([input.shape[cut], indices.shape[cut]]) for cut in (slice(axis), slice(axis + 1, None)))
-    own, other = (*ahead, input.shape[axis], *behind), (*ahead, indices.shape[axis], *behind)
-    return f.gather(f.expand(input, own), axis, f.expand(indices, other))
-
-
-@kernel
-def _one_hot_classes(xp, input, num_classes):
-    return xp.one_hot(input, num_classes)
-
-
-@kernel
-def bincount(xp, input, weights, minlength):
-    return xp.bincount(input, weights, minlength)
-
-
-@kernel
-def _unique(xp, input, sorted, return_inverse, return_counts, dim):
-    return xp.unique(input, dim)
+def _wrapped(f, index, g, dim):
+    return f.remainder(index, (g.shape or (1,))[dim])

@@ -1,85 +1,184 @@
-"""Order: sorting, the largest, running sums and products."""
+"""Order: sorting, the largest, the middle, the most frequent."""
 
 from __future__ import annotations
 
-from .registry import kernel, vjp
+import math
+
+from telegrad_protocol import dtypes
+from telegrad_protocol.errors import ShapeError
+from telegrad_protocol.shapes import reduced, wrap_dim, wrap_dims
+
+from .registry import composite, kernel, vjp
+from .rows import dtype_of
 
 
-def _back_to(f, g, meta, indices, dim):
-    """Zeros with the gradient of the values where they came from."""
-    g = g[0]
-    if meta.ndim == 0:
-        return g
+def _ordered(entry):
+    """The gradient of values that keep their dimension: back to where they came from."""
+    vjp(entry, input=lambda f, g, input_meta, indices, dim: _returned(f, g[0], input_meta, indices, dim))
+
+
+def _reduced(entry):
+    """The gradient of one value per row."""
+    vjp(entry, input=lambda f, g, input_meta, indices, dim: _returned_one(f, g[0], input_meta, indices, dim))
+
+
+def _returned_one(f, g, meta, indices, dim):
+    kept = reduced(meta.shape, (wrap_dim(dim, meta.ndim),), True) if meta.ndim else ()
+    return _returned(f, f.reshape(g, kept), meta, f.reshape(indices, kept), dim)
+
+
+def _returned(f, g, meta, indices, dim):
+    """Zeros with the gradient where the indices say."""
     return f.scatter(f.zeros(meta.shape, dtype=meta.dtype), dim, indices, g)
+
+
+def _rows(xp, input, dim):
+    """The array with the dimension in question last, and how to bring results back."""
+    return xp.swapaxes(input, dim, -1) if input.ndim else xp.reshape(input, (1,))
+
+
+def _back(xp, result, input, dim):
+    return xp.swapaxes(result, dim, -1) if input.ndim else xp.reshape(result, ())
+
+
+def _picked(xp, rows, order, input, dim):
+    """Values and indices in the input's order of dimensions."""
+    values = xp.take_along_axis(rows, order, -1)
+    return _back(xp, values, input, dim), _back(xp, order, input, dim)
 
 
 @kernel
 def sort(xp, input, dim, descending, stable):
-    if input.ndim == 0:
-        return input, xp.argmax(input, None)
-    order = xp.argsort(input, dim, descending)
-    return xp.take_along_axis(input, order, dim), order
+    rows = _rows(xp, input, dim)
+    return _picked(xp, rows, xp.argsort(rows, descending), input, dim)
 
 
-vjp(sort, input=lambda f, g, input_meta, indices, dim: _back_to(f, g, input_meta, indices, dim))
+_ordered(sort)
 
 
 @kernel
 def argsort(xp, input, dim, descending, stable):
-    return xp.argsort(input, dim, descending) if input.ndim else xp.argmax(input, None)
+    return _back(xp, xp.argsort(_rows(xp, input, dim), descending), input, dim)
+
+
+@composite
+def msort(f, input):
+    return f.sort(input, 0)[0]
 
 
 @kernel
 def topk(xp, input, k, dim, largest, sorted):
-    if input.ndim == 0:
-        return input, xp.argmax(input, None)
-    order = xp.argsort(input, dim, largest)
-    first = [slice(None)] * input.ndim
-    first[dim] = slice(k)
-    order = order[tuple(first)]
-    return xp.take_along_axis(input, order, dim), order
+    rows = _rows(xp, input, dim)
+    if not input.ndim:
+        return xp.copy(input), xp.argsort(rows, False).reshape(())
+    return _picked(xp, rows, xp.argtop(rows, k, largest), input, dim)
 
 
-vjp(topk, input=lambda f, g, input_meta, indices, dim: _back_to(f, g, input_meta, indices, dim))
+_ordered(topk)
 
 
-@kernel
-def cumsum(xp, input, dim, dtype):
-    if dtype is not None:
-        input = xp.cast(input, dtype)
-    return xp.cumsum(input, dim) if input.ndim else input
-
-
-vjp(
-    cumsum,
-    input=lambda f, g, input_meta, dim: (
-        f._cast_to(f.flip(f.cumsum(f.flip(g, (dim,)), dim), (dim,)), input_meta.dtype) if input_meta.ndim else g
-    ),
-)
+def _chosen(xp, input, dim, keepdim, choose):
+    """One element of each row: its value and its index."""
+    rows = _rows(xp, input, dim)
+    place = choose(rows)[..., None]
+    shape = reduced(input.shape, (wrap_dim(dim, input.ndim),), keepdim) if input.ndim else ()
+    values, indices = _picked(xp, rows, place, input, dim)
+    return xp.reshape(values, shape), xp.reshape(indices, shape)
 
 
 @kernel
-def cumprod(xp, input, dim, dtype):
-    if dtype is not None:
-        input = xp.cast(input, dtype)
-    return xp.cumprod(input, dim) if input.ndim else input
+def kthvalue(xp, input, k, dim, keepdim):
+    return _chosen(xp, input, dim, keepdim, lambda rows: xp.argsort(rows, False)[..., k - 1])
 
 
-vjp(cumprod, input=lambda f, g, input, dim: _cumprod_input(f, g, input, dim))
+@kernel
+def _median_dim(xp, input, dim, keepdim):
+    return _chosen(xp, input, dim, keepdim, lambda rows: xp.argmedian(rows, False))
 
 
-def _cumprod_input(f, g, input, dim):
-    """The gradient of each element: for every place after it, the product with that element left out.
+@kernel
+def _nanmedian_dim(xp, input, dim, keepdim):
+    return _chosen(xp, input, dim, keepdim, lambda rows: xp.argmedian(rows, True))
 
-    Computed without dividing, so that zeros do no harm: for each k, the products from k on with x_k replaced by 1.
-    """
-    if input.ndim == 0:
-        return g
-    parts = []
-    for k in range(input.shape[dim]):
-        ones = f.fill(f.narrow(input, dim, k, 1), 1)
-        before = f.prod(f.narrow(input, dim, 0, k), dim, True) if k else ones
-        after = f.narrow(input, dim, k + 1, input.shape[dim] - k - 1)
-        products = f.mul(f.cumprod(f.cat((ones, after), dim), dim), before)
-        parts.append(f.sum(f.mul(f.narrow(g, dim, k, input.shape[dim] - k), products), dim, True))
-    return f.cat(tuple(parts), dim)
+
+@kernel
+def mode(xp, input, dim, keepdim):
+    return _chosen(xp, input, dim, keepdim, xp.argmode)
+
+
+for _entry in (kthvalue, _median_dim, _nanmedian_dim, mode):
+    _reduced(_entry)
+
+
+def _middle(xp, input, skip_nan):
+    if not input.size:
+        return xp.full((), math.nan, xp.meta_of(input).dtype)
+    flat = xp.reshape(input, (-1,))
+    return xp.reshape(xp.take(flat, xp.argmedian(flat, skip_nan), 0), ())
+
+
+@kernel
+def median(xp, input):
+    return _middle(xp, input, False)
+
+
+@kernel
+def nanmedian(xp, input):
+    return _middle(xp, input, True)
+
+
+for _entry in (median, nanmedian):
+    vjp(_entry, input=lambda f, g, input, out: _shared(f, g, input, out))
+
+
+def _shared(f, g, input, out):
+    """The gradient of the middle, shared by all elements that are equal to it."""
+    same = f.logical_or(f.eq(input, out), f.logical_and(f.isnan(input), f.isnan(out)))
+    same = f._cast_like(same, g)
+    return f.div(f.mul(f.expand(g, input.shape), same), f.sum(same))
+
+
+def _quantile(f, input, q, dim, keepdim, interpolation, skip_nan):
+    whole = dim is None or not input.ndim
+    rows = f.reshape(input, (-1,)) if whole else f.movedim(input, (dim,), (-1,))
+    ordered, missing, last = f.sort(rows, -1)[0], f.isnan(rows), float(rows.shape[-1] - 1)
+    q = q if hasattr(q, "shape") else f.full((), _in_range(q), dtype=dtype_of(f, input))
+    shares = f.reshape(q, (-1,))
+    if skip_nan:
+        count = f._cast_like(f.sum(missing, -1, True), rows)
+        ranks = f.mul(shares, f.clamp(f.add(f.neg(count), last), 0))
+    else:
+        ranks = f.where(f.any(missing, -1, True), last, f.mul(shares, last))
+    found = f.movedim(_interpolated(f, ordered, ranks, interpolation), (-1,), (0,))
+    shape = reduced(tuple(input.shape), wrap_dims(None if whole else dim, input.ndim), keepdim)
+    return f.clone(f.reshape(found, (*q.shape, *shape)))
+
+
+def _in_range(q):
+    if not 0 <= q <= 1:
+        raise ShapeError(f"quantile() q must be in the range [0, 1] but got {q}", argument="q", got=q)
+    return q
+
+
+def _interpolated(f, ordered, ranks, interpolation):
+    """The values at fractional ranks of sorted rows."""
+    below, above = f.floor(ranks), f.ceil(ranks)
+    if interpolation == "nearest":
+        below = above = f.round(ranks)
+    elif interpolation in ("lower", "higher"):
+        below = above = below if interpolation == "lower" else above
+    low = f.gather(ordered, -1, f._to_dtype(below, dtypes.int64))
+    if below is above:
+        return low
+    weight = f.sub(ranks, below) if interpolation == "linear" else 0.5
+    return f.lerp(low, f.gather(ordered, -1, f._to_dtype(above, dtypes.int64)), weight)
+
+
+@composite
+def quantile(f, input, q, dim, keepdim, interpolation):
+    return _quantile(f, input, q, dim, keepdim, interpolation, False)
+
+
+@composite
+def nanquantile(f, input, q, dim, keepdim, interpolation):
+    return _quantile(f, input, q, dim, keepdim, interpolation, True)
