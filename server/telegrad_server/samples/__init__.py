@@ -27,8 +27,8 @@ from .base import SAMPLES, Sample, T
 
 __all__ = [
     "SAMPLES",
-    "T",
     "Sample",
+    "T",
     "activation",
     "arrange",
     "attention",
