@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from telegrad_protocol.dtypes import DType as dtype
 from telegrad_protocol.dtypes import bfloat16, float16, float32, float64, int8, int16, int32, int64, uint8
 from telegrad_protocol.dtypes import bool_ as bool
+from telegrad_protocol.errors import OutOfMemory as OutOfMemoryError
 
 from . import _attach, linalg, nn, optim, random, utils
 from . import functional as _functional

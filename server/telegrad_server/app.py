@@ -31,7 +31,8 @@ _ASSETS = "/docs/assets"
 
 def create_app(settings: Settings, worker: Worker, sessions: Sessions | None = None) -> Any:
     """The ASGI application of a server whose kernels run in `worker`."""
-    sessions = sessions or Sessions(worker, lease=settings.lease, limit=settings.sessions)
+    if sessions is None:
+        sessions = Sessions(worker, lease=settings.lease, limit=settings.sessions)
     app = FastAPI(
         title="telegrad",
         version=version("telegrad"),

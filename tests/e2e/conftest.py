@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import telegrad as tg
 from support.live import live_server
+
+import telegrad as tg
 
 
 @pytest.fixture(scope="session")

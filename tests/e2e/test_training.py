@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import telegrad as tg
 from support.models import train
+
+import telegrad as tg
 
 
 @pytest.mark.oracle

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from support.engine import fill, torch_call
+
 from telegrad_protocol.dtypes import by_name
 from telegrad_protocol.shapes import HasMeta, Meta, meta
 from telegrad_protocol.spec import OPS, Inferred

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from telegrad_protocol.dtypes import DType
-from telegrad_protocol.errors import AutogradError, OpError, TelegradError, UnsupportedOp
+from telegrad_protocol.errors import (
+    AutogradError,
+    OpError,
+    OpIndexError,
+    OpTypeError,
+    OpValueError,
+    TelegradError,
+    UnsupportedOp,
+)
 from telegrad_protocol.rules import check_inplace
 from telegrad_protocol.shapes import Meta
 from telegrad_protocol.spec import Inferred, OpSpec
@@ -88,7 +96,7 @@ class Engine:
         except MemoryError as error:
             raise self.budget.exhausted(kernel.name) from error
         except (ArithmeticError, IndexError, TypeError, ValueError) as error:
-            raise OpError(f"{kernel.name}: {error}", op=kernel.name) from error
+            raise as_op_error(kernel.name, error) from error
         return result if kernel.has_aux else (result, None)
 
     def _wrap_results(self, spec: OpSpec, inferred: Inferred, result: Any, args: tuple[Any, ...]) -> Any:
@@ -392,6 +400,12 @@ class RecordedMode(Mode):
 
     def add(self, total: Any, g: Any, owned: bool) -> Any:
         return self.engine.recorded.add(total, g)
+
+
+def as_op_error(op: str, error: Exception) -> OpError:
+    """What a kernel raised, as an error of ours that is an exception of the same kind."""
+    kinds = {IndexError: OpIndexError, TypeError: OpTypeError, ValueError: OpValueError}
+    return kinds.get(type(error), OpError)(f"{op.strip('_')}: {error}", op=op)
 
 
 def without_data(value: Any) -> Any:
