@@ -107,6 +107,9 @@ ARRANGE = (
     refused("cat", IndexError, "Dimension out of range", (X,), 3),
     refused("stack", RuntimeError, "non-empty TensorList", ()),
     refused("stack", RuntimeError, r"got \[3, 4\] at entry 0 and \[4\] at entry 1", (X, ROW)),
+    refused("hstack", RuntimeError, "non-empty TensorList", ()),
+    refused("vstack", RuntimeError, "non-empty TensorList", ()),
+    refused("dstack", RuntimeError, "non-empty TensorList", ()),
     refused("repeat", RuntimeError, "can not be smaller than number of dimensions", X, (2,)),
     refused("repeat_interleave", RuntimeError, "Repeats must be non-negative", X, -1),
     refused("flip", RuntimeError, "appears multiple times", X, (0, 0)),
@@ -194,7 +197,7 @@ def with_tensors(value: Any, make: Any) -> Any:
     return tuple(with_tensors(item, make) for item in value) if isinstance(value, tuple) else value
 
 
-@pytest.mark.parametrize("refusal", (*PUBLIC, *OURS), ids=str)
+@pytest.mark.parametrize("refusal", [*PUBLIC, *OURS], ids=str)
 def test_a_refusal_has_the_exception_and_the_words(refusal: Refusal) -> None:
     engine, spec = new_engine(), OPS[refusal.op]
     args = with_tensors(refusal.args, lambda array: engine.wrap(np.array(array)))
@@ -210,8 +213,6 @@ def test_torch_refuses_the_same_with_the_same_words(refusal: Refusal) -> None:
     torch = pytest.importorskip("torch", reason="the oracle, torch, is not installed")
     args = with_tensors(refusal.args, lambda array: torch.from_numpy(np.array(array)))
     function, method = torch_function(refusal.op)
+    call = getattr(args[0], function) if method else function
     with pytest.raises(refusal.error, match=refusal.message):
-        if method:
-            getattr(args[0], function)(*args[1:], **refusal.keywords)
-        else:
-            function(*args, **refusal.keywords)
+        call(*args[method:], **refusal.keywords)

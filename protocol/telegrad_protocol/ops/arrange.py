@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from telegrad_protocol.errors import OpIndexError, ShapeError
+from telegrad_protocol.errors import OpIndexError, OpValueError, ShapeError
 from telegrad_protocol.rules import common_dtype
 from telegrad_protocol.shapes import Meta, like, wrap_dim, wrap_dims
 from telegrad_protocol.spec import Dims, Index, Inferred, Size, Tensor, op
@@ -17,7 +17,7 @@ from .slicing import _cut, _diagonal, slice_bounds
 
 def _need_tensors(tensors: tuple[Meta, ...], name: str) -> None:
     if not tensors:
-        raise ShapeError(f"{name}: expected a non-empty list of Tensors", argument="tensors")
+        raise ShapeError(f"{name} expects a non-empty TensorList", argument="tensors")
 
 
 def joined_ones(shapes: list[tuple[int, ...]]) -> list[int]:
@@ -33,7 +33,8 @@ def _promoted(tensors: tuple[Meta, ...], shape: tuple[int, ...]) -> Inferred:
 
 
 def _cat(tensors: tuple[Meta, ...], dim: int) -> Inferred:
-    _need_tensors(tensors, "torch.cat()")
+    if not tensors:
+        raise OpValueError("torch.cat(): expected a non-empty list of Tensors", argument="tensors")
     for place, tensor in enumerate(tensors):
         if not tensor.ndim:
             raise ShapeError(
@@ -115,12 +116,22 @@ def hstack(tensors: list[Tensor]) -> Tensor:
     """Joins tensors along the second dimension, vectors along their only one."""
 
 
-@op(lambda tensors: _cat(_lifted(tensors, 2), 0), on="torch")
+def _vstack(tensors: tuple[Meta, ...]) -> Inferred:
+    _need_tensors(tensors, "vstack")
+    return _cat(_lifted(tensors, 2), 0)
+
+
+@op(_vstack, on="torch")
 def vstack(tensors: list[Tensor]) -> Tensor:
     """Joins tensors along the first dimension; vectors are rows."""
 
 
-@op(lambda tensors: _cat(_lifted(tensors, 3), 2), on="torch")
+def _dstack(tensors: tuple[Meta, ...]) -> Inferred:
+    _need_tensors(tensors, "dstack")
+    return _cat(_lifted(tensors, 3), 2)
+
+
+@op(_dstack, on="torch")
 def dstack(tensors: list[Tensor]) -> Tensor:
     """Joins tensors along the third dimension."""
 
@@ -154,6 +165,7 @@ def atleast_3d(input: Tensor) -> Tensor:
 
 
 def _block_diag(tensors: tuple[Meta, ...]) -> Meta:
+    _need_tensors(tensors, "block_diag")
     for place, tensor in enumerate(tensors):
         if tensor.ndim > 2:
             raise ShapeError(
