@@ -10,7 +10,7 @@ from telegrad_protocol.shapes import Meta, like, wrap_dim, wrap_dims
 from telegrad_protocol.spec import Dims, Index, Inferred, Size, Tensor, op
 
 from .shaping import view_of
-from .slicing import _cut, _diagonal, slice_bounds
+from .slicing import basic_index, diagonal_rule, slice_bounds
 
 # Joining ------------------------------------------------------------------------------------------------------------
 
@@ -32,7 +32,7 @@ def _promoted(tensors: tuple[Meta, ...], shape: tuple[int, ...]) -> Inferred:
     return Inferred((like(tensors[0], shape=shape, dtype=common),), cast)
 
 
-def _cat(tensors: tuple[Meta, ...], dim: int) -> Inferred:
+def cat_rule(tensors: tuple[Meta, ...], dim: int) -> Inferred:
     if not tensors:
         raise OpValueError("torch.cat(): expected a non-empty list of Tensors", argument="tensors")
     for place, tensor in enumerate(tensors):
@@ -65,7 +65,7 @@ def _check_joined(first: tuple[int, ...], shape: tuple[int, ...], axis: int, pla
             )
 
 
-@op(_cat, on="torch")
+@op(cat_rule, on="torch")
 def cat(tensors: list[Tensor], dim: int = 0) -> Tensor:
     """Joins tensors along a dimension that they have; other sizes must match. Dtypes are promoted."""
 
@@ -108,7 +108,7 @@ def _lifted(tensors: tuple[Meta, ...], ndim: int) -> tuple[Meta, ...]:
 def _hstack(tensors: tuple[Meta, ...]) -> Inferred:
     _need_tensors(tensors, "hstack")
     lifted = _lifted(tensors, 1)
-    return _cat(lifted, 0 if lifted[0].ndim == 1 else 1)
+    return cat_rule(lifted, 0 if lifted[0].ndim == 1 else 1)
 
 
 @op(_hstack, on="torch")
@@ -118,7 +118,7 @@ def hstack(tensors: list[Tensor]) -> Tensor:
 
 def _vstack(tensors: tuple[Meta, ...]) -> Inferred:
     _need_tensors(tensors, "vstack")
-    return _cat(_lifted(tensors, 2), 0)
+    return cat_rule(_lifted(tensors, 2), 0)
 
 
 @op(_vstack, on="torch")
@@ -128,7 +128,7 @@ def vstack(tensors: list[Tensor]) -> Tensor:
 
 def _dstack(tensors: tuple[Meta, ...]) -> Inferred:
     _need_tensors(tensors, "dstack")
-    return _cat(_lifted(tensors, 3), 2)
+    return cat_rule(_lifted(tensors, 3), 2)
 
 
 @op(_dstack, on="torch")
@@ -141,10 +141,10 @@ def _at_least(ndim: int) -> Any:
         if input.ndim >= ndim:
             return view_of(input, input.shape, input.strides)
         if input.ndim == 0:
-            return _cut(input, (None,) * ndim)
+            return basic_index(input, (None,) * ndim)
         if input.ndim == 2:
-            return _cut(input, ((None, None, None),) * 2 + (None,))
-        return _cut(input, (None, (None, None, None), *(None,) * (ndim - 2)))
+            return basic_index(input, ((None, None, None),) * 2 + (None,))
+        return basic_index(input, (None, (None, None, None), *(None,) * (ndim - 2)))
 
     return rule
 
@@ -396,7 +396,7 @@ def _diag(input: Meta, diagonal: int) -> Meta:
     if input.ndim == 1:
         return like(input, shape=embedded_shape(input.shape, diagonal, 0, 1))
     if input.ndim == 2:
-        return like(input, shape=_diagonal(input, diagonal, 0, 1).meta.shape)
+        return like(input, shape=diagonal_rule(input, diagonal, 0, 1).meta.shape)
     raise ShapeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D", argument="input")
 
 
@@ -425,7 +425,7 @@ def _need_same_shape(part: tuple[int, ...], src: Meta) -> None:
 
 
 def _scattered(input: Meta, src: Meta, index: tuple[Any, ...]) -> Meta:
-    _need_same_shape(_cut(input, index).meta.shape, src)
+    _need_same_shape(basic_index(input, index).meta.shape, src)
     return like(input)
 
 
@@ -460,7 +460,7 @@ def slice_scatter(
 
 
 def _diagonal_scatter(input: Meta, src: Meta, *diagonal: int) -> Meta:
-    _need_same_shape(_diagonal(input, *diagonal).meta.shape, src)
+    _need_same_shape(diagonal_rule(input, *diagonal).meta.shape, src)
     return like(input)
 
 

@@ -9,7 +9,7 @@ from telegrad_protocol.rules import common_dtype, reduction_dtype
 from telegrad_protocol.shapes import Meta, broadcast, like, wrap_dim
 from telegrad_protocol.spec import Inferred, Number, Tensor, op
 
-from .arrange import _cat
+from .arrange import cat_rule
 
 
 def _running(input: Meta, dim: int, dtype: DType | None) -> Meta:
@@ -68,7 +68,7 @@ def _diff(input: Meta, n: int, dim: int, prepend: Meta | None, append: Meta | No
     if any(part.ndim != input.ndim for part in parts):
         raise ShapeError("diff expects prepend or append to be the same dimension as input", argument="prepend")
     axis = wrap_dim(dim, input.ndim)
-    whole = _cat(parts, axis).meta
+    whole = cat_rule(parts, axis).meta
     shape = (*whole.shape[:axis], max(whole.shape[axis] - n, 0), *whole.shape[axis + 1 :])
     return like(whole, shape=shape)
 

@@ -44,7 +44,7 @@ def _located(input: Meta, index: tuple[Any, ...]) -> tuple[Meta, int]:
     return meta(*shown), offset
 
 
-def _cut(input: Meta, index: tuple[Any, ...]) -> Inferred:
+def basic_index(input: Meta, index: tuple[Any, ...]) -> Inferred:
     found, offset = _located(input, index)
     return Inferred((found,), offset=offset)
 
@@ -72,7 +72,7 @@ def _place(index: int, size: int, axis: int) -> int:
     return index % size
 
 
-@op(_cut, view=True, on="")
+@op(basic_index, view=True, on="")
 def _slice(input: Tensor, index: Index) -> Tensor:
     """Basic indexing: per item None for a new dimension, an int, or (start, stop, step); what is left stays whole."""
 
@@ -92,7 +92,7 @@ def _select(input: Meta, dim: int, index: int) -> Inferred:
             argument="index",
             got=index,
         )
-    return _cut(input, (*_whole(axis), index))
+    return basic_index(input, (*_whole(axis), index))
 
 
 def _whole(count: int) -> tuple[Any, ...]:
@@ -124,7 +124,7 @@ def narrow_index(shape: tuple[int, ...], dim: int, start: int, length: int) -> t
     return (*_whole(axis), (start, start + length, 1))
 
 
-@op(lambda input, *cut: _cut(input, narrow_index(input.shape, *cut)), view=True)
+@op(lambda input, *cut: basic_index(input, narrow_index(input.shape, *cut)), view=True)
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """`length` elements of dimension `dim` from `start` on; a view."""
 
@@ -231,7 +231,7 @@ def unbind(input: Tensor, dim: int = 0) -> list[Tensor]:
     """A view per index of dimension `dim`, which goes away."""
 
 
-def _diagonal(input: Meta, offset: int, dim1: int, dim2: int) -> Inferred:
+def diagonal_rule(input: Meta, offset: int, dim1: int, dim2: int) -> Inferred:
     a, b = wrap_dim(dim1, input.ndim), wrap_dim(dim2, input.ndim)
     if a == b or not input.ndim:
         raise ShapeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}", argument="dim2", got=[dim1, dim2])
@@ -247,7 +247,7 @@ def _diagonal(input: Meta, offset: int, dim1: int, dim2: int) -> Inferred:
     )
 
 
-@op(_diagonal, view=True)
+@op(diagonal_rule, view=True)
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonal of two dimensions as a new last one, above the main one for `offset` > 0; a view."""
 
