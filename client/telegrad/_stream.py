@@ -212,12 +212,13 @@ class Stream:
         """Raise a failure in the caller, roll local metadata back to the failing row, and open the next epoch."""
         if error is None:
             return
+        raised: BaseException = error
         with self.lock:
-            if error is self.failure:
+            if raised is self.failure:
                 self._roll_back()
                 self.failure = None
                 self.stop = True
-        raise error
+        raise raised
 
     def _roll_back(self) -> None:
         self.rows.append(EPOCH)

@@ -19,6 +19,8 @@ from support.live import live_server
 import telegrad as tg
 from telegrad import nn
 
+WAITS = "print('made', flush=True)\ntime.sleep(60)"
+
 
 def snapshot(model: nn.Module, optimizer: tg.optim.Optimizer) -> list[np.ndarray]:
     values = [p.detach().numpy() for p in model.parameters()] + [b.numpy() for b in model.buffers()]
@@ -172,7 +174,7 @@ def _used(url: str) -> int:
 
 
 def test_a_killed_clients_memory_is_back_after_its_lease() -> None:
-    script = "import telegrad as tg, time\nx = tg.ones(1000, 1000)\ntg.synchronize()\nprint('made', flush=True)\ntime.sleep(60)"
+    script = "import telegrad as tg, time\nx = tg.ones(1000, 1000)\ntg.synchronize()\n" + WAITS
     with live_server("--lease", "2") as url:
         environment = {**os.environ, "TELEGRAD_URL": url}
         with subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE) as process:
@@ -193,7 +195,7 @@ def _descendants(pid: int) -> set[int]:
 
 
 def test_an_embedded_server_is_gone_soon_after_its_client_was_killed() -> None:
-    script = "import telegrad as tg, time\ntg.ones(2).tolist()\nprint('made', flush=True)\ntime.sleep(60)"
+    script = "import telegrad as tg, time\ntg.ones(2).tolist()\n" + WAITS
     environment = {k: v for k, v in os.environ.items() if k != "TELEGRAD_URL"}
     with subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -223,7 +225,7 @@ def test_a_dead_worker_costs_its_sessions_and_not_the_server() -> None:
         )
         for child in front.children():
             child.kill()
-        with pytest.raises(RuntimeError, match="gone|no such session"):
+        with pytest.raises(RuntimeError, match=r"gone|no such session"):
             for _ in range(100):
                 x.add_(1)
                 tg.synchronize()

@@ -25,6 +25,9 @@ ENVIRONMENT: Final = {
     # Idle threads of one pool must not burn the cores that another pool needs (read before NumPy is imported).
     "OMP_WAIT_POLICY": "passive",
     "NUMBA_THREADING_LAYER": "workqueue",
+    # The C library returns large blocks to the system at each free, and every kernel would fault its pages in anew.
+    "MALLOC_TRIM_THRESHOLD_": str(4 << 30),
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
 }
 
 
