@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 import telegrad_protocol
 from telegrad_protocol import spec, wire
-from telegrad_protocol.errors import CODES, Malformed, TelegradError, TooLarge, from_record
+from telegrad_protocol.errors import CODES, Malformed, TooLarge, from_record
 from telegrad_protocol.messages import OpenSession, ReadResult, Reply, Row, SessionOpened, StreamOpened
 
 DOCUMENT = (Path(telegrad_protocol.__file__).parent / "WIRE.md").read_text()
@@ -60,10 +61,8 @@ def test_session_records_survive_the_round_trip(stream: int, first: int, lease: 
 @given(st.binary(max_size=200))
 def test_random_bytes_give_a_clear_error(data: bytes) -> None:
     for decode in (wire.decode_submission, wire.decode_reply, lambda d: wire.decode_record(OpenSession, d)):
-        try:
+        with suppress(Malformed, TooLarge):
             decode(data)
-        except TelegradError as error:
-            assert error.code in ("malformed", "too_large")
 
 
 @given(st.lists(rows, min_size=1, max_size=3), st.data())
