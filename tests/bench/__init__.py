@@ -1,0 +1,1 @@
+"""Benchmarks: every figure a ratio from one run. `make bench`."""

@@ -1,0 +1,138 @@
+"""A process that trains with torch, or with telegrad through a server, and tells how long steps took.
+
+python -m bench.peer torch
+python -m bench.peer telegrad URL
+python -m bench.peer recorder URL
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from support.models import MODELS
+
+
+def chain(torch: Any) -> Callable[[int], Any]:
+    """200 tiny ops, forward and backward."""
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+
+    def step(_: int) -> Any:
+        h = x
+        for _ in range(100):
+            h = h * 1.01
+            h = h + 0.01
+        loss = h.sum()
+        x.grad = None
+        loss.backward()
+        return loss
+
+    return step
+
+
+def training(torch: Any, name: str) -> Callable[[int], Any]:
+    """One training step of a model per call."""
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    data = [[torch.tensor(array) for array in MODELS[name].batch(rng)] for _ in range(4)]
+    _, optimizer, loss_of = MODELS[name].build(torch)
+
+    def step(i: int) -> Any:
+        loss = loss_of(*data[i % 4])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def seconds_per_step(step: Callable[[int], Any], steps: int, read_every: int) -> float:
+    """The mean over `steps`, the loss read every so many and at the end."""
+    step(0).item()
+    begun = time.perf_counter()
+    for i in range(steps):
+        loss = step(i)
+        if i % read_every == read_every - 1:
+            loss.item()
+    loss.item()
+    return (time.perf_counter() - begun) / steps
+
+
+def recording(torch: Any, name: str, isolate: Callable[[], None]) -> float:
+    """Seconds per call of one op with gradients on; `isolate` forgets what was recorded."""
+    functional = torch.nn.functional
+    a, b = (torch.ones(8, 4, requires_grad=True) * 1 for _ in range(2))
+    w, bias = torch.ones(3, 4, requires_grad=True) * 1, torch.ones(3, requires_grad=True) * 1
+    calls: dict[str, Callable[[], Any]] = {
+        "x + y": lambda: a + b,
+        "x * 2.0": lambda: a * 2.0,
+        "x.sum(dim=1, keepdim=True)": lambda: a.sum(dim=1, keepdim=True),
+        "F.linear": lambda: functional.linear(a, w, bias),
+    }
+    return fastest(calls[name], isolate) - fastest(lambda: None, isolate)
+
+
+def fastest(call: Callable[[], Any], isolate: Callable[[], None]) -> float:
+    """The best of many short loops, per call."""
+    best = 1.0
+    for _ in range(40):
+        isolate()
+        begun = time.perf_counter()
+        for _ in range(1000):
+            call()
+        best = min(best, (time.perf_counter() - begun) / 1000)
+    return best
+
+
+def connect(arguments: list[str]) -> tuple[Any, Callable[[], None]]:
+    """The module that stands for torch, and what forgets recorded rows."""
+    if arguments[0] == "torch":
+        import torch
+
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        return torch, lambda: None
+    import telegrad
+
+    telegrad.connect(arguments[1])
+    return telegrad, _recording_alone() if arguments[0] == "recorder" else telegrad.synchronize
+
+
+def _recording_alone() -> Callable[[], None]:
+    """Nothing is sent any more, and rows are dropped between rounds: what is left is the cost of recording."""
+    from telegrad._record import stream
+
+    def forget() -> None:
+        stream.rows.clear()
+        stream.stop = False
+
+    stream.synchronize()
+    stream.check = lambda: None  # type: ignore[method-assign]
+    return forget
+
+
+def main() -> None:
+    torch, isolate = connect(sys.argv[1:])
+    steps: dict[str, Callable[[int], Any]] = {}
+    for line in sys.stdin:
+        kind, *rest = json.loads(line)
+        if kind == "record":
+            answer = recording(torch, rest[0], isolate)
+        else:
+            name, count, read_every = rest
+            if name not in steps:
+                steps[name] = chain(torch) if name == "chain" else training(torch, name)
+                seconds_per_step(steps[name], 5, 1)
+            answer = seconds_per_step(steps[name], count, read_every)
+        print(json.dumps(answer), flush=True)
+    sys.stdout.flush()
+    os._exit(0)  # a recorder has rows that no server waits for
+
+
+if __name__ == "__main__":
+    main()
