@@ -15,7 +15,6 @@ from telegrad_protocol.dtypes import FLOAT
 from telegrad_protocol.errors import AutogradError, OpTypeError, UnsupportedOp
 from telegrad_protocol.messages import GRAD, INPLACE
 from telegrad_protocol.rules import check_inplace
-from telegrad_protocol.shapes import HasMeta
 from telegrad_protocol.spec import OPS, Inferred, OpSpec, Param
 
 from ._session import Session
@@ -197,17 +196,15 @@ def leaves_of(spec: OpSpec, args: tuple[Any, ...]) -> Leaves | None:
 _WIRE: Final = {
     "Tensor": "({0}._id or upload({0}))",
     "Tensor | None": "(None if {0} is None else {0}._id or upload({0}))",
-    "Tensor | Number": "(({0}._id or upload({0})) if isinstance({0}, TensorBase) else ({0},))",
-    "Tensor | Number | None": (
-        "(({0}._id or upload({0})) if isinstance({0}, TensorBase) else None if {0} is None else ({0},))"
-    ),
+    "Tensor | Number": "(({0}._id or upload({0})) if is_{0} else ({0},))",
+    "Tensor | Number | None": "(({0}._id or upload({0})) if is_{0} else None if {0} is None else ({0},))",
     "list[Tensor]": "tuple([t._id or upload(t) for t in {0}])",
 }
 
 _FAST: Final = """
 def {name}({signature}):
     {doc!r}
-    try:
+{operands}    try:
         inferred = memo[{key}]
     except (KeyError, TypeError, AttributeError):
         return slow(spec, ({names},))
@@ -234,6 +231,9 @@ def {name}({signature}):
 """
 
 
+_GUARDS: Final = {"Tensor": "", "Tensor | None": " if {0} is not None else None"}
+
+
 def _leaves_source(spec: OpSpec) -> str:
     if not spec.differentiable:
         return ""
@@ -246,7 +246,7 @@ def _leaves_source(spec: OpSpec) -> str:
             lines.append("            more = item._leaves")
             pad = "            "
         else:
-            guard = "" if kind == "Tensor" else f" if isinstance({name}, TensorBase) else None"
+            guard = f" if is_{name} else None" if _is_operand(param) else _GUARDS[kind].format(name)
             lines.append(f"        more = {name}._leaves{guard}")
             pad = "        "
         lines.append(f"{pad}if more is not None and more is not leaves:")
@@ -293,7 +293,6 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
         "new": object.__new__,
         "Tensor": TensorBase.proxy,
         "TensorBase": TensorBase,
-        "HasMeta": HasMeta,
         "upload": upload,
         "union": union,
         "unions": UNIONS,
@@ -306,7 +305,10 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
         doc=f"{spec.doc}\n\nSignature: {spec.signature}",
         signature=_signature(spec, scope),
         names=", ".join(spec.names),
-        key="(" + ", ".join(p.kind.key_source.format(p.name) for p in spec.params) + ",)",
+        operands="".join(
+            f"    is_{p.name} = isinstance({p.name}, TensorBase)\n" for p in spec.params if _is_operand(p)
+        ),
+        key="(" + ", ".join(_key_source(param) for param in spec.params) + ",)",
         index=spec.index,
         flag="GRAD if grad else 0".replace("GRAD", str(GRAD)),
         wire=", ".join(_wire_source(param) for param in spec.params) if fast else "",
@@ -316,6 +318,15 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
     made: Callable[..., Any] = scope[spec.name]
     made.__module__ = "telegrad"
     return made
+
+
+def _is_operand(param: Param) -> bool:
+    """Whether a tensor or a number may stand here; asked once per call, in `is_<name>`."""
+    return param.annotation.startswith("Tensor | Number")
+
+
+def _key_source(param: Param) -> str:
+    return param.kind.key_source.format(param.name).replace(f"isinstance({param.name}, HasMeta)", f"is_{param.name}")
 
 
 def _wire_source(param: Param) -> str:

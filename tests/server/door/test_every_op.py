@@ -37,7 +37,9 @@ def check(http: httpx.Client, sample: Sample) -> None:
         assert told["requires_grad"] == expected.requires_grad, str(sample)
         data = http.get(f"/tensors/{told['id']}/value", headers=OCTETS).content
         got = np.frombuffer(data, expected.data.dtype).reshape(expected.shape)
-        np.testing.assert_array_equal(got, expected.data, err_msg=str(sample))
+        # To the last bits but a few: where this process has imported PyTorch, numba finds another `exp` in it.
+        few = 8 * np.finfo(expected.data.dtype).eps if expected.data.dtype.kind == "f" else 0
+        np.testing.assert_allclose(got, expected.data, rtol=few, atol=0, err_msg=str(sample))
 
 
 def send(http: httpx.Client, tensor: Any) -> str:
