@@ -179,6 +179,41 @@ def unique(
     return found[0] if len(found) == 1 else tuple(found)
 
 
+def _median(name: str) -> Callable[..., Any]:
+    full, along = F[name], F[f"_{name}_dim"]
+
+    def function(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+        return full(input) if dim is None else along(input, dim, keepdim)
+
+    function.__name__ = name
+    function.__doc__ = "The middle value, the lower of two; along a dimension, values and indices."
+    return function
+
+
+median = _median("median")
+nanmedian = _median("nanmedian")
+
+
+def repeat_interleave(input: Tensor, repeats: Any, dim: int | None = None) -> Any:
+    """Each element a number of times in a row: one number for all, or a tensor of them."""
+    if isinstance(repeats, TensorBase):
+        return F["_repeat_interleave_each"](input, repeats, dim)
+    return F["repeat_interleave"](input, repeats, dim)
+
+
+def block_diag(*tensors: Tensor) -> Any:
+    """The matrix with these matrices on its diagonal."""
+    return F["_block_diagonal"](tensors)
+
+
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Any:
+    """Sums products over the last `dims` dimensions of a and the first of b, or over dimensions given in pairs."""
+    if isinstance(dims, int):
+        return F["_tensordot"](a, b, tuple(range(a.ndim - dims, a.ndim)), tuple(range(dims)))
+    first, second = dims
+    return F["_tensordot"](a, b, tuple(first), tuple(second))
+
+
 # Comparison of whole tensors ------------------------------------------------------------------------------------
 
 
@@ -375,6 +410,10 @@ def _get_device(self: Tensor) -> int:
 
 
 METHODS: dict[str, Callable[..., Any]] = {
+    "median": median,
+    "nanmedian": nanmedian,
+    "repeat_interleave": repeat_interleave,
+    "unfold": lambda self, dimension, size, step: F["_unfold_windows"](self, dimension, size, step),
     "max": max,
     "min": min,
     "std": std,

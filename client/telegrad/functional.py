@@ -89,6 +89,37 @@ def max_pool2d(
     return (values, indices) if return_indices else values
 
 
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Any:
+    """A row of zeros with a one at the class; as many classes as the largest index needs if none are given."""
+    if num_classes == -1:
+        return FUNCTIONS["_one_hot_inferred"](tensor)
+    return FUNCTIONS["_one_hot_classes"](tensor, num_classes)
+
+
+def interpolate(
+    input: Tensor,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Any:
+    """Resizes to a size, or by a factor. Raises NotImplementedError for `antialias` and `recompute_scale_factor`."""
+    if antialias or recompute_scale_factor:
+        raise NotImplementedError("interpolate: antialias and recompute_scale_factor are not supported")
+    if (size is None) == (scale_factor is None):
+        raise ValueError("only one of size or scale_factor should be defined")
+    dims = input.ndim - 2
+    scales = None
+    if size is None:
+        scales = tuple(scale_factor) if isinstance(scale_factor, list | tuple) else (float(scale_factor),) * dims
+        size = tuple(int(n * scale) for n, scale in zip(input.shape[2:], scales, strict=True))
+    elif isinstance(size, int):
+        size = (size,) * dims
+    return FUNCTIONS["_interpolate"](input, tuple(size), scales, mode, bool(align_corners))
+
+
 def tanh(input: Tensor) -> Any:
     """The hyperbolic tangent."""
     return FUNCTIONS["tanh"](input)
