@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from telegrad_protocol import spec, wire
 from telegrad_protocol.errors import TelegradError, from_record
@@ -48,18 +49,12 @@ class Session:
             return self.opened
 
     def _open(self) -> SessionOpened:
-        from ._stream import PATIENCE, Patience
-
         hello = OpenSession(PROTOCOL_VERSION, version("telegrad"), spec.digest())
-        patience = Patience(PATIENCE)
-        while True:
-            try:
-                body = self._request("POST", "/v1/sessions", content=wire.pack(hello))
-            except (Unreachable, Interrupted) as error:
-                if not patience.wait():
-                    raise ConnectionError(f"{error}. {self.how_to_start()}") from error
-                continue
-            return wire.decode_record(SessionOpened, body)
+        try:
+            body = _again(lambda: self._request("POST", "/v1/sessions", content=wire.pack(hello)))
+        except (Unreachable, Interrupted) as error:
+            raise ConnectionError(f"{error}. {self.how_to_start()}") from error
+        return wire.decode_record(SessionOpened, body)
 
     def how_to_start(self) -> str:
         """What to do when no server answers."""
@@ -73,15 +68,15 @@ class Session:
 
     def upload(self, upload: int, data: memoryview) -> None:
         """Send the bytes of an upload that a row names."""
-        reply = self.transport.upload(f"{self._base}/uploads/{upload}", data)
+        reply = _again(lambda: self.transport.upload(f"{self._base}/uploads/{upload}", data))
         _checked(reply.status, reply.body)
 
     def download(self, read: int, into: memoryview) -> None:
         """Fetch the bytes of a read into memory of the right size, and let the server forget it."""
         path = f"{self._base}/reads/{read}"
-        reply = self.transport.download(path, into)
+        reply = _again(lambda: self.transport.download(path, into))
         _checked(reply.status, reply.body)
-        self._request("DELETE", path)
+        _again(lambda: self._request("DELETE", path))
 
     def renew_in_background(self) -> None:
         """Keep the lease; an idle notebook must not lose its tensors."""
@@ -129,6 +124,22 @@ class Session:
     def _request(self, method: str, path: str, content: bytes | None = None) -> bytes:
         status, _, body = self.transport.request(method, path, headers=_MSGPACK, content=content)
         return _checked(status, body)
+
+
+Answer = TypeVar("Answer")
+
+
+def _again(request: Callable[[], Answer]) -> Answer:
+    """Make a request that may be repeated, until it is answered or the time is up."""
+    from ._stream import PATIENCE, Patience
+
+    patience = Patience(PATIENCE)
+    while True:
+        try:
+            return request()
+        except (Unreachable, Interrupted):
+            if not patience.wait():
+                raise
 
 
 def _checked(status: int, body: bytes) -> bytes:

@@ -242,16 +242,8 @@ class Stream:
         self.uploaders.submit(self._upload, name, array)
 
     def _upload(self, name: int, array: Any) -> None:
-        patience = Patience(PATIENCE)
-        data = memoryview(array).cast("B")
         try:
-            while True:
-                try:
-                    self.session.upload(name, data)
-                    break
-                except (Unreachable, Interrupted):
-                    if not patience.wait():
-                        raise
+            self.session.upload(name, memoryview(array).cast("B"))
         except TelegradError:
             pass  # refused: the tensor that the row makes fails with the server's words
         except (Unreachable, Interrupted) as error:
