@@ -10,16 +10,13 @@ from urllib.parse import parse_qs
 
 from telegrad_protocol.errors import Malformed, MethodNotAllowed, TelegradError, TooLarge
 from telegrad_protocol.wire import LIMITS
-from telegrad_server.worker.link import SLOT_BYTES
 
 from .answers import JSON, MSGPACK, header, internal, need_content_type, send_body, send_error
+from .reads import send_read
 from .sessions import Session, Sessions, Upload
 
 ANSWER_WITHIN: Final = 20.0
 """Seconds after which a submission that still runs is answered with 202; the client then asks again."""
-
-TAIL: Final = 256 << 10
-"""Bytes at the end of a read that are copied; several times what a transport buffers (64 KiB)."""
 
 _ROUTE: Final = re.compile(
     r"/v1/sessions/([0-9a-f]+)/(?:streams/(\d{1,4})/submissions/(\d{1,15})|uploads/(\d{1,15})|reads/(\d{1,15}))"
@@ -121,45 +118,8 @@ class Hot:
         ]
         if start:
             headers.append((b"content-range", b"bytes %d-%d/%d" % (start, size - 1, size)))
-        pair = await self.sessions.slots.take()
-        try:
-            await send({"type": "http.response.start", "status": 206 if start else 200, "headers": headers})
-            await send_pieces(session, name, start, size, pair, send)
-        finally:
-            self.sessions.slots.give(pair)
-
-
-async def send_pieces(session: Session, name: int, start: int, size: int, pair: tuple[int, int], send: Any) -> None:
-    """One slot fills while the other leaves: `send` returns once the piece before this one is nearly gone.
-
-    What may still be in the transport's buffer after the last `send` must not lie in a slot, which somebody else
-    fills next; so the tail, which is larger than that buffer, is copied.
-    """
-    worker, loop = session.worker, asyncio.get_running_loop()
-    pieces = _pieces(start, size)
-
-    def fetch(turn: int) -> asyncio.Task[None]:
-        offset, count = pieces[turn]
-        return loop.create_task(worker.read_piece(session.name, name, offset, count, pair[turn % 2]))
-
-    filling = fetch(0) if pieces else None
-    for turn, (_, count) in enumerate(pieces):
-        assert filling is not None
-        await filling
-        view = worker.arena[pair[turn % 2] * SLOT_BYTES :][:count]
-        last = turn + 1 == len(pieces)
-        if not last:
-            filling = fetch(turn + 1)
-        await send({"type": "http.response.body", "body": bytes(view) if last else view, "more_body": True})
-        session.renew()
-    await send({"type": "http.response.body", "body": b""})
-
-
-def _pieces(start: int, size: int) -> list[tuple[int, int]]:
-    """Offsets and sizes that a read is sent in: slots, and a tail."""
-    tail = max(start, size - TAIL)
-    pieces = [(offset, min(SLOT_BYTES, tail - offset)) for offset in range(start, tail, SLOT_BYTES)]
-    return [*pieces, (tail, size - tail)] if size > start else pieces
+        await send({"type": "http.response.start", "status": 206 if start else 200, "headers": headers})
+        await send_read(session, self.sessions.slots, name, start, size, send)
 
 
 def _query(scope: Any) -> tuple[int, int]:

@@ -14,9 +14,10 @@ from telegrad_protocol import wire
 from telegrad_protocol.errors import Conflict, NotFound, SessionGone, TelegradError, TooLarge, TooMany, Unavailable
 from telegrad_protocol.messages import StreamOpened
 from telegrad_server.logs import log
-from telegrad_server.worker.link import SLOTS, shared_memory
+from telegrad_server.worker.link import shared_memory
 
 from .caller import Caller
+from .reads import Slots
 from .streams import Stream
 from .worker import Worker
 
@@ -149,21 +150,6 @@ class Session:
         """Answer whatever waits; called when the session is closed or lost."""
         for stream in self.streams.values():
             stream.close(error)
-
-
-class Slots:
-    """The arena's slots, lent to downloads two at a time so that one fills while the other leaves."""
-
-    def __init__(self) -> None:
-        self._free: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
-        for first in range(0, SLOTS, 2):
-            self._free.put_nowait((first, first + 1))
-
-    async def take(self) -> tuple[int, int]:
-        return await self._free.get()
-
-    def give(self, pair: tuple[int, int]) -> None:
-        self._free.put_nowait(pair)
 
 
 class Sessions:

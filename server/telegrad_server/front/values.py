@@ -8,8 +8,8 @@ from fastapi import Response
 
 from telegrad_server.worker.link import SLOT_BYTES
 
-from .hot import send_pieces
-from .sessions import Session, Slots
+from .reads import Slots, send_read
+from .sessions import Session
 
 
 class Streamed(Response):
@@ -31,27 +31,20 @@ class Streamed(Response):
         super().__init__(status_code=200, headers={**headers, **length}, media_type=media_type)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        pair = await self.slots.take()
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             await send({"type": "http.response.body", "body": self.head, "more_body": True})
-            await send_pieces(self.session, self.read, 0, self.nbytes, pair, send)
+            await send_read(self.session, self.slots, self.read, 0, self.nbytes, send)
         finally:
-            self.slots.give(pair)
             await self.session.worker.drop_read(self.session.name, self.read)
 
 
 async def gather(session: Session, slots: Slots, read: int, nbytes: int) -> bytes:
     """The whole of a read."""
-    pair = await slots.take()
     data = bytearray()
     try:
-        start = pair[0] * SLOT_BYTES
         while len(data) < nbytes:
-            size = min(SLOT_BYTES, nbytes - len(data))
-            await session.worker.read_piece(session.name, read, len(data), size, pair[0])
-            data += session.worker.arena[start : start + size]
+            data += await slots.copy(session, read, len(data), min(SLOT_BYTES, nbytes - len(data)))
     finally:
-        slots.give(pair)
         await session.worker.drop_read(session.name, read)
     return bytes(data)

@@ -19,7 +19,9 @@ from typing import Any, Final, NamedTuple
 from telegrad_protocol import wire
 from telegrad_protocol.errors import TelegradError
 
-SLOTS: Final = 4
+SLOTS: Final = 7
+"""Two rings of three, and one that is shared."""
+
 SLOT_BYTES: Final = 4 << 20
 LENGTH: Final = struct.Struct("<I")
 MAX_FRAME: Final = wire.LIMITS.body_bytes + (1 << 16)
