@@ -27,7 +27,7 @@ def final_weights(steps: int) -> list[np.ndarray]:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if step % 10 == 0:
+        if step % 50 == 0:
             loss.item()
     return [p.detach().numpy() for p in model.parameters()]
 
@@ -38,6 +38,12 @@ def undisturbed(server: str) -> list[np.ndarray]:
     weights = final_weights(200)
     tg.disconnect()
     return weights
+
+
+@pytest.fixture
+def small_submissions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many requests, so that faults have something to hit and submissions overtake each other."""
+    monkeypatch.setattr(_stream, "MAX_ROWS", 40)
 
 
 def check_seed(server: str, undisturbed: list[np.ndarray], seed: int) -> dict[str, int]:
@@ -51,6 +57,7 @@ def check_seed(server: str, undisturbed: list[np.ndarray], seed: int) -> dict[st
         return dict(proxy.counts)
 
 
+@pytest.mark.usefixtures("small_submissions")
 @pytest.mark.parametrize("seed", range(3))
 def test_faults_do_not_change_a_bit(server: str, undisturbed: list[np.ndarray], seed: int) -> None:
     counts = check_seed(server, undisturbed, seed)
@@ -58,6 +65,7 @@ def test_faults_do_not_change_a_bit(server: str, undisturbed: list[np.ndarray], 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_submissions")
 @pytest.mark.timeout(900)
 def test_twenty_seeds_of_faults_do_not_change_a_bit(server: str, undisturbed: list[np.ndarray]) -> None:
     total: dict[str, int] = {}
@@ -65,7 +73,7 @@ def test_twenty_seeds_of_faults_do_not_change_a_bit(server: str, undisturbed: li
         for kind, n in check_seed(server, undisturbed, seed).items():
             total[kind] = total.get(kind, 0) + n
     for kind in ("drop_request", "drop_response", "duplicate", "delay", "reorder", "truncate_request"):
-        assert total[kind] > 0, total
+        assert total.get(kind, 0) > 0, total
 
 
 @pytest.mark.parametrize("rows", [1, 7])
