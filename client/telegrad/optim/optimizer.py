@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
@@ -50,7 +51,7 @@ class Optimizer:
         self.defaults = defaults
         self.state: dict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
-        groups = list(params)
+        groups = [{"params": params}] if isinstance(params, set) else list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
         if not isinstance(groups[0], dict):
@@ -69,6 +70,8 @@ class Optimizer:
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with options of their own."""
         params = param_group["params"]
+        if isinstance(params, set):
+            raise TypeError("optimizer parameters need to be organized in ordered collections, but a set has no order")
         listed = [params] if isinstance(params, Tensor) else list(params)
         listed = [item[1] if isinstance(item, tuple) else item for item in listed]
         known = {id(p) for group in self.param_groups for p in group["params"]}
@@ -79,6 +82,8 @@ class Optimizer:
                 raise ValueError("can't optimize a non-leaf Tensor")
             if id(p) in known:
                 raise ValueError("some parameters appear in more than one parameter group")
+        if len({id(p) for p in listed}) < len(listed):
+            warnings.warn("optimizer contains a parameter group with duplicate parameters", stacklevel=3)
         self.param_groups.append({**self.defaults, **param_group, "params": listed})
 
     def zero_grad(self, set_to_none: bool = True) -> None:

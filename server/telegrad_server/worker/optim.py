@@ -95,7 +95,9 @@ def _state(session: Session, params: Any, names: tuple[int, ...], width: int, me
         raise Malformed(f"{len(params)} parameters need {width * len(params)} state tensors, not {len(names)}")
     wanted = [meta for param in params for meta in metas(param._meta)]
     missing = [(name, meta) for name, meta in zip(names, wanted, strict=True) if name not in session.tensors]
-    session.budget.check(sum(meta.nbytes for _, meta in missing), "the optimizer's state")
+    kept = sum(read.meta.nbytes for name in names for read in _pins(session.tensors.get(name)))
+    kept += sum(read.meta.nbytes for param in params for read in _pins(param))
+    session.budget.check(sum(meta.nbytes for _, meta in missing) + kept, "the optimizer's state")
     made = {name: session.adopt(session.engine.xp.zeros(meta.shape, meta.dtype), meta) for name, meta in missing}
     found = [made[name] if name in made else session.tensors[name] for name in names]
     for tensor, meta in zip(found, wanted, strict=True):
@@ -103,6 +105,11 @@ def _state(session: Session, params: Any, names: tuple[int, ...], width: int, me
             raise ShapeError(f"the optimizer's state should be {meta!r}", argument="state")
     session.tensors.update(made)
     return [found[i * width : (i + 1) * width] for i in range(len(params))]  # type: ignore[misc]
+
+
+def _pins(tensor: Any) -> tuple[Any, ...]:
+    """The reads that keep the old elements of a tensor when it is written."""
+    return tensor.storage.pins if type(tensor) is Tensor else ()
 
 
 class _Written:
