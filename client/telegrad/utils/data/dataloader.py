@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, NamedTuple
 
 from telegrad import _composites as composites
 from telegrad import _creation as creation
 from telegrad.tensor import Tensor
 from telegrad_protocol import dtypes
 
-from .dataset import IterableDataset
+from .dataset import Dataset, IterableDataset, T
 from .sampler import BatchSampler, RandomSampler, SequentialSampler, draw_seed
-from .worker import Pool
+from .worker import Ended, Pool
 
 
 def default_collate(batch: Sequence[Any]) -> Any:
@@ -55,21 +55,52 @@ def _same(sample: Any) -> Any:
     return sample
 
 
-def _load(dataset: Any, collate: Callable[[Any], Any], batched: bool, indices: Any) -> Any:
-    """One batch by its indices."""
-    return collate([dataset[i] for i in indices]) if batched else collate(dataset[indices])
+class Samples(NamedTuple):
+    """How batches come out of a data set; it travels to workers. `batch_size` is None for samples one by one."""
+
+    dataset: Any
+    collate: Callable[[Any], Any]
+    iterable: bool
+    batch_size: int | None
+    drop_last: bool
+
+    def begin(self) -> Callable[[Any], Any]:
+        """What loads one batch: by its indices, or the next one of an iterable data set until it has `Ended`."""
+        if not self.iterable:
+            return self.load
+        batches = self.batches()
+        return lambda _: next(batches, Ended())
+
+    def load(self, indices: Any) -> Any:
+        """The batch of these indices, or the sample of one."""
+        if self.batch_size is None:
+            return self.collate(self.dataset[indices])
+        if hasattr(self.dataset, "__getitems__"):
+            return self.collate(self.dataset.__getitems__(indices))
+        return self.collate([self.dataset[i] for i in indices])
+
+    def batches(self) -> Iterator[Any]:
+        """The batches of an iterable data set."""
+        samples = iter(self.dataset)
+        if self.batch_size is None:
+            yield from map(self.collate, samples)
+            return
+        while batch := list(itertools.islice(samples, self.batch_size)):
+            if len(batch) == self.batch_size or not self.drop_last:
+                yield self.collate(batch)
 
 
-class DataLoader:
+class DataLoader(Generic[T]):
     """Iterates over a data set in batches.
 
-    Workers, forked or spawned, handle host tensors only. `pin_memory` has nothing to pin on this side and, as in
-    PyTorch without an accelerator, changes nothing.
+    Workers, forked or spawned, handle host tensors only; what one raises is raised here, with its traceback. Each has
+    all of an iterable data set, which takes its part by `get_worker_info()`. `pin_memory` has nothing to pin on this
+    side and, as in PyTorch without an accelerator, changes nothing.
     """
 
     def __init__(
         self,
-        dataset: Any,
+        dataset: Dataset[T],
         batch_size: int | None = 1,
         shuffle: bool | None = None,
         sampler: Any = None,
@@ -86,18 +117,14 @@ class DataLoader:
         prefetch_factor: int | None = None,
         persistent_workers: bool = False,
     ) -> None:
-        self._check(num_workers, timeout, prefetch_factor, persistent_workers)
-        self.dataset, self.num_workers, self.timeout = dataset, num_workers, timeout
+        self._check_workers(num_workers, timeout, prefetch_factor, persistent_workers, multiprocessing_context)
+        self._iterable = isinstance(dataset, IterableDataset)
+        self._check_order(batch_size, shuffle, sampler, batch_sampler, drop_last)
+        self.dataset: Any = dataset
+        self.num_workers, self.timeout = num_workers, timeout
         self.worker_init_fn, self.generator, self.pin_memory = worker_init_fn, generator, pin_memory
         self.multiprocessing_context, self.persistent_workers = multiprocessing_context, persistent_workers
         self.prefetch_factor = 2 if prefetch_factor is None and num_workers else prefetch_factor
-        self._iterable = isinstance(dataset, IterableDataset)
-        if self._iterable and (shuffle or sampler is not None or batch_sampler is not None or num_workers):
-            raise ValueError("an IterableDataset has its own order: no shuffle, sampler or workers")
-        if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
-            raise ValueError("batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, drop_last")
-        if sampler is not None and shuffle:
-            raise ValueError("sampler option is mutually exclusive with shuffle")
         self.batch_size = None if batch_sampler is not None else batch_size
         self.drop_last = drop_last
         if sampler is None and not self._iterable:
@@ -106,39 +133,56 @@ class DataLoader:
         if batch_sampler is None and batch_size is not None and not self._iterable:
             batch_sampler = BatchSampler(sampler, batch_size, drop_last)
         self.batch_sampler = batch_sampler
-        batched = batch_sampler is not None or (self._iterable and batch_size is not None)
-        self.collate_fn = collate_fn or (default_collate if batched else _same)
+        self.collate_fn = collate_fn or (_same if batch_size is None else default_collate)
+        self._samples = Samples(dataset, self.collate_fn, self._iterable, batch_size, drop_last)
         self._pool: Pool | None = None
 
-    def _check(self, num_workers: int, timeout: float, prefetch: int | None, persistent: bool) -> None:
-        if num_workers < 0:
+    def _check_workers(self, count: int, timeout: float, prefetch: int | None, persistent: bool, context: Any) -> None:
+        if count < 0:
             raise ValueError("num_workers option should be non-negative; use num_workers=0 to disable multiprocessing.")
         if timeout < 0:
             raise ValueError("timeout option should be non-negative")
-        if num_workers == 0 and prefetch is not None:
+        if count == 0 and prefetch is not None:
             raise ValueError("prefetch_factor option could only be specified in multiprocessing.")
-        if num_workers == 0 and persistent:
-            raise ValueError("persistent_workers option needs num_workers > 0")
+        if count == 0 and (persistent or timeout or context is not None):
+            raise ValueError("persistent_workers, timeout and multiprocessing_context options need num_workers > 0")
+
+    def _check_order(
+        self, batch_size: int | None, shuffle: bool | None, sampler: Any, batch_sampler: Any, drop_last: bool
+    ) -> None:
+        if self._iterable and (shuffle or sampler is not None or batch_sampler is not None):
+            raise ValueError("an IterableDataset has its own order: expected no shuffle, sampler or batch_sampler")
+        if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
+            raise ValueError("batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, drop_last")
+        if batch_size is None and drop_last:
+            raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
+        if sampler is not None and shuffle:
+            raise ValueError("sampler option is mutually exclusive with shuffle")
 
     def __len__(self) -> int:
         if self._iterable:
             count = len(self.dataset)
-            return count if self.batch_size is None else -(-count // self.batch_size)
+            if self.batch_size is None:
+                return count
+            return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
         return len(self.batch_sampler if self.batch_sampler is not None else self.sampler)
 
     def __iter__(self) -> Iterator[Any]:
         seed = draw_seed(self.generator)
+        order: Iterator[Any]
         if self._iterable:
-            return self._iterate()
-        order = iter(self.batch_sampler if self.batch_sampler is not None else self.sampler)
-        load = functools.partial(_load, self.dataset, self.collate_fn, self.batch_sampler is not None)
-        return map(load, order) if self.num_workers == 0 else self._with_workers(load, order, seed)
+            order = itertools.repeat(None)
+        else:
+            order = iter(self.batch_sampler if self.batch_sampler is not None else self.sampler)
+        if self.num_workers:
+            return self._with_workers(order, seed)
+        return self._samples.batches() if self._iterable else map(self._samples.load, order)
 
-    def _with_workers(self, load: Any, order: Iterator[Any], seed: int) -> Iterator[Any]:
+    def _with_workers(self, order: Iterator[Any], seed: int) -> Iterator[Any]:
         pool = self._pool
         if pool is None:
-            context = self.multiprocessing_context
-            pool = Pool(load, self.dataset, self.num_workers, seed, self.worker_init_fn, context, self.timeout)
+            begin, context, init = self._samples.begin, self.multiprocessing_context, self.worker_init_fn
+            pool = Pool(begin, self.dataset, self.num_workers, seed, init, context, self.timeout)
         if self.persistent_workers:
             self._pool = pool
         try:
@@ -149,19 +193,6 @@ class DataLoader:
             raise
         if not self.persistent_workers:
             pool.close()
-
-    def _iterate(self) -> Iterator[Any]:
-        batch: list[Any] = []
-        for sample in self.dataset:
-            if self.batch_size is None:
-                yield self.collate_fn(sample)
-                continue
-            batch.append(sample)
-            if len(batch) == self.batch_size:
-                yield self.collate_fn(batch)
-                batch = []
-        if batch and not self.drop_last:
-            yield self.collate_fn(batch)
 
     def __del__(self) -> None:
         pool = getattr(self, "_pool", None)

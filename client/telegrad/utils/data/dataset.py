@@ -6,29 +6,31 @@ import bisect
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from telegrad import random as tg_random
 
+T = TypeVar("T", covariant=True)
 
-class Dataset:
+
+class Dataset(Generic[T]):
     """Samples by index: subclasses give `__getitem__` and, usually, `__len__`."""
 
     def __getitem__(self, index: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} does not define __getitem__")
 
-    def __add__(self, other: Dataset) -> ConcatDataset:
+    def __add__(self, other: Dataset[Any]) -> ConcatDataset:
         return ConcatDataset([self, other])
 
 
-class IterableDataset(Dataset):
+class IterableDataset(Dataset[T]):
     """Samples one after the other: subclasses give `__iter__`."""
 
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError(f"{type(self).__name__} does not define __iter__")
 
 
-class TensorDataset(Dataset):
+class TensorDataset(Dataset[Any]):
     """The rows of tensors, side by side."""
 
     def __init__(self, *tensors: Any) -> None:
@@ -43,7 +45,7 @@ class TensorDataset(Dataset):
         return int(self.tensors[0].size(0))
 
 
-class ConcatDataset(Dataset):
+class ConcatDataset(Dataset[Any]):
     """Data sets one after the other."""
 
     def __init__(self, datasets: Sequence[Any]) -> None:
@@ -64,7 +66,7 @@ class ConcatDataset(Dataset):
         return self.datasets[place][index - (self.cumulative_sizes[place - 1] if place else 0)]
 
 
-class Subset(Dataset):
+class Subset(Dataset[Any]):
     """Some of a data set's samples."""
 
     def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
@@ -74,6 +76,13 @@ class Subset(Dataset):
         if isinstance(index, list):
             return self.dataset[[self.indices[i] for i in index]]
         return self.dataset[self.indices[index]]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        """The samples of these indices; at once, where the data set can."""
+        chosen = [self.indices[i] for i in indices]
+        if hasattr(self.dataset, "__getitems__"):
+            return list(self.dataset.__getitems__(chosen))
+        return [self.dataset[i] for i in chosen]
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Generic
 
 from telegrad import _creation as creation
 from telegrad import random as tg_random
 from telegrad._ops import FUNCTIONS
 from telegrad_protocol import dtypes
 
+from .dataset import T
 
-class Sampler:
+
+class Sampler(Generic[T]):
     """Base: iterates over indices, or over lists of them."""
 
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError
 
 
-class SequentialSampler(Sampler):
+class SequentialSampler(Sampler[int]):
     """0, 1, 2, and so on."""
 
     def __init__(self, data_source: Any) -> None:
@@ -36,7 +38,7 @@ def draw_seed(generator: Any = None) -> int:
     return int(creation.empty((), dtype=dtypes.int64).random_(generator=generator).item())
 
 
-class RandomSampler(Sampler):
+class RandomSampler(Sampler[int]):
     """Indices in random order, or with replacement."""
 
     def __init__(
@@ -44,8 +46,8 @@ class RandomSampler(Sampler):
     ) -> None:
         self.data_source, self.replacement, self.generator = data_source, replacement, generator
         self._num_samples = num_samples
-        if num_samples is not None and num_samples <= 0:
-            raise ValueError(f"num_samples should be a positive integer value, but got num_samples={num_samples}")
+        if not isinstance(self.num_samples, int) or self.num_samples <= 0:
+            raise ValueError(f"num_samples should be a positive integer value, but got num_samples={self.num_samples}")
 
     @property
     def num_samples(self) -> int:
@@ -68,7 +70,7 @@ class RandomSampler(Sampler):
         return self.num_samples
 
 
-class SubsetRandomSampler(Sampler):
+class SubsetRandomSampler(Sampler[int]):
     """Given indices in random order."""
 
     def __init__(self, indices: Sequence[int], generator: Any = None) -> None:
@@ -82,7 +84,7 @@ class SubsetRandomSampler(Sampler):
         return len(self.indices)
 
 
-class WeightedRandomSampler(Sampler):
+class WeightedRandomSampler(Sampler[int]):
     """Indices drawn with given weights."""
 
     def __init__(
@@ -99,7 +101,7 @@ class WeightedRandomSampler(Sampler):
         return self.num_samples
 
 
-class BatchSampler(Sampler):
+class BatchSampler(Sampler[list[int]]):
     """Lists of indices from another sampler."""
 
     def __init__(self, sampler: Any, batch_size: int, drop_last: bool) -> None:

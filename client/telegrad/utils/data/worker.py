@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import pickle
 import queue
+import random
+import time
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import numpy as np
 
 
 class WorkerInfo(NamedTuple):
@@ -26,6 +32,10 @@ def get_worker_info() -> WorkerInfo | None:
     return _info
 
 
+class Ended(NamedTuple):
+    """What a worker answers when its part of an iterable data set has no more batches."""
+
+
 class Failure(NamedTuple):
     """An exception of a worker on its way to the main process."""
 
@@ -35,7 +45,9 @@ class Failure(NamedTuple):
 
     def reraise(self) -> None:
         """Raise the same kind of exception, with the worker's traceback in its message."""
-        message = f"Caught {self.kind.__name__} in DataLoader worker process {self.worker}.\nOriginal {self.text}"
+        message = Verbatim(
+            f"Caught {self.kind.__name__} in DataLoader worker process {self.worker}.\nOriginal {self.text}"
+        )
         try:
             error = self.kind(message)
         except TypeError:
@@ -43,85 +55,155 @@ class Failure(NamedTuple):
         raise error
 
 
-def _work(load: Callable[[Any], Any], init: Any, info: WorkerInfo, tasks: Any, results: Any) -> None:
-    """A worker's life: load what comes, until None does."""
+class Verbatim(str):
+    """A message that KeyError, which shows the repr of its key, shows as it is."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+Load = Callable[[Any], Any]
+
+
+def _work(begin: Callable[[], Load], init: Any, info: WorkerInfo, tasks: Any, results: Any) -> None:
+    """A worker's life: load what comes, until None does. Every pass over the data set begins anew."""
     global _info
     _info = info
+    random.seed(info.seed)
+    np.random.seed(info.seed % 2**32)
+    present, load, failure = -1, None, None
     try:
         if init is not None:
             init(info.id)
-        failure = None
     except Exception as error:  # whatever the user's function raises belongs to the main process
         failure = Failure(type(error), traceback.format_exc(), info.id)
-    while (task := tasks.get()) is not None:
-        number, indices = task
+    while (task := _next_task(tasks)) is not None:
+        run, number, indices = task
         try:
-            results.put((number, failure if failure is not None else load(indices)))
+            if run != present or load is None:
+                present, load = run, begin()
+            answer = failure if failure is not None else load(indices)
         except Exception as error:  # as above: the main process raises it
-            results.put((number, Failure(type(error), traceback.format_exc(), info.id)))
+            answer = Failure(type(error), traceback.format_exc(), info.id)
+        results.put(_packed(run, number, answer, info))
+    results.cancel_join_thread()  # answers that nobody has taken by now are not wanted
+
+
+def _next_task(tasks: Any) -> Any:
+    """The next task; None when there will be none, also because the main process is gone."""
+    parent = multiprocessing.parent_process()
+    while parent is None or parent.is_alive():
+        try:
+            return tasks.get(timeout=5.0)
+        except queue.Empty:
+            continue
+    return None
+
+
+def _packed(run: int, number: int, answer: Any, info: WorkerInfo) -> bytes:
+    """An answer as bytes. Here, not in the queue's thread, so that what cannot be pickled is told of."""
+    try:
+        return pickle.dumps((run, number, answer), pickle.HIGHEST_PROTOCOL)
+    except Exception:  # a user's object or exception class may raise anything
+        text = answer.text if isinstance(answer, Failure) else traceback.format_exc()
+        return pickle.dumps((run, number, Failure(RuntimeError, text, info.id)))
+
+
+_POLL: Final = 1.0
+"""Seconds between looks at whether the workers live."""
+
+_GRACE: Final = 2.0
+"""Seconds that workers are given to end by themselves."""
 
 
 class Pool:
-    """Workers, each with a queue of its own; batches come back in order."""
+    """Workers, each with a queue of its own; batches come back in order.
+
+    `begin` makes the function that loads one batch, once per worker and pass over the data set.
+    """
 
     def __init__(
-        self, load: Callable[[Any], Any], dataset: Any, count: int, seed: int, init: Any, context: Any, timeout: float
+        self, begin: Callable[[], Load], dataset: Any, count: int, seed: int, init: Any, context: Any, timeout: float
     ) -> None:
         self._timeout = timeout
+        self._run = 0
         process: Any = multiprocessing.get_context(context) if isinstance(context, str | None) else context
         self._results = process.Queue()
         self._tasks = [process.Queue() for _ in range(count)]
         self._workers = []
         for i, tasks in enumerate(self._tasks):
             info = WorkerInfo(i, count, seed + i, dataset)
-            worker = process.Process(target=_work, args=(load, init, info, tasks, self._results), daemon=True)
+            worker = process.Process(target=_work, args=(begin, init, info, tasks, self._results), daemon=True)
             worker.start()
             self._workers.append(worker)
 
     def run(self, batches: Iterator[Any], ahead: int) -> Iterator[Any]:
         """The loaded batches in order, `ahead` of them under way per worker."""
-        sent = 0
+        self._run += 1
+        self._turn = 0
+        active = list(range(len(self._workers)))
+        owners: dict[int, int] = {}
         arrived: dict[int, Any] = {}
-        for _ in range(ahead * len(self._workers)):
-            sent += self._send(sent, batches)
+        for _ in range(ahead * len(active)):
+            self._send(batches, active, owners)
         wanted = 0
-        while wanted < sent:
+        while wanted < len(owners):
             while wanted not in arrived:
                 number, batch = self._receive()
                 arrived[number] = batch
             batch = arrived.pop(wanted)
+            if isinstance(batch, Ended) and owners[wanted] in active:
+                active.remove(owners[wanted])
             wanted += 1
-            sent += self._send(sent, batches)
+            self._send(batches, active, owners)
             if isinstance(batch, Failure):
                 batch.reraise()
-            yield batch
+            if not isinstance(batch, Ended):
+                yield batch
 
-    def _send(self, number: int, batches: Iterator[Any]) -> int:
-        batch = next(batches, None)
-        if batch is None:
-            return 0
-        self._tasks[number % len(self._tasks)].put((number, batch))
-        return 1
+    def _send(self, batches: Iterator[Any], active: list[int], owners: dict[int, int]) -> None:
+        """Give the next batch to the worker whose turn it is."""
+        if not active:
+            return
+        try:
+            indices = next(batches)
+        except StopIteration:
+            return
+        worker = next((i for i in active if i >= self._turn), active[0])
+        self._turn = worker + 1
+        self._tasks[worker].put((self._run, len(owners), indices))
+        owners[len(owners)] = worker
 
-    def _receive(self) -> Any:
-        waited = 0.0
+    def _receive(self) -> tuple[int, Any]:
+        """The next answer of this pass. Raises RuntimeError if a worker died or none comes in time."""
+        deadline = time.monotonic() + self._timeout if self._timeout else float("inf")
         while True:
             try:
-                return self._results.get(timeout=1.0)
+                left = deadline - time.monotonic()
+                run, number, batch = pickle.loads(self._results.get(timeout=max(min(_POLL, left), 0.0)))
+                if run == self._run:
+                    return number, batch
+                continue
             except queue.Empty:
-                waited += 1.0
+                pass
             dead = [worker.pid for worker in self._workers if not worker.is_alive()]
             if dead:
                 raise RuntimeError(f"DataLoader worker (pid(s) {', '.join(map(str, dead))}) exited unexpectedly")
-            if self._timeout and waited >= self._timeout:
+            if time.monotonic() >= deadline:
                 raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds")
 
     def close(self) -> None:
-        """Let the workers end."""
+        """Let the workers end: what they have not begun is taken from them."""
         for tasks in self._tasks:
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    tasks.get_nowait()
             tasks.put(None)
+        deadline = time.monotonic() + _GRACE
         for worker in self._workers:
-            worker.join(5.0)
+            worker.join(max(deadline - time.monotonic(), 0.0))
             if worker.is_alive():
                 worker.terminate()
                 worker.join()
