@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.inprocess import LocalSession
+from support.local_engine import LocalEngine
 
 import telegrad as tg
 from telegrad._record import stream
@@ -155,9 +156,9 @@ def test_a_value_that_was_asked_for_before_a_step_is_the_old_one() -> None:
     p = tg.zeros(300, 300).requires_grad_()
     opt = tg.optim.SGD([p], lr=1.0)
     p.sum().backward()
-    seen = p.detach().clone()
+    seen = p.detach().read()
     opt.step()
-    assert float(seen.max()) == 0.0
+    assert not seen.result().any()
     assert float(p.detach().max()) == -1.0
 
 
@@ -198,3 +199,41 @@ def test_what_cannot_be_optimized_is_refused() -> None:
         optim.SGD([p, p])
     with pytest.raises(ValueError, match="different number"):
         optim.SGD([p]).load_state_dict(optim.SGD([p, parameter(tg)]).state_dict())
+
+
+def test_a_step_without_room_for_its_state_changes_nothing() -> None:
+    stream.restart()
+    stream.session = LocalSession(LocalEngine(memory=1 << 20))
+    p = tg.zeros(300, 300).requires_grad_()
+    p.sum().backward()
+    opt = tg.optim.Adam([p])
+    with pytest.raises(RuntimeError, match="optimizer's state needs"):
+        opt.step()
+        tg.synchronize()
+    assert not opt.state
+    assert float(p.detach().min()) == float(p.detach().max()) == 0.0
+    tg.optim.SGD([p], lr=1.0).step()
+    assert float(p.detach().max()) == -1.0
+
+
+def test_gradients_whose_clearing_was_skipped_are_still_there() -> None:
+    p = parameter(tg)
+    opt = tg.optim.SGD([p], lr=1.0)
+    p.sum().backward()
+    bad = tg.tensor([9])
+    with pytest.raises(IndexError):
+        tg.tensor([1.0, 2.0])[bad]
+        opt.zero_grad()
+        tg.synchronize()
+    np.testing.assert_array_equal(p.grad.numpy(), np.ones_like(VALUES))
+
+
+def test_a_step_on_a_parameter_that_lost_its_gradient_reaches_none() -> None:
+    """The server checks before it writes: a row that the client would not send leaves all parameters alone."""
+    p, q = parameter(tg), parameter(tg)
+    p.sum().backward()
+    tg.synchronize()
+    with pytest.raises(RuntimeError, match="parameter 1 has no gradient"):
+        optimizer.control("sgd_step", (p, q), (), 1.0, 0.0, 0.0, 0.0, False, False)
+        tg.synchronize()
+    np.testing.assert_array_equal(p.detach().numpy(), VALUES)
