@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -40,7 +41,8 @@ def _restore(before: list[tuple[Leaf, Any]]) -> None:
 class Optimizer:
     """Base of the optimizers. Subclasses say which row steps a group and which tensors it keeps per parameter.
 
-    `row`: the row's name. `slots(group)`: the names of the state tensors, in the row's order.
+    `row`: the row's name. `slots(group)`: the names of the state tensors, in the row's order. An optimizer of a user's
+    own has no row: it overrides `step`, writes to the parameters and keeps what it likes in `state`.
     """
 
     row: ClassVar[str] = ""
@@ -144,12 +146,23 @@ class Optimizer:
         by_place = dict(zip(order, params, strict=True))
         with no_grad():
             loaded = {
-                by_place[place]: {name: _loaded(name, value, by_place[place]._meta) for name, value in held.items()}
+                by_place[place]: {
+                    name: self._loaded(name, value, by_place[place]._meta) for name, value in held.items()
+                }
                 for place, held in state_dict["state"].items()
             }
         self.state = defaultdict(dict, loaded)
         for own, group in zip(self.param_groups, groups, strict=True):
             own.update({name: value for name, value in group.items() if name != "params"})
+
+    def _loaded(self, name: str, value: Any, meta: Meta) -> Any:
+        """A loaded value as state of our own; what a row works on gets the shape and dtype that the row expects."""
+        from telegrad._creation import as_tensor
+
+        if not self.row:
+            return value.detach().clone() if isinstance(value, Tensor) else copy.deepcopy(value)
+        wanted = _slot_meta(name, meta)
+        return as_tensor(value).detach().to(wanted.dtype).reshape(wanted.shape).clone()
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -161,14 +174,6 @@ class Optimizer:
 
 def _slot_meta(name: str, meta: Meta) -> Meta:
     return contiguous((), dtypes.float32) if name == "step" else contiguous(meta.shape, meta.dtype)
-
-
-def _loaded(name: str, value: Any, meta: Meta) -> Any:
-    """A state tensor of our own with loaded values."""
-    from telegrad._creation import as_tensor
-
-    wanted = _slot_meta(name, meta)
-    return as_tensor(value).detach().to(wanted.dtype).reshape(wanted.shape).clone()
 
 
 def nonnegative(**values: float) -> None:

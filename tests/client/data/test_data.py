@@ -111,6 +111,9 @@ def test_data_sets_combine() -> None:
     assert len(both) == 8
     assert [int(both[i][1]) for i in (0, 5, 6, -1)] == [0, 10, 10, 0]
     assert listed(data.DataLoader(data.Subset(pairs, [4, 2, 0]), 2)) == [[[4, 2], [8, 4]], [[0], [0]]]
+    chained = data.ChainDataset([Shards(2), Shards(3)])
+    assert listed(data.DataLoader(chained, 4)) == [[0, 1, 0, 1], [2]]
+    assert len(chained) == 5
     with pytest.raises(AssertionError, match="Size mismatch"):
         data.TensorDataset(tg.zeros(2), tg.zeros(3))
     with pytest.raises(ValueError, match="Sum of input lengths"):

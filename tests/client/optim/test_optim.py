@@ -237,3 +237,34 @@ def test_a_step_on_a_parameter_that_lost_its_gradient_reaches_none() -> None:
         optimizer.control("sgd_step", (p, q), (), 1.0, 0.0, 0.0, 0.0, False, False)
         tg.synchronize()
     np.testing.assert_array_equal(p.detach().numpy(), VALUES)
+
+
+class Signs(tg.optim.Optimizer):
+    """A user's own optimizer, written as for PyTorch."""
+
+    def __init__(self, params: Any, lr: float) -> None:
+        super().__init__(params, {"lr": lr})
+
+    @tg.no_grad()
+    def step(self, closure: Any = None) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                held = self.state[p]
+                held["count"] = held.get("count", 0) + 1
+                held["last"] = p.grad.sign()
+                p.add_(held["last"], alpha=-group["lr"] * held["count"])
+
+
+def test_a_users_own_optimizer_steps_and_keeps_its_state() -> None:
+    p = parameter(tg)
+    opt = Signs([p], 0.1)
+    for _ in range(2):
+        opt.zero_grad()
+        p.sum().backward()
+        opt.step()
+    np.testing.assert_allclose(p.detach().numpy(), VALUES - 0.3, rtol=1e-5)
+    later = Signs([p], 0.5)
+    later.load_state_dict(opt.state_dict())
+    assert later.state[p]["count"] == 2
+    assert later.state[p]["last"].all()
+    assert later.param_groups[0]["lr"] == 0.1
