@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.datasets import Squares
 from support.inprocess import LocalSession
 
 import telegrad as tg
@@ -27,19 +28,6 @@ def session() -> Iterator[None]:
     yield
     stream.restart()
     stream.session = before
-
-
-class Squares(data.Dataset[Any]):
-    """Host tensors and numbers; does at an index what it was told to."""
-
-    def __init__(self, count: int, at: int = -1, act: Any = None) -> None:
-        self.count, self.at, self.act = count, at, act
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> Any:
-        return self.act(index) if index == self.at else (tg.tensor([index, index**2]), index)
 
 
 class Shards(data.IterableDataset[int]):
