@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 import time
 import traceback
@@ -20,17 +19,16 @@ class Log:
     def info(self, event: str, **fields: Any) -> None:
         if self.quiet:
             return
-        self.write("info", event, fields)
+        self._write("info", event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
-        self.write("warning", event, fields)
+        self._write("warning", event, fields)
 
     def exception(self, event: str, **fields: Any) -> None:
         """An event with the traceback of the exception that is being handled."""
-        self.write("error", event, {**fields, "traceback": traceback.format_exc()})
+        self._write("error", event, {**fields, "traceback": traceback.format_exc()})
 
-    def write(self, level: str, event: str, fields: dict[str, Any]) -> None:
-        """One line."""
+    def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
         if self.style == "json":
             line = json.dumps({"ts": stamp, "level": level, "event": event, **fields}, default=str)
@@ -40,13 +38,3 @@ class Log:
 
 
 log = Log()
-
-
-class Libraries(logging.Handler):
-    """Takes what libraries log, so that it has our form."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        fields = {"logger": record.name}
-        if record.exc_info:
-            fields["traceback"] = "".join(traceback.format_exception(*record.exc_info))
-        log.write(record.levelname.lower(), record.getMessage().strip(), fields)
