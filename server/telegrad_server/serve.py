@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--memory", default="80%", help="limit for tensors, as 4G or 80%% (default: %(default)s)")
     parser.add_argument("--device", choices=["cpu"], default="cpu", help="where kernels run (default: %(default)s)")
     parser.add_argument("--lease", type=float, default=60.0, help="seconds that a silent session lives (default: 60)")
-    parser.add_argument("--allow-host", action="append", default=[], help="a further name in the Host header")
+    parser.add_argument("--allow-host", action="append", default=[], help="a name for Host (off loopback: only these)")
     parser.add_argument("--allow-origin", action="append", default=[], help="an origin whose pages may use the server")
     parser.add_argument("--log-format", choices=["text", "json"], default="text")
     parser.add_argument("--embedded-fd", type=int, help=argparse.SUPPRESS)
@@ -95,7 +95,12 @@ async def serve(settings: Settings, channel: socket.socket | None = None) -> int
     lost = WorkerDied("the worker process ended; its sessions and tensors are gone")
     worker = WorkerProcess(settings.device, settings.memory, lambda: sessions.lose_all(lost))
     sessions = Sessions(worker, lease=settings.lease, limit=settings.sessions)
-    await worker.start()
+    try:
+        await worker.start()
+    except WorkerDied:
+        print("telegrad serve: the worker did not start; its own words are above", file=sys.stderr)
+        await worker.stop()
+        return 1
     server = _Server(
         uvicorn.Config(
             create_app(settings, worker, sessions),
@@ -116,12 +121,13 @@ async def serve(settings: Settings, channel: socket.socket | None = None) -> int
     await _announce(settings, listener, channel, ending)
     await ending.wait()
     log.info("shutting down", sessions=len(sessions))
-    await sessions.drain(0.0 if channel is not None else DRAIN)
+    embedded = channel is not None  # nobody is left to wait for an answer
+    await sessions.drain(0.0 if embedded else DRAIN)
     sessions.lose_all(Unavailable("the server is shutting down"))
     server.should_exit = True
     await tasks[0]
     tasks[1].cancel()
-    await worker.stop()
+    await worker.stop(0.3 if embedded else 5.0)
     return 0
 
 

@@ -35,7 +35,9 @@ class Settings:
         return is_loopback(self.host)
 
     def check(self) -> None:
-        """Raise ValueError for a server that would be open to everybody."""
+        """Raise ValueError for a server that would be open to everybody, or could not work."""
+        if self.lease <= 0:
+            raise ValueError(f"a lease lasts longer than {self.lease} seconds")
         if not self.loopback and not self.tokens:
             raise ValueError(
                 f"refusing to listen on {self.host} without a token: anybody who reaches it could use it. Make one:\n"

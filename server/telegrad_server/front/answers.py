@@ -75,6 +75,7 @@ async def send_body(
 def internal(scope: Any, error: Exception) -> InternalError:
     """A defect of ours: logged with its traceback, answered with the id under which it was logged."""
     request = scope.get("request_id", "")
+    scope["failure"] = error
     log.exception("request failed", request=request, path=scope.get("path"))
     return InternalError(
         f"the server failed at this request ({type(error).__name__})", hint=f"see its log for {request}"

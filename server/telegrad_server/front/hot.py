@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 from telegrad_protocol.errors import Malformed, MethodNotAllowed, TelegradError, TooLarge
 from telegrad_protocol.wire import LIMITS
+from telegrad_server.logs import log
 
 from .answers import JSON, MSGPACK, header, internal, need_content_type, send_body, send_error
 from .reads import send_read
@@ -28,6 +29,26 @@ class Disconnected(Exception):
     """The caller went away in the middle of its body."""
 
 
+class _Answer:
+    """A response on its way; knows whether it has begun."""
+
+    def __init__(self, send: Any) -> None:
+        self._send = send
+        self._begun = False
+
+    async def send(self, message: Any) -> None:
+        self._begun = True
+        await self._send(message)
+
+    async def fail(self, scope: Any, error: Exception) -> None:
+        known = error if isinstance(error, TelegradError) else internal(scope, error)
+        if not self._begun:
+            await send_error(scope, self._send, known)
+            return
+        # The server closes the connection of an answer that ends early, so that the caller sees that it is not whole.
+        log.warning("answer cut off", request=scope.get("request_id"), code=known.code, cause=known.message)
+
+
 class Hot:
     """ASGI wrapper: takes the hot paths, hands everything else to the app."""
 
@@ -40,6 +61,8 @@ class Hot:
             await self.app(scope, receive, send)
             return
         path: str = scope["path"]
+        answer = _Answer(send)
+        send = answer.send
         try:
             if path == "/v1/health" and scope["method"] == "GET":
                 await send_body(send, 200, b'{"status":"ok"}', JSON)
@@ -47,12 +70,11 @@ class Hot:
                 await self._route(match, scope, receive, send)
             else:
                 await self.app(scope, receive, send)
-        except TelegradError as error:
-            await send_error(scope, send, error)
         except Disconnected:
             return
         except Exception as error:
-            await send_error(scope, send, internal(scope, error))
+            if scope.get("failure") is not error:  # FastAPI raises again what it has answered, for servers that log
+                await answer.fail(scope, error)
 
     async def _route(self, match: re.Match[str], scope: Any, receive: Any, send: Any) -> None:
         name, stream, submission, upload, read = match.groups()
@@ -128,7 +150,7 @@ def _query(scope: Any) -> tuple[int, int]:
     found = []
     for name in ("epoch", "ack"):
         text = query.get(name, ["0"])[0]
-        if not text.isdigit() or len(text) > 15:
+        if re.fullmatch(r"[0-9]{1,15}", text) is None:
             raise Malformed(f"{name} is a number", argument=name, got=text[:50])
         found.append(int(text))
     return found[0], found[1]

@@ -32,25 +32,28 @@ class Security:
         scope["request_id"] = secrets.token_hex(6)
         try:
             origin = self._check_origin(headers)
+            if origin is not None:
+                send = _with_origin(origin, send)
             self._check_host(headers)
             if origin is not None and scope["method"] == "OPTIONS":
-                await _preflight(origin, send)
+                await _preflight(send)
                 return
             scope["owner"] = self._identify(headers, scope["path"])
         except TelegradError as error:
             await send_error(scope, send, error)
             return
-        await self.app(scope, receive, send if origin is None else _with_origin(origin, send))
+        await self.app(scope, receive, send)
 
     def _check_host(self, headers: dict[bytes, bytes]) -> None:
         """A page elsewhere whose name was made to point here (DNS rebinding) still sends its own Host."""
         host = _host_of(headers.get(b"host", b"").decode("latin-1"))
-        if host in self.settings.allow_hosts:
+        listed = self.settings.allow_hosts
+        if host in listed or is_loopback(host):
             return
-        if self.settings.loopback and not is_loopback(host):
+        if self.settings.loopback or listed:
             raise Forbidden(
-                f"the Host header names {host or 'nothing'}, not this machine",
-                expected="localhost or a loopback address",
+                f"the Host header names {host or 'nothing'}, which is not a name of this server",
+                expected=", ".join(sorted(listed)) or "localhost or a loopback address",
                 got=host,
                 hint="start the server with --allow-host",
             )
@@ -109,13 +112,11 @@ def _with_origin(origin: bytes, send: Any) -> Any:
     return send_with_origin
 
 
-async def _preflight(origin: bytes, send: Any) -> None:
+async def _preflight(send: Any) -> None:
     headers = [
-        (b"access-control-allow-origin", origin),
         (b"access-control-allow-methods", b"GET, POST, PUT, DELETE"),
         (b"access-control-allow-headers", b"authorization, content-type, accept, range"),
         (b"access-control-max-age", b"600"),
-        (b"vary", b"origin"),
         (b"content-length", b"0"),
     ]
     await send({"type": "http.response.start", "status": 204, "headers": headers})

@@ -30,7 +30,10 @@ UPLOAD_IDLE: Final = 60.0
 
 
 class Upload:
-    """Bytes on their way in, into memory that becomes the tensor's own."""
+    """Bytes on their way in, into memory that becomes the tensor's own.
+
+    `settled` is set once nobody waits for more of it: it was handed over, or given up.
+    """
 
     def __init__(self, name: int, nbytes: int) -> None:
         self.name = name
@@ -39,10 +42,14 @@ class Upload:
         self._map = mmap.mmap(self.fd, nbytes) if nbytes else None
         self._view = memoryview(self._map) if self._map is not None else memoryview(b"")
         self.filled = 0
+        self.handing_over = False
+        self.settled = asyncio.Event()
         self.touched = time.monotonic()
 
     def write(self, chunk: bytes) -> None:
-        """Append bytes. Raises `TooLarge` for more than were announced."""
+        """Append bytes. Raises `TooLarge` for more than were announced, `Conflict` if it has been given up."""
+        if self.settled.is_set():
+            raise Conflict(f"upload {self.name} was given up: it paused too long, or came anew on another connection")
         end = self.filled + len(chunk)
         if end > self.nbytes:
             raise TooLarge(f"the upload was announced with {self.nbytes} bytes and has more")
@@ -51,7 +58,10 @@ class Upload:
         self.touched = time.monotonic()
 
     def close(self) -> None:
-        """Unmap; the worker has its own mapping by now, or nobody needs the bytes."""
+        """Unmap; the worker has its own mapping by now, or nobody needs the bytes. May be called again."""
+        if self.settled.is_set():
+            return
+        self.settled.set()
         self._view.release()
         if self._map is not None:
             self._map.close()
@@ -71,6 +81,7 @@ class Session:
         self.streams: dict[int, Stream] = {}
         self.uploads: dict[int, Upload] = {}
         self.uploaded: dict[int, int] = {}
+        self._beginning = asyncio.Lock()
         self._caller: Caller | None = None
         self.add_stream()
 
@@ -114,42 +125,59 @@ class Session:
         return bool(self.uploads) or not all(stream.idle for stream in self.streams.values())
 
     async def begin_upload(self, name: int, nbytes: int) -> Upload | None:
-        """Admit an upload before its bytes are read; None if the same one is complete already."""
-        if name in self.uploaded:
-            if self.uploaded[name] != nbytes:
-                raise Conflict(f"upload {name} came before with {self.uploaded[name]} bytes", got=nbytes)
-            return None
-        if name in self.uploads:
-            raise Conflict(f"upload {name} is coming in on another connection")
-        if len(self.uploads) >= UPLOADS:
-            raise TooMany(f"a session has at most {UPLOADS} uploads at once")
-        try:
-            await self.worker.admit_upload(self.name, name, nbytes)
-        except TelegradError as error:
-            await self.worker.fail_upload(self.name, name, error)
-            raise
-        upload = self.uploads[name] = Upload(name, nbytes)
-        return upload
+        """Admit an upload before its bytes are read; None if the same one is complete already.
+
+        One that comes again takes the place of its first attempt, whose connection may be dead without our knowing.
+        """
+        async with self._beginning:
+            earlier = self.uploads.get(name)
+            if earlier is not None and earlier.handing_over:
+                await earlier.settled.wait()
+            elif earlier is not None:
+                await self.abandon_upload(earlier)
+            if name in self.uploaded:
+                if self.uploaded[name] != nbytes:
+                    raise Conflict(f"upload {name} came before with {self.uploaded[name]} bytes", got=nbytes)
+                return None
+            if len(self.uploads) >= UPLOADS:
+                raise TooMany(f"a session has at most {UPLOADS} uploads at once")
+            try:
+                await self.worker.admit_upload(self.name, name, nbytes)
+            except TelegradError as error:
+                await self.worker.fail_upload(self.name, name, error)
+                raise
+            upload = self.uploads[name] = Upload(name, nbytes)
+            return upload
 
     async def finish_upload(self, upload: Upload) -> None:
-        """Hand the bytes to the worker."""
+        """Hand the bytes to the worker. Raises `Conflict` if the upload has been given up."""
+        upload.write(b"")
+        upload.handing_over = True
         try:
             await self.worker.finish_upload(self.name, upload.name, upload.fd, upload.nbytes)
             self.uploaded[upload.name] = upload.nbytes
         finally:
-            self.uploads.pop(upload.name, None)
-            upload.close()
+            self._forget(upload)
 
     async def abandon_upload(self, upload: Upload) -> None:
         """Forget the bytes that came; the client may send the upload again."""
-        if self.uploads.pop(upload.name, None) is not None:
-            upload.close()
+        if self._forget(upload):
             await self.worker.drop_upload(self.name, upload.name)
 
+    def _forget(self, upload: Upload) -> bool:
+        """Whether it was still there: another attempt may have taken its place."""
+        found = self.uploads.get(upload.name) is upload
+        if found:
+            del self.uploads[upload.name]
+        upload.close()
+        return found
+
     def end(self, error: TelegradError) -> None:
-        """Answer whatever waits; called when the session is closed or lost."""
+        """Answer whatever waits and let go of what came in; called when the session is closed or lost."""
         for stream in self.streams.values():
             stream.close(error)
+        for upload in list(self.uploads.values()):
+            self._forget(upload)
 
 
 class Sessions:
@@ -198,9 +226,6 @@ class Sessions:
         if self._sessions.pop(session.name, None) is None:
             return
         session.end(error or SessionGone("the session was closed"))
-        for upload in list(session.uploads.values()):
-            session.uploads.pop(upload.name, None)
-            upload.close()
         await self.worker.close_session(session.name)
 
     def lose_all(self, error: TelegradError) -> None:
@@ -213,13 +238,19 @@ class Sessions:
         """Close sessions whose lease has ended and fail uploads that have stopped, for ever."""
         while True:
             await asyncio.sleep(min(1.0, self.lease / 4))
-            now = time.monotonic()
-            for session in [s for s in self._sessions.values() if s.expires < now and not s.busy]:
-                log.info("lease ended", session=session.name[:8])
-                await self.close(session, SessionGone("the session's lease ended"))
-            for session in list(self._sessions.values()):
-                for upload in [u for u in session.uploads.values() if now - u.touched > UPLOAD_IDLE]:
+            try:
+                await self._sweep_once(time.monotonic())
+            except TelegradError as error:  # the worker may die meanwhile, and its sessions with it
+                log.warning("sweeping stopped early", code=error.code, cause=error.message)
+
+    async def _sweep_once(self, now: float) -> None:
+        for session in list(self._sessions.values()):
+            for upload in list(session.uploads.values()):
+                if now - upload.touched > UPLOAD_IDLE and not upload.handing_over:
                     await session.abandon_upload(upload)
+            if session.expires < now and not session.busy:
+                log.info("lease ended", session=session.name[16:24])
+                await self.close(session, SessionGone("the session's lease ended"))
 
     async def drain(self, patience: float) -> None:
         """Accept nothing more, and wait until what was accepted is answered."""

@@ -12,7 +12,8 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from telegrad_protocol.errors import Conflict, StaleEpoch, SubmissionGap, TelegradError, TooMany
+from telegrad_protocol.errors import Conflict, InternalError, StaleEpoch, SubmissionGap, TelegradError, TooMany
+from telegrad_server.logs import log
 
 PARKED: Final = 64
 """How far ahead of the next number a submission may be."""
@@ -28,19 +29,27 @@ Run = Callable[[int, bytes], Awaitable[bytes]]
 class Entry:
     """One submission that has arrived: its fingerprint, and its reply or the wait for it."""
 
-    __slots__ = ("body", "digest", "epoch", "reply")
+    __slots__ = ("body", "digest", "epoch", "reply", "size")
 
     def __init__(self, epoch: int, body: bytes, digest: bytes) -> None:
         self.epoch = epoch
         self.body: bytes | None = body
+        self.size = len(body)
         self.digest = digest
         self.reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
     @property
     def nbytes(self) -> int:
-        waiting = len(self.body) if self.body is not None else 0
-        done = self.reply.done() and not self.reply.cancelled() and self.reply.exception() is None
-        return waiting + (len(self.reply.result()) if done else 0)
+        """What is held of it: its own bytes until it is answered, its reply's from then on."""
+        if not self.reply.done():
+            return self.size
+        return 0 if self.reply.exception() is not None else len(self.reply.result())
+
+    def fail(self, error: TelegradError) -> None:
+        """Answer with an error, unless it has been answered."""
+        if not self.reply.done():
+            self.reply.set_exception(error)
+            self.reply.exception()  # a client that went away leaves nobody to take it
 
 
 class Stream:
@@ -87,9 +96,7 @@ class Stream:
     def close(self, error: TelegradError) -> None:
         """Answer whatever still waits with an error."""
         for entry in self._entries.values():
-            if not entry.reply.done():
-                entry.reply.set_exception(error)
-                entry.reply.exception()  # nobody may be waiting any more
+            entry.fail(error)
 
     def _acknowledge(self, acknowledged: int) -> None:
         for number in range(self._acknowledged, min(acknowledged, self._next)):
@@ -135,9 +142,10 @@ class Stream:
         try:
             reply = await self._run(entry.epoch, body)
         except TelegradError as error:
-            if not entry.reply.done():
-                entry.reply.set_exception(error)
-                entry.reply.exception()  # a client that went away leaves nobody to take it
+            entry.fail(error)
+        except Exception as error:  # whoever waits must hear of a defect too
+            log.exception("submission failed")
+            entry.fail(InternalError(f"the server failed at this submission ({type(error).__name__})"))
         else:
             if not entry.reply.done():
                 entry.reply.set_result(reply)

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Callable
 from itertools import count
@@ -20,6 +21,11 @@ from telegrad_server.worker.link import SLOT_BYTES, SLOTS, Frames, frame, shared
 
 RESTART_AFTER: Final = (0.1, 0.5, 2.0, 5.0)
 """Seconds before a worker that died is started again, by how often it has died in a row."""
+
+LIVED: Final = 60.0
+"""Seconds after whose life a worker's death is the first of a row."""
+
+PROGRAM: Final = ("-m", "telegrad_server.worker")
 
 ENVIRONMENT: Final = {
     # Idle threads of one pool must not burn the cores that another pool needs (read before NumPy is imported).
@@ -52,14 +58,22 @@ class Worker(Protocol):
 
 
 class WorkerProcess:
-    """A worker in a child process, started again when it dies; `on_death` hears of it, since its sessions are gone."""
+    """A worker in a child process, started again when it dies; `on_death` hears of it, since its sessions are gone.
 
-    def __init__(self, device: str, memory: int, on_death: Callable[[], None]) -> None:
+    `program` is what Python runs there.
+    """
+
+    def __init__(
+        self, device: str, memory: int, on_death: Callable[[], None], program: tuple[str, ...] = PROGRAM
+    ) -> None:
         self.device = device
         self.memory = memory
         self.on_death = on_death
+        self.program = program
         self._deaths = 0
+        self._alive = False
         self._stopping = False
+        self._restarting: asyncio.Task[None] | None = None
         self._arena_fd = shared_memory(SLOTS * SLOT_BYTES)
         self._mapped = mmap.mmap(self._arena_fd, SLOTS * SLOT_BYTES)
         self.arena = memoryview(self._mapped)
@@ -67,13 +81,13 @@ class WorkerProcess:
         self._next = count().__next__
 
     async def start(self) -> None:
-        """Start the process and wait until it answers."""
+        """Start the process and wait until it answers. Raises `WorkerDied` if it ends instead."""
         self._spawn()
         await self.health()
 
     def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "telegrad_server.worker", "--fd", str(theirs.fileno())]
+        command = [sys.executable, *self.program, "--fd", str(theirs.fileno())]
         command += ["--arena-fd", str(self._arena_fd), "--memory", str(self.memory), "--device", self.device]
         self._process = subprocess.Popen(
             command,
@@ -88,16 +102,24 @@ class WorkerProcess:
         self._frames = Frames()
         self._outbox: deque[tuple[memoryview, int | None]] = deque()
         self._writing = False
+        self._alive = True
+        self._born = time.monotonic()
         asyncio.get_running_loop().add_reader(ours.fileno(), self._readable)
 
     # Requests ---------------------------------------------------------------------------------------------
 
     async def ask(self, kind: str, *fields: Any, fd: int | None = None) -> Any:
-        """Send a request and wait for the answer; raises the error that the worker answers with."""
+        """Send a request and wait for the answer; raises the error that the worker answers with.
+
+        `fd` stays the caller's: what is sent is a duplicate.
+        """
+        if not self._alive:
+            raise WorkerDied("the worker process ended and is being started again", hint="try again in a moment")
         number = self._next()
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
-        self._outbox.append((memoryview(frame((kind, number, fd is not None, *fields))), fd))
+        passed = None if fd is None else os.dup(fd)
+        self._outbox.append((memoryview(frame((kind, number, passed is not None, *fields))), passed))
         if not self._writing:
             self._writable()
         try:
@@ -114,6 +136,7 @@ class WorkerProcess:
                     sent = self._channel.send(data)
                 else:
                     sent = socket.send_fds(self._channel, [data], [fd])
+                    os.close(fd)
                 if sent == len(data):
                     self._outbox.popleft()
                 else:
@@ -140,7 +163,10 @@ class WorkerProcess:
         if not data:
             self._died()
             return
-        for number, payload, error in self._frames.feed(data):
+        self._settle(self._frames.feed(data))
+
+    def _settle(self, answers: list[Any]) -> None:
+        for number, payload, error in answers:
             future = self._waiting.get(number)
             if future is None or future.done():
                 continue
@@ -152,39 +178,54 @@ class WorkerProcess:
     # Supervision ------------------------------------------------------------------------------------------
 
     def _died(self) -> None:
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._channel.fileno())
-        if self._writing:
-            loop.remove_writer(self._channel.fileno())
-        self._channel.close()
+        self._disconnect()
         waiting, self._waiting = list(self._waiting.values()), {}
         for future in waiting:
             if not future.done():
                 future.set_exception(WorkerDied("the worker process ended; its sessions and tensors are gone"))
         if not self._stopping:
-            self._restarting = loop.create_task(self._restart())
+            self._restarting = asyncio.get_running_loop().create_task(self._restart())
+
+    def _disconnect(self) -> None:
+        self._alive = False
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._channel.fileno())
+        if self._writing:
+            loop.remove_writer(self._channel.fileno())
+        self._channel.close()
+        for _, fd in self._outbox:
+            if fd is not None:
+                os.close(fd)
+        self._outbox.clear()
+
+    async def _reap(self, patience: float) -> int:
+        """The exit status of the process, which is killed if it does not end by itself."""
+        try:
+            return await asyncio.to_thread(self._process.wait, patience)
+        except subprocess.TimeoutExpired:  # in the middle of a long kernel
+            self._process.kill()
+            return await asyncio.to_thread(self._process.wait)
 
     async def _restart(self) -> None:
-        status = await asyncio.to_thread(self._process.wait)
+        status = await self._reap(5.0)
         cause = signal.Signals(-status).name if status < 0 else f"exit status {status}"
         log.warning("worker died", device=self.device, cause=cause)
         self.on_death()
+        if time.monotonic() - self._born > LIVED:
+            self._deaths = 0
         await asyncio.sleep(RESTART_AFTER[min(self._deaths, len(RESTART_AFTER) - 1)])
         self._deaths += 1
         self._spawn()
         log.info("worker restarted", device=self.device, pid=self._process.pid)
 
-    async def stop(self) -> None:
-        """Close the channel, upon which the process ends by itself."""
+    async def stop(self, patience: float = 5.0) -> None:
+        """Close the channel, upon which the process ends by itself, or is killed after `patience` seconds."""
         self._stopping = True
-        if self._channel.fileno() >= 0:
-            asyncio.get_running_loop().remove_reader(self._channel.fileno())
-            self._channel.close()
-        try:
-            await asyncio.to_thread(self._process.wait, 5.0)
-        except subprocess.TimeoutExpired:  # in the middle of a long kernel
-            self._process.kill()
-            await asyncio.to_thread(self._process.wait)
+        if self._restarting is not None:
+            self._restarting.cancel()
+        if self._alive:
+            self._disconnect()
+        await self._reap(patience)
         os.close(self._arena_fd)
 
     # The interface ----------------------------------------------------------------------------------------

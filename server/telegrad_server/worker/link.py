@@ -17,7 +17,7 @@ from collections import deque
 from typing import Any, Final, NamedTuple
 
 from telegrad_protocol import wire
-from telegrad_protocol.errors import TelegradError
+from telegrad_protocol.errors import TelegradError, TooLarge
 
 SLOTS: Final = 7
 """Two rings of three, and one that is shared."""
@@ -113,8 +113,12 @@ class WorkerEnd:
         return Request(kind, number, tuple(fields), self._fds.popleft() if with_fd else None)
 
     def reply(self, request: Any, payload: Any) -> None:
-        """Answer a request."""
-        self._channel.sendall(frame((request.id, payload, None)))
+        """Answer a request; one that asked for more than a frame holds gets `TooLarge`."""
+        answer = frame((request.id, payload, None))
+        if len(answer) > MAX_FRAME:
+            self.fail(request, TooLarge(f"the reply has {len(answer)} bytes", hint="read less at a time"))
+        else:
+            self._channel.sendall(answer)
 
     def fail(self, request: Any, error: TelegradError) -> None:
         """Answer a request with an error."""

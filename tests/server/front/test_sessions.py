@@ -1,0 +1,268 @@
+"""Sessions: who may use them, how they end, and uploads that are cut off, repeated, refused or forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from support.fake_worker import FakeWorker
+
+from telegrad_protocol.errors import Conflict, OutOfMemory, SessionGone, TooLarge, TooMany, Unavailable, WorkerDied
+from telegrad_server.front import sessions as module
+from telegrad_server.front.sessions import Session, Sessions
+
+OWNER = "a token's fingerprint"
+
+
+def play(scenario: Callable[[FakeWorker, Sessions, Session], Coroutine[Any, Any, None]]) -> None:
+    async def run() -> None:
+        worker = FakeWorker(memory=1000)
+        sessions = Sessions(worker, lease=60.0, limit=3)
+        await scenario(worker, sessions, await sessions.open(OWNER))
+
+    asyncio.run(run())
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_only_its_owner_finds_a_session() -> None:
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        assert sessions.get(session.name, OWNER) is session
+        told = set()
+        for name, owner in ((session.name, "another"), (session.name, None), (sessions.run_id + "0" * 32, OWNER)):
+            with pytest.raises(SessionGone) as caught:
+                sessions.get(name, owner)
+            told.add(str(caught.value))
+        assert len(told) == 1, "a guess must not learn whether a session is there"
+        with pytest.raises(SessionGone, match="restarted"):
+            sessions.get("0" * 48, OWNER)
+
+    play(scenario)
+
+
+def test_names_are_not_guessed() -> None:
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        other = await sessions.open(OWNER)
+        assert len(session.name.removeprefix(sessions.run_id)) == 32
+        assert session.name != other.name
+
+    play(scenario)
+
+
+def test_the_number_of_sessions_and_streams_is_bounded() -> None:
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        await sessions.open(None)
+        last = await sessions.open(None)
+        with pytest.raises(TooMany, match="3 sessions"):
+            await sessions.open(None)
+        await sessions.close(last)
+        await sessions.open(None)
+        firsts = [session.add_stream() for _ in range(module.STREAMS - 1)]
+        assert firsts[1] == (2, (2 << 40) + 1)
+        with pytest.raises(TooMany):
+            session.add_stream()
+
+    play(scenario)
+
+
+def test_a_lease_that_ended_closes_the_session_unless_it_is_busy() -> None:
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        worker.gate.clear()
+        reply = await session.stream(0).put(0, 0, 0, b"long")
+        later = time.monotonic() + 61
+        await sessions._sweep_once(later)
+        assert len(sessions) == 1
+        worker.gate.set()
+        await reply
+        await sessions._sweep_once(later)
+        assert len(sessions) == 0
+        assert not worker.sessions
+
+    play(scenario)
+
+
+def test_sweeping_survives_the_death_of_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        sessions.lease = 0.01
+        session.expires = 0.0
+        sweeper = asyncio.create_task(sessions.sweep())
+        worker.dead = WorkerDied("gone")
+        while not worker.asked["close_session"]:
+            await asyncio.sleep(0.005)
+        worker.dead = None
+        other = await sessions.open(None)
+        other.expires = 0.0
+        while worker.asked["close_session"] < 2:
+            await asyncio.sleep(0.005)
+        assert not sweeper.done()
+        sweeper.cancel()
+
+    play(scenario)
+
+
+def test_what_waits_hears_of_the_end() -> None:
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        worker.gate.clear()
+        reply = await session.stream(0).put(0, 0, 0, b"x")
+        sessions.lose_all(WorkerDied("gone"))
+        with pytest.raises(WorkerDied):
+            await reply
+        with pytest.raises(SessionGone):
+            sessions.get(session.name, OWNER)
+
+    play(scenario)
+
+
+def test_draining_finishes_what_was_accepted_and_takes_nothing_new() -> None:
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        worker.gate.clear()
+        reply = await session.stream(0).put(0, 0, 0, b"x")
+        draining = asyncio.create_task(sessions.drain(10))
+        await asyncio.sleep(0.02)
+        assert not draining.done()
+        with pytest.raises(Unavailable, match="shutting down"):
+            await sessions.open(None)
+        worker.gate.set()
+        await draining
+        assert reply.done()
+
+    play(scenario)
+
+
+def test_an_upload_arrives_whole_and_is_not_taken_twice() -> None:
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        upload = await session.begin_upload(7, 6)
+        assert upload is not None
+        upload.write(b"abc")
+        upload.write(b"def")
+        await session.finish_upload(upload)
+        assert worker.uploads[7] == b"abcdef"
+        assert await session.begin_upload(7, 6) is None
+        with pytest.raises(Conflict, match="6 bytes"):
+            await session.begin_upload(7, 5)
+        assert not session.busy
+
+    play(scenario)
+
+
+def test_more_bytes_than_announced_are_refused() -> None:
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        upload = await session.begin_upload(1, 3)
+        assert upload is not None
+        with pytest.raises(TooLarge):
+            upload.write(b"four")
+
+    play(scenario)
+
+
+def test_an_upload_that_comes_again_takes_the_place_of_its_first_attempt() -> None:
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        first = await session.begin_upload(1, 4)
+        assert first is not None
+        first.write(b"ab")
+        second = await session.begin_upload(1, 4)
+        assert second is not None
+        with pytest.raises(Conflict, match="anew"):
+            first.write(b"cd")
+        with pytest.raises(Conflict, match="anew"):
+            await session.finish_upload(first)
+        await session.abandon_upload(first)  # the end of the first attempt leaves the second alone
+        second.write(b"abcd")
+        await session.finish_upload(second)
+        assert worker.uploads[1] == b"abcd"
+
+    play(scenario)
+
+
+def test_an_upload_that_comes_again_while_it_is_handed_over_is_complete() -> None:
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        first = await session.begin_upload(1, 2)
+        assert first is not None
+        first.write(b"ab")
+        worker.gate.clear()
+        finishing = asyncio.create_task(session.finish_upload(first))
+        again = asyncio.create_task(session.begin_upload(1, 2))
+        await asyncio.sleep(0.01)
+        assert not again.done()
+        worker.gate.set()
+        await finishing
+        assert await again is None
+        assert worker.asked["admit_upload"] == 1
+
+    play(scenario)
+
+
+def test_attempts_at_the_same_time_are_admitted_one_after_the_other() -> None:
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        worker.admitting.clear()
+        begun = [asyncio.create_task(session.begin_upload(1, 4)) for _ in range(3)]
+        await asyncio.sleep(0)
+        worker.admitting.set()
+        uploads = [upload for upload in await asyncio.gather(*begun) if upload is not None]
+        assert [upload.settled.is_set() for upload in uploads] == [True, True, False]
+        assert list(session.uploads.values()) == uploads[2:]
+
+    play(scenario)
+
+
+def test_an_upload_that_does_not_fit_is_a_failed_tensor_and_may_be_sent_again() -> None:
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        with pytest.raises(OutOfMemory):
+            await session.begin_upload(1, 2000)
+        assert isinstance(worker.uploads[1], OutOfMemory)
+        worker.memory = 4000
+        assert await session.begin_upload(1, 2000) is not None
+
+    play(scenario)
+
+
+def test_uploads_at_once_are_bounded() -> None:
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        for name in range(module.UPLOADS):
+            await session.begin_upload(name, 1)
+        with pytest.raises(TooMany):
+            await session.begin_upload(99, 1)
+
+    play(scenario)
+
+
+def test_an_upload_that_stopped_is_given_up() -> None:
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        upload = await session.begin_upload(1, 4)
+        assert upload is not None
+        await sessions._sweep_once(upload.touched + module.UPLOAD_IDLE + 1)
+        assert worker.asked["drop_upload"] == 1
+        with pytest.raises(Conflict, match="paused too long"):
+            upload.write(b"late")
+
+    play(scenario)
+
+
+def test_closing_in_the_middle_of_an_upload_leaves_no_descriptor_open_and_closes_no_others() -> None:
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        before = open_files()
+        half = await session.begin_upload(1, 4)
+        handing = await session.begin_upload(2, 2)
+        assert half is not None
+        assert handing is not None
+        handing.write(b"ab")
+        worker.gate.clear()
+        finishing = asyncio.create_task(session.finish_upload(handing))
+        await asyncio.sleep(0)
+        await sessions.close(session)
+        innocent = [os.open(os.devnull, os.O_RDONLY) for _ in range(2)]  # takes the numbers that became free
+        worker.gate.set()
+        await finishing
+        await session.abandon_upload(half)
+        for fd in innocent:
+            os.close(fd)  # raises if somebody else has closed it
+        assert worker.uploads[2] == b"ab"
+        assert open_files() == before
+
+    play(scenario)

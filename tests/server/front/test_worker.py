@@ -1,0 +1,276 @@
+"""The channel to a worker process, with a real process at the other end, and what happens when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import socket
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+from hypothesis import given
+from hypothesis import strategies as st
+from support import scripted_worker
+
+from telegrad_protocol.errors import OpValueError, TooLarge, WorkerDied
+from telegrad_server.front import worker as module
+from telegrad_server.front.worker import WorkerProcess
+from telegrad_server.worker.link import (
+    LENGTH,
+    MAX_FRAME,
+    SLOT_BYTES,
+    SLOTS,
+    Frames,
+    WorkerEnd,
+    frame,
+    shared_memory,
+)
+
+PROGRAM = (str(scripted_worker.__file__),)
+Scenario = Callable[[WorkerProcess, list[str]], Coroutine[Any, Any, None]]
+
+LOOPS = pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+
+
+def open_files() -> int:
+    gc.collect()  # the arena's mapping goes with its last view
+    return len(os.listdir("/proc/self/fd"))
+
+
+def play(scenario: Scenario, loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop) -> None:
+    async def run() -> None:
+        deaths: list[str] = []
+        worker = WorkerProcess("cpu", 0, lambda: deaths.append("died"), program=PROGRAM)
+        await worker.start()
+        try:
+            await scenario(worker, deaths)
+        finally:
+            await worker.stop()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(asyncio.to_thread(int))  # what a first loop opens for good
+    before = open_files()
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(run())
+    assert open_files() == before, "a descriptor stayed open"
+
+
+async def returned(worker: WorkerProcess) -> int:
+    """The process id of the worker that came back."""
+    while True:
+        try:
+            return int((await worker.health())["pid"])
+        except WorkerDied:
+            await asyncio.sleep(0.02)
+
+
+@given(st.lists(st.binary(max_size=50), max_size=10), st.lists(st.integers(1, 20), max_size=60))
+def test_frames_are_found_however_the_bytes_are_cut(messages: list[bytes], cuts: list[int]) -> None:
+    data = b"".join(frame((n, message)) for n, message in enumerate(messages))
+    frames, found = Frames(), []
+    for cut in cuts:
+        found += frames.feed(data[:cut])
+        data = data[cut:]
+    found += frames.feed(data)
+    assert found == list(enumerate(messages))
+
+
+@LOOPS
+def test_answers_find_whoever_asked(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
+        values = [0, "text", b"bytes", None, (1, 2), {"a": 1.5}]
+        assert await asyncio.gather(*[worker.ask("echo", value) for value in values]) == values
+        with pytest.raises(OpValueError, match="refused") as caught:
+            await worker.ask("refuse")
+        assert caught.value.details == {"argument": "x"}
+
+    play(scenario, loop)
+
+
+@LOOPS
+def test_large_submissions_go_out_while_others_come_in(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
+        bodies = [bytes([n]) * size for n, size in enumerate((20 << 20, 5, 3 << 20, 0, 1 << 20))]
+        assert await asyncio.gather(*[worker.submit("s", 0, 0, body) for body in bodies]) == bodies
+
+    play(scenario, loop)
+
+
+@LOOPS
+def test_memory_is_passed_as_it_is_and_the_callers_descriptor_stays(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
+        blocker = asyncio.create_task(worker.submit("s", 0, 0, bytes(8 << 20)))  # descriptors wait behind it
+        fds = [shared_memory(1000 + n) for n in range(5)]
+        for n, fd in enumerate(fds):
+            os.pwrite(fd, bytes([n]) * 4, 0)
+        asked = [asyncio.create_task(worker.ask("finish_upload", "s", n, 1000 + n, fd=fd)) for n, fd in enumerate(fds)]
+        await asyncio.sleep(0)
+        for fd in fds:
+            os.close(fd)
+        assert await asyncio.gather(*asked) == [(bytes([n]) * 4, 1000 + n) for n in range(5)]
+        await blocker
+
+    play(scenario, loop)
+
+
+def test_pieces_arrive_in_their_slots() -> None:
+    async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
+        await asyncio.gather(*[worker.read_piece("s", slot + 1, 0, SLOT_BYTES, slot) for slot in range(SLOTS)])
+        for slot in range(SLOTS):
+            assert worker.arena[slot * SLOT_BYTES] == slot + 1
+            assert worker.arena[(slot + 1) * SLOT_BYTES - 1] == slot + 1
+
+    play(scenario)
+
+
+def test_a_reply_larger_than_a_frame_is_an_error_and_not_the_end() -> None:
+    async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
+        with pytest.raises(TooLarge, match="the reply has"):
+            await worker.ask("huge", MAX_FRAME)
+        assert await worker.ask("echo", 1) == 1
+
+    play(scenario)
+
+
+@LOOPS
+def test_a_worker_that_dies_is_told_and_started_again(
+    loop: Callable[[], asyncio.AbstractEventLoop], capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
+        first = (await worker.health())["pid"]
+        waiting = [asyncio.create_task(worker.ask(kind)) for kind in ("nothing", "die")]
+        for task in waiting:
+            with pytest.raises(WorkerDied, match="gone"):
+                await task
+        # Until it is back every request is refused at once, and none starts a second worker.
+        refused = 0
+        while not deaths or refused < 5:
+            with pytest.raises(WorkerDied, match="started again"):
+                await worker.ask("echo", 1)
+            refused += 1
+            await asyncio.sleep(0)
+        assert await returned(worker) != first
+        assert deaths == ["died"]
+
+    play(scenario, loop)
+    told = capsys.readouterr().err
+    assert "cause=SIGKILL" in told
+    assert told.count("worker restarted") == 1
+
+
+def test_descriptors_that_were_never_sent_are_closed(capsys: pytest.CaptureFixture[str]) -> None:
+    async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
+        dying = asyncio.create_task(worker.ask("die"))
+        blocker = asyncio.create_task(worker.submit("s", 0, 0, bytes(8 << 20)))
+        await asyncio.sleep(0)
+        fd = shared_memory(10)
+        upload = asyncio.create_task(worker.finish_upload("s", 1, fd, 10))
+        for task in (dying, blocker, upload):
+            with pytest.raises(WorkerDied):
+                await task
+        os.close(fd)
+        await returned(worker)
+
+    play(scenario)  # which counts descriptors
+
+
+def test_the_exit_status_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
+        with pytest.raises(WorkerDied):
+            await worker.ask("exit")
+        await returned(worker)
+
+    play(scenario)
+    assert "cause=exit status 3" in capsys.readouterr().err
+
+
+def test_a_worker_that_dies_over_and_over_is_started_less_and_less_often(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        if seconds in module.RESTART_AFTER:
+            pauses.append(seconds)
+            seconds = 0
+        await sleep(seconds)
+
+    async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
+        for _ in range(3):
+            with pytest.raises(WorkerDied):
+                await worker.ask("die")
+            await returned(worker)
+        monkeypatch.setattr(module, "LIVED", 0.0)
+        with pytest.raises(WorkerDied):
+            await worker.ask("die")
+        await returned(worker)
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    play(scenario)
+    first, second, third = module.RESTART_AFTER[:3]
+    assert pauses == [first, second, third, first]
+
+
+def test_a_worker_that_does_not_start_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("raise SystemExit(7)")
+
+    async def run() -> None:
+        worker = WorkerProcess("cpu", 0, lambda: None, program=(str(tmp_path / "broken.py"),))
+        with pytest.raises(WorkerDied):
+            await worker.start()
+        await worker.stop()
+
+    asyncio.run(run())
+
+
+def test_stopping_ends_a_worker_in_the_middle_of_its_work() -> None:
+    async def run() -> int:
+        worker = WorkerProcess("cpu", 0, lambda: None, program=PROGRAM)
+        await worker.start()
+        napping = asyncio.create_task(worker.ask("nap", 60))
+        await asyncio.sleep(0.05)
+        await worker.stop(patience=0.05)
+        napping.cancel()
+        return worker._process.pid
+
+    assert not Path(f"/proc/{asyncio.run(run())}").exists()
+
+
+def test_the_workers_end_polls_without_waiting_and_hears_of_the_end() -> None:
+    ours, theirs = socket.socketpair()
+    arena = shared_memory(SLOTS * SLOT_BYTES)
+    end = WorkerEnd(theirs, arena)
+    assert end.poll(0) == []
+    message = frame(("echo", 1, False, "x"))
+    ours.sendall(message[:7])
+    assert end.poll(0.001) == []
+    ours.sendall(message[7:] + frame(("echo", 2, False)))
+    assert [(r.kind, r.id, r.fields, r.fd) for r in end.poll(None)] == [
+        ("echo", 1, ("x",), None),
+        ("echo", 2, (), None),
+    ]
+    ours.close()
+    with pytest.raises(EOFError):
+        end.poll(None)
+    theirs.close()
+    os.close(arena)
+
+
+def test_memory_is_shared_where_the_system_has_no_memfd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+    fd = shared_memory(100)
+    assert os.fstat(fd).st_size == 100
+    assert os.fstat(fd).st_nlink == 0, "its file has no name"
+    os.close(fd)
+
+
+def test_the_length_comes_first() -> None:
+    data = frame(("health", 1, False))
+    assert LENGTH.unpack_from(data) == (len(data) - LENGTH.size,)
