@@ -17,18 +17,36 @@ from telegrad_protocol.messages import GRAD, INPLACE
 from telegrad_protocol.rules import check_inplace
 from telegrad_protocol.spec import OPS, Inferred, OpSpec, Param
 
-from ._session import Session
 from ._sites import USERS_FILES, caller, outside
 from ._stream import Stream
 from ._types import Leaf, TensorBase
 
-stream: Final = Stream(Session())
+stream: Final = Stream()
 
 
-class GradMode(threading.local):
-    """Whether ops are recorded for autograd, per thread."""
+class GradMode:
+    """Whether ops are recorded for autograd, per thread (`on`).
 
-    on = True
+    `everywhere` says that no thread has switched it off: what recording asks first, since a plain attribute costs a
+    fifth of a thread's own.
+    """
+
+    def __init__(self) -> None:
+        self.everywhere = True
+        self._own = threading.local()
+        self._off: set[int] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def on(self) -> bool:
+        return getattr(self._own, "on", True)
+
+    @on.setter
+    def on(self, mode: bool) -> None:
+        self._own.on = mode
+        with self._lock:
+            (self._off.discard if mode else self._off.add)(threading.get_ident())
+            self.everywhere = not self._off
 
 
 grad_mode: Final = GradMode()
@@ -205,7 +223,7 @@ _FAST: Final = """
 def {name}({signature}):
     {doc!r}
 {operands}    try:
-        inferred = memo[{key}]
+        meta = known[{key}]
     except (KeyError, TypeError, AttributeError):
         return slow(spec, ({names},))
     frame = getframe(1)
@@ -213,12 +231,12 @@ def {name}({signature}):
     if code.co_filename not in users_files:
         frame = outside(frame)
         code = frame.f_code
-    grad = grad_mode.on
+    grad = grad_mode.everywhere or grad_mode.on
     out = next_id()
     append(({index}, {flag}, out, ({wire},), code, frame.f_lasti))
     result = new(Tensor)
     result._id = out
-    result._meta = meta = inferred[0][0]
+    result._meta = meta
 {leaves}    if stream.stop:
         stream.check()
     return result
@@ -237,7 +255,7 @@ _GUARDS: Final = {"Tensor": "", "Tensor | None": " if {0} is not None else None"
 def _leaves_source(spec: OpSpec) -> str:
     if not spec.differentiable:
         return ""
-    lines = ["    if grad and meta.dtype.category == 2:", "        leaves = None"]
+    lines = ["    if grad and meta.floating:", "        leaves = None"]
     for slot in spec.tensor_slots:
         param = spec.params[slot]
         name, kind = param.name, param.annotation
@@ -259,17 +277,23 @@ def _leaves_source(spec: OpSpec) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _signature(spec: OpSpec, scope: dict[str, Any]) -> str:
+def _signature(spec: OpSpec, scope: dict[str, Any], operator: bool) -> str:
+    """The parameters as Python writes them; those of an operator that have defaults are nobody's to give."""
     words: list[str] = []
     for param in spec.params:
+        if not param.required:
+            scope[f"default_{param.name}"] = param.default
+            if operator:
+                continue
         if param.keyword_only and "*" not in words:
             words.append("*")
-        if param.required:
-            words.append(param.name)
-        else:
-            scope[f"default_{param.name}"] = param.default
-            words.append(f"{param.name}=default_{param.name}")
+        words.append(param.name if param.required else f"{param.name}=default_{param.name}")
     return ", ".join(words)
+
+
+def _named(spec: OpSpec, operator: bool) -> list[Param]:
+    """The parameters under the names that the generated function knows them by."""
+    return [p._replace(name=f"default_{p.name}") if operator and not p.required else p for p in spec.params]
 
 
 def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bool = False) -> Callable[..., Any]:
@@ -280,7 +304,7 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
     special = slow is not None
     slow = slow or (_record_or_not if operator else record)
     scope: dict[str, Any] = {
-        "memo": spec.memo,
+        "known": spec.known,
         "slow": slow,
         "spec": spec,
         "getframe": sys._getframe,
@@ -300,18 +324,17 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
     fast = not special and spec.settled and not spec.view and spec.returns == ("out",) and not spec.control
     kinds = {param.annotation for param in spec.params if param.kind.holds_tensors}
     fast = fast and kinds <= set(_WIRE) and bool(spec.tensor_slots)
+    params = _named(spec, operator)
     source = (_FAST if fast else _SLOW).format(
         name=spec.name,
         doc=f"{spec.doc}\n\nSignature: {spec.signature}",
-        signature=_signature(spec, scope),
-        names=", ".join(spec.names),
-        operands="".join(
-            f"    is_{p.name} = isinstance({p.name}, TensorBase)\n" for p in spec.params if _is_operand(p)
-        ),
-        key="(" + ", ".join(_key_source(param) for param in spec.params) + ",)",
+        signature=_signature(spec, scope, operator),
+        names=", ".join(param.name for param in params),
+        operands="".join(f"    is_{p.name} = isinstance({p.name}, TensorBase)\n" for p in params if _is_operand(p)),
+        key="(" + ", ".join(_key_source(param) for param in params) + ",)",
         index=spec.index,
         flag="GRAD if grad else 0".replace("GRAD", str(GRAD)),
-        wire=", ".join(_wire_source(param) for param in spec.params) if fast else "",
+        wire=", ".join(_wire_source(param) for param in params) if fast else "",
         leaves=_leaves_source(spec),
     )
     exec(compile(source, f"<telegrad {spec.name}>", "exec"), scope)

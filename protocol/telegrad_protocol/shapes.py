@@ -18,15 +18,19 @@ Shape = tuple[int, ...]
 
 
 class Meta:
-    """Shape, strides (in elements), dtype and device of a tensor; `nbytes` counts elements, not storage."""
+    """Shape, strides (in elements), dtype and device of a tensor; `nbytes` counts elements, not storage.
 
-    __slots__ = ("contiguous", "device", "dtype", "nbytes", "ndim", "numel", "shape", "strides")
+    `floating`: of a dtype that gradients flow through.
+    """
+
+    __slots__ = ("contiguous", "device", "dtype", "floating", "nbytes", "ndim", "numel", "shape", "strides")
 
     def __init__(self, shape: Shape, dtype: DType, strides: Shape, device: str) -> None:
         self.shape = shape
         self.dtype = dtype
         self.strides = strides
         self.device = device
+        self.floating = dtype.is_floating_point
         self.ndim = len(shape)
         self.numel = math.prod(shape)
         self.nbytes = self.numel * dtype.itemsize

@@ -102,6 +102,7 @@ class OpSpec:
         self.tensor_slots = tuple(i for i, param in enumerate(self.params) if param.kind.holds_tensors)
         self.decoders = tuple((i, p.kind.from_wire) for i, p in enumerate(self.params) if p.kind.from_wire)
         self.memo: dict[Any, Inferred] = {}
+        self.known: dict[Any, Meta] = {}  # of the memo's entries, the first result: all that most calls ask
         self.key = _compile_key(self)
 
     def __repr__(self) -> str:
@@ -132,7 +133,10 @@ class OpSpec:
             found = self.infer_afresh(self.convert(args))
             if len(self.memo) >= _MEMO_LIMIT:
                 self.memo.clear()
+                self.known.clear()
             self.memo[key] = found
+            if found.metas:
+                self.known[key] = found.meta
         return found
 
     def decode(self, position: int, decode: Callable[[Any], Any], value: Any) -> Any:
