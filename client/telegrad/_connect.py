@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from ._creation import check_device, set_default_device
 from ._record import stream
+from ._session import Session
 
 
 def connect(url: str, token: str | None = None, *, device: str | None = None) -> None:
@@ -13,8 +12,7 @@ def connect(url: str, token: str | None = None, *, device: str | None = None) ->
 
     Raises ConnectionError, with how to start one, if no server answers there, and the server's own refusal.
     """
-    stream.restart()
-    stream.session.configure(url, token)
+    stream.restart(Session(url, token))
     stream.start()
     if device is not None:
         set_default_device(check_device(device))
@@ -23,7 +21,6 @@ def connect(url: str, token: str | None = None, *, device: str | None = None) ->
 def disconnect() -> None:
     """End the session; its tensors are gone. The next call opens another, where TELEGRAD_URL says or locally."""
     stream.restart()
-    stream.session.configure(os.environ.get("TELEGRAD_URL"), os.environ.get("TELEGRAD_TOKEN"))
 
 
 def synchronize() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, Final, TypeVar
 
 from telegrad_protocol import spec, wire
-from telegrad_protocol.errors import TelegradError, from_record
+from telegrad_protocol.errors import SessionGone, TelegradError, Unavailable, WorkerDied, from_record
 from telegrad_protocol.messages import PROTOCOL_VERSION, OpenSession, SessionOpened
 
 from . import _embedded
@@ -19,21 +20,22 @@ from ._transport import Interrupted, Transport, Unreachable
 _MSGPACK: Final = {"content-type": wire.CONTENT_TYPE, "accept": wire.CONTENT_TYPE}
 
 
-class Session:
-    """Opened at first use; `url` None means the embedded default, a local server of this process's own."""
+PATIENCE: Final = 30.0
+"""Seconds that a server which cannot be reached, or takes no sessions yet, is waited for."""
 
-    def __init__(self) -> None:
-        self.url = os.environ.get("TELEGRAD_URL")
-        self.token = os.environ.get("TELEGRAD_TOKEN")
+
+class Session:
+    """Opened at first use, at `url` or where TELEGRAD_URL says; with neither, at a local server of our own."""
+
+    def __init__(self, url: str | None = None, token: str | None = None) -> None:
+        if url is None:
+            url, token = os.environ.get("TELEGRAD_URL"), os.environ.get("TELEGRAD_TOKEN")
+        self.url, self.token = url, token
         self.opened: SessionOpened | None = None
         self.heartbeat_every: float | None = None
         self._transport: Transport | None = None
         self._embedded: _embedded.Server | None = None
         self._opening = threading.Lock()
-
-    def configure(self, url: str | None, token: str | None) -> None:
-        """Name the server that `open` goes to."""
-        self.url, self.token = url, token
 
     def open(self) -> SessionOpened:
         """Open the session unless it is open. Raises ConnectionError, or the server's refusal."""
@@ -50,8 +52,9 @@ class Session:
 
     def _open(self) -> SessionOpened:
         hello = OpenSession(PROTOCOL_VERSION, version("telegrad"), spec.digest())
+        not_yet = (WorkerDied, Unavailable)  # one that is being started again takes sessions in a moment
         try:
-            body = _again(lambda: self._request("POST", "/v1/sessions", content=wire.pack(hello)))
+            body = _again(lambda: self._request("POST", "/v1/sessions", content=wire.pack(hello)), *not_yet)
         except (Unreachable, Interrupted) as error:
             raise ConnectionError(f"{error}. {self.how_to_start()}") from error
         return wire.decode_record(SessionOpened, body)
@@ -109,12 +112,14 @@ class Session:
 
     @property
     def transport(self) -> Transport:
-        assert self._transport is not None, "the session is not open"
+        if self._transport is None:
+            raise _closed()
         return self._transport
 
     @property
     def _id(self) -> SessionOpened:
-        assert self.opened is not None, "the session is not open"
+        if self.opened is None:
+            raise _closed()
         return self.opened
 
     @property
@@ -129,17 +134,36 @@ class Session:
 Answer = TypeVar("Answer")
 
 
-def _again(request: Callable[[], Answer]) -> Answer:
-    """Make a request that may be repeated, until it is answered or the time is up."""
-    from ._stream import PATIENCE, Patience
+class Patience:
+    """Waits between retries, doubling up to a second, until the time is up."""
 
-    patience = Patience(PATIENCE)
+    def __init__(self) -> None:
+        self.deadline = time.monotonic() + PATIENCE
+        self.pause = 0.02
+
+    def wait(self) -> bool:
+        """Sleep before the next try; False if the time is up."""
+        if time.monotonic() + self.pause > self.deadline:
+            return False
+        time.sleep(self.pause)
+        self.pause = min(self.pause * 2, 1.0)
+        return True
+
+
+def _again(request: Callable[[], Answer], *not_yet: type[TelegradError]) -> Answer:
+    """Make a request that may be repeated, until it is answered otherwise than with `not_yet`, or the time is up."""
+    retried: tuple[type[Exception], ...] = (Unreachable, Interrupted, *not_yet)
+    patience = Patience()
     while True:
         try:
             return request()
-        except (Unreachable, Interrupted):
+        except retried:
             if not patience.wait():
                 raise
+
+
+def _closed() -> SessionGone:
+    return SessionGone("the session was closed; its tensors are gone")
 
 
 def _checked(status: int, body: bytes) -> bytes:

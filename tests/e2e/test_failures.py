@@ -145,9 +145,9 @@ def test_synchronous_mode_raises_at_the_line(server: str) -> None:
 
 
 def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from telegrad import _stream
+    from telegrad import _session
 
-    monkeypatch.setattr(_stream, "PATIENCE", 0.3)
+    monkeypatch.setattr(_session, "PATIENCE", 0.3)
     with pytest.raises(ConnectionError, match=r"127\.0\.0\.1:9.*telegrad serve"):
         tg.connect("http://127.0.0.1:9")
     tg.disconnect()
@@ -210,30 +210,55 @@ def test_an_embedded_server_is_gone_soon_after_its_client_was_killed() -> None:
     assert not any(Path(f"/proc/{pid}").exists() for pid in children)
 
 
-def test_a_dead_worker_costs_its_sessions_and_not_the_server() -> None:
+def _kill_worker(url: str) -> None:
     import psutil
 
+    port = int(url.rpartition(":")[2])
+    front = next(
+        child
+        for child in psutil.Process().children()
+        if any(connection.laddr.port == port for connection in child.net_connections())
+    )
+    for child in front.children():
+        child.kill()
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.02, 0.3, 3.0])
+def test_a_dead_worker_costs_its_sessions_and_not_the_server(pause: float) -> None:
+    """Whenever the client comes: before the death is seen, while a worker is being started, after that."""
     with live_server() as url:
         tg.connect(url)
         x = tg.ones(2)
         tg.synchronize()
-        port = int(url.rpartition(":")[2])
-        front = next(
-            child
-            for child in psutil.Process().children()
-            if any(connection.laddr.port == port for connection in child.net_connections())
-        )
-        for child in front.children():
-            child.kill()
-        with pytest.raises(RuntimeError, match=r"gone|no such session"):
-            for _ in range(100):
-                x.add_(1)
-                tg.synchronize()
-        tg.disconnect()
-        time.sleep(1.5)
+        _kill_worker(url)
+        time.sleep(pause)
+        for _ in range(2):  # and again at the next call
+            with pytest.raises(RuntimeError, match=r"tensors are gone|that held its tensors, was restarted"):
+                for _ in range(100):
+                    x.add_(1)
+                    tg.synchronize()
         tg.connect(url)
         assert tg.ones(2).tolist() == [1.0, 1.0]
         tg.disconnect()
+
+
+def test_a_worker_that_dies_amid_a_kernel_is_told_to_the_read_that_waits() -> None:
+    with live_server() as url:
+        tg.connect(url)
+        waiting = _long_work().read()
+        _kill_worker(url)
+        with pytest.raises(RuntimeError, match="tensors are gone"):
+            waiting.result()
+        tg.connect(url)
+        assert tg.ones(2).tolist() == [1.0, 1.0]
+        tg.disconnect()
+
+
+def _long_work() -> tg.Tensor:
+    x = tg.ones(1500, 1500)
+    for _ in range(100):
+        x = (x @ x) * 1e-4
+    return x
 
 
 def test_two_clients_never_see_each_others_tensors(server: str) -> None:

@@ -188,7 +188,7 @@ class Sessions:
         self.lease = lease
         self.limit = limit
         self.slots = Slots()
-        self.run_id = secrets.token_hex(8)
+        self.run_id = _run_id()
         self.draining = False
         self._sessions: dict[str, Session] = {}
 
@@ -201,9 +201,12 @@ class Sessions:
         if len(self._sessions) >= self.limit:
             raise TooMany(f"the server has its {self.limit} sessions", hint="close one, or wait for a lease to end")
         name = f"{self.run_id}{secrets.token_hex(16)}"
-        session = Session(name, owner, self.worker, self.lease)
-        await self.worker.open_session(name)
-        self._sessions[name] = session
+        session = self._sessions[name] = Session(name, owner, self.worker, self.lease)
+        try:
+            await self.worker.open_session(name)
+        except BaseException:
+            self._sessions.pop(name, None)
+            raise
         return session
 
     def check_open(self) -> None:
@@ -216,7 +219,11 @@ class Sessions:
         session = self._sessions.get(name)
         if session is None or not _same(session.owner, owner):
             restarted = len(name) == 48 and not name.startswith(self.run_id)
-            why = "the server was restarted" if restarted else "it was closed, its lease ended, or it never was"
+            why = (
+                "the server, or the worker that held its tensors, was restarted"
+                if restarted
+                else "it was closed, its lease ended, or it never was"
+            )
             raise SessionGone(f"there is no such session: {why}", hint="open a session and make the tensors anew")
         session.renew()
         return session
@@ -229,7 +236,8 @@ class Sessions:
         await self.worker.close_session(session.name)
 
     def lose_all(self, error: TelegradError) -> None:
-        """The worker died: its sessions are gone."""
+        """The worker died: its sessions are gone, and their ids are of an earlier run."""
+        self.run_id = _run_id()
         lost, self._sessions = list(self._sessions.values()), {}
         for session in lost:
             session.end(error)
@@ -261,6 +269,11 @@ class Sessions:
 
     def summary(self) -> dict[str, Any]:
         return {"sessions": len(self._sessions), "limit": self.limit}
+
+
+def _run_id() -> str:
+    """What the ids of sessions begin with that live and die with one worker."""
+    return secrets.token_hex(8)
 
 
 def _same(a: str | None, b: str | None) -> bool:

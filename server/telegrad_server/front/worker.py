@@ -114,7 +114,10 @@ class WorkerProcess:
         `fd` stays the caller's: what is sent is a duplicate.
         """
         if not self._alive:
-            raise WorkerDied("the worker process ended and is being started again", hint="try again in a moment")
+            raise WorkerDied(
+                "the worker process ended, its sessions and tensors are gone, and it is being started again",
+                hint="open a session in a moment",
+            )
         number = self._next()
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
@@ -178,11 +181,13 @@ class WorkerProcess:
     # Supervision ------------------------------------------------------------------------------------------
 
     def _died(self) -> None:
+        """Tell whoever waits and, at once, whoever holds sessions: no request may find one that has lost its tensors."""
         self._disconnect()
         waiting, self._waiting = list(self._waiting.values()), {}
         for future in waiting:
             if not future.done():
                 future.set_exception(WorkerDied("the worker process ended; its sessions and tensors are gone"))
+        self.on_death()
         if not self._stopping:
             self._restarting = asyncio.get_running_loop().create_task(self._restart())
 
@@ -210,7 +215,6 @@ class WorkerProcess:
         status = await self._reap(5.0)
         cause = signal.Signals(-status).name if status < 0 else f"exit status {status}"
         log.warning("worker died", device=self.device, cause=cause)
-        self.on_death()
         if time.monotonic() - self._born > LIVED:
             self._deaths = 0
         await asyncio.sleep(RESTART_AFTER[min(self._deaths, len(RESTART_AFTER) - 1)])

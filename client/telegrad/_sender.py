@@ -1,0 +1,341 @@
+"""The stream's other half: takes recorded rows, sends them as submissions of one session, takes the replies.
+
+At most `IN_FLIGHT` submissions are on their way; meanwhile rows gather, so that a slow link makes larger submissions,
+not more waiting. Whoever waits for a value sends the rows before it on its own thread if nobody else is doing so.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final
+
+from telegrad_protocol import wire
+from telegrad_protocol.dtypes import DType
+from telegrad_protocol.errors import TelegradError, from_record
+from telegrad_protocol.messages import Reply
+from telegrad_protocol.spec import OPS
+
+from ._session import PATIENCE, Patience, Session
+from ._sites import describe_site
+from ._transport import Interrupted, Unreachable
+
+if TYPE_CHECKING:
+    from ._stream import Future, Stream
+
+IN_FLIGHT: Final = 2
+MAX_ROWS: Final = 1 << 14
+MAX_BYTES: Final = 16 << 20
+BACKLOG: Final = 1 << 14
+"""Rows that may wait unsent before recording waits for the sender."""
+
+UPLOAD_BYTES: Final = 256 << 20
+"""Bytes of uploads that may be on their way before recording waits."""
+
+_FREE: Final = OPS["free"].index
+
+
+class Mark:
+    """Stands among the rows where the next epoch begins."""
+
+
+EPOCH: Final = Mark()
+
+
+class Submission:
+    """Rows on their way: `items[k]` is the recorded row that became row k on the wire."""
+
+    __slots__ = ("body", "epoch", "items", "number")
+
+    def __init__(self, number: int, epoch: int, items: list[Any], body: bytes) -> None:
+        self.number = number
+        self.epoch = epoch
+        self.items = items
+        self.body = body
+
+
+class Sender:
+    """Submissions in flight, reads that wait, and the failure, if there was one: all that belongs to one session.
+
+    A later session has another sender, so whatever a thread of this one still does, in the middle of a request say,
+    reaches no other session. `failure` is a row's, and recording goes on after it; after `broken` nothing is sent.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.rows = stream.rows
+        self.lock = threading.Lock()
+        self.changed = threading.Condition(self.lock)
+        self.epoch = 0
+        self.number = 0
+        self.acknowledged = 0
+        self.answered: set[int] = set()
+        self.in_flight: dict[int, Submission] = {}
+        self.unsent: deque[Submission] = deque()
+        self.sending = 0
+        self.reads: dict[int, Future] = {}
+        self.failure: TelegradError | None = None
+        self.latest: TelegradError | None = None
+        self.failed_items: list[tuple[int, list[Any]]] = []
+        self.broken: BaseException | None = None
+        self.threads: list[threading.Thread] = []
+        self.uploaders = ThreadPoolExecutor(2, "telegrad-upload")
+        self.uploading = 0
+
+    # What the stream calls --------------------------------------------------------------------------------
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the next call raises."""
+        return self.broken or self.failure
+
+    def start(self, session: Session) -> None:
+        """Open the session and start the threads."""
+        session.open()
+        with self.lock:
+            if self.threads:
+                return
+            self.session = session
+            self.threads = [
+                threading.Thread(target=self._send_forever, name=f"telegrad-sender-{i}", daemon=True)
+                for i in range(IN_FLIGHT)
+            ]
+        for thread in self.threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """Let the threads look for rows, and wait while too many are unsent."""
+        with self.lock:
+            self.stream.stop = self.error is not None
+            self.changed.notify_all()
+            if len(self.rows) > BACKLOG:
+                self.changed.wait_for(lambda: len(self.rows) < BACKLOG // 2 or self.error is not None, PATIENCE)
+
+    def finish(self) -> None:
+        """Wait until everything recorded so far has been executed, or something failed."""
+        while True:
+            with self.lock:
+                if self.error is not None or not (self.rows or self.unsent or self.in_flight):
+                    return
+            if not self.send_one(blocking=False):
+                with self.lock:
+                    self.changed.wait_for(self._idle_or_failed, 0.1)
+
+    def _idle_or_failed(self) -> bool:
+        return not self.in_flight or bool(self.rows) or self.error is not None
+
+    def roll_back(self, error: BaseException) -> None:
+        """If this is the failure that nobody has been told of: undo what later calls changed locally, and go on."""
+        with self.lock:
+            if error is not self.failure:
+                return
+            self.failure = None
+            self.stream.stop = True
+            self.rows.append(EPOCH)
+            pending = [*self.failed_items, *((s.number, s.items) for s in self.in_flight.values())]
+            later = [item for _, items in sorted(pending, key=lambda pair: pair[0]) for item in items]
+            later += [item for submission in self.unsent for item in submission.items]
+            later += list(self.rows)
+            self.failed_items.clear()
+            for item in reversed(later):
+                if type(item) is tuple and len(item) == 7:
+                    item[6]()
+
+    def close(self, error: BaseException) -> None:
+        """Send no more; reads that still wait raise `error`."""
+        self._break(error)
+        self.uploaders.shutdown(wait=False, cancel_futures=True)
+
+    def join(self, patience: float) -> None:
+        """Wait a moment for the threads to end."""
+        for thread in self.threads:
+            thread.join(patience)
+
+    # Uploads ----------------------------------------------------------------------------------------------
+
+    def upload(self, name: int, array: Any) -> None:
+        """Send the bytes of an upload in the background; waits while too many bytes are on their way."""
+        with self.lock:
+            self.changed.wait_for(lambda: self.uploading < UPLOAD_BYTES or self.error is not None)
+            if self.broken is not None:
+                return  # the next call raises it
+            self.uploading += array.nbytes
+            self.uploaders.submit(self._upload, name, array)
+
+    def _upload(self, name: int, array: Any) -> None:
+        try:
+            self.session.upload(name, memoryview(array).cast("B"))
+        except TelegradError:
+            pass  # refused: the tensor that the row makes fails with the server's words
+        except (Unreachable, Interrupted) as error:
+            self._break(error)
+        finally:
+            with self.lock:
+                self.uploading -= array.nbytes
+                self.changed.notify_all()
+
+    # Sending ----------------------------------------------------------------------------------------------
+
+    def _send_forever(self) -> None:
+        while self.broken is None:
+            try:
+                self.send_one(blocking=True)
+            except BaseException as error:
+                self._break(error)
+
+    def send_one(self, *, blocking: bool) -> bool:
+        """Send one submission and take its reply. False if there was nothing to send or no place in flight."""
+        submission = self._take(blocking)
+        if submission is None:
+            return False
+        try:
+            body = self._deliver(submission)
+        except TelegradError as error:
+            return self._give_up(error)
+        except (Unreachable, Interrupted) as error:
+            late = ConnectionError(f"{error}; waited {PATIENCE:.0f} s. {self.session.how_to_start()}")
+            return self._give_up(late)
+        except BaseException:  # an interrupt at the keyboard: somebody else must send these rows again
+            with self.lock:
+                self.unsent.appendleft(submission)
+                self.sending -= 1
+                self.changed.notify_all()
+            raise
+        self._receive(submission, wire.decode_reply(body))
+        return True
+
+    def _give_up(self, error: BaseException) -> bool:
+        with self.lock:
+            self.sending -= 1
+        self._break(error)
+        return False
+
+    def _take(self, blocking: bool) -> Submission | None:
+        """What to send next, waiting for it where `blocking`; None if there is nothing, or nothing may be sent."""
+        with self.lock:
+            while self.broken is None:
+                if self._ready():
+                    submission = self.unsent.popleft() if self.unsent else self._cut()
+                    if submission is not None:
+                        self.sending += 1
+                        return submission
+                if not blocking:
+                    return None
+                self.stream.stop = True  # the next recorded call wakes us
+                if not self._ready() and not self.changed.wait(self.session.heartbeat_every):
+                    self.session.renew_in_background()
+            return None
+
+    def _ready(self) -> bool:
+        return self.sending < IN_FLIGHT and bool(self.unsent or self.rows)
+
+    def _cut(self) -> Submission | None:
+        """Take rows from the deque: up to a limit, or to the next epoch's mark. Called with the lock held."""
+        items: list[Any] = []
+        encoded: list[Any] = []
+        freed: list[int] = []
+        budget = MAX_BYTES
+        pop = self.rows.popleft
+        while self.rows and len(encoded) < MAX_ROWS and budget > 0:
+            item = pop()
+            if type(item) is int:
+                freed.append(item)
+                continue
+            if item is EPOCH:
+                if encoded or freed:
+                    self.rows.appendleft(item)
+                    break
+                self.epoch += 1
+                continue
+            if freed:
+                encoded.append((_FREE, 0, None, (tuple(freed),)))
+                items.append(None)
+                freed = []
+            encoded.append(item[:4])
+            items.append(item)
+            if item[3] and type(item[3][0]) is bytes:
+                budget -= len(item[3][0])
+        if freed:
+            encoded.append((_FREE, 0, None, (tuple(freed),)))
+            items.append(None)
+        if not encoded:
+            return None
+        submission = Submission(self.number, self.epoch, items, pack_rows(encoded))
+        self.number += 1
+        self.in_flight[submission.number] = submission
+        if self.rows:
+            self.changed.notify()  # a second sender may take the rest
+        return submission
+
+    def _deliver(self, submission: Submission) -> bytes:
+        """PUT until it is answered: the same number with the same bytes is executed once, however often it arrives."""
+        patience = Patience()
+        while True:
+            try:
+                body = self.session.submit(submission.number, submission.epoch, self.acknowledged, submission.body)
+            except (Unreachable, Interrupted):
+                if self.broken is not None or not patience.wait():
+                    raise
+                continue
+            if body is not None:
+                return body
+            patience = Patience()  # still running: it was reached
+
+    def _receive(self, submission: Submission, reply: Reply) -> None:
+        for result in reply.results:
+            future = self.reads.pop(result.id, None)
+            if future is not None:
+                future._settle(result)
+        with self.lock:
+            self.in_flight.pop(submission.number, None)
+            self.answered.add(submission.number)
+            while self.acknowledged in self.answered:
+                self.answered.discard(self.acknowledged)
+                self.acknowledged += 1
+            if reply.error is not None:
+                self._fail(submission, reply.error)
+            self.sending -= 1
+            self.changed.notify_all()
+
+    def _fail(self, submission: Submission, record: dict[str, Any]) -> None:
+        """Note a failure; the next call, or the read that waits, raises it. Called with the lock held."""
+        place = record.get("row")
+        items = submission.items if place is None else submission.items[place:]
+        self.failed_items.append((submission.number, items))
+        if place is not None and submission.epoch == self.epoch:
+            error = from_record({k: v for k, v in record.items() if k != "row"})
+            item = submission.items[place]
+            if item is not None and item[4] is not None:
+                describe_site(error, item[4], item[5])
+            self.failure = self.latest = error
+            self.stream.stop = True
+        cause = self.failure or self.latest or from_record(record)
+        for item in items:
+            if item is not None and type(item[2]) is int and (future := self.reads.pop(item[2], None)) is not None:
+                future._settle(None, cause)
+
+    def _break(self, error: BaseException) -> None:
+        """The session cannot go on: every read and every later call raises this."""
+        with self.lock:
+            self.broken = self.broken or error
+            self.stream.stop = True
+            waiting, self.reads = list(self.reads.values()), {}
+            self.changed.notify_all()
+        for future in waiting:
+            future._settle(None, self.broken)
+
+
+def pack_rows(rows: list[Any]) -> bytes:
+    """Encode rows; dtypes travel by name, numbers of NumPy as plain ones."""
+    return wire.pack(rows, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, DType):
+        return value.name
+    if hasattr(value, "item"):
+        return value.item()
+    if hasattr(value, "__index__"):
+        return value.__index__()
+    raise TypeError(f"a {type(value).__name__} cannot travel in a row")

@@ -1,0 +1,97 @@
+"""The stream between sessions: what one left behind reaches no later one, and whoever waits is told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from support.inprocess import LocalSession
+
+import telegrad as tg
+from telegrad import _session
+from telegrad._record import stream
+from telegrad._session import Session
+from telegrad._transport import Interrupted
+from telegrad_protocol.errors import SessionGone, WorkerDied
+
+
+@pytest.fixture(autouse=True)
+def session() -> Iterator[LocalSession]:
+    made = LocalSession()
+    stream.restart(made)
+    yield made
+    stream.restart()
+
+
+class Stuck(LocalSession):
+    """A connection that has died without a word: requests hang, and are then sent again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = threading.Event()
+        self.let_go = threading.Event()
+        self.tries = 0
+
+    def submit(self, number: int, epoch: int, acknowledged: int, body: bytes) -> bytes:
+        self.tries += 1
+        self.asked.set()
+        self.let_go.wait(10.0)
+        raise Interrupted("lost")
+
+
+def test_a_request_that_hangs_while_another_session_begins_is_not_sent_to_it() -> None:
+    stuck = Stuck()
+    stream.restart(stuck)
+    waiting = tg.ones(2).read()
+    assert stuck.asked.wait(10.0)
+    old = stream.sender
+    stream.restart(LocalSession())
+    with pytest.raises(SessionGone, match="closed"):
+        waiting.result()
+    assert (tg.ones(3) + 1).tolist() == [2.0] * 3
+    stuck.let_go.set()
+    old.join(5.0)
+    assert not any(thread.is_alive() for thread in old.threads)
+    assert stuck.tries <= 2, "a session that was given up is not tried again"
+    assert (tg.ones(3) + 2).tolist() == [3.0] * 3
+
+
+def test_after_the_session_broke_nothing_is_sent_and_no_thread_runs(session: LocalSession) -> None:
+    assert tg.ones(1).tolist() == [1.0]
+
+    def gone(*_: object) -> bytes:
+        raise SessionGone("there is no such session")
+
+    session.submit = gone  # type: ignore[method-assign]
+    for _ in range(2):
+        with pytest.raises(SessionGone, match="no such session"):
+            tg.ones(1).tolist()
+    stream.sender.join(5.0)
+    assert not any(thread.is_alive() for thread in stream.sender.threads)
+    stream.restart(LocalSession())
+    assert tg.ones(1).tolist() == [1.0]
+
+
+def test_failures_of_an_earlier_session_are_not_raised_in_a_later_one() -> None:
+    tg.ones(3)[tg.tensor([7])]
+    stream.restart(LocalSession())
+    assert tg.ones(1).tolist() == [1.0]
+    tg.synchronize()
+
+
+def test_opening_waits_for_a_worker_that_is_being_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [WorkerDied("being started again")] * 3
+
+    def request(self: Session, *_: object, **__: object) -> bytes:
+        if answers:
+            raise answers.pop()
+        raise SessionGone("reached")
+
+    monkeypatch.setattr(Session, "_request", request)
+    with pytest.raises(SessionGone, match="reached"):
+        tg.connect("http://127.0.0.1:9")
+    answers += [WorkerDied("being started again")] * 100
+    monkeypatch.setattr(_session, "PATIENCE", 0.05)
+    with pytest.raises(WorkerDied):
+        tg.connect("http://127.0.0.1:9")
