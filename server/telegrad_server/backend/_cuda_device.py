@@ -6,6 +6,7 @@ backend on modules of the same semantics where there is no GPU.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, NamedTuple, Protocol
@@ -17,6 +18,8 @@ from telegrad_protocol.errors import OpIndexError
 
 THREADS: Final = 256
 MAX_BLOCKS: Final = 1 << 16
+
+_OUR_HEADER: Final = re.compile(r'^#include "(\w+\.cuh)"$', re.MULTILINE)
 
 C_TYPES: Final = {
     np.dtype(native): name
@@ -160,6 +163,7 @@ def kernel_expression(name: str, types: tuple[Any, ...]) -> str:
 
 @cache
 def source(family: str) -> str:
-    """The CUDA source of a family, the common part first."""
+    """The CUDA source of a family, the common part first; a header of ours stands where it is included."""
     folder = files("telegrad_server.fused") / "cuda"
-    return (folder / "common.cuh").read_text() + (folder / f"{family}.cu").read_text()
+    text = (folder / "common.cuh").read_text() + (folder / f"{family}.cu").read_text()
+    return _OUR_HEADER.sub(lambda found: (folder / found[1]).read_text(), text)
