@@ -7,6 +7,7 @@ backend on modules of the same semantics where there is no GPU.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, NamedTuple, Protocol
@@ -14,7 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import ml_dtypes
 import numpy as np
 
-from telegrad_protocol.errors import OpIndexError
+from telegrad_protocol.errors import OpIndexError, TelegradError
 
 THREADS: Final = 256
 MAX_BLOCKS: Final = 1 << 16
@@ -59,13 +60,15 @@ class Blas(Protocol):
         """
 
 
-class Check(NamedTuple):
-    """What a kernel found when it read an index: the error is made when somebody looks."""
+FaultError = Callable[..., TelegradError]
+"""Makes the error for an index that a kernel found out of range, from it and the details of the check."""
 
-    op: str
-    argument: str
-    low: int
-    high: int
+
+class Check(NamedTuple):
+    """What a kernel looks for when it reads an index: the error is made when somebody looks."""
+
+    error: FaultError
+    details: tuple[Any, ...]
 
 
 class CudaDevice:
@@ -82,6 +85,12 @@ class CudaDevice:
         self._checks: list[Check] = []
         self._numbers: dict[Check, int] = {}
         self._functions: dict[Any, Any] = {}
+
+    def twin(self) -> CudaDevice:
+        """The same device for another session: a fault flag of its own, the compiled kernels shared."""
+        other = CudaDevice(self.cp, self.blas, self.index)
+        other._functions = self._functions
+        return other
 
     # Kernels ------------------------------------------------------------------------------------------------
 
@@ -114,7 +123,14 @@ class CudaDevice:
 
     def check(self, op: str, argument: str, low: int, high: int) -> np.int64:
         """The number under which a kernel reports an index outside [low, high)."""
-        check = Check(op, argument, low, high)
+        return self.check_with(_index_error, op, argument, low, high)
+
+    def check_with(self, error: FaultError, *details: Any) -> np.int64:
+        """The number under which a kernel reports an index that `error(index, *details)` describes.
+
+        `error` is a function of a module, and the details can be hashed: equal checks have one number.
+        """
+        check = Check(error, details)
         number = self._numbers.get(check)
         if number is None:
             self._checks.append(check)
@@ -126,18 +142,23 @@ class CudaDevice:
         number, index = (int(value) for value in self.fault.get())
         if number:
             self.fault.fill(0)
-            raise _fault_error(self._checks[number - 1], index)
+            raise _found_late(self._checks[number - 1], index)
 
 
-def _fault_error(check: Check, index: int) -> OpIndexError:
+def _index_error(index: int, op: str, argument: str, low: int, high: int) -> OpIndexError:
     return OpIndexError(
-        f"{check.op}: index {index} is out of bounds [{check.low}, {check.high})",
-        op=check.op,
-        argument=check.argument,
-        expected=f"[{check.low}, {check.high})",
+        f"{op}: index {index} is out of bounds [{low}, {high})",
+        op=op,
+        argument=argument,
+        expected=f"[{low}, {high})",
         got=index,
-        hint="found on the device and reported at the next read; TELEGRAD_SYNC=1 reports it at its line",
     )
+
+
+def _found_late(check: Check, index: int) -> TelegradError:
+    error = check.error(index, *check.details)
+    hint = "found on the device and reported at the next read; TELEGRAD_SYNC=1 reports it at its line"
+    return type(error)(error.message, **{"hint": hint, **error.details})
 
 
 def plain(args: tuple[Any, ...]) -> tuple[Any, ...]:

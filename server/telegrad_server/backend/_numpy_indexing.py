@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from telegrad_protocol.errors import ShapeError
+from telegrad_protocol.errors import ShapeError, TelegradError
 from telegrad_server.fused import scatter
 
 _AT = {"add": np.add, "multiply": np.multiply, "maximum": np.maximum, "minimum": np.minimum}
@@ -15,12 +16,13 @@ _AT = {"add": np.add, "multiply": np.multiply, "maximum": np.maximum, "minimum":
 class IndexPrimitives:
     """A part of `NumpyBackend`. Indices have been checked where they reach a primitive that follows them."""
 
-    def first_outside(self, index: Any, low: int, high: int) -> int | None:
-        """An index outside [low, high), if there is one."""
+    def check_index(self, index: Any, low: int, high: int, error: Callable[..., TelegradError], *details: Any) -> None:
+        """Raise `error(index, *details)` for an index outside [low, high)."""
         if not index.size:
-            return None
+            return
         least, most = int(index.min()), int(index.max())
-        return least if least < low else most if most >= high else None
+        if least < low or most >= high:
+            raise error(least if least < low else most, *details)
 
     def true_places(self, mask: Any) -> tuple[Any, ...]:
         """The places of true elements, an index array per axis; of a 0-d mask, along a new axis."""

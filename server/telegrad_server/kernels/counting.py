@@ -7,11 +7,16 @@ from telegrad_protocol.errors import ShapeError
 
 from .registry import composite, kernel
 
+LARGEST = 1 << 62
+
+
+def _not_countable(outside):
+    return ShapeError("bincount only supports 1-d non-negative integral inputs.", argument="input", got=outside)
+
 
 @kernel
 def bincount(xp, input, weights, minlength):
-    if xp.first_outside(input, 0, 1 << 62) is not None:
-        raise ShapeError("bincount only supports 1-d non-negative integral inputs.", argument="input")
+    xp.check_index(input, 0, LARGEST, _not_countable)
     counts = xp.bincount(input, weights, minlength)
     narrow = weights is not None and xp.meta_of(weights).dtype is dtypes.float32
     return xp.cast(counts, dtypes.float32) if narrow else counts
@@ -42,19 +47,19 @@ def isin(xp, elements, test_elements, assume_unique, invert):
 
 @kernel
 def _one_hot_classes(xp, tensor, num_classes):
-    outside = xp.first_outside(tensor, 0, num_classes)
-    if outside is not None:
-        expected = "smaller than num_classes" if outside >= num_classes else "non-negative"
-        raise ShapeError(f"Class values must be {expected}.", argument="tensor", got=outside)
+    xp.check_index(tensor, 0, num_classes, _no_class)
     return xp.one_hot(tensor, num_classes)
 
 
 @kernel
 def _one_hot_inferred(xp, tensor):
-    outside = xp.first_outside(tensor, 0, 1 << 62)
-    if outside is not None:
-        raise ShapeError("Class values must be non-negative.", argument="tensor", got=outside)
+    xp.check_index(tensor, 0, LARGEST, _no_class)
     return xp.one_hot(tensor, xp.largest(tensor) + 1)
+
+
+def _no_class(outside):
+    expected = "non-negative" if outside < 0 else "smaller than num_classes"
+    return ShapeError(f"Class values must be {expected}.", argument="tensor", got=outside)
 
 
 @kernel

@@ -14,11 +14,13 @@ from .rows import dtype_of
 
 def _check(xp, index, size, dim, error, low=0):
     """Raise for an index outside [low, size)."""
-    outside = xp.first_outside(index, low, size)
-    if outside is not None:
-        raise error(
-            f"index {outside} is out of bounds for dimension {dim} with size {size}", argument="index", got=outside
-        )
+    xp.check_index(index, low, size, _out_of_bounds, size, dim, error)
+
+
+def _out_of_bounds(outside, size, dim, error):
+    return error(
+        f"index {outside} is out of bounds for dimension {dim} with size {size}", argument="index", got=outside
+    )
 
 
 def _places(xp, shape, indices):
@@ -296,9 +298,12 @@ def take_along_dim(f, input, indices, dim):
 @kernel
 def index_select(xp, input, dim, index):
     size = input.shape[dim] if input.ndim else 1
-    if xp.first_outside(index, 0, size) is not None:
-        raise OpIndexError("index out of range in self", argument="index", expected=f"[0, {size - 1}]")
+    xp.check_index(index, 0, size, _not_in_self, size)
     return xp.take(input, xp.reshape(index, (-1,)), dim) if input.ndim else xp.copy(input)
+
+
+def _not_in_self(outside, size):
+    return OpIndexError("index out of range in self", argument="index", expected=f"[0, {size - 1}]", got=outside)
 
 
 vjp(
