@@ -16,25 +16,26 @@ import ml_dtypes
 import numpy as np
 
 from . import twister
+from .draws import (
+    DIGITS,
+    INT64_MIN,
+    NAMES,
+    bounds,
+    cast,
+    check_exponential,
+    check_multinomial,
+    check_normal,
+    check_permutation,
+    check_probability,
+    check_uniform,
+    floating,
+    known,
+    largest,
+)
 
 _BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 _HALF, _FLOAT, _DOUBLE = np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64)
 _LONG, _BOOL = np.dtype(np.int64), np.dtype(np.bool_)
-_DIGITS = {_HALF: 11, _BFLOAT16: 8, _FLOAT: 24, _DOUBLE: 53}
-# What PyTorch's messages call a dtype: as a scalar type, and as a C++ type.
-_NAMES = {
-    _HALF: ("Half", "c10::Half"),
-    _BFLOAT16: ("BFloat16", "c10::BFloat16"),
-    _FLOAT: ("Float", "float"),
-    _DOUBLE: ("Double", "double"),
-    _BOOL: ("Bool", "bool"),
-    _LONG: ("Long", "long"),
-    np.dtype(np.int32): ("Int", "int"),
-    np.dtype(np.int16): ("Short", "short"),
-    np.dtype(np.int8): ("Char", "signed char"),
-    np.dtype(np.uint8): ("Byte", "unsigned char"),
-}
-_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 _STATE = np.dtype(
     [
@@ -82,7 +83,7 @@ class MersenneGenerator:
 
     def manual_seed(self, seed: int) -> "MersenneGenerator":
         """Start the stream of `seed`, from -2**63 to 2**64 - 1; a negative one counts from 2**64 down."""
-        if not _INT64_MIN <= seed < 2**64:
+        if not INT64_MIN <= seed < 2**64:
             raise RuntimeError(f"Overflow when unpacking long long: the seed {seed} does not fit into 64 bits")
         self._seed = seed % 2**64
         self._words = twister.seeded(self._seed)
@@ -160,9 +161,9 @@ class MersenneGenerator:
 
     def uniform(self, shape, dtype=np.float32, low: float = 0.0, high: float = 1.0) -> np.ndarray:
         """Uniform over `[low, high)`."""
-        dtype = _floating(dtype, "check_uniform_bounds")
-        _check_uniform(low, high, dtype)
-        values = _cast(self._units(math.prod(shape), dtype, low, high), dtype)
+        dtype = floating(dtype, "check_uniform_bounds")
+        check_uniform(low, high, dtype)
+        values = cast(self._units(math.prod(shape), dtype, low, high), dtype)
         # Rounding may reach the excluded end.
         values[values == dtype.type(high)] = dtype.type(low)
         return values.reshape(shape)
@@ -173,12 +174,11 @@ class MersenneGenerator:
 
     def normal(self, shape, dtype=np.float32, mean: float = 0.0, std: float = 1.0) -> np.ndarray:
         """Normal. Fewer than 16 values are drawn singly, and one may stay over for the next such draw."""
-        dtype = _floating(dtype, "normal_kernel_cpu")
-        if not std >= 0:
-            raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
+        dtype = floating(dtype, "normal_kernel_cpu")
+        check_normal(std)
         count = math.prod(shape)
         values = self._normals(count, mean, std) if count < 16 else self._normal_blocks(count, dtype, mean, std)
-        return _cast(values, dtype).reshape(shape)
+        return cast(values, dtype).reshape(shape)
 
     def _normal_blocks(self, count: int, dtype: np.dtype, mean: float, std: float) -> np.ndarray:
         """Blocks of 16. A ragged end is made good by drawing the last 16 values again."""
@@ -209,42 +209,36 @@ class MersenneGenerator:
 
     def log_normal(self, shape, dtype=np.float32, mean: float = 1.0, std: float = 2.0) -> np.ndarray:
         """The exponential of a normal."""
-        dtype = _floating(dtype, "log_normal_cpu")
+        dtype = floating(dtype, "log_normal_cpu")
         if not std > 0:
             raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
         values = self._normals(math.prod(shape), mean, std)
         twister.exponentiate(values)
-        return _cast(values, dtype).reshape(shape)
+        return cast(values, dtype).reshape(shape)
 
     # ------------------------------------------------------------------ other continuous draws
 
     def exponential(self, shape, dtype=np.float32, lambd: float = 1.0) -> np.ndarray:
         """Exponential with rate `lambd`."""
         dtype = np.dtype(dtype)
-        if dtype not in _DIGITS:
-            raise RuntimeError(
-                "Exponential distribution is a continuous probability distribution. "
-                f"dtype must be a floating point but you specified {_NAMES[dtype][0]}"
-            )
-        if not lambd > 0:
-            raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd:g}")
+        check_exponential(lambd, dtype)
         values = self._units(math.prod(shape))
         twister.exponential(values, -1.0 / float(lambd))
-        return _cast(values, dtype).reshape(shape)
+        return cast(values, dtype).reshape(shape)
 
     def cauchy(self, shape, dtype=np.float32, median: float = 0.0, sigma: float = 1.0) -> np.ndarray:
         """Cauchy about `median`."""
         dtype = np.dtype(dtype)
         if not sigma > 0:
             raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
-        if dtype not in _DIGITS:
+        if dtype not in DIGITS:
             raise RuntimeError(
                 "Cauchy distribution is a continuous probability distribution. "
-                f"dtype must be a floating point but you specified {_NAMES[dtype][1]}"
+                f"dtype must be a floating point but you specified {NAMES[dtype][1]}"
             )
         values = self._units(math.prod(shape))
         twister.cauchy(values, float(median), float(sigma))
-        return _cast(values, dtype).reshape(shape)
+        return cast(values, dtype).reshape(shape)
 
     # ------------------------------------------------------------------ discrete draws
 
@@ -254,7 +248,7 @@ class MersenneGenerator:
             raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p:g}")
         values = self._units(math.prod(shape))
         twister.geometric(values, float(p))
-        return _cast(values, _known(dtype, "geometric_cpu")).reshape(shape)
+        return cast(values, known(dtype, "geometric_cpu")).reshape(shape)
 
     def bernoulli(self, p, shape=None, dtype=None) -> np.ndarray:
         """One where a unit is below `p`: a number for all of `shape`, or an array that broadcasts to it.
@@ -264,14 +258,13 @@ class MersenneGenerator:
         """
         if isinstance(p, np.ndarray):
             return self._bernoulli_each(p, p.shape if shape is None else shape, p.dtype if dtype is None else dtype)
-        if not 0 <= p <= 1:
-            raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
-        dtype = _known(np.float32 if dtype is None else dtype, "bernoulli_scalar_cpu_")
+        check_probability(p)
+        dtype = known(np.float32 if dtype is None else dtype, "bernoulli_scalar_cpu_")
         return (self._units(math.prod(shape)) < p).astype(dtype).reshape(shape)
 
     def _bernoulli_each(self, p: np.ndarray, shape, dtype) -> np.ndarray:
-        dtype = _known(dtype, "bernoulli_tensor_cpu_self_")
-        _floating(p.dtype, "bernoulli_tensor_cpu_p_")
+        dtype = known(dtype, "bernoulli_tensor_cpu_self_")
+        floating(p.dtype, "bernoulli_tensor_cpu_p_")
         if not ((p >= 0) & (p <= 1)).all():
             raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
         units = self._units(math.prod(shape), p.dtype)
@@ -279,40 +272,40 @@ class MersenneGenerator:
 
     def randint(self, low: int, high: int | None, shape, dtype=np.int64) -> np.ndarray:
         """Integers of `[low, high)`; without `high`, up to the dtype's largest (a float's largest exact)."""
-        dtype = _known(dtype, "random_from_to_kernel_cpu")
-        if low == _INT64_MIN and high is None:
+        dtype = known(dtype, "random_from_to_kernel_cpu")
+        if low == INT64_MIN and high is None:
             return self._all_integers(shape, dtype)
-        low, last = _bounds(low, high, dtype)
+        low, last = bounds(low, high, dtype)
         span = last - low + 1
         # Below 2**28 one word leaves a skew that PyTorch accepts.
         words = self._words64(math.prod(shape)) if span >= 2**28 else self._words32(math.prod(shape))
         values = _modulo(words, span).astype(np.uint64, copy=False)
         values += np.uint64(low % 2**64)
-        return _cast(values.view(np.int64), dtype).reshape(shape)
+        return cast(values.view(np.int64), dtype).reshape(shape)
 
     def _all_integers(self, shape, dtype: np.dtype) -> np.ndarray:
         if dtype not in (_LONG, _DOUBLE, _FLOAT, _BFLOAT16):
             raise RuntimeError("random_full_64_bits_range_kernel_cpu handles only int64, double, float and bfloat16")
-        return _cast(self._words64(math.prod(shape)).view(np.int64), dtype).reshape(shape)
+        return cast(self._words64(math.prod(shape)).view(np.int64), dtype).reshape(shape)
 
     def random(self, shape, dtype=np.int64) -> np.ndarray:
         """Integers from 0 to the dtype's largest; for floats, to the largest up to which all are exact."""
-        dtype = _known(dtype, "random_kernel_cpu")
+        dtype = known(dtype, "random_kernel_cpu")
         words = (self._words64 if dtype in (_LONG, _DOUBLE) else self._words32)(math.prod(shape))
-        values = _modulo(words, _largest(dtype) + 1)
-        return _cast(values.astype(np.int64), dtype).reshape(shape)
+        values = _modulo(words, largest(dtype) + 1)
+        return cast(values.astype(np.int64), dtype).reshape(shape)
 
     def randperm(self, n: int, dtype=np.int64) -> np.ndarray:
         """A permutation of `0 … n - 1`, for fewer than 214,748,364 (PyTorch shuffles more in another way)."""
-        dtype = _known(dtype, "randperm")
-        _check_permutation(n, dtype)
+        dtype = known(dtype, "randperm")
+        check_permutation(n, dtype)
         out = np.arange(n)
         twister.shuffle(out, self._words32(max(n - 1, 0)))
-        return _cast(out, dtype)
+        return cast(out, dtype)
 
     def multinomial(self, weights: np.ndarray, num_samples: int, replacement: bool = False) -> np.ndarray:
         """Indices drawn by `weights`: `[n]` gives int64 `[num_samples]`, `[rows, n]` one such row for each."""
-        _check_multinomial(weights, num_samples, replacement)
+        check_multinomial(weights, num_samples, replacement)
         if not weights.size:
             return np.empty((*weights.shape[:-1], num_samples), np.int64)
         if replacement and num_samples > 1:
@@ -338,127 +331,11 @@ class MersenneGenerator:
         return np.array(drawn, np.int64).reshape(*weights.shape[:-1], num_samples)
 
 
-def _known(dtype, kernel: str) -> np.dtype:
-    dtype = np.dtype(dtype)
-    if dtype not in _NAMES:
-        raise NotImplementedError(f'"{kernel}" not implemented for {dtype}')
-    return dtype
-
-
-def _floating(dtype, kernel: str) -> np.dtype:
-    dtype = _known(dtype, kernel)
-    if dtype not in _DIGITS:
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{_NAMES[dtype][0]}'")
-    return dtype
-
-
-def _cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """As C++ casts: to 16-bit floats by way of float32, to integers by way of int64."""
-    with np.errstate(over="ignore"):
-        if dtype in (_HALF, _BFLOAT16):
-            values = values.astype(np.float32, copy=False)
-        elif dtype.kind in "iu":
-            values = values.astype(np.int64, copy=False)
-        return values.astype(dtype, copy=False)
-
-
 def _modulo(words: np.ndarray, span: int) -> np.ndarray:
     # Division by one number is vectorised in NumPy, the remainder is not.
     span = words.dtype.type(span)
     words -= words // span * span
     return words
-
-
-def _largest(dtype: np.dtype) -> int:
-    """The largest integer of `dtype`; of a float, that up to which all are exact."""
-    if dtype in _DIGITS:
-        return 2 ** _DIGITS[dtype]
-    return 1 if dtype == _BOOL else int(np.iinfo(dtype).max)
-
-
-def _check_uniform(low: float, high: float, dtype: np.dtype) -> None:
-    limit = float(ml_dtypes.finfo(dtype).max)
-    name, cpp = _NAMES[dtype]
-    for label, bound in (("from", low), ("to", high)):
-        if not -limit <= bound <= limit:
-            raise RuntimeError(f"{label} is out of bounds for {cpp}")
-    if low > high:
-        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}")
-    if high - low > limit:
-        raise RuntimeError(
-            f"uniform_ expects to-from <= std::numeric_limits<{name}>::max(), but found to={high:g} "
-            f"and from={low:g} which result in to-from to exceed the limit"
-        )
-
-
-def _exact(value: int, dtype: np.dtype) -> int:
-    """`value` after a round trip through a float dtype, as a processor does it."""
-    rounded = _cast(np.array(value, np.int64), dtype).astype(np.float64)
-    return int(rounded) if abs(rounded) < 2.0**63 else _INT64_MIN
-
-
-def _step(value: int, dtype: np.dtype) -> int:
-    """The distance of neighbours at `value` in a float dtype."""
-    return 1 << max(abs(value).bit_length() - _DIGITS[dtype], 0)
-
-
-def _bounds(low: int, high: int | None, dtype: np.dtype) -> tuple[int, int]:
-    """The first and the last integer to draw, moved inwards to ones that a float dtype can hold."""
-    if not (_INT64_MIN <= low <= _INT64_MAX and (high is None or high <= _INT64_MAX)):
-        raise RuntimeError(f"Overflow when unpacking long long: from={low}, to={high}")
-    if high is not None and low >= high:
-        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    last = _largest(dtype) if high is None else high - 1
-    if dtype in _DIGITS:
-        if (up := _exact(low + 1, dtype)) < low:
-            low = up + _step(low + 1, dtype)
-        if high is not None and (down := _exact(last, dtype)) > last:
-            last = down - _step(last, dtype) - 1
-        if low > last:
-            raise RuntimeError(
-                "random_ expects 'from' casted to dtype to be less than 'to' casted to dtype, "
-                f"but got from={low} >= to={last + 1}"
-            )
-    _check_range(low, last, dtype)
-    return low, last
-
-
-def _check_range(low: int, last: int, dtype: np.dtype) -> None:
-    if dtype == _BOOL:
-        least, most = 0, 1
-    else:
-        info = ml_dtypes.finfo(dtype) if dtype in _DIGITS else np.iinfo(dtype)
-        least, most = info.min, info.max
-    for label, bound in (("from", low), ("to - 1", last)):
-        if not least <= bound <= most:
-            raise RuntimeError(f"{label} is out of bounds for {_NAMES[dtype][1]}")
-
-
-def _check_permutation(n: int, dtype: np.dtype) -> None:
-    if n < 0:
-        raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
-    if n >= (2**32 - 1) // 20:
-        raise RuntimeError(f"randperm of {n} numbers: at most {(2**32 - 1) // 20 - 1} are supported")
-    if dtype == _BOOL:
-        raise NotImplementedError("\"randperm\" not implemented for 'Bool'")
-    if dtype in (_HALF, _FLOAT, _DOUBLE) and n > _largest(dtype) + 1:
-        raise RuntimeError(f"n cannot be greater than {_largest(dtype) + 1} for {_NAMES[dtype][0]} type.")
-    if dtype not in _DIGITS and n > _largest(dtype):
-        raise RuntimeError(f"value cannot be converted to type {dtype.name}_t without overflow")
-
-
-def _check_multinomial(weights: np.ndarray, num_samples: int, replacement: bool) -> None:
-    if not 1 <= weights.ndim <= 2:
-        raise RuntimeError("prob_dist must be 1 or 2 dim")
-    if weights.dtype not in _DIGITS:
-        name = _NAMES[_known(weights.dtype, "multinomial")][0]
-        raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {name}")
-    if num_samples <= 0:
-        raise RuntimeError("cannot sample n_sample <= 0 samples")
-    if not replacement and num_samples > weights.shape[-1]:
-        raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
-    if weights.shape[-1] > 2**24:
-        raise RuntimeError("number of categories cannot exceed 2^24")
 
 
 def _check_keys(weights: np.ndarray) -> None:
