@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 import traceback
@@ -19,16 +20,17 @@ class Log:
     def info(self, event: str, **fields: Any) -> None:
         if self.quiet:
             return
-        self._write("info", event, fields)
+        self.write("info", event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
-        self._write("warning", event, fields)
+        self.write("warning", event, fields)
 
     def exception(self, event: str, **fields: Any) -> None:
         """An event with the traceback of the exception that is being handled."""
-        self._write("error", event, {**fields, "traceback": traceback.format_exc()})
+        self.write("error", event, {**fields, "traceback": traceback.format_exc()})
 
-    def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
+    def write(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        """One line."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
         if self.style == "json":
             line = json.dumps({"ts": stamp, "level": level, "event": event, **fields}, default=str)
@@ -38,3 +40,13 @@ class Log:
 
 
 log = Log()
+
+
+class Libraries(logging.Handler):
+    """Takes what libraries log, so that it has our form."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = {"logger": record.name}
+        if record.exc_info:
+            fields["traceback"] = "".join(traceback.format_exception(*record.exc_info))
+        log.write(record.levelname.lower(), record.getMessage().strip(), fields)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 import sys
@@ -17,7 +18,7 @@ from telegrad_protocol.errors import Unavailable, WorkerDied
 from .app import create_app
 from .front.sessions import Sessions
 from .front.worker import WorkerProcess
-from .logs import log
+from .logs import Libraries, log
 from .settings import DEFAULT_PORT, Settings, parse_memory, read_tokens
 
 DRAIN = 30.0
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until told to end; the exit status."""
+    logging.basicConfig(handlers=[Libraries()], level=logging.WARNING)
     log.style = options.log_format
     log.quiet = options.embedded_fd is not None  # the terminal belongs to the script that embeds us
     channel = None if options.embedded_fd is None else socket.socket(fileno=options.embedded_fd)
@@ -53,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"telegrad serve: {error}", file=sys.stderr)
         return 2
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn_loop = uvicorn.Config(app=lambda: None, loop="auto").get_loop_factory()
+        uvicorn_loop = uvicorn.Config(app=lambda: None, log_config=None).get_loop_factory()
         with asyncio.Runner(loop_factory=uvicorn_loop) as runner:
             return runner.run(serve(settings, channel))
     return 130
