@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
 
@@ -113,7 +114,7 @@ def _batch_step(shape: Sizes, steps: list[int]) -> int | None:
     (4, 0, None)
     """
     axes = [(size, step) for size, step in zip(shape, steps, strict=True) if size > 1]
-    for (_, outer), (size, inner) in zip(axes, axes[1:], strict=False):
+    for (_, outer), (size, inner) in pairwise(axes):
         if outer != size * inner:
             return None
     return axes[-1][1] if axes else 0
