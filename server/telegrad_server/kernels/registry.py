@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from telegrad_protocol.errors import UnsupportedOp
@@ -55,25 +56,33 @@ class Vjp:
         self.saved = tuple(spec.names.index(n) for n in self.names if n in spec.names)
         self.uses_out = any(n == "outs" or n in (spec.returns or ()) for n in self.names)
         self.uses_aux = "aux" in self.names
-        self.fetch = tuple(_fetcher(spec, name) for name in self.names)
+        self.call = _calling_vjp(self, spec, given)
 
 
-def _fetcher(spec: OpSpec, name: str) -> Function:
-    """How a walk's mode finds, at a node with saved arguments, what a VJP calls `name`."""
+def _calling_vjp(vjp: Vjp, spec: OpSpec, given: tuple[str, ...]) -> Function:
+    """A function `(mode, node, args, g)`, and `needs` for a fused op, that hands a VJP what it names."""
+    handed = {"f": "mode.namespace", "xp": "mode.xp"}
+    values = [handed.get(name, name) for name in given] + [_saved_source(spec, name) for name in vjp.names]
+    more = ["needs"] if "needs" in given else []
+    source = f"lambda {', '.join(['mode', 'node', 'args', 'g', *more])}: function({', '.join(values)})"
+    made: Function = eval(
+        compile(source, f"<telegrad gradient {spec.name}>", "eval"), vars(vjp) | {"metas_of": metas_of}
+    )
+    return made
+
+
+def _saved_source(spec: OpSpec, name: str) -> str:
+    """Where a walk finds, at a node with saved arguments, what a VJP calls `name`."""
     if name in spec.names:
         position = spec.names.index(name)
-        if position not in spec.tensor_slots:
-            return lambda mode, node, args: args[position]
-        return lambda mode, node, args: mode.unpack(args[position])
+        return f"mode.unpack(args[{position}])" if position in spec.tensor_slots else f"args[{position}]"
     if name == "aux":
-        return lambda mode, node, args: mode.aux(node)
+        return "mode.aux(node)"
     if name == "outs":
-        return lambda mode, node, args: tuple([mode.out(node, i) for i in range(len(node.metas))])
+        return "tuple([mode.out(node, i) for i in range(len(node.metas))])"
     if name in (spec.returns or ()):
-        place = (spec.returns or ()).index(name)
-        return lambda mode, node, args: mode.out(node, place)
-    position = spec.names.index(name.removesuffix("_meta"))
-    return lambda mode, node, args: metas_of(args[position])
+        return f"mode.out(node, {(spec.returns or ()).index(name)})"
+    return f"metas_of(args[{spec.names.index(name.removesuffix('_meta'))}])"
 
 
 def metas_of(value: Any) -> Any:
@@ -109,7 +118,8 @@ class Kernel:
         self.vjps: dict[int, Vjp] = {}
         self.fused_backward: Vjp | None = None
         self._plans: dict[tuple[int, ...], Plan] = {}
-        self.simple = self.spec.returns == ("out",) and self.spec.settled and not self.spec.view
+        self.one_result = self.spec.returns == ("out",)
+        self.simple = self.one_result and self.spec.settled and not self.spec.view
         self.takes_lists = any(param.annotation.startswith("list[T") for param in self.spec.params)
 
     def plan(self, needed: tuple[int, ...]) -> Plan:
@@ -198,17 +208,22 @@ class Raw:
         return function
 
     def _bind(self, entry: Kernel) -> Function:
-        spec, xp, run, body = entry.spec, self.xp, entry.run, entry.composite
-        defaults = [param.default for param in spec.params]
+        run, xp = entry.run, self.xp
+        if run is None:
+            return calling(entry.spec, partial(entry.composite, self))  # type: ignore[arg-type]
+        return calling(entry.spec, partial(run, xp), "[0]" if entry.has_aux else "")
 
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if kwargs:
-                args = spec.bind(*args, **kwargs)
-            elif len(args) < len(defaults):
-                args = (*args, *defaults[len(args) :])
-            if run is None:
-                return body(self, *args)
-            result = run(xp, *args)
-            return result[0] if entry.has_aux else result
 
-        return call
+def calling(spec: OpSpec, body: Function, part: str = "") -> Function:
+    """A function of an op's parameters, so that Python binds them, that gives `body` all of them in order.
+
+    `part` is an expression applied to the result. Parameters that users give by name may come by position here.
+    """
+    scope: dict[str, Any] = {"body": body}
+    words = []
+    for param in spec.params:
+        scope[f"default_{param.name}"] = param.default
+        words.append(param.name if param.required else f"{param.name}=default_{param.name}")
+    source = f"lambda {', '.join(words)}: body({', '.join(spec.names)}){part}"
+    made: Function = eval(compile(source, f"<telegrad call {spec.name}>", "eval"), scope)
+    return made

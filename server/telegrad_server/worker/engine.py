@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import (
@@ -19,10 +18,10 @@ from telegrad_protocol.rules import check_inplace
 from telegrad_protocol.shapes import Meta
 from telegrad_protocol.spec import Inferred, OpSpec
 from telegrad_server.kernels import KERNELS, Raw
-from telegrad_server.kernels.registry import Kernel, Vjp
+from telegrad_server.kernels.registry import Kernel, Vjp, calling
 
 from .memory import Budget
-from .tape import Edge, Mode, Node, Walk, edge_of, last_number, named_values
+from .tape import Edge, Mode, Node, Walk, edge_of, last_number
 from .tensor import Storage, Tensor
 
 
@@ -66,13 +65,10 @@ class Engine:
         self.budget.check(nbytes, spec.name)
         data, aux = self._run(kernel, args)
         out = Tensor(self.xp.dense(data), meta, Storage(nbytes, self.budget))
-        if grad and spec.differentiable and meta.dtype.is_floating_point:
+        if grad and spec.differentiable and meta.floating:
             edges = self._edges_of(spec, args)
             if edges:
-                out.node = node = self._node(kernel, args, edges, (meta,), aux)
-                out.requires_grad = True
-                if node.outs is not None:
-                    self._save_outs(node, (out,))
+                self.record_one(kernel, args, edges, out, aux)
         return out
 
     def _apply_several(self, kernel: Kernel, args: tuple[Any, ...], inferred: Inferred, grad: bool) -> Any:
@@ -91,13 +87,19 @@ class Engine:
             arrays = [_arrays(value) for value in arrays]
         try:
             result = kernel.run(self.xp, *arrays)  # type: ignore[misc]
-        except TelegradError:
-            raise
-        except MemoryError as error:
-            raise self.budget.exhausted(kernel.name) from error
-        except (ArithmeticError, IndexError, TypeError, ValueError) as error:
-            raise as_op_error(kernel.name, error) from error
+        except Exception as error:
+            self.refuse(kernel, error)
         return result if kernel.has_aux else (result, None)
+
+    def refuse(self, kernel: Kernel, error: Exception) -> NoReturn:
+        """Raise what a kernel's failure means: an error of ours, the machine's lack of memory, or a defect."""
+        if isinstance(error, TelegradError):
+            raise error
+        if isinstance(error, MemoryError):
+            raise self.budget.exhausted(kernel.name) from error
+        if isinstance(error, ArithmeticError | IndexError | TypeError | ValueError):
+            raise as_op_error(kernel.name, error) from error
+        raise error
 
     def _wrap_results(self, spec: OpSpec, inferred: Inferred, result: Any, args: tuple[Any, ...]) -> Any:
         if inferred.offset is not None:
@@ -145,6 +147,13 @@ class Engine:
 
     # Recording --------------------------------------------------------------------------------------------
 
+    def record_one(self, kernel: Kernel, args: tuple[Any, ...], edges: dict[int, Any], out: Tensor, aux: Any) -> None:
+        """Make `out` the only result of a recorded op."""
+        out.node = node = self._node(kernel, args, edges, (out._meta,), aux)
+        out.requires_grad = True
+        if node.outs is not None:
+            self._save_outs(node, (out,))
+
     def _record(self, kernel: Kernel, args: tuple[Any, ...], outs: tuple[Tensor, ...], aux: Any) -> None:
         edges = self._edges_of(kernel.spec, args)
         if not edges or not any(out._meta.dtype.is_floating_point for out in outs):
@@ -180,13 +189,15 @@ class Engine:
         self, kernel: Kernel, args: tuple[Any, ...], edges: dict[int, Any], metas: tuple[Meta, ...], aux: Any
     ) -> Node:
         plan = kernel.plan(tuple(edges))
-        kept = list(args)
-        for slot in plan.dropped:
-            value = args[slot]
-            kept[slot] = value._meta if type(value) is Tensor else without_data(value)
+        kept: Any = args
+        if plan.dropped:
+            kept = list(args)
+            for slot in plan.dropped:
+                value = args[slot]
+                kept[slot] = value._meta if type(value) is Tensor else without_data(value)
         node = Node(kernel, kept, edges, metas)
         if plan.kept:
-            node.versions = [(t, t.storage.version) for slot in plan.kept for t in tensors_in(args[slot])]
+            node.versions = versions_of([args[slot] for slot in plan.kept])
         if plan.uses_aux:
             node.aux = aux
         if plan.uses_outs:
@@ -314,11 +325,7 @@ class Recorded:
         kernel = KERNELS.get(name)
         if kernel is None:
             raise UnsupportedOp(f"no kernel for {name}", op=name)
-        bind, apply, grad = kernel.spec.bind, self.engine.apply, self.grad
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            return apply(kernel, bind(*args, **kwargs), grad=grad)
-
+        call = calling(kernel.spec, lambda *args: self.engine.apply(kernel, args, grad=self.grad))
         setattr(self, name, call)
         return call
 
@@ -341,7 +348,7 @@ class RawMode(Mode):
         return node.aux
 
     def fused(self, node: Node, vjp: Vjp, g: Any, needs: tuple[bool, ...]) -> Any:
-        return vjp.function(self.xp, g, needs, *named_values(self, node, vjp))
+        return vjp.call(self, node, node.args, g, needs)
 
     def reduce(self, g: Any, meta: Meta) -> Any:
         return self.xp.sum_to(g, meta.shape)
@@ -417,10 +424,15 @@ def without_data(value: Any) -> Any:
     return value
 
 
-def tensors_in(value: Any) -> Sequence[Tensor]:
-    if type(value) is Tensor:
-        return (value,)
-    return [item for item in value if isinstance(item, Tensor)] if type(value) is tuple else []
+def versions_of(values: list[Any]) -> list[tuple[Tensor, int]]:
+    """The tensors among arguments, or in lists among them, with their present versions."""
+    found: list[tuple[Tensor, int]] = []
+    for value in values:
+        if type(value) is Tensor:
+            found.append((value, value.storage.version))
+        elif type(value) is tuple:
+            found += versions_of([*value])
+    return found
 
 
 def _arrays(value: Any) -> Any:

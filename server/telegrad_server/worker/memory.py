@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from telegrad_protocol.errors import OutOfMemory
+
+PAGE: Final = 4096
+"""Bytes up to which memory is not asked for in advance: refusing it when it is taken guards as well, and costs less."""
 
 
 class Budget:
@@ -44,13 +47,18 @@ class Budget:
         return OutOfMemory(f"{op}: the machine has no memory left", op=op, hint="free tensors or use a smaller batch")
 
     def take(self, nbytes: int) -> None:
-        """Count bytes that are in use from now on."""
-        self.used += nbytes
+        """Count bytes that are in use from now on. Raises `OutOfMemory`, and counts nothing, if they do not fit."""
         parent = self.parent
         if parent is not None:
-            parent.used += nbytes
-            if parent.used > parent.peak:
-                parent.peak = parent.used
+            parent.take(nbytes)
+        used = self.used + nbytes
+        if used > self.limit:
+            if parent is not None:
+                parent.give(nbytes)
+            raise self._refusal(nbytes, "a small tensor")
+        self.used = used
+        if used > self.peak:
+            self.peak = used
 
     def give(self, nbytes: int) -> None:
         """Count bytes that are free again."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 from telegrad_protocol.errors import Malformed, OutOfMemory, StaleEpoch, TelegradError, UnknownOp, UnknownTensor
 from telegrad_protocol.messages import GRAD, INPLACE, ReadResult, Row
 from telegrad_protocol.spec import BY_INDEX, OpSpec
 from telegrad_server.backend.mersenne import MersenneGenerator
 from telegrad_server.kernels import KERNELS
+from telegrad_server.kernels.registry import Kernel
 
 from . import optim as optim  # registers its handlers
 from .controls import HANDLERS
+from .dispatch import Execute, make
 from .engine import Engine
 from .memory import Budget, largest
 from .tensor import Storage, Tensor
@@ -73,22 +75,29 @@ class Session:
 
     def execute(self, row: Row) -> ReadResult | None:
         """Carry out one row: all of it, or none of it and an error."""
+        run = _EXECUTE.get(row[0])
+        return _first_of_its_op(self, row) if run is None else run(self, row)
+
+    def execute_any(self, row: Row) -> ReadResult | None:
+        """As `execute`, for any row: the general path."""
         index, flags, outs, wired = row
-        if not 0 <= index < len(BY_INDEX):
-            raise unknown_op(row)
         spec = BY_INDEX[index]
         args = self.resolve(spec, wired)
         if spec.control or spec.generator_slot is not None or flags & INPLACE:
-            return self._execute_other(spec, row, args)
+            return self._execute_other(spec, Row(*row), args)
         try:
             result = self.engine.apply(KERNELS[spec.name], args, grad=bool(flags & GRAD))
         except OutOfMemory as error:
             raise self._what_holds_memory(error) from None
-        if type(result) is Tensor and type(outs) is int:
-            self.tensors[outs] = result
-        else:
-            self.bind(outs, result, spec.name)
+        self.bind(outs, result, spec.name)
         return None
+
+    def refuse(self, kernel: Kernel, error: Exception) -> NoReturn:
+        """Raise what a kernel's failure means to the user."""
+        try:
+            self.engine.refuse(kernel, error)
+        except OutOfMemory as refusal:
+            raise self._what_holds_memory(refusal) from None
 
     def _execute_other(self, spec: OpSpec, row: Row, args: tuple[Any, ...]) -> ReadResult | None:
         """Rows that act on the session, draw random numbers, or write in place."""
@@ -196,5 +205,17 @@ class Session:
             table.clear()
 
 
+_EXECUTE: Final[dict[int, Execute]] = {}
+"""What carries out the rows of an op, by the op's code; filled as ops are met."""
+
+
+def _first_of_its_op(session: Session, row: Row) -> ReadResult | None:
+    index = row[0]
+    if not 0 <= index < len(BY_INDEX):
+        raise unknown_op(row)
+    _EXECUTE[index] = run = make(index, Session.execute_any)
+    return run(session, row)
+
+
 def unknown_op(row: Row) -> UnknownOp:
-    return UnknownOp(f"there is no op {row.op}", got=row.op, expected=f"0 to {len(BY_INDEX) - 1}")
+    return UnknownOp(f"there is no op {row[0]}", got=row[0], expected=f"0 to {len(BY_INDEX) - 1}")

@@ -16,6 +16,7 @@ from telegrad_protocol.errors import AutogradError, GraphFreed, VersionChanged
 from telegrad_protocol.shapes import Meta
 from telegrad_server.kernels.registry import Kernel, Vjp, metas_of
 
+from .memory import PAGE
 from .tensor import Tensor
 
 next_number = count(1).__next__
@@ -25,8 +26,6 @@ def last_number() -> int:
     """A number that lies above every node recorded so far and below every later one."""
     return next_number()
 
-
-PAGE = 4096
 
 Edge = tuple[Any, int]
 """Where a gradient goes: a node and which of its results, or a leaf tensor and -1."""
@@ -51,9 +50,6 @@ class Node:
         self.edges = edges
         self.metas = metas
         self.number = next_number()
-
-    def __lt__(self, other: Node) -> bool:
-        return self.number > other.number  # heapq takes the smallest; the latest node comes first
 
     @property
     def freed(self) -> bool:
@@ -106,7 +102,7 @@ class Walk:
         self.mode = mode
         self.retain = retain
         self.admit = admit
-        self.heap: list[Node] = []
+        self.heap: list[tuple[int, Node]] = []  # by falling number: heapq takes the smallest
         self.pending: dict[Node, list[Any]] = {}
         self.owned: set[tuple[Any, int]] = set()
         self.leaves: dict[Tensor, Any] = {}
@@ -128,7 +124,7 @@ class Walk:
     def run(self) -> None:
         """Visit every node that a gradient reaches."""
         while self.heap:
-            node = heapq.heappop(self.heap)
+            _, node = heapq.heappop(self.heap)
             grads = self.pending.pop(node)
             if node.freed:
                 raise GraphFreed(
@@ -143,32 +139,41 @@ class Walk:
                 node.free()
 
     def _visit(self, node: Node, grads: list[Any]) -> None:
-        check_versions(node)
+        if node.versions or node.outs:
+            check_versions(node)
+        if node.retained:
+            self._retain(node, grads)
+        kernel, args = node.kernel, node.args
+        g = grads[0] if kernel.one_result else tuple(grads)
+        if kernel.fused_backward is not None:
+            self._visit_fused(node, kernel.fused_backward, g)
+            return
+        for position, edges in node.edges.items():
+            if self.needed is not None and self._skips(edges):
+                continue
+            vjp = kernel.vjps.get(position)
+            if vjp is None:
+                raise _no_derivative(kernel, position)
+            meta = args[position]
+            if type(meta) is not Meta:
+                meta = metas_of(meta)
+            if type(edges) is tuple:
+                if meta.nbytes > PAGE:
+                    self._admit(node, meta)
+                result = vjp.call(self.mode, node, args, g)
+                if result is not None:
+                    self._send(edges, result, meta, shared=result is g)
+            else:
+                self._admit(node, meta)
+                pieces = vjp.call(self.mode, node, args, g)
+                if pieces is not None:
+                    self._send_each(edges, pieces, meta)
+
+    def _retain(self, node: Node, grads: list[Any]) -> None:
         for index, reference in node.retained:
             tensor = reference()
             if tensor is not None and grads[index] is not None:
                 self.retained[tensor] = grads[index]
-        entry = node.kernel
-        g = grads[0] if len(grads) == 1 and entry.spec.returns == ("out",) else tuple(grads)
-        if entry.fused_backward is not None:
-            self._visit_fused(node, entry.fused_backward, g)
-            return
-        mode, args = self.mode, node.args
-        for position, edges in node.edges.items():
-            if self.needed is not None and self._skips(edges):
-                continue
-            vjp = entry.vjps.get(position)
-            if vjp is None:
-                raise _no_derivative(entry, position)
-            meta = metas_of(args[position])
-            self._admit(node, meta)
-            result = vjp.function(mode.namespace, g, *[fetch(mode, node, args) for fetch in vjp.fetch])
-            if result is None:
-                continue
-            if type(edges) is tuple:
-                self._send(edges, result, meta, shared=result is g)
-            else:
-                self._send_each(edges, result, meta)
 
     def _visit_fused(self, node: Node, vjp: Vjp, g: Any) -> None:
         needs = tuple([p in node.edges and not self._skips(node.edges[p]) for p in vjp.positions])
@@ -204,7 +209,7 @@ class Walk:
         slots = self.pending.get(target)
         if slots is None:
             slots = self.pending[target] = [None] * len(target.metas)
-            heapq.heappush(self.heap, target)
+            heapq.heappush(self.heap, (-target.number, target))
         held = slots[index]
         if held is None:
             slots[index] = g
@@ -232,7 +237,7 @@ class Walk:
         return not any(e is not None and (e in self.wanted or (e[1] >= 0 and e[0] in self.needed)) for e in edges)
 
     def _admit(self, node: Node, meta: Any) -> None:
-        """Ask for the memory of a gradient; below a page, asking would cost more than it guards."""
+        """Ask for the memory of a gradient."""
         nbytes = meta.nbytes if type(meta) is Meta else sum(m.nbytes for m in meta if m is not None)
         if nbytes > PAGE:
             self.admit(nbytes, f"the gradient of {node.kernel.name}")
@@ -245,12 +250,6 @@ def _no_derivative(entry: Kernel, position: int) -> AutogradError:
         op=entry.name,
         argument=argument,
     )
-
-
-def named_values(mode: Mode, node: Node, vjp: Vjp) -> list[Any]:
-    """What a VJP asks for by name."""
-    args = node.args
-    return [fetch(mode, node, args) for fetch in vjp.fetch]
 
 
 def check_versions(node: Node) -> None:

@@ -20,15 +20,17 @@ class Storage:
 
     version = 0
     graph = 0
+    nbytes = 0
     pins: tuple[Any, ...] = ()
 
     def __init__(self, nbytes: int, budget: Budget) -> None:
+        budget.take(nbytes)
         self.nbytes = nbytes
         self.budget = budget
-        budget.take(nbytes)
 
     def __del__(self) -> None:
-        self.budget.give(self.nbytes)
+        if self.nbytes:  # 0 also where it was refused
+            self.budget.give(self.nbytes)
 
 
 class Tensor(HasMeta):

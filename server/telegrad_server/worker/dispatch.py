@@ -1,0 +1,143 @@
+"""Rows of plain ops, carried out by one generated function per op: what the client's binders are on this side.
+
+The generated function does the common case inline: one new result, its inputs there, its metadata known. Everything
+else (first call with these shapes, mixed dtypes, lists, views, several results, errors) goes through
+`Session.execute_any`, which is also where every refusal is worded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from telegrad_protocol.messages import GRAD
+from telegrad_protocol.shapes import HasMeta
+from telegrad_protocol.spec import BY_INDEX, Param
+from telegrad_server.kernels import KERNELS
+from telegrad_server.kernels.registry import Kernel
+
+from .memory import PAGE
+from .tensor import Storage, Tensor
+
+Execute = Callable[[Any, Any], Any]
+
+_FETCH: Final = {
+    "Tensor": """\
+        t_{0} = tensors[a_{0}]
+        k_{0}, v_{0} = t_{0}._meta, t_{0}.data
+""",
+    "Tensor | None": """\
+        if a_{0} is None:
+            t_{0} = k_{0} = v_{0} = None
+        else:
+            t_{0} = tensors[a_{0}]
+            k_{0}, v_{0} = t_{0}._meta, t_{0}.data
+""",
+    "Tensor | Number": """\
+        if type(a_{0}) is int:
+            t_{0} = tensors[a_{0}]
+            k_{0}, v_{0} = t_{0}._meta, t_{0}.data
+        elif type(a_{0}) is tuple:
+            (t_{0},) = a_{0}
+            k_{0}, v_{0} = type(t_{0}), t_{0}
+        else:
+            return execute_any(session, row)
+""",
+}
+"""What a tensor argument gives: the tensor, its part of the memo's key, and its array."""
+
+_EDGE: Final = """\
+        if type(t_{0}) is Tensor:
+            if t_{0}.base is not None:
+                engine.settle(t_{0})
+            if t_{0}.requires_grad:
+                edges[{1}] = (t_{0}, -1) if t_{0}.node is None else (t_{0}.node, t_{0}.index)
+"""
+
+_RECORD: Final = """\
+    if flags and meta.floating:
+        edges = {{}}
+{edges}\
+        if edges:
+            engine.record_one(kernel, ({values},), edges, out, {aux})
+"""
+
+_EXECUTE: Final = """\
+def {name}(session, row):
+    op, flags, out_id, args = row
+    tensors = session.tensors
+    try:
+        {names}, = args
+{fetch}\
+        inferred = memo[{key}]
+    except (KeyError, AttributeError, TypeError, ValueError):
+        return execute_any(session, row)
+    if flags > GRAD or type(out_id) is not int or inferred.compute is not None:
+        return execute_any(session, row)
+    meta = inferred[0][0]
+    nbytes = meta.nbytes
+    engine = session.engine
+    try:
+        if nbytes > PAGE:
+            engine.budget.check(nbytes, {name!r})
+        result = run(engine.xp, {arrays})
+        out = Tensor(engine.xp.dense(result{first}), meta, Storage(nbytes, engine.budget))
+    except Exception as error:
+        session.refuse(kernel, error)
+{record}\
+    tensors[out_id] = out
+"""
+
+
+def _key(param: Param) -> str:
+    return f"k_{param.name}" if param.kind.holds_tensors else param.kind.key_source.format(f"a_{param.name}")
+
+
+def _is_plain(kernel: Kernel) -> bool:
+    """Whether the op has one new result of settled shape, and arguments that travel as they are used."""
+    spec = kernel.spec
+    tensors = {param.annotation for param in spec.params if param.kind.holds_tensors}
+    plain = kernel.run is not None and kernel.simple and not spec.decoders and spec.generator_slot is None
+    return plain and bool(tensors) and tensors <= set(_FETCH)
+
+
+def _source(kernel: Kernel) -> str:
+    spec = kernel.spec
+    tensors = [spec.params[slot] for slot in spec.tensor_slots]
+
+    def each(prefix: str) -> str:
+        return ", ".join((prefix if p in tensors else "a_") + p.name for p in spec.params)
+
+    edges = "".join(_EDGE.format(spec.names[slot], slot) for slot in spec.tensor_slots)
+    record = _RECORD.format(edges=edges, values=each("t_"), aux="result[1]" if kernel.has_aux else None)
+    return _EXECUTE.format(
+        name=spec.name,
+        names=each("a_"),
+        fetch="".join(_FETCH[p.annotation].format(p.name) for p in tensors),
+        key="(" + ", ".join(map(_key, spec.params)) + ",)",
+        arrays=each("v_"),
+        first="[0]" if kernel.has_aux else "",
+        record=record if spec.differentiable else "",
+    )
+
+
+def make(index: int, execute_any: Execute) -> Execute:
+    """What carries out rows of the op with this code; generated for a plain op, `execute_any` for the rest."""
+    spec = BY_INDEX[index]
+    kernel = KERNELS.get(spec.name)
+    if kernel is None or not _is_plain(kernel):
+        return execute_any
+    scope: dict[str, Any] = {
+        "GRAD": GRAD,
+        "PAGE": PAGE,
+        "HasMeta": HasMeta,
+        "Storage": Storage,
+        "Tensor": Tensor,
+        "execute_any": execute_any,
+        "kernel": kernel,
+        "memo": spec.memo,
+        "run": kernel.run,
+    }
+    exec(compile(_source(kernel), f"<telegrad row {spec.name}>", "exec"), scope)
+    made: Execute = scope[spec.name]
+    return made
