@@ -37,14 +37,11 @@ def sgd_step(
 ) -> None:
     grads = _gradients(params)
     width = 1 if momentum else 0
-    fresh = {name for name in state if name not in session.tensors}
+    fresh = [name not in session.tensors for name in state] if momentum else [False] * len(params)
     held = _state(session, params, state, width, lambda meta: (contiguous(meta.shape, meta.dtype),) * width)
-    xp = session.engine.xp
-    for i, (param, grad) in enumerate(zip(params, grads, strict=True)):
-        buffer = held[i][0] if width else None
-        first = bool(width) and state[i] in fresh
-        with _Written(session, param, buffer) as (p, buf):
-            xp.sgd_update(p, grad, buf, lr, momentum, dampening, weight_decay, nesterov, maximize, first)
+    arrays, *buffers = _written(session, params, held, width)
+    options = (lr, momentum, dampening, weight_decay, nesterov, maximize)
+    session.engine.xp.sgd_update(arrays, grads, buffers[0] if buffers else None, fresh, *options)
 
 
 @handles
@@ -70,13 +67,9 @@ def adam_step(
         return (step_meta, *(contiguous(meta.shape, meta.dtype),) * (width - 1))
 
     held = _state(session, params, state, width, metas)
-    xp = session.engine.xp
-    for param, grad, (step, m, v, *vmax) in zip(params, grads, held, strict=True):
-        with _Written(session, param, step, m, v, *vmax) as (p, count, m_, v_, *vmax_):
-            count += 1
-            largest = vmax_[0] if vmax_ else None
-            steps = int(count)
-            xp.adam_update(p, grad, m_, v_, largest, steps, lr, beta1, beta2, eps, weight_decay, decoupled, maximize)
+    arrays, counts, m, v, *vmax = _written(session, params, held, width)
+    options = (lr, beta1, beta2, eps, weight_decay, decoupled, maximize)
+    session.engine.xp.adam_update(arrays, grads, counts, m, v, vmax[0] if vmax else None, *options)
 
 
 def _gradients(params: tuple[Tensor, ...]) -> list[Any]:
@@ -112,24 +105,10 @@ def _pins(tensor: Any) -> tuple[Any, ...]:
     return tensor.storage.pins if type(tensor) is Tensor else ()
 
 
-class _Written:
-    """Arrays of tensors to be updated in place: contiguous, float32 or float64; others are written back at the end."""
-
-    def __init__(self, session: Session, *tensors: Tensor | None) -> None:
-        self.engine = session.engine
-        self.tensors = tensors
-
-    def __enter__(self) -> list[Any]:
-        self.arrays: list[Any] = []
-        for tensor in self.tensors:
-            if tensor is None:
-                self.arrays.append(None)
-                continue
-            self.engine.about_to_write(tensor)
-            self.arrays.append(self.engine.xp.updatable(tensor.data))
-        return self.arrays
-
-    def __exit__(self, *exception: object) -> None:
-        for tensor, array in zip(self.tensors, self.arrays, strict=True):
-            if tensor is not None and array is not tensor.data:
-                self.engine.xp.assign(tensor.data, array)
+def _written(session: Session, params: Any, held: list[list[Tensor]], width: int) -> list[list[Any]]:
+    """The arrays of the parameters, and of each of their states, which are about to be written in place."""
+    columns = [params, *([states[i] for states in held] for i in range(width))]
+    for column in columns:
+        for tensor in column:
+            session.engine.about_to_write(tensor)
+    return [[tensor.data for tensor in column] for column in columns]
