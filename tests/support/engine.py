@@ -44,25 +44,29 @@ def fill(sample: Sample, values: list[Any]) -> tuple[Any, ...]:
 
 
 class Run:
-    """One sample on a fresh engine: its inputs, arguments and results."""
+    """One sample on an engine, by default a fresh one on NumPy: its inputs, arguments and results."""
 
-    def __init__(self, sample: Sample, dtype: str | None = None, arrays: list[np.ndarray] | None = None) -> None:
+    def __init__(
+        self,
+        sample: Sample,
+        dtype: str | None = None,
+        arrays: list[np.ndarray] | None = None,
+        engine: Engine | None = None,
+    ) -> None:
         np.seterr(all="ignore")
         self.sample = sample
-        self.engine = new_engine()
+        self.engine = engine or new_engine()
         self.spec = OPS[sample.op]
         self.inputs: list[Tensor] = []
         made = seeded(sample, dtype) if arrays is None else arrays
         for array, t in zip(made, sample.tensors(), strict=True):
-            tensor = self.engine.wrap(np.array(array))
+            tensor = self.engine.wrap(self.engine.xp.copy(array))
             tensor.requires_grad = t.grad
             self.inputs.append(tensor)
         self.args = self.spec.convert(fill(sample, self.inputs))
         if self.spec.generator_slot is not None:
-            from telegrad_server.backend.mersenne import MersenneGenerator
-
             args = list(self.args)
-            args[self.spec.generator_slot] = MersenneGenerator(DEFAULT_SEED)
+            args[self.spec.generator_slot] = self.engine.xp.new_generator(DEFAULT_SEED)
             self.args = tuple(args)
 
     def call(self) -> tuple[Tensor, ...]:
@@ -78,7 +82,10 @@ class Run:
 
     def grads(self, create_graph: bool = False) -> list[Any]:
         """Gradients of sum(weight * out) over all floating results, for every differentiable input (None: no path)."""
-        return self.pull([(o, weights(o.shape, i, o.data.dtype)) for i, o in enumerate(self.floating())], create_graph)
+        made = [weights(o.shape, i, o.data.dtype) for i, o in enumerate(self.floating())]
+        return self.pull(
+            [(o, self.engine.xp.copy(w)) for o, w in zip(self.floating(), made, strict=True)], create_graph
+        )
 
     def pull(self, roots: list[Any], create_graph: bool = False) -> list[Any]:
         walk = self.engine.walk(create_graph=create_graph, retain=True)

@@ -17,6 +17,10 @@ class RandomPrimitives:
     def dtype(self, dtype: DType) -> np.dtype[Any]:
         raise NotImplementedError
 
+    def new_generator(self, seed: int) -> MersenneGenerator:
+        """A generator of this backend."""
+        return MersenneGenerator(seed)
+
     def rand(self, generator: MersenneGenerator, size: tuple[int, ...], dtype: DType) -> Any:
         return generator.rand(size, self.dtype(dtype))
 

@@ -6,10 +6,12 @@ primitive as it should be, it stands here as a plain attribute.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import ml_dtypes
 import numpy as np
+import psutil
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
@@ -44,6 +46,30 @@ class NumpyBackend(
 
     name = "cpu"
 
+    # Sessions ---------------------------------------------------------------------------------------------
+
+    def for_session(self, limit_bytes: int) -> NumpyBackend:
+        """The backend for a session that may take so much memory: all share the process's."""
+        return self
+
+    def active(self) -> AbstractContextManager[None]:
+        """Inside, the thread works on this device."""
+        return nullcontext()
+
+    def raise_faults(self) -> None:
+        """Nothing: what is wrong with an index is raised at once."""
+
+    def synchronize(self) -> None:
+        """Nothing: an operation has ended when it returns."""
+
+    def memory_info(self) -> tuple[int, int]:
+        """Free bytes, and all, of the machine."""
+        memory = psutil.virtual_memory()
+        return memory.available, memory.total
+
+    def empty_cache(self) -> None:
+        """Nothing: memory that no tensor uses is the process's."""
+
     # Memory -----------------------------------------------------------------------------------------------
 
     def dtype(self, dtype: DType) -> np.dtype[Any]:
@@ -58,6 +84,14 @@ class NumpyBackend(
 
     def to_bytes(self, array: np.ndarray) -> bytes:
         return array.tobytes()
+
+    def to_host(self, array: np.ndarray) -> np.ndarray:
+        """The array as a NumPy array: itself."""
+        return array
+
+    def read_piece(self, array: np.ndarray, offset: int, size: int) -> memoryview:
+        """Some of the bytes of a contiguous array, without a copy."""
+        return memoryview(array.reshape(-1).view(np.uint8))[offset : offset + size]
 
     def byte_view(self, array: np.ndarray) -> memoryview:
         """The bytes of a contiguous array, without a copy."""

@@ -1,0 +1,105 @@
+// Gathering, scattering, searching and counting by indices that were checked, or clamped where the check failed.
+
+// An index counted from the start, moved inside [0, size).
+__device__ inline i64 inside(i64 index, i64 size) {
+  if (index < 0) index += size;
+  return index < 0 ? 0 : index >= size ? size - 1 : index;
+}
+
+template <class I>
+__global__ void check_index(const I* index, i64 count, i64 low, i64 high, i64 check, i64* fault) {
+  EACH(i, count) {
+    i64 value = index[i];
+    if (value < low || value >= high) report(fault, check, value);
+  }
+}
+
+// out[o, p, k] = x[o, index[o, p, k], k]
+template <class T, class I>
+__global__ void gather(const T* x, const I* index, T* out, i64 outer, i64 n, i64 inner, i64 size) {
+  EACH(i, outer * n * inner) {
+    i64 before = i / (n * inner), within = i % inner;
+    out[i] = x[(before * size + inside(index[i], size)) * inner + within];
+  }
+}
+
+// The flat places that an index (outer, n, inner) names along the middle axis of an array (outer, size, inner).
+template <class I>
+__global__ void column_slots(const I* index, i64* slots, i64 outer, i64 n, i64 inner, i64 size) {
+  EACH(i, outer * n * inner) {
+    slots[i] = (i / (n * inner) * size + inside(index[i], size)) * inner + i % inner;
+  }
+}
+
+template <class A> __device__ bool is_nan(A value) { return value != value; }
+
+enum Fold { SET, ADD, MULTIPLY, MAXIMUM, MINIMUM };
+
+template <int HOW, class A> __device__ A folded(A held, A value) {
+  if (HOW == SET) return value;
+  if (HOW == ADD) return held + value;
+  if (HOW == MULTIPLY) return held * value;
+  if (is_nan(held) || is_nan(value)) return held + value;
+  if (HOW == MAXIMUM) return held < value ? value : held;
+  return value < held ? value : held;
+}
+
+// Folds values (outer, n, inner) into out (outer, size, inner) at slots (n), which `order` sorts. The thread that
+// meets the first value of a slot, in that order, takes all of them.
+template <class T, int HOW>
+__global__ void fold(T* out, const i64* slots, const i64* order, const T* values, i64 outer, i64 size, i64 n,
+                     i64 inner) {
+  EACH(i, outer * n * inner) {
+    i64 within = i % inner, at = i / inner % n, before = i / inner / n;
+    i64 slot = slots[order[at]];
+    if (at > 0 && slots[order[at - 1]] == slot) continue;
+    T* target = out + (before * size + slot) * inner + within;
+    typename acc<T>::type held = wide(*target);
+    for (; at < n && slots[order[at]] == slot; at++) {
+      held = folded<HOW>(held, wide(values[(before * n + order[at]) * inner + within]));
+    }
+    *target = narrow<T>(held);
+  }
+}
+
+// As NumPy counts: by rounding down, then moved where the edge says otherwise. The last interval is closed.
+__global__ void histogram(const double* values, const double* edges, i64* counts, i64 count, i64 bins) {
+  double low = edges[0], high = edges[bins];
+  EACH(i, count) {
+    double value = values[i];
+    if (!(value >= low && value <= high)) continue;
+    i64 bin = (i64)((value - low) / (high - low) * bins);
+    bin = bin >= bins ? bins - 1 : bin;
+    if (value < edges[bin]) bin--;
+    else if (bin < bins - 1 && value >= edges[bin + 1]) bin++;
+    atomicAdd((u64*)counts + bin, 1ULL);
+  }
+}
+
+// How many of sorted values come before one: nan is the largest.
+template <class A, class T> __device__ i64 places_before(const T* sorted, i64 n, A value, bool right) {
+  i64 low = 0, high = n;
+  while (low < high) {
+    i64 middle = (low + high) / 2;
+    A held = wide(sorted[middle]);
+    bool before = right ? (held <= value || is_nan(value)) : (held < value || (is_nan(value) && !is_nan(held)));
+    if (before) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+// values come in rows of `per`, each searched in a row of n
+template <class T>
+__global__ void search(const T* rows, const T* values, i64* places, i64 count, i64 per, i64 n, bool right) {
+  EACH(i, count) places[i] = places_before(rows + i / per * n, n, wide(values[i]), right);
+}
+
+template <class T>
+__global__ void contains(const T* sorted, const T* values, bool* found, i64 count, i64 n, bool invert) {
+  EACH(i, count) {
+    typename acc<T>::type value = wide(values[i]);
+    i64 place = places_before(sorted, n, value, false);
+    found[i] = (place < n && wide(sorted[place]) == value) != invert;
+  }
+}
