@@ -24,9 +24,11 @@ from ._cuda_device import CudaDevice
 from ._cupy_elements import ElementPrimitives
 from ._cupy_indexing import IndexPrimitives
 from ._cupy_networks import NetworkPrimitives
+from ._cupy_optim import OptimPrimitives
 from ._cupy_ordering import OrderPrimitives
 from ._cupy_random import RandomPrimitives
 from ._cupy_shapes import ShapePrimitives
+from ._cupy_windows import WindowPrimitives
 
 _TO_NUMPY: dict[DType, np.dtype[Any]] = {
     dtype: np.dtype(ml_dtypes.bfloat16 if dtype is dtypes.bfloat16 else dtype.name) for dtype in dtypes.ALL
@@ -38,9 +40,11 @@ class CupyBackend(
     ElementPrimitives,
     IndexPrimitives,
     NetworkPrimitives,
+    OptimPrimitives,
     OrderPrimitives,
     RandomPrimitives,
     ShapePrimitives,
+    WindowPrimitives,
 ):
     """The CuPy backend. One serves one session, whose memory comes from a pool of its own; `for_session` makes more.
 
