@@ -1,13 +1,14 @@
 """Convolution over `(N, C, H, W)`: forward, input gradient and weight gradient, by columns and matrix products.
 
 Each output position's patch becomes a column of a matrix (`im2col`), a few images at a time so that the columns
-stay in cache, and BLAS does the rest. One dimension is two with H = 1. Arrays are C-contiguous, all float32 or all
-float64.
+stay in cache, and BLAS does the rest: threads take blocks of images each, with one thread of BLAS at their side.
+One dimension is two with H = 1. Arrays are C-contiguous, all float32 or all float64.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +16,17 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._jit import flat, kernel, share
+from ._blas import one_blas_thread
+from ._jit import flat, kernel, share, threads
 
-# The columns of one block of images, in bytes: measured best between one image and 8 MB.
-BLOCK_BYTES = 4 << 20
+# Columns and results of one block of images, in bytes: about a core's second cache.
+BLOCK_BYTES = 1 << 20
 # Images with fewer output positions than this share one matrix product, which costs a transposition.
 FEW_POSITIONS = 64
+# Blocks of such images are larger: each reads all of the weights.
+MERGED_BYTES = 4 << 20
+# The gradient of the weights is added up in this many parts, or fewer where the parts would take more bytes.
+PARTS, PARTS_BYTES = 8, 4 << 20
 
 Pair = tuple[int, int]
 
@@ -122,6 +128,11 @@ class _Geometry:
         return self.channels * self.window[0] * self.window[1]
 
     @property
+    def per_image(self) -> int:
+        """The elements of an image's columns and of its result."""
+        return (self.depth + self.out_channels) * self.positions
+
+    @property
     def merged(self) -> bool:
         return self.positions < FEW_POSITIONS
 
@@ -130,14 +141,29 @@ class _Geometry:
         """Whether the image is its own matrix of columns."""
         return self.window == (1, 1) == self.stride and self.padding == (0, 0) and not self.merged
 
-    def blocks(self, dtype: np.dtype) -> Iterator[tuple[slice, np.ndarray]]:
-        """The images, a few at a time, with memory for their columns, always the same: fresh pages are slow."""
-        per_image = self.depth * self.positions
-        step = max(1, min(self.images, BLOCK_BYTES // max(1, per_image * dtype.itemsize)))
-        scratch = np.empty(0 if self.is_pointwise else step * per_image, dtype)
-        for at in range(0, self.images, step):
+    def block_images(self, itemsize: int) -> int:
+        """How many images make a block."""
+        limit = MERGED_BYTES if self.merged else BLOCK_BYTES
+        return max(1, min(self.images, limit // max(1, self.per_image * itemsize)))
+
+    def block_count(self, itemsize: int) -> int:
+        return -(-self.images // self.block_images(itemsize))
+
+    def blocks(self, lo: int, hi: int, dtype: np.dtype) -> Iterator[tuple[slice, np.ndarray]]:
+        """The images of some blocks, with memory for their columns, always the same: fresh pages are slow."""
+        step, columns = self.block_images(dtype.itemsize), self.depth * self.positions
+        scratch = np.empty(0 if self.is_pointwise else step * columns, dtype)
+        for at in range(lo * step, min(hi * step, self.images), step):
             images = min(step, self.images - at)
-            yield slice(at, at + images), scratch[: images * per_image]
+            yield slice(at, at + images), scratch[: images * columns]
+
+    def share(self, run: Callable[[int, int], None], items: int) -> None:
+        """`run(lo, hi)` over 0..items, between threads if there is work for each, else between those of BLAS."""
+        if items < threads():
+            run(0, items)
+            return
+        with one_blas_thread():
+            share(run, items, self.images * self.per_image)
 
     def matrices(self, images: int, rows: int) -> tuple[int, int, int, int]:
         """The shape of a block of column-wise matrices: one per image and group, or one per group."""
@@ -162,8 +188,7 @@ class _Geometry:
         count = images * self.positions
         strides = (self.positions, count) if self.merged else (self.depth * self.positions, self.positions)
         taps = (self.window, self.stride, self.padding, self.dilation, self.out_size)
-        items, work = images * self.channels, self.depth * count
-        share(kernel, items, work, flat(source), flat(target), strides, self.channels, self.size, *taps)
+        kernel(0, images * self.channels, flat(source), flat(target), strides, self.channels, self.size, *taps)
 
     def columns(self, block: np.ndarray, scratch: np.ndarray) -> np.ndarray:
         """The patches of a block of images, as matrices of columns."""
@@ -188,14 +213,18 @@ def conv2d_forward(
     """The convolution of `x (N, C, H, W)` with `w (O, C / groups, kh, kw)`, plus `bias (O,)`: `(N, O, OH, OW)`."""
     plan = _Geometry.of(x.shape, w.shape, stride, padding, dilation, groups)
     out = np.empty((len(x), plan.out_channels, *plan.out_size), x.dtype)
-    for block, scratch in plan.blocks(x.dtype):
-        target, cols = out[block], plan.columns(x[block], scratch)
-        if plan.merged:
-            target[:] = plan.as_images(np.matmul(plan.weights(w), cols), len(target))
-        else:
-            np.matmul(plan.weights(w), cols, out=plan.as_matrices(target))
-        if bias is not None:
-            target += bias[:, None, None]
+
+    def run(lo: int, hi: int) -> None:
+        for block, scratch in plan.blocks(lo, hi, x.dtype):
+            target, cols = out[block], plan.columns(x[block], scratch)
+            if plan.merged:
+                target[:] = plan.as_images(np.matmul(plan.weights(w), cols), len(target))
+            else:
+                np.matmul(plan.weights(w), cols, out=plan.as_matrices(target))
+            if bias is not None:
+                target += bias[:, None, None]
+
+    plan.share(run, plan.block_count(x.itemsize))
     return out
 
 
@@ -214,12 +243,16 @@ def conv2d_input_grad(
     upward = np.ascontiguousarray(plan.weights(w).swapaxes(1, 2))
     # One output channel per group makes an outer product, which BLAS is slow at.
     product = np.multiply if plan.out_channels == groups else np.matmul
-    for block, scratch in plan.blocks(g.dtype):
-        target, matrices = gx[block], plan.as_matrices(g[block])
-        cols = (target if plan.is_pointwise else scratch).reshape(plan.matrices(len(target), plan.depth))
-        product(upward, matrices, out=cols)
-        if not plan.is_pointwise:
-            plan.move(_col2im, cols, target, len(target))
+
+    def run(lo: int, hi: int) -> None:
+        for block, scratch in plan.blocks(lo, hi, g.dtype):
+            target, matrices = gx[block], plan.as_matrices(g[block])
+            cols = (target if plan.is_pointwise else scratch).reshape(plan.matrices(len(target), plan.depth))
+            product(upward, matrices, out=cols)
+            if not plan.is_pointwise:
+                plan.move(_col2im, cols, target, len(target))
+
+    plan.share(run, plan.block_count(g.itemsize))
     return gx
 
 
@@ -234,8 +267,18 @@ def conv2d_weight_grad(
 ) -> np.ndarray:
     """The gradient for the weight of `conv2d_forward`, from that of its result `g (N, O, OH, OW)`."""
     plan = _Geometry.of(x.shape, w_shape, stride, padding, dilation, groups)
+    blocks = plan.block_count(x.itemsize)
+    parts = max(1, min(PARTS, blocks, PARTS_BYTES // max(1, math.prod(w_shape) * x.itemsize)))
     # Columns by gradients: a fifth faster than its transpose, which would need no swap at the end.
-    total = np.zeros((groups, plan.depth // groups, plan.out_channels // groups), x.dtype)
-    for block, scratch in plan.blocks(x.dtype):
-        total += np.matmul(plan.columns(x[block], scratch), plan.as_matrices(g[block]).swapaxes(2, 3)).sum(0)
-    return np.ascontiguousarray(total.swapaxes(1, 2)).reshape(w_shape)
+    totals = np.zeros((parts, groups, plan.depth // groups, plan.out_channels // groups), x.dtype)
+
+    def run(lo: int, hi: int) -> None:
+        for part in range(lo, hi):
+            ends = blocks * part // parts, blocks * (part + 1) // parts
+            for block, scratch in plan.blocks(*ends, x.dtype):
+                product = np.matmul(plan.columns(x[block], scratch), plan.as_matrices(g[block]).swapaxes(2, 3))
+                for of_image in product:
+                    totals[part] += of_image
+
+    plan.share(run, parts)
+    return np.ascontiguousarray(totals.sum(0).swapaxes(1, 2)).reshape(w_shape)

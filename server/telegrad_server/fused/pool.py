@@ -61,14 +61,43 @@ def _max(lo, hi, x, ys, xs, dilation, out, indices):
                 out[plane, i, j], indices[plane, i, j] = best, at
 
 
+@kernel
+def _max_of_four(lo, hi, x, rows, columns, dilation, out, indices):
+    width, stride = x.shape[2], np.uintp(columns[1] - columns[0] if columns.size > 1 else 0)
+    down, right = dilation[0] * width, np.uintp(dilation[1])
+    for plane in range(lo, hi):
+        for i in range(rows.size):
+            upper, lower = x[plane, rows[i], columns[0] :], x[plane, rows[i] + dilation[0], columns[0] :]
+            top, place, first = out[plane, i], indices[plane, i], rows[i] * width + columns[0]
+            for j in range(columns.size):
+                k = np.uintp(j) * stride
+                best, at, value = upper[k], 0, upper[k + right]
+                wins = (value > best) | (value != value)
+                best, at, value = (value if wins else best), (dilation[1] if wins else at), lower[k]
+                wins = (value > best) | (value != value)
+                best, at, value = (value if wins else best), (down if wins else at), lower[k + right]
+                wins = (value > best) | (value != value)
+                top[j] = value if wins else best
+                place[j] = first + np.intp(k) + (down + dilation[1] if wins else at)
+
+
 def _max_over(x: np.ndarray, ys: np.ndarray, xs: np.ndarray, dilation: Pair) -> tuple[np.ndarray, np.ndarray]:
     shape = (*x.shape[:-2], ys.shape[1], xs.shape[1])
     planes = _planes(x)
     out, indices = np.empty((len(planes), *shape[-2:]), x.dtype), np.empty((len(planes), *shape[-2:]), np.int64)
     # Where a window begins and how many taps it has: the kernel then divides nothing.
     taps = [np.stack([a, -((a - b) // d)]) for (a, b), d in zip((ys, xs), dilation, strict=True)]
-    share(_max, len(planes), x.size, planes, *taps, dilation, out, indices)
+    if _are_fours(taps):
+        share(_max_of_four, len(planes), x.size, planes, taps[0][0], taps[1][0], dilation, out, indices)
+    else:
+        share(_max, len(planes), x.size, planes, *taps, dilation, out, indices)
     return out.reshape(shape), indices.reshape(shape)
+
+
+def _are_fours(taps: list[np.ndarray]) -> bool:
+    """Whether every window is two by two, and the columns of windows are equally far apart: nearly every network's."""
+    steps = np.diff(taps[1][0])
+    return all(len(counts) and (counts == 2).all() for _, counts in taps) and bool((steps == steps[:1]).all())
 
 
 def max_pool2d_forward(

@@ -56,7 +56,8 @@ def gradients(g, x, w, stride, padding, dilation, groups):
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_convolution_and_its_gradients_follow_the_definition(case, dtype, draw, close, any_threads, monkeypatch):
     # Blocks of about two images, so that the cases have several.
-    monkeypatch.setattr(conv, "BLOCK_BYTES", 30_000)
+    for name in ("BLOCK_BYTES", "MERGED_BYTES"):
+        monkeypatch.setattr(conv, name, 30_000)
     x, w, bias, options = draw(*case[0]), draw(*case[1]), draw(case[1][0]), case[2:]
     out = conv.conv2d_forward(x, w, bias, *options)
     want, _, _ = convolve(x.astype("f8"), w.astype("f8"), *options)

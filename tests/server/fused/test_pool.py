@@ -8,6 +8,7 @@ from telegrad_server.fused import pool
 # kernel, stride, padding, dilation, ceil_mode
 WINDOWS = {
     "2x2": ((2, 2), (2, 2), (0, 0), (1, 1), False),
+    "2x2 apart": ((2, 2), (2, 3), (0, 0), (3, 2), False),
     "overlapping": ((3, 2), (1, 2), (1, 0), (1, 1), False),
     "ceil": ((3, 3), (2, 2), (1, 1), (1, 1), True),
     "dilated": ((2, 3), (2, 1), (1, 1), (3, 2), False),
