@@ -103,11 +103,11 @@ def cache_folder() -> Path:
     return folder
 
 
-def compiler() -> str:
-    """The path of g++."""
-    found = which("g++")
+def compiler(name: str = "g++") -> str:
+    """The path of g++, or of gcc."""
+    found = which(name)
     if found is None:
-        raise CompileError("no g++ on the PATH: the tests run CUDA sources on the CPU through it")
+        raise CompileError(f"no {name} on the PATH: the tests run CUDA sources on the CPU through it")
     return found
 
 

@@ -285,6 +285,9 @@ static const char* launch(void (*function)(A...), const unsigned* sizes, size_t 
 static inline void __syncthreads(int line = __builtin_LINE()) { simt::barrier(line); }
 [[noreturn]] static inline void __trap() { simt::fail("a thread called __trap"); }
 
+#undef assert
+#define assert(condition) ((condition) ? void() : simt::fail("assertion failed: %s", #condition))
+
 #define SIMT_ENTRY(name, ...)                                                        \
   extern "C" __attribute__((visibility("default"))) const char* simt_entry_##name(   \
       const unsigned* sizes, size_t shared_bytes, void** args) {                     \

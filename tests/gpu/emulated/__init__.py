@@ -1,0 +1,16 @@
+"""The real CuPy on emulated CUDA devices: CuPy's own code and kernels run, the device is the CPU.
+
+CuPy's compiled modules reach CUDA through capsules; `native/runtime.c` stands behind them, with memory that is limited,
+poisoned and fenced. Each kernel is compiled by NVRTC, which judges it, and by g++, which makes it run (`gpu.simt`).
+`native/cublas.cpp` is a cuBLAS that checks its arguments. What cannot be emulated is refused, never faked.
+
+A process either loads this CuPy or the plain one; tests that need it run in a process of their own (`isolation`).
+
+>>> cp = load_cupy(devices=2, memory=1 << 30)
+>>> before = counters()
+"""
+
+from .control import Counters, check_fences, counters, set_limit
+from .load import CUPY_VERSION, load_cupy
+
+__all__ = ["CUPY_VERSION", "Counters", "check_fences", "counters", "load_cupy", "set_limit"]
