@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from ._cupy_part import BFLOAT16, SHADOW, Arithmetic, Native, Part
@@ -167,7 +169,14 @@ class ElementPrimitives(Part):
         return out
 
     def nan_to_num(self, array: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
-        return self.cp.nan_to_num(array, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf)
+        """Numbers for `nan` and the infinities, by default 0 and the dtype's largest."""
+        if array.dtype.kind not in "fV":
+            return array.copy()
+        limit = float(ml_dtypes.finfo(array.dtype).max)
+        high, low = limit if posinf is None else posinf, -limit if neginf is None else neginf
+        out = self.where(self.cp.isnan(array), 0.0 if nan is None else float(nan), array)
+        out = self.where(self.cp.equal(array, math.inf), float(high), out)
+        return self.where(self.cp.equal(array, -math.inf), float(low), out)
 
     # Over axes --------------------------------------------------------------------------------------------
 

@@ -42,7 +42,7 @@ class OrderPrimitives(Part):
 
     def argmode(self, rows: Any) -> Any:
         """Where the most frequent value of each row, the smallest of several, is last."""
-        order = self.argsort(rows, False)
+        order = self.contiguous(self.argsort(rows, False))
         ordered = self.take_along(rows, order, -1)
         out = self.cp.empty(rows.shape[:-1], np.int64)
         self.device.launch("ordering", "mode", (rows.dtype,), out.size, ordered, order, out, out.size, rows.shape[-1])

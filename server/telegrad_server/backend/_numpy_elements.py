@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from telegrad_server import fused
@@ -147,6 +148,11 @@ class ElementPrimitives:
         return out
 
     def nan_to_num(self, array: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
+        """Numbers for `nan` and the infinities, by default 0 and the dtype's largest."""
+        if array.dtype.kind == "V":  # NumPy leaves what an extension dtype holds
+            limit = float(ml_dtypes.finfo(array.dtype).max)
+            high, low = limit if posinf is None else posinf, -limit if neginf is None else neginf
+            return self.nan_to_num(array.astype(np.float32), nan, high, low).astype(array.dtype)
         return np.nan_to_num(array, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf)
 
     # Over axes --------------------------------------------------------------------------------------------
