@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from telegrad_protocol.dtypes import DType
+from telegrad_protocol.errors import OpIndexError
 
 from ._cuda_device import THREADS
 from ._cupy_products import ProductPrimitives
@@ -20,6 +21,8 @@ Array = Any
 # Rows of layer norm whose part of a weight's gradient one thread adds up, as `norm.cu` has it.
 PART = 64
 NULL = np.int64(0)
+# `Mask` of attention.cu.
+_MASK = np.dtype([("sizes", np.int64, 4), ("steps", np.int64, 4)])
 
 
 def threads_for(count: int) -> int:
@@ -222,7 +225,7 @@ class NetworkPrimitives(ProductPrimitives):
         return self.contiguous(target.astype(np.int64, copy=False))
 
     def _target_check(self, classes: int) -> tuple[Array, np.int64]:
-        return self.device.fault, self.device.check("cross_entropy", "target", 0, classes)
+        return self.device.fault, self.device.check_with(_no_class, classes)
 
     # Attention --------------------------------------------------------------------------------------------
 
@@ -291,11 +294,17 @@ class NetworkPrimitives(ProductPrimitives):
         return out
 
     def _index_check(self, count: int) -> tuple[Array, np.int64]:
-        return self.device.fault, self.device.check("embedding", "input", 0, count)
+        return self.device.fault, self.device.check_with(_no_row, count)
 
 
-# `Mask` of attention.cu.
-_MASK = np.dtype([("sizes", np.int64, 4), ("steps", np.int64, 4)])
+def _no_class(index: int, classes: int) -> OpIndexError:
+    message, op = f"Target {index} is out of bounds.", "cross_entropy"
+    return OpIndexError(message, op=op, argument="target", expected=f"[0, {classes})", got=index)
+
+
+def _no_row(index: int, count: int) -> OpIndexError:
+    message, op = "index out of range in self", "embedding"
+    return OpIndexError(message, op=op, argument="input", expected=f"[0, {count})", got=index)
 
 
 def _channels(x: Array, groups: int) -> tuple[int, int, int]:

@@ -66,16 +66,13 @@ class ProductPrimitives(Part):
         )
 
     def _operand(self, array: Array, lead: Sizes) -> Operand:
-        """The array itself where gemm can read it, else a copy; the last one is laid out for each of the batch."""
+        """The array itself where gemm can read it, else a copy, of one matrix where all of the batch are the same."""
         cp, full = self.cp, (*lead, *array.shape[-2:])
         found = as_operand(array, cp.broadcast_to(array, full))
         if found is None:
-            array = cp.ascontiguousarray(array)
+            array = cp.ascontiguousarray(array if prod(array.shape[:-2]) == 1 else cp.broadcast_to(array, full))
             found = as_operand(array, cp.broadcast_to(array, full))
-        if found is None:
-            array = cp.ascontiguousarray(cp.broadcast_to(array, full))
-            found = as_operand(array, array)
-        assert found is not None
+            assert found is not None
         return found
 
     def _multiply_integers(self, a: Array, b: Array, out: Array) -> None:
