@@ -25,11 +25,9 @@ from ._cupy_elements import ElementPrimitives
 from ._cupy_indexing import IndexPrimitives
 from ._cupy_networks import NetworkPrimitives
 from ._cupy_optim import OptimPrimitives
-from ._cupy_optim import OptimPrimitives
 from ._cupy_ordering import OrderPrimitives
 from ._cupy_random import RandomPrimitives
 from ._cupy_shapes import ShapePrimitives
-from ._cupy_windows import WindowPrimitives
 from ._cupy_windows import WindowPrimitives
 
 _TO_NUMPY: dict[DType, np.dtype[Any]] = {
