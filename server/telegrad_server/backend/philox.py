@@ -91,13 +91,19 @@ class PhiloxGenerator:
 def words(place: Place, count: int) -> np.ndarray:
     """The first `count` words, uint32, of the stream at a place."""
     numbers = np.arange((count + 3) // 4, dtype=np.uint64) + place.block
-    counter = [numbers & _LOW, numbers >> np.uint64(32), np.zeros_like(numbers), np.zeros_like(numbers)]
+    zeros = np.zeros_like(numbers)
+    counter = [numbers & _LOW, numbers >> np.uint64(32), zeros, zeros]
     key = [np.uint32(place.seed & _LOW), np.uint32(place.seed >> np.uint64(32))]
+    return np.stack(scrambled(counter, key), 1).astype(np.uint32).reshape(-1)[:count]
+
+
+def scrambled(counter: list[np.ndarray], key: list[np.uint32]) -> list[np.ndarray]:
+    """The four words of each block: ten rounds on its counter, four words in uint64 each, with a key of two."""
     with np.errstate(over="ignore"):
         for _ in range(_ROUNDS):
             counter = _round(counter, key)
             key = [half + step for half, step in zip(key, _STEPS, strict=True)]
-    return np.stack(counter, 1).astype(np.uint32).reshape(-1)[:count]
+    return counter
 
 
 def _round(counter: list[np.ndarray], key: list[np.uint32]) -> list[np.ndarray]:
