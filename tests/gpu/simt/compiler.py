@@ -176,12 +176,27 @@ def _compile(text: str, flags: Sequence[str], path: Path) -> None:
     mine = path.with_suffix(f".{os.getpid()}")
     source, made = mine.with_suffix(f"{mine.suffix}.cpp"), mine.with_suffix(f"{mine.suffix}.so")
     source.write_text(text)
-    command = [compiler(), f"-I{INCLUDE}", *flags, str(source), "-o", str(made)]
+    command = [compiler(), f"-I{_precompiled()}", f"-I{INCLUDE}", *flags, str(source), "-o", str(made)]
     result = subprocess.run(command, capture_output=True, text=True)
     kept = source.rename(path.with_suffix(".cpp"))
     if result.returncode:
         raise CompileError(f"g++ refused a CUDA source, kept as {kept}:\n{_errors(result.stderr)}")
     made.rename(path)
+
+
+@cache
+def _precompiled() -> Path:
+    """The folder of `simt.h` compiled ahead, which g++ takes where the flags agree: half of its time is that header."""
+    flags = [*FLAGS, *host_options(())]
+    key = hashlib.sha256("\0".join((*flags, _headers(), _compiler_version())).encode()).hexdigest()[:32]
+    made = cache_folder() / key / "simt.h.gch"
+    if not made.exists():
+        made.parent.mkdir(exist_ok=True)
+        mine = made.with_suffix(f".{os.getpid()}")
+        command = [compiler(), "-x", "c++-header", f"-I{INCLUDE}", *flags, str(INCLUDE / "simt.h"), "-o", str(mine)]
+        subprocess.run(command, check=True, capture_output=True)
+        mine.rename(made)
+    return made.parent
 
 
 def _errors(messages: str) -> str:
