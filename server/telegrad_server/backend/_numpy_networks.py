@@ -15,11 +15,9 @@ import numpy as np
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import OpIndexError
 from telegrad_server.fused import attention, norm, rows, scatter
-from telegrad_server.fused._jit import share
+from telegrad_server.fused.product import product, products
 
 Array = np.ndarray
-# BLAS shares a product of matrices this large between threads by itself; smaller ones are shared here, by batch.
-OWN_THREADS = 1 << 18
 
 
 def is_half(array: Any) -> bool:
@@ -55,20 +53,21 @@ class NetworkPrimitives:
         """The product of vectors, matrices or batches of matrices; half precision adds up in float32."""
         if is_half(a):
             return np.asarray(self.matmul(a.astype(np.float32), b.astype(np.float32))).astype(a.dtype)
-        if b.ndim == 2 and a.ndim > 2:
+        if b.ndim == 2 and a.ndim > 1 and a.dtype.kind == "f":
             # One product over all rows instead of one per matrix.
-            flat = np.matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b)
+            flat = product(_rows_of(a), b)
             return flat.reshape(*a.shape[:-1], b.shape[-1])
         if a.ndim > 2 and a.shape[:-2] == b.shape[:-2] and a.dtype.kind == "f":
-            return _batched(a, b)
+            return products(a, b)
         return np.matmul(a, b)
 
     def linear(self, x: Array, weight: Array, bias: Array | None) -> Any:
         """`x @ weight.T + bias`."""
+        plain = x.ndim > 1 and weight.ndim == 2 and x.dtype.kind == "f" and not is_half(x)
+        if plain and (bias is None or bias.shape == weight.shape[:1]):
+            return product(_rows_of(x), weight.T, bias).reshape(*x.shape[:-1], len(weight))
         out = self.matmul(x, weight.T)
-        if bias is None:
-            return out
-        return np.add(out, bias, out=out) if type(out) is Array else out + bias
+        return out if bias is None else out + bias
 
     # Factors ----------------------------------------------------------------------------------------------
 
@@ -223,15 +222,6 @@ class NetworkPrimitives:
         width = g.shape[-1]
         wanted = index.reshape(-1).astype(np.int64)
         return scatter.embedding_backward(g.reshape(wanted.size, width), wanted, count, skipped)
-
-
-def _batched(a: Array, b: Array) -> Array:
-    """Products of matrices in pairs, the first axis shared between threads where each product is small."""
-    out = np.empty((*a.shape[:-1], b.shape[-1]), a.dtype)
-    each = math.prod(a.shape[-2:]) * b.shape[-1]
-    work = len(a) * each // 16 if each <= OWN_THREADS else 0
-    share(lambda lo, hi: np.matmul(a[lo:hi], b[lo:hi], out=out[lo:hi]), len(a), work * math.prod(a.shape[1:-2]))
-    return out
 
 
 def _rows_of(array: Array) -> Array:

@@ -31,6 +31,8 @@ ENVIRONMENT: Final = {
     # Idle threads of one pool must not burn the cores that another pool needs (read before NumPy is imported).
     "OMP_WAIT_POLICY": "passive",
     "NUMBA_THREADING_LAYER": "workqueue",
+    # Kernels share their products between threads themselves: those of BLAS spin, and wait for cores that others use.
+    "OPENBLAS_NUM_THREADS": "1",
     # The C library returns large blocks to the system at each free, and every kernel would fault its pages in anew.
     "MALLOC_TRIM_THRESHOLD_": str(4 << 30),
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),

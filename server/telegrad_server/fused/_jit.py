@@ -65,7 +65,8 @@ def _shares(items: int, elements: int) -> list[tuple[int, int]]:
     return [(items * i // shares, items * (i + 1) // shares) for i in range(shares)]
 
 
-def _together(kernel: Callable[..., Any], first: tuple[Any, ...], *others: tuple[Any, ...]) -> None:
+def together(kernel: Callable[..., Any], first: tuple[Any, ...], *others: tuple[Any, ...]) -> None:
+    """Run `kernel(*call)` for each call, the first on this thread; with as many threads as there are calls at most."""
     futures = [_threads.submit(kernel, *call) for call in others]
     kernel(*first)
     for future in futures:
@@ -74,14 +75,14 @@ def _together(kernel: Callable[..., Any], first: tuple[Any, ...], *others: tuple
 
 def share(kernel: Callable[..., Any], items: int, elements: int, *args: Any) -> None:
     """Run `kernel(lo, hi, *args)` over 0..items, cut between the threads where `elements` repay it."""
-    _together(kernel, *((lo, hi, *args) for lo, hi in _shares(items, elements)))
+    together(kernel, *((lo, hi, *args) for lo, hi in _shares(items, elements)))
 
 
 def share_elements(kernel: Callable[..., Any], arrays: Sequence[np.ndarray], *args: Any) -> None:
     """Run `kernel(*arrays, *args)` on C-contiguous arrays of one size, or none, cut as `share` cuts rows."""
     arrays = [flat(array) for array in arrays]
     cuts = _shares(arrays[0].size, arrays[0].size)
-    _together(kernel, *((*(array[lo:hi] for array in arrays), *args) for lo, hi in cuts))
+    together(kernel, *((*(array[lo:hi] for array in arrays), *args) for lo, hi in cuts))
 
 
 def flat(array: np.ndarray) -> np.ndarray:
