@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import subprocess
@@ -22,9 +23,43 @@ from telegrad import nn
 WAITS = "print('made', flush=True)\ntime.sleep(60)"
 
 
-def snapshot(model: nn.Module, optimizer: tg.optim.Optimizer) -> list[np.ndarray]:
-    values = [p.detach().numpy() for p in model.parameters()] + [b.numpy() for b in model.buffers()]
-    return values + [t.numpy() for held in optimizer.state.values() for t in held.values()]
+def snapshot(training: Training) -> dict[str, np.ndarray | None]:
+    """All that a step changes: parameters, gradients, buffers, the optimizer's state, the generator."""
+    model = training.model
+    found: dict[str, np.ndarray | None] = {name: value.numpy() for name, value in model.state_dict().items()}
+    for name, p in model.named_parameters():
+        found[f"grad of {name}"] = None if p.grad is None else p.grad.numpy()
+        held = training.optimizer.state.get(p, {})
+        found |= {f"{key} of {name}": value.numpy() for key, value in held.items()}
+    return {**found, "generator": tg.get_rng_state().numpy()}
+
+
+class Training:
+    """A model with batch norm and dropout amid training, whose step can be made to ask for too much memory."""
+
+    def __init__(self) -> None:
+        tg.manual_seed(0)
+        self.model = nn.Sequential(nn.Linear(20, 64), nn.BatchNorm1d(64), nn.Dropout(0.1), nn.ReLU(), nn.Linear(64, 1))
+        self.optimizer = tg.optim.AdamW(self.model.parameters(), lr=1e-2)
+        self.x, self.y = tg.randn(128, 20), tg.randn(128, 1)
+        self.table = tg.zeros(10_000_000, requires_grad=True)  # 40 MB, as its gradient would be
+
+    def loss(self, where: str) -> tg.Tensor:
+        x = self.x + tg.ones(8192, 8192).mean() if where == "before the forward" else self.x
+        hidden = self.model[:3](x)
+        if where == "amid backward":  # the last layer's gradients come before, those of the first after it
+            hidden = hidden + self.table[:64]
+        return nn.functional.mse_loss(self.model[3:](hidden), self.y)
+
+    def step(self, where: str = "nowhere") -> tg.Tensor:
+        loss = self.loss(where)
+        self.optimizer.zero_grad()
+        if where == "after the forward":
+            loss = loss + tg.ones(8192, 8192).sum()
+        loss.backward()
+        self.optimizer.step()
+        tg.randn(3)
+        return loss.detach()
 
 
 @pytest.fixture
@@ -35,39 +70,53 @@ def small_server() -> Iterator[str]:
         tg.disconnect()
 
 
-def test_out_of_memory_in_the_middle_of_a_step_leaves_the_model_as_it_was(small_server: str) -> None:
-    tg.manual_seed(0)
-    model = nn.Sequential(nn.Linear(20, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 1))
-    optimizer = tg.optim.AdamW(model.parameters(), lr=1e-2)
-    x, y = tg.randn(128, 20), tg.randn(128, 1)
+def assert_same(found: dict[str, np.ndarray | None], expected: dict[str, np.ndarray | None]) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in found.items():
+        np.testing.assert_array_equal(value, expected[name], err_msg=name)
 
-    def step(greedy: bool = False) -> tg.Tensor:
-        loss = nn.functional.mse_loss(model(x), y)
-        optimizer.zero_grad()
-        if greedy:
-            loss = loss + tg.ones(8192, 8192).sum()  # 256 MB
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
 
-    for _ in range(49):
-        step()
-    before = snapshot(model, optimizer)
-    buffers = len(before) - len(list(model.parameters()))
-    assert buffers > 3
-    # The batch norm of the greedy step has run before the memory was asked for: its statistics are of that line.
-    with pytest.raises(tg.OutOfMemoryError, match="needs 256") as caught:
-        step(greedy=True)
+def after_forward(training: Training) -> dict[str, np.ndarray | None]:
+    """What a step leaves that got as far as its forward and `zero_grad`: batch norm and dropout have had their turn."""
+    generator = tg.get_rng_state()
+    forwarded = copy.deepcopy(training.model)
+    forwarded(training.x)
+    expected = snapshot(training) | {name: b.numpy() for name, b in forwarded.named_buffers()}
+    expected["generator"] = tg.get_rng_state().numpy()
+    tg.set_rng_state(generator)
+    return {name: None if name.startswith("grad of") else value for name, value in expected.items()}
+
+
+@pytest.mark.parametrize("where", ["before the forward", "after the forward", "amid backward"])
+def test_out_of_memory_in_a_step_leaves_the_model_as_at_the_failing_line(small_server: str, where: str) -> None:
+    training = Training()
+    for _ in range(5):
+        training.step()
+    expected = snapshot(training) if where == "before the forward" else after_forward(training)
+    with pytest.raises(tg.OutOfMemoryError, match=r"needs (256|38)") as caught:
+        training.step(where)
         tg.synchronize()
     assert "test_failures.py" in "".join(caught.value.__notes__)
-    after = snapshot(model, optimizer)
-    names = [n for n, _ in model.named_parameters()] + [n for n, _ in model.named_buffers()]
-    for i, (a, b) in enumerate(zip(after, before, strict=True)):
-        if i < len(names) and ("running" in names[i] or "tracked" in names[i]):
-            continue
-        np.testing.assert_array_equal(a, b)
-    losses = [float(step()) for _ in range(20)]
+    assert_same(snapshot(training), expected)
+    losses = [float(training.step()) for _ in range(20)]
     assert losses[-1] < losses[0]
+
+
+def test_training_after_out_of_memory_is_as_if_it_had_never_been(small_server: str) -> None:
+    undisturbed = Training()
+    for _ in range(20):
+        undisturbed.step()
+    expected = snapshot(undisturbed)
+    del undisturbed
+    disturbed = Training()
+    for _ in range(10):
+        disturbed.step()
+    with pytest.raises(tg.OutOfMemoryError):
+        disturbed.step("before the forward")
+        tg.synchronize()
+    for _ in range(10):
+        disturbed.step()
+    assert_same(snapshot(disturbed), expected)
 
 
 def test_an_error_found_later_names_the_users_line_and_skips_what_follows(client: str) -> None:
