@@ -11,8 +11,8 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.spec import OPS
 
-from . import _host
-from ._creation import check_device
+from . import _host, autograd
+from ._creation import named
 from ._ops import FUNCTIONS as F
 from ._record import inplace, return_type
 from ._types import TensorBase
@@ -94,22 +94,27 @@ def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> Any:
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Any:
     """Joins tensors of one shape along a new dimension; on the host while all of them are there."""
-    if len(tensors) and _host.all_on_host(tensors) and len({(t._meta.shape, t.dtype) for t in tensors}) == 1:
+    if (
+        len(tensors)
+        and _host.all_on_host(tensors)
+        and len({(t._meta.shape, t.dtype, t._meta.device) for t in tensors}) == 1
+    ):
         joined = np.stack([t._host for t in tensors], axis=dim)
-        return _host.from_array(joined, tensors[0].dtype)
+        return _host.from_array(joined, tensors[0].dtype, tensors[0]._meta.device)
     return F["stack"](tensors, dim)
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Any:
     """Joins tensors along an existing dimension; on the host while all of them are there."""
     if len(tensors) and _host.all_on_host(tensors) and _joinable(tensors, dim):
-        return _host.from_array(np.concatenate([t._host for t in tensors], axis=dim), tensors[0].dtype)
+        joined = np.concatenate([t._host for t in tensors], axis=dim)
+        return _host.from_array(joined, tensors[0].dtype, tensors[0]._meta.device)
     return F["cat"](tensors, dim)
 
 
 def _joinable(tensors: Sequence[Tensor], dim: int) -> bool:
     """Whether NumPy would join these as PyTorch does: one dtype, sizes equal but along `dim`."""
-    if len({t.dtype for t in tensors}) != 1 or not all(-t.ndim <= dim < t.ndim for t in tensors):
+    if len({(t.dtype, t._meta.device) for t in tensors}) != 1 or not all(-t.ndim <= dim < t.ndim for t in tensors):
         return False
     return len({_without(t._meta.shape, dim) for t in tensors}) == 1
 
@@ -267,11 +272,10 @@ def _to(self: Tensor, *args: Any, **kwargs: Any) -> Any:
     `to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`; `copy=True` copies in any case.
     """
     wanted, where, copy = to_arguments(args, dict(kwargs))
-    if where is not None:
-        check_device(where)
-    if wanted is None or wanted is self.dtype:
-        return F["clone"](self) if copy else self
-    return cast(self, wanted)
+    moved = self if where is None else move(self, named(where))
+    if wanted is not None and wanted is not self.dtype:
+        return cast(moved, wanted)
+    return F["clone"](self) if copy and moved is self else moved
 
 
 def to_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[DType | None, Any, bool]:
@@ -285,7 +289,7 @@ def to_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[DType |
         if isinstance(value, DType):
             dtype = value
         elif isinstance(value, TensorBase):
-            dtype = value._meta.dtype
+            dtype, where = value._meta.dtype, value._meta.device
         elif isinstance(value, str | device | int) and not isinstance(value, bool):
             where = value
         elif value is not None and not isinstance(value, bool):
@@ -293,12 +297,21 @@ def to_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[DType |
     return dtype, where, copy
 
 
+def move(self: Any, where: str) -> Any:
+    """The values on another device: from the host straight there, between devices of the server without the client."""
+    if self._meta.device == where:
+        return self
+    if self._host is not None and self._leaves is None:
+        return _host.from_array(np.ascontiguousarray(self._host), self.dtype, where)
+    return autograd.carry(self, where)
+
+
 def cast(self: Tensor, dtype: DType) -> Any:
     """The values in another dtype; on the host while they are there."""
     if self._host is not None and self._leaves is None and self.numel() <= _SMALL:
         values = _host.widened(self._host, self.dtype.name)
         with np.errstate(invalid="ignore", over="ignore"):
-            return _host.from_array(_host.narrowed(np.ascontiguousarray(values), dtype.name), dtype)
+            return _host.from_array(_host.narrowed(np.ascontiguousarray(values), dtype.name), dtype, self._meta.device)
     return F["_to_dtype"](self, dtype)
 
 
@@ -337,15 +350,14 @@ _TYPE_NAMES = {
 _DTYPE_OF_TYPE = {f"torch.{name}Tensor": dtype for dtype, name in _TYPE_NAMES.items()}
 
 
-def _cpu(self: Tensor) -> Tensor:
+def _cpu(self: Tensor) -> Any:
     """The tensor in the server's main memory."""
-    return self
+    return move(self, "cpu")
 
 
-def _cuda(self: Tensor, device: Any = None) -> Tensor:
+def _cuda(self: Tensor, device: Any = None) -> Any:
     """The tensor on a GPU of the server."""
-    check_device("cuda" if device is None else device)
-    return self
+    return move(self, named("cuda" if device is None else device))
 
 
 # Methods -----------------------------------------------------------------------------------------------------------
@@ -363,8 +375,8 @@ def _view(self: Tensor, *shape: Any, dtype: DType | None = None) -> Any:
 
 
 def _copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Any:
-    """Overwrite with the values of `src`, broadcast and cast."""
-    return inplace(OPS["copy"], (self, src))
+    """Overwrite with the values of `src`, broadcast and cast, from whatever device."""
+    return inplace(OPS["copy"], (self, move(src, self._meta.device) if isinstance(src, TensorBase) else src))
 
 
 def _zero_(self: Tensor) -> Any:

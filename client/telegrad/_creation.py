@@ -40,19 +40,31 @@ def get_default_device() -> Device:
 
 
 def check_device(device: Any) -> Device:
-    """The device meant. Raises RuntimeError for one that the server does not have."""
+    """The device meant. Raises RuntimeError for one that the server does not have, or does not use, and says why."""
     found = Device(device)
-    if found.type != "cpu":
-        opened = stream.session.opened
-        have = ", ".join(opened.devices) if opened is not None else "cpu"
-        raise DeviceError(f"the server has no device {found}", argument="device", expected=have, got=str(found))
+    if found.type == "cpu":
+        return Device("cpu")
+    if found.index is None:
+        found = Device("cuda", defaults.cuda_index)
+    have = stream.devices()
+    if str(found) not in have:
+        raise DeviceError(
+            f"the server has no device {found}",
+            argument="device",
+            expected=", ".join(have),
+            got=str(found),
+            hint="`telegrad doctor` on the server's machine says why a GPU is not used",
+        )
     return found
 
 
-def finish(made: Any, device: Any, requires_grad: bool) -> Any:
+def named(device: Any, default: str | None = None) -> str:
+    """The full name of a device, of `default`, or of what `set_default_device` set."""
+    return (default or defaults.device) if device is None else str(check_device(device))
+
+
+def finish(made: Any, requires_grad: bool) -> Any:
     """What every factory does at its end."""
-    if device is not None:
-        check_device(device)
     return made.requires_grad_() if requires_grad else made
 
 
@@ -75,22 +87,24 @@ def tensor(
     if pin_memory:
         raise RuntimeError("Cannot access accelerator device when none is available: memory cannot be pinned")
     array = _host.array_of(data, dtype, defaults.dtype)
-    made: Tensor = finish(_host.from_array(array, dtype or _host.dtype_of(array)), device, requires_grad)
+    where = named(device, data._meta.device if isinstance(data, Tensor) else None)
+    made: Tensor = finish(_host.from_array(array, dtype or _host.dtype_of(array), where), requires_grad)
     return made
 
 
 def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tensor:
-    """`data` itself if it is a tensor of that dtype, else a tensor with a copy of it."""
+    """`data` itself if it is a tensor of that dtype on that device, else a tensor with a copy of it."""
     if not isinstance(data, Tensor):
         return tensor(data, dtype=dtype, device=device)
-    return data if dtype in (None, data.dtype) else FUNCTIONS["_to_dtype"](data, dtype)
+    moved: Tensor = data.to(data.device if device is None else device, dtype or data.dtype)
+    return moved
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
     """A tensor with a copy of a NumPy array; later writes to the array do not reach it."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
-    return tensor(array)
+    return tensor(array, device="cpu")
 
 
 _PLAIN_LAYOUTS = ("torch.strided", "torch.contiguous_format", "torch.preserve_format")
@@ -114,7 +128,7 @@ def _factory(name: str, doc: str) -> Callable[..., Any]:
     ) -> Any:
         wanted = given.pop("size") if "size" in given and not size else sizes(size)
         refuse(name, given)
-        return finish(function(wanted, dtype=dtype or defaults.dtype), device, requires_grad)
+        return finish(function(wanted, dtype=dtype or defaults.dtype, device=named(device)), requires_grad)
 
     make.__name__, make.__doc__ = name, doc
     return make
@@ -131,12 +145,12 @@ def full(
     """A tensor filled with one value, whose type decides the dtype if none is given."""
     if dtype is None and isinstance(fill_value, float):
         dtype = defaults.dtype
-    return finish(FUNCTIONS["full"](size, fill_value, dtype=dtype), device, requires_grad)
+    return finish(FUNCTIONS["full"](size, fill_value, dtype=dtype, device=named(device)), requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """Ones on the diagonal, zeros elsewhere."""
-    return finish(FUNCTIONS["eye"](n, m, dtype=dtype or defaults.dtype), device, requires_grad)
+    return finish(FUNCTIONS["eye"](n, m, dtype=dtype or defaults.dtype, device=named(device)), requires_grad)
 
 
 def arange(
@@ -148,14 +162,15 @@ def arange(
     values = [value.item() if hasattr(value, "item") else value for value in (start, end, step)]
     if dtype is None and any(isinstance(value, float) for value in values):
         dtype = defaults.dtype
-    return finish(FUNCTIONS["arange"](*values, dtype=dtype), device, requires_grad)
+    return finish(FUNCTIONS["arange"](*values, dtype=dtype, device=named(device)), requires_grad)
 
 
 def linspace(
     start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """`steps` numbers at equal distances, both ends among them."""
-    return finish(FUNCTIONS["linspace"](start, end, steps, dtype=dtype or defaults.dtype), device, requires_grad)
+    made = FUNCTIONS["linspace"](start, end, steps, dtype=dtype or defaults.dtype, device=named(device))
+    return finish(made, requires_grad)
 
 
 def logspace(
@@ -169,8 +184,8 @@ def logspace(
     requires_grad: bool = False,
 ) -> Any:
     """`steps` powers of `base`, their exponents at equal distances."""
-    made = FUNCTIONS["logspace"](start, end, steps, base, dtype=dtype or defaults.dtype)
-    return finish(made, device, requires_grad)
+    made = FUNCTIONS["logspace"](start, end, steps, base, dtype=dtype or defaults.dtype, device=named(device))
+    return finish(made, requires_grad)
 
 
 def _like(factory: Callable[..., Any]) -> Callable[..., Any]:
@@ -178,10 +193,11 @@ def _like(factory: Callable[..., Any]) -> Callable[..., Any]:
 
     def make(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **given: Any) -> Any:
         refuse(name, given)
-        return factory(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+        where = named(device, input._meta.device)
+        return factory(input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
     make.__name__ = name
-    make.__doc__ = f"As `{factory.__name__}`, with the shape and dtype of `input`."
+    make.__doc__ = f"As `{factory.__name__}`, with the shape and dtype of `input`, and where it is."
     return make
 
 
@@ -192,7 +208,8 @@ def full_like(
     input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """As `full`, with the shape and dtype of `input`."""
-    return full(input.shape, fill_value, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    where = named(device, input._meta.device)
+    return full(input.shape, fill_value, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
 
 def _new(factory: Callable[..., Any]) -> Callable[..., Any]:
@@ -203,10 +220,11 @@ def _new(factory: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         wanted = given.pop("size") if "size" in given and not size else sizes(size)
         refuse(name, given)
-        return factory(wanted, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+        where = named(device, self._meta.device)
+        return factory(wanted, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
 
     method.__name__ = name
-    method.__doc__ = f"As `{factory.__name__}`, of this tensor's dtype."
+    method.__doc__ = f"As `{factory.__name__}`, of this tensor's dtype, and where it is."
     return method
 
 
@@ -214,12 +232,14 @@ def _new_full(
     self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """As `full`, of this tensor's dtype."""
-    return full(size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+    where = named(device, self._meta.device)
+    return full(size, fill_value, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
 
 
 def _new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """As `tensor`, of this tensor's dtype."""
-    return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+    where = named(device, self._meta.device)
+    return tensor(data, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
 
 
 METHODS: dict[str, Callable[..., Any]] = {

@@ -88,16 +88,16 @@ def _plain(data: Any) -> Any:
     return [_plain(item) for item in data] if isinstance(data, list | tuple) else data
 
 
-def from_array(array: np.ndarray, dtype: DType) -> Tensor:
-    """A host tensor on an array that nobody else writes to."""
+def from_array(array: np.ndarray, dtype: DType, device: str | None = None) -> Tensor:
+    """A host tensor on an array that nobody else writes to; on the server it will be on `device`."""
     made = cast("Tensor", object.__new__(TensorBase.proxy))
     made._host = array
-    made._meta = contiguous(array.shape, dtype)
+    made._meta = contiguous(array.shape, dtype, device)
     return made
 
 
 def tensor_like(source: Tensor, array: np.ndarray) -> Tensor:
-    return from_array(array, source.dtype)
+    return from_array(array, source.dtype, source._meta.device)
 
 
 def alias(source: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ def view(source: Tensor, array: np.ndarray, strides: tuple[int, ...], offset: in
     """A host tensor that shows memory of another; named on the server when the other is."""
     made = cast("Tensor", object.__new__(TensorBase.proxy))
     made._host = array
-    made._meta = meta(array.shape, source._meta.dtype, strides)
+    made._meta = meta(array.shape, source._meta.dtype, strides, source._meta.device)
     made._base = root = source.root
     made._offset = offset
     root.add_alias(made)

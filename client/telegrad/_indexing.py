@@ -30,11 +30,13 @@ def put(x: Any, index: Any, value: Any) -> None:
     """`x[index] = value`: a write into the view, or `index_put_` where tensors index."""
     basic, advanced = _split(x, index)
     if not isinstance(value, TensorBase):
-        value = _host.from_array(_host.array_of(value, x.dtype), x.dtype) if np.ndim(value) else value
+        value = _host.tensor_like(x, _host.array_of(value, x.dtype)) if np.ndim(value) else value
+    else:
+        value = value.to(x.device)
     viewed = record(OPS["_slice"], (x, basic))
     if advanced:
         if not isinstance(value, TensorBase):
-            value = _host.from_array(_host.narrowed(np.asarray(value), x.dtype.name), x.dtype)
+            value = _host.tensor_like(x, _host.narrowed(np.asarray(value), x.dtype.name))
         inplace(OPS["index_put"], (viewed, advanced, value, False))
     elif isinstance(value, TensorBase):
         value = _without_leading_ones(value, viewed)
@@ -76,7 +78,7 @@ def _split(x: Any, index: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
                 item = record(OPS["reshape"], (item, (1,)))
                 count = 0
             basic.extend([(None, None, None)] * count)
-            advanced.append(item)
+            advanced.append(item.to(x.device))
         else:
             basic.append(item)
             if not isinstance(item, int):
@@ -160,4 +162,4 @@ def _on_host(x: Any, basic: tuple[Any, ...], advanced: tuple[Any, ...]) -> Any:
         assert isinstance(inferred.offset, int)
         return _host.view(x, np.asarray(picked), inferred.meta.strides, x._offset + inferred.offset)
     index = tuple([slice(None) if t is None else t._host for t in advanced])
-    return _host.from_array(np.ascontiguousarray(picked[index]), x.dtype)
+    return _host.tensor_like(x, np.ascontiguousarray(picked[index]))

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from telegrad_protocol.devices import PLACE_SHIFT, place_of
 from telegrad_protocol.dtypes import FLOAT
-from telegrad_protocol.errors import AutogradError, OpTypeError, UnsupportedOp
+from telegrad_protocol.errors import AutogradError, DeviceError, OpTypeError, UnsupportedOp
 from telegrad_protocol.messages import GRAD, INPLACE
 from telegrad_protocol.rules import check_inplace
 from telegrad_protocol.spec import OPS, Inferred, OpSpec, Param
@@ -76,6 +77,8 @@ def upload(tensor: TensorBase) -> int:
 def record(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     """Record a call of any op on arguments in declared order; raises locally what metadata tells."""
     args = spec.convert(args)
+    if len(spec.tensor_slots) > 1 or spec.takes_lists:
+        args = on_one_device(spec, args)
     if not spec.settled:
         return _record_unsettled(spec, args)
     inferred = spec.infer(args)
@@ -128,6 +131,7 @@ def _record_unsettled(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     results = []
     for name, meta in zip(outs, bound.metas, strict=True):
         result = TensorBase.make(name, None)
+        result._place = meta.place
         if leaves is not None and meta.dtype.category == FLOAT:
             result._leaves, result._fn = leaves, spec.name
         results.append(result)
@@ -152,7 +156,7 @@ def return_type(spec: OpSpec) -> Any:
 
 def inplace(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     """Record a call whose result is written into the first argument."""
-    args = spec.convert(args)
+    args = on_one_device(spec, spec.convert(args))
     target: TensorBase = args[0]
     if not spec.inplace:
         raise UnsupportedOp(f"{spec.name} has no in-place variant", op=spec.name)
@@ -175,15 +179,60 @@ def append(
 ) -> None:
     """Put a row on the stream. `undo` takes back what the call changed locally, should the row not be executed."""
     wired = tuple([to_wire(param, value) for param, value in zip(spec.params, args, strict=True)])
-    row = (spec.index, flags | (GRAD if grad_mode.on else 0), outs, wired, *caller())
+    flags |= GRAD if grad_mode.on else 0
+    row = (spec.index, flags | _place_of(spec, args), outs, wired, *caller())
     stream.rows.append(row if undo is None else (*row, undo))
     if stream.stop:
         stream.check()
 
 
-def control(name: str, *args: Any, outs: Any = None, undo: Callable[[], None] | None = None) -> None:
-    """Record a row that acts on the session."""
-    append(OPS[name], args, outs, undo=undo)
+def control(
+    name: str, *args: Any, outs: Any = None, undo: Callable[[], None] | None = None, device: str = "cpu"
+) -> None:
+    """Record a row that acts on the session: on the device of its tensors, or where it names none on `device`."""
+    append(OPS[name], args, outs, place_of(device) << PLACE_SHIFT, undo)
+
+
+def _tensors(spec: OpSpec, args: tuple[Any, ...]) -> Iterator[TensorBase]:
+    for slot in spec.tensor_slots:
+        value = args[slot]
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, TensorBase):
+                yield item
+
+
+def _place_of(spec: OpSpec, args: tuple[Any, ...]) -> int:
+    """The place of a row's device: that of its first tensor, its generator, or the device it names."""
+    for tensor in _tensors(spec, args):
+        return tensor.place
+    named = args[spec.device_slot] if spec.device_slot is not None else None
+    if named is None and spec.generator_slot is not None:
+        named = getattr(args[spec.generator_slot], "_device", None)
+    return 0 if named is None else place_of(named) << PLACE_SHIFT
+
+
+def on_one_device(spec: OpSpec, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments with 0-d tensors of the CPU moved to where the others are; refuses any other mixture."""
+    found = list(_tensors(spec, args))
+    if all(tensor.place == found[0].place for tensor in found):
+        return args
+    homes = list(dict.fromkeys(t._meta.device for t in found if t._meta.ndim or t.place))
+    if len(homes) > 1:
+        raise DeviceError(
+            f"Expected all tensors to be on the same device, but found at least two devices, {homes[0]} and {homes[1]}!",
+            op=spec.name,
+            hint="move one with .to(device)",
+        )
+    values = list(args)
+    for slot in spec.tensor_slots:
+        values[slot] = _moved(values[slot], homes[0])
+    return tuple(values)
+
+
+def _moved(value: Any, device: str) -> Any:
+    if isinstance(value, tuple):
+        return tuple([_moved(item, device) for item in value])
+    return value.to(device) if isinstance(value, TensorBase) else value
 
 
 def to_wire(param: Param, value: Any) -> Any:
@@ -233,7 +282,7 @@ def {name}({signature}):
         code = frame.f_code
     grad = grad_mode.everywhere or grad_mode.on
     out = next_id()
-    append(({index}, {flag}, out, ({wire},), code, frame.f_lasti))
+    append(({index}, meta.place + grad, out, ({wire},), code, frame.f_lasti))
     result = new(Tensor)
     result._id = out
     result._meta = meta
@@ -333,7 +382,6 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
         operands="".join(f"    is_{p.name} = isinstance({p.name}, TensorBase)\n" for p in params if _is_operand(p)),
         key="(" + ", ".join(_key_source(param) for param in params) + ",)",
         index=spec.index,
-        flag="GRAD if grad else 0".replace("GRAD", str(GRAD)),
         wire=", ".join(_wire_source(param) for param in params) if fast else "",
         leaves=_leaves_source(spec),
     )

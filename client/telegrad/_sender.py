@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from telegrad_protocol import wire
+from telegrad_protocol.devices import PLACE_SHIFT
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import TelegradError, from_record
 from telegrad_protocol.messages import Reply
@@ -43,16 +44,60 @@ class Mark:
 EPOCH: Final = Mark()
 
 
-class Submission:
+class Submission(NamedTuple):
     """Rows on their way: `items[k]` is the recorded row that became row k on the wire."""
 
-    __slots__ = ("body", "epoch", "items", "number")
+    number: int
+    epoch: int
+    place: int
+    items: list[Any]
+    body: bytes
 
-    def __init__(self, number: int, epoch: int, items: list[Any], body: bytes) -> None:
-        self.number = number
-        self.epoch = epoch
-        self.items = items
-        self.body = body
+
+class Batch:
+    """Rows of one device that will travel together, `items` as they were recorded; frees come before what follows them.
+
+    `freed` has for every device in use the ids that it has not been told of yet: a recorded free does not say where.
+    """
+
+    def __init__(self, freed: dict[int, list[int]]) -> None:
+        self.freed = freed
+        self.items: list[Any] = []
+        self.rows: list[Any] = []
+        self.place: int | None = None
+        self.budget = MAX_BYTES
+
+    @property
+    def has_room(self) -> bool:
+        return len(self.rows) < MAX_ROWS and self.budget > 0
+
+    def add(self, item: Any) -> bool:
+        """Take a recorded row; False for one of another device."""
+        place = item[1] >> PLACE_SHIFT
+        if place != self.place:
+            if self.place is not None:
+                return False
+            self.place = place
+            self.freed.setdefault(place, [])
+        if self.freed[place]:
+            self._free(place)
+        self.rows.append(item[:4])
+        self.items.append(item)
+        if item[3] and type(item[3][0]) is bytes:
+            self.budget -= len(item[3][0])
+        return True
+
+    def end(self, place: int) -> int:
+        """Add the last frees; the device, which is at `place` if there were no rows that say."""
+        place = place if self.place is None else self.place
+        if self.freed[place]:
+            self._free(place)
+        return place
+
+    def _free(self, place: int) -> None:
+        self.rows.append((_FREE, place << PLACE_SHIFT, None, (tuple(self.freed[place]),)))
+        self.items.append(None)
+        self.freed[place] = []
 
 
 class Sender:
@@ -69,6 +114,8 @@ class Sender:
         self.changed = threading.Condition(self.lock)
         self.epoch = 0
         self.number = 0
+        self.place = 0
+        self.freed: dict[int, list[int]] = {0: []}
         self.acknowledged = 0
         self.answered: set[int] = set()
         self.in_flight: dict[int, Submission] = {}
@@ -154,18 +201,18 @@ class Sender:
 
     # Uploads ----------------------------------------------------------------------------------------------
 
-    def upload(self, name: int, array: Any) -> None:
+    def upload(self, name: int, array: Any, device: str) -> None:
         """Send the bytes of an upload in the background; waits while too many bytes are on their way."""
         with self.lock:
             self.changed.wait_for(lambda: self.uploading < UPLOAD_BYTES or self.error is not None)
             if self.broken is not None:
                 return  # the next call raises it
             self.uploading += array.nbytes
-            self.uploaders.submit(self._upload, name, array)
+            self.uploaders.submit(self._upload, name, array, device)
 
-    def _upload(self, name: int, array: Any) -> None:
+    def _upload(self, name: int, array: Any, device: str) -> None:
         try:
-            self.session.upload(name, memoryview(array).cast("B"))
+            self.session.upload(name, memoryview(array).cast("B"), device)
         except TelegradError:
             pass  # refused: the tensor that the row makes fails with the server's words
         except (Unreachable, Interrupted) as error:
@@ -231,37 +278,25 @@ class Sender:
         return self.sending < IN_FLIGHT and bool(self.unsent or self.rows)
 
     def _cut(self) -> Submission | None:
-        """Take rows from the deque: up to a limit, or to the next epoch's mark. Called with the lock held."""
-        items: list[Any] = []
-        encoded: list[Any] = []
-        freed: list[int] = []
-        budget = MAX_BYTES
-        pop = self.rows.popleft
-        while self.rows and len(encoded) < MAX_ROWS and budget > 0:
-            item = pop()
+        """Take rows from the deque: of one device, up to a limit, or to the next epoch's mark. Called with the lock held."""
+        batch = Batch(self.freed)
+        while self.rows and batch.has_room:
+            item = self.rows.popleft()
             if type(item) is int:
-                freed.append(item)
-                continue
-            if item is EPOCH:
-                if encoded or freed:
+                for names in self.freed.values():
+                    names.append(item)
+            elif item is EPOCH:
+                if batch.rows:
                     self.rows.appendleft(item)
                     break
                 self.epoch += 1
-                continue
-            if freed:
-                encoded.append((_FREE, 0, None, (tuple(freed),)))
-                items.append(None)
-                freed = []
-            encoded.append(item[:4])
-            items.append(item)
-            if item[3] and type(item[3][0]) is bytes:
-                budget -= len(item[3][0])
-        if freed:
-            encoded.append((_FREE, 0, None, (tuple(freed),)))
-            items.append(None)
-        if not encoded:
+            elif not batch.add(item):
+                self.rows.appendleft(item)
+                break
+        self.place = batch.end(self.place)
+        if not batch.rows:
             return None
-        submission = Submission(self.number, self.epoch, items, pack_rows(encoded))
+        submission = Submission(self.number, self.epoch, self.place, batch.items, pack_rows(batch.rows))
         self.number += 1
         self.in_flight[submission.number] = submission
         if self.rows:
@@ -273,7 +308,7 @@ class Sender:
         patience = Patience()
         while True:
             try:
-                body = self.session.submit(submission.number, submission.epoch, self.acknowledged, submission.body)
+                body = self.session.submit(*submission[:3], self.acknowledged, submission.body)
             except (Unreachable, Interrupted):
                 if self.broken is not None or not patience.wait():
                     raise

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import Any, Final, TypeVar
 
 from telegrad_protocol import spec, wire
+from telegrad_protocol.devices import device_at
 from telegrad_protocol.errors import SessionGone, TelegradError, Unavailable, WorkerDied, from_record
 from telegrad_protocol.messages import PROTOCOL_VERSION, OpenSession, SessionOpened
 
@@ -63,20 +64,21 @@ class Session:
         """What to do when no server answers."""
         return "Start one there with `telegrad serve`, or name another with tg.connect(url) or TELEGRAD_URL."
 
-    def submit(self, number: int, epoch: int, acknowledged: int, body: bytes) -> bytes | None:
-        """Send a submission; its reply, or None while it is still running."""
+    def submit(self, number: int, epoch: int, place: int, acknowledged: int, body: bytes) -> bytes | None:
+        """Send a submission for the device at a place; its reply, or None while it is still running."""
         path = f"{self._base}/streams/{self._id.stream}/submissions/{number}?epoch={epoch}&ack={acknowledged}"
+        path += f"&device={device_at(place)}" if place else ""
         status, _, answer = self.transport.request("PUT", path, headers=_MSGPACK, content=body)
         return None if status == 202 else _checked(status, answer)
 
-    def upload(self, upload: int, data: memoryview) -> None:
-        """Send the bytes of an upload that a row names."""
-        reply = _again(lambda: self.transport.upload(f"{self._base}/uploads/{upload}", data))
+    def upload(self, upload: int, data: memoryview, device: str) -> None:
+        """Send the bytes of an upload that a row names, to its device."""
+        reply = _again(lambda: self.transport.upload(f"{self._base}/uploads/{upload}?device={device}", data))
         _checked(reply.status, reply.body)
 
-    def download(self, read: int, into: memoryview) -> None:
-        """Fetch the bytes of a read into memory of the right size, and let the server forget it."""
-        path = f"{self._base}/reads/{read}"
+    def download(self, read: int, device: str, into: memoryview) -> None:
+        """Fetch the bytes of a device's read into memory of the right size, and let the server forget it."""
+        path = f"{self._base}/reads/{read}?device={device}"
         reply = _again(lambda: self.transport.download(path, into))
         _checked(reply.status, reply.body)
         _again(lambda: self._request("DELETE", path))

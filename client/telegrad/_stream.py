@@ -15,15 +15,13 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from telegrad_protocol.errors import SessionGone
 from telegrad_protocol.spec import OPS
 
 from ._sender import Sender
 from ._session import Session
-
-_READ: Final = OPS["read"].index
 
 
 class Future:
@@ -96,23 +94,26 @@ class Stream:
         if not self.sender.threads:
             self.sender.start(self.session)
 
-    def read(self, tensor_id: int, site: tuple[Any, int], finish: Callable[[Any], Any]) -> Future:
-        """Ask for a value; `finish` turns its `ReadResult` into what the caller gets."""
-        return self.ask(_READ, (tensor_id,), site, finish)
+    def devices(self) -> tuple[str, ...]:
+        """The devices of the server; opens the session."""
+        self.start()
+        return self.session.open().devices
 
-    def ask(self, op: int, args: tuple[Any, ...], site: tuple[Any, int], finish: Callable[[Any], Any]) -> Future:
-        """Record a row that is answered with a value."""
+    def ask(
+        self, name: str, args: tuple[Any, ...], place: int, site: tuple[Any, int], finish: Callable[[Any], Any]
+    ) -> Future:
+        """Record a row that is answered with a value; `finish` turns its `ReadResult` into what the caller gets."""
         future = Future(self, finish)
-        name = self.next_id()
-        self.sender.reads[name] = future
-        self.rows.append((op, 0, name, args, *site))
+        answer = self.next_id()
+        self.sender.reads[answer] = future
+        self.rows.append((OPS[name].index, place, answer, args, *site))
         if self.stop:
             self.check()
         return future
 
-    def upload(self, name: int, array: Any) -> None:
+    def upload(self, name: int, array: Any, device: str) -> None:
         """Send the bytes of an upload in the background; waits while too many bytes are on their way."""
-        self.sender.upload(name, array)
+        self.sender.upload(name, array, device)
 
     def synchronize(self) -> None:
         """Wait until everything recorded so far has been executed; raise what failed."""

@@ -31,7 +31,7 @@ class TensorBase(HasMeta):
     `_id`: the name on the server, 0 while the values are on the host (`_host`). `_meta`: absent while the shape
     depends on values that nobody has asked for. `_leaves`: what gradients flow to; None if it does not require
     grad. `_base`, `_offset`: for a view, the tensor whose memory it shows, and where. `_aliases`: the live views of
-    a base. `_version`: in-place writes so far, kept by the base.
+    a base. `_version`: in-place writes so far, kept by the base. `_place`: the device's, where there is no `_meta`.
     """
 
     proxy: ClassVar[type[TensorBase]]
@@ -45,6 +45,7 @@ class TensorBase(HasMeta):
     _version: int = 0
     _fn: str | None = None
     _host: Any = None
+    _place: int = 0
 
     @classmethod
     def make(cls, name: int, meta: Meta | None) -> TensorBase:
@@ -71,6 +72,12 @@ class TensorBase(HasMeta):
     def _send_once(self) -> int:
         """The name on the server; values that are still on the host leave it now."""
         return self._id or self._send()
+
+    @property
+    def place(self) -> int:
+        """The place of the device, as row flags carry it; known also while the shape is not."""
+        meta = self.__dict__.get("_meta")
+        return self._place if meta is None else int(meta.place)
 
     @property
     def root(self) -> TensorBase:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from telegrad_protocol.errors import AutogradError, ShapeError
-from telegrad_protocol.shapes import contiguous
+from telegrad_protocol.errors import AutogradError, DeviceError, ShapeError, UnsupportedOp
+from telegrad_protocol.shapes import contiguous, like
+from telegrad_protocol.spec import OPS
 
-from ._record import control, grad_mode, stream
+from ._record import control, grad_mode, record, stream
 from ._types import Leaf, TensorBase
 from .tensor import Tensor
 
@@ -125,6 +126,8 @@ def backward(
     roots = _listed(tensors)
     gradients = _root_gradients(roots, grad_tensors)
     targets = _listed(inputs) if inputs is not None else ()
+    if len({root.place for root in roots}) > 1:
+        raise DeviceError("backward() of tensors on several devices: call it for each device", op="backward")
     reached = [_leaf_of(t) for t in targets] if targets else _reached(roots)
     before = [(leaf, leaf.has_grad, leaf.grad) for leaf in reached]
     for leaf in reached:
@@ -140,6 +143,46 @@ def backward(
         create_graph,
         undo=lambda: _restore(before),
     )
+    for leaf in sorted((leaf for leaf in reached if isinstance(leaf, Bridge)), key=lambda bridge: -bridge.number):
+        leaf.bring_back(retain_graph, create_graph)
+
+
+class Bridge(Leaf):
+    """Where the graph goes on on another device: `arrived` is the leaf there of a copy of `source`."""
+
+    __slots__ = ("arrived", "number", "source")
+
+    def __init__(self, source: Tensor, arrived: Tensor) -> None:
+        super().__init__(arrived)
+        self.source = source
+        self.arrived = arrived
+        self.number = arrived._id
+
+    def bring_back(self, retain_graph: bool | None, create_graph: bool) -> None:
+        """Let the gradient that has come to the copy flow on from its source."""
+        if create_graph:
+            raise UnsupportedOp("create_graph=True does not reach across devices", op="backward")
+        gradient = TensorBase.make(stream.next_id(), like(self.arrived._meta))
+        control("get_grad", self.arrived, outs=gradient._id)
+        control("clear_grads", (self.arrived,))
+        self.has_grad = False
+        moved = carry(cast("Tensor", gradient), self.source._meta.device)
+        control("backward", (self.source,), (moved,), (), bool(retain_graph), False)
+
+
+def carry(tensor: Tensor, device: str) -> Tensor:
+    """A copy of a tensor on another device of the server; gradients flow back across."""
+    name, meta = stream.next_id(), tensor._meta
+    control("send", tensor, device, outs=name)
+    control("upload", name, meta.dtype, meta.shape, outs=name, device=device)
+    arrived = cast("Tensor", TensorBase.make(name, contiguous(meta.shape, meta.dtype, device)))
+    if tensor._leaves is None or not grad_mode.on:
+        return arrived
+    control("set_requires_grad", arrived, True)
+    arrived._leaves = tensor._leaves | {Bridge(tensor, arrived)}
+    copied: Tensor = record(OPS["clone"], (arrived,))
+    arrived._leaves = None  # the bridge holds it, and must not be held by it
+    return copied
 
 
 def _restore(before: list[tuple[Leaf, bool, Any]]) -> None:
@@ -223,7 +266,7 @@ def grad(
             stream.rows.append(name)
             found.append(None)
             continue
-        made = cast("Tensor", TensorBase.make(name, contiguous(target._meta.shape, target._meta.dtype)))
+        made = cast("Tensor", TensorBase.make(name, like(target._meta)))
         if create_graph:
             made._leaves, made._fn = leaves, "gradients"
         found.append(made)

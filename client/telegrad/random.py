@@ -11,7 +11,7 @@ from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import contiguous
 from telegrad_protocol.spec import OPS
 
-from ._creation import finish, sizes
+from ._creation import check_device, finish, named, sizes
 from ._ops import FUNCTIONS
 from ._record import append, control, inplace, stream
 from ._types import TensorBase
@@ -33,7 +33,8 @@ class Generator:
     def __init__(self, device: Any = "cpu") -> None:
         self._id = stream.next_id()
         self._seed = _DEFAULT_SEED
-        control("new_generator", _DEFAULT_SEED, outs=self._id)
+        self._device = str(check_device(device))
+        control("new_generator", _DEFAULT_SEED, outs=self._id, device=self._device)
 
     def __del__(self, release: Any = stream.rows.append) -> None:
         if hasattr(self, "_id"):
@@ -41,7 +42,7 @@ class Generator:
 
     @property
     def device(self) -> device:
-        return device("cpu")
+        return device(self._device)
 
     def manual_seed(self, seed: int) -> Generator:
         """Start anew from a seed."""
@@ -85,9 +86,10 @@ def fresh_seed() -> int:
 
 
 def manual_seed(seed: int) -> None:
-    """Start the default generator anew from a seed: the same draws as PyTorch's on the CPU."""
+    """Start every device's default generator anew from a seed: the same draws as PyTorch's on the CPU."""
     _Default.seed = checked_seed(seed)
-    control("manual_seed", _Default.seed, None)
+    for place in stream.devices():
+        control("manual_seed", _Default.seed, None, device=place)
 
 
 def seed() -> int:
@@ -131,8 +133,8 @@ def _draw(name: str, doc: str) -> Callable[..., Any]:
         wanted = given.pop("size") if "size" in given and not size else sizes(size)
         if given:
             raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(given))}'")
-        made = function(wanted, dtype=dtype or defaults.dtype, generator=generator)
-        return finish(made, device, requires_grad)
+        made = function(wanted, dtype=dtype or defaults.dtype, generator=generator, device=named(device))
+        return finish(made, requires_grad)
 
     draw.__name__, draw.__doc__ = name, doc
     return draw
@@ -155,31 +157,35 @@ def randint(
     """Integers in [low, high); `randint(high, size)` starts at 0."""
     if size is None:
         low, high, size = 0, low, high
-    made = FUNCTIONS["randint"](low, high, size, dtype=dtype or dtypes.int64, generator=generator)
-    return finish(made, device, requires_grad)
+    where = named(device)
+    made = FUNCTIONS["randint"](low, high, size, dtype=dtype or dtypes.int64, generator=generator, device=where)
+    return finish(made, requires_grad)
 
 
 def randperm(
     n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """The numbers 0 to n - 1 in random order."""
-    return finish(FUNCTIONS["randperm"](n, dtype=dtype or dtypes.int64, generator=generator), device, requires_grad)
+    made = FUNCTIONS["randperm"](n, dtype=dtype or dtypes.int64, generator=generator, device=named(device))
+    return finish(made, requires_grad)
 
 
 def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """As `rand`, with the shape and dtype of `input`."""
-    return rand(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    where = named(device, input._meta.device)
+    return rand(input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
 
 def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """As `randn`, with the shape and dtype of `input`."""
-    return randn(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    where = named(device, input._meta.device)
+    return randn(input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
 
 def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: Any = None) -> Any:
     """As `randint`, with the shape and dtype of `input`."""
     low, high = (0, low) if high is None else (low, high)
-    return randint(low, high, input.shape, dtype=dtype or input.dtype, device=device)
+    return randint(low, high, input.shape, dtype=dtype or input.dtype, device=named(device, input._meta.device))
 
 
 # In-place draws -------------------------------------------------------------------------------------------------

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from telegrad_protocol import dtypes, wire
+from telegrad_protocol.devices import PLACE_SHIFT, device_at
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.messages import ReadResult
-from telegrad_protocol.shapes import Meta, contiguous, is_contiguous
+from telegrad_protocol.shapes import Meta, contiguous, is_contiguous, like
 from telegrad_protocol.spec import OPS
 
 from . import _host
@@ -25,10 +27,11 @@ _sending = threading.RLock()
 
 
 class _Defaults:
-    """What `set_default_dtype` and `set_default_device` change."""
+    """What `set_default_dtype`, `set_default_device` and `cuda.set_device` change."""
 
     dtype: DType = dtypes.float32
     device: str = "cpu"
+    cuda_index: int = 0
 
 
 defaults = _Defaults()
@@ -189,8 +192,8 @@ class Tensor(TensorBase):
 
     def _resolve_meta(self) -> Meta:
         """Ask the server for a shape that depends on values."""
-        found: ReadResult = stream.ask(OPS["describe"].index, (self._id,), caller(), _as_is).result()
-        return contiguous(found.shape, dtypes.by_name(found.dtype))
+        found: ReadResult = stream.ask("describe", (self._id,), self._place, caller(), _as_is).result()
+        return contiguous(found.shape, dtypes.by_name(found.dtype), device_at(self._place >> PLACE_SHIFT))
 
     # Values ------------------------------------------------------------------------------------------------
 
@@ -205,7 +208,8 @@ class Tensor(TensorBase):
             future = Future(stream, _as_is)
             future._settle(self._host.copy())
             return future
-        return stream.read(self._id, caller(), _fetch)
+        place = self.place
+        return stream.ask("read", (self._id,), place, caller(), partial(_fetch, device_at(place >> PLACE_SHIFT)))
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The values as a NumPy array of its own. A tensor that requires grad needs `detach()` or `force=True`."""
@@ -297,7 +301,7 @@ class Tensor(TensorBase):
             return self._id
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return _rebuild, (type(self), self._values(), self.dtype.name, self.requires_grad)
+        return _rebuild, (type(self), self._values(), self.dtype.name, self.requires_grad, self._meta.device)
 
     def __copy__(self) -> Tensor:
         return self
@@ -354,7 +358,7 @@ class Tensor(TensorBase):
         if leaf is None or not leaf.has_grad:
             return None
         if leaf.grad is None:
-            leaf.grad = TensorBase.make(stream.next_id(), contiguous(self._meta.shape, self._meta.dtype))
+            leaf.grad = TensorBase.make(stream.next_id(), like(self._meta))
             control("get_grad", self, outs=leaf.grad._id)
         found: Tensor = leaf.grad
         return found
@@ -385,9 +389,24 @@ class Tensor(TensorBase):
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        if self.place != value.place:
+            self._settle_on(value)
+            return
         control("set_data", self, value)
         self._meta = value._meta
         self._base, self._offset = value.root, value._offset
+
+    def _settle_on(self, value: Tensor) -> None:
+        """Become a tensor with the memory of `value`, which is on another device; a gradient stays behind."""
+        twin, left = value.detach(), self._id
+        self._id, self._host, twin._id = twin._id, twin._host, 0
+        self._meta, self._base, self._offset = twin._meta, twin._base, twin._offset
+        if left:
+            stream.rows.append(left)
+        if self._leaf is not None:
+            self._leaf.has_grad, self._leaf.grad = False, None
+        if self._leaves is not None and self._id:
+            control("set_requires_grad", self, True)
 
     @property
     def _version_now(self) -> int:
@@ -476,14 +495,14 @@ class _no_grad:
         grad_mode.on = self.before
 
 
-def _fetch(result: ReadResult) -> np.ndarray:
-    """The array of a finished read; large values come on a connection of their own, straight into the array."""
+def _fetch(device: str, result: ReadResult) -> np.ndarray:
+    """The array of a device's finished read; large values come on a connection of their own, straight into the array."""
     dtype = _host.NUMPY[dtypes.by_name(result.dtype)]
     if result.data is not None:
         values = np.frombuffer(result.data, dtype).reshape(result.shape).copy()
     else:
         values = np.empty(result.shape, dtype)
-        stream.session.download(result.id, values.reshape(-1).view(np.uint8).data)
+        stream.session.download(result.id, device, values.reshape(-1).view(np.uint8).data)
     return _host.widened(values, result.dtype)
 
 
@@ -493,10 +512,10 @@ def _send_values(tensor: Tensor) -> None:
     array = np.ascontiguousarray(tensor._host)
     name, meta = stream.next_id(), tensor._meta
     if array.nbytes <= wire.INLINE_BYTES:
-        control("constant", array.tobytes(), meta.dtype, meta.shape, outs=name)
+        control("constant", array.tobytes(), meta.dtype, meta.shape, outs=name, device=meta.device)
     else:
-        control("upload", name, meta.dtype, meta.shape, outs=name)
-        stream.upload(name, array)
+        control("upload", name, meta.dtype, meta.shape, outs=name, device=meta.device)
+        stream.upload(name, array, meta.device)
     tensor._id, tensor._host = name, None
     if tensor._leaves is not None:
         control("set_requires_grad", tensor, True)
@@ -507,7 +526,7 @@ def _send_values(tensor: Tensor) -> None:
             append(spec, (tensor, view._meta.shape, view._meta.strides, view._offset), view._id)
 
 
-def _rebuild(cls: type[Tensor], values: np.ndarray, dtype: str, requires_grad: bool) -> Tensor:
-    made = _host.from_array(_host.narrowed(values, dtype), dtypes.by_name(dtype))
+def _rebuild(cls: type[Tensor], values: np.ndarray, dtype: str, requires_grad: bool, device: str) -> Tensor:
+    made = _host.from_array(_host.narrowed(values, dtype), dtypes.by_name(dtype), device)
     made.__class__ = cls
     return made.requires_grad_() if requires_grad else made

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from .devices import canonical
 from .dtypes import BY_NAME, DType
 from .shapes import HasMeta
 
@@ -117,6 +118,10 @@ def _dtype(value: Any) -> DType:
     raise TypeError
 
 
+def _device(value: Any) -> str:
+    return canonical(_string(value))
+
+
 def _generator(value: Any) -> Any:
     if isinstance(value, str | bytes | float | list | tuple):
         raise TypeError
@@ -186,6 +191,7 @@ _PLAIN: Final[dict[str, Kind]] = {
     "Dims": Kind(_optional(_integer_or_integers), schema=_nullable(_INTEGER_OR_INTEGERS)),
     "int | Size": Kind(_integer_or_integers, schema=_INTEGER_OR_INTEGERS),
     "list[float]": Kind(_numbers, "{0}.__class__", schema={"type": "array", "items": _NUMBER}),
+    "Device": Kind(_device, schema={"type": "string", "pattern": "^(cpu|cuda(:[0-9]{1,3})?)$"}),
     "DType": Kind(_dtype, schema={"enum": sorted(BY_NAME)}, from_wire=_dtype),
     # A generator is named by its id; what the engine is given is the generator itself.
     "Generator": Kind(_generator, "None", schema=_INTEGER),

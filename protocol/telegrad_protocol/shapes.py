@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from .devices import PLACE_SHIFT, Here, place_of
 from .dtypes import DType
 from .errors import OpIndexError, ShapeError, TooLarge
 from .wire import LIMITS
@@ -20,16 +21,17 @@ Shape = tuple[int, ...]
 class Meta:
     """Shape, strides (in elements), dtype and device of a tensor; `nbytes` counts elements, not storage.
 
-    `floating`: of a dtype that gradients flow through.
+    `floating`: of a dtype that gradients flow through. `place`: the device's, as row flags carry it.
     """
 
-    __slots__ = ("contiguous", "device", "dtype", "floating", "nbytes", "ndim", "numel", "shape", "strides")
+    __slots__ = ("contiguous", "device", "dtype", "floating", "nbytes", "ndim", "numel", "place", "shape", "strides")
 
     def __init__(self, shape: Shape, dtype: DType, strides: Shape, device: str) -> None:
         self.shape = shape
         self.dtype = dtype
         self.strides = strides
         self.device = device
+        self.place = place_of(device) << PLACE_SHIFT
         self.floating = dtype.is_floating_point
         self.ndim = len(shape)
         self.numel = math.prod(shape)
@@ -52,8 +54,9 @@ _interned: dict[tuple[Shape, DType, Shape, str], Meta] = {}
 _contiguous: dict[tuple[Shape, DType, str], Meta] = {}
 
 
-def meta(shape: Shape, dtype: DType, strides: Shape, device: str = "cpu") -> Meta:
-    """The one `Meta` with these fields."""
+def meta(shape: Shape, dtype: DType, strides: Shape, device: str | None = None) -> Meta:
+    """The one `Meta` with these fields; without a device, on this process's own."""
+    device = device or Here.device
     key = (shape, dtype, strides, device)
     found = _interned.get(key)
     if found is None:
@@ -66,13 +69,14 @@ def meta(shape: Shape, dtype: DType, strides: Shape, device: str = "cpu") -> Met
     return found
 
 
-def contiguous(shape: Shape, dtype: DType, device: str = "cpu") -> Meta:
-    """The `Meta` of a freshly made tensor: row-major.
+def contiguous(shape: Shape, dtype: DType, device: str | None = None) -> Meta:
+    """The `Meta` of a freshly made tensor: row-major; without a device, on this process's own.
 
     >>> from telegrad_protocol.dtypes import float32
     >>> contiguous((2, 3), float32).strides
     (3, 1)
     """
+    device = device or Here.device
     key = (shape, dtype, device)
     found = _contiguous.get(key)
     if found is None:

@@ -28,6 +28,7 @@ Size: TypeAlias = "int | tuple[int, ...]"
 Dims: TypeAlias = "int | tuple[int, ...] | None"
 Index: TypeAlias = "tuple[Any, ...]"
 Generator: TypeAlias = int
+Device: TypeAlias = str
 
 
 class Inferred(NamedTuple):
@@ -99,6 +100,8 @@ class OpSpec:
             raise TypeError(f"{self.name}: unknown traits {sorted(traits)}")
         self.names = tuple(param.name for param in self.params)
         self.generator_slot = next((i for i, p in enumerate(self.params) if p.annotation.startswith("Generator")), None)
+        self.device_slot = next((i for i, p in enumerate(self.params) if p.annotation.startswith("Device")), None)
+        self.takes_lists = any(param.annotation.startswith("list[T") for param in self.params)
         self.tensor_slots = tuple(i for i, param in enumerate(self.params) if param.kind.holds_tensors)
         self.decoders = tuple((i, p.kind.from_wire) for i, p in enumerate(self.params) if p.kind.from_wire)
         self.memo: dict[Any, Inferred] = {}

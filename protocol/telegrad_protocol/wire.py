@@ -117,6 +117,8 @@ def _are_ids(outs: Any) -> bool:
 def decode_reply(data: bytes | memoryview) -> Reply:
     """Decode the reply to a submission."""
     results, error = _fields(Reply, unpack(data))
+    if type(results) is not tuple:
+        raise Malformed("the results of a reply are an array", expected="array", got=type(results).__name__)
     return Reply(tuple(ReadResult(*_fields(ReadResult, item)) for item in results), error)
 
 

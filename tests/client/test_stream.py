@@ -33,7 +33,7 @@ class Stuck(LocalSession):
         self.let_go = threading.Event()
         self.tries = 0
 
-    def submit(self, number: int, epoch: int, acknowledged: int, body: bytes) -> bytes:
+    def submit(self, number: int, epoch: int, place: int, acknowledged: int, body: bytes) -> bytes:
         self.tries += 1
         self.asked.set()
         self.let_go.wait(10.0)

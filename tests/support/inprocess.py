@@ -24,20 +24,20 @@ class LocalSession(Session):
             self.opened = SessionOpened("local", 0, 1, 3600.0, "local", "0", ("cpu",))
         return self.opened
 
-    def submit(self, number: int, epoch: int, acknowledged: int, body: bytes) -> bytes:
+    def submit(self, number: int, epoch: int, place: int, acknowledged: int, body: bytes) -> bytes:
         while True:  # submissions are executed in order, as the front sees to it
             with self.turn:
                 if number == getattr(self, "expected", 0):
                     self.expected = number + 1
                     return self.engine.ask("submit", "local", 0, epoch, body)
 
-    def upload(self, upload: int, data: memoryview) -> None:
+    def upload(self, upload: int, data: memoryview, device: str) -> None:
         with self.turn:
             self.engine.ask("admit_upload", "local", upload, data.nbytes)
             found = self.engine.executor.sessions["local"].uploads[upload]
             found.buffer, found.done = bytearray(data), True
 
-    def download(self, read: int, into: memoryview) -> None:
+    def download(self, read: int, device: str, into: memoryview) -> None:
         with self.turn:
             found = self.engine.executor.sessions["local"].reads.pop(read)
             into[:] = self.engine.executor.xp.byte_view(found.data)

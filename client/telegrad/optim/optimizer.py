@@ -13,7 +13,7 @@ from telegrad._types import Leaf, TensorBase
 from telegrad.autograd import enable_grad, no_grad
 from telegrad.tensor import Tensor
 from telegrad_protocol import dtypes
-from telegrad_protocol.shapes import Meta, contiguous
+from telegrad_protocol.shapes import Meta, like
 from telegrad_protocol.spec import OPS
 
 
@@ -30,7 +30,8 @@ def clear_grads(parameters: list[Any], set_to_none: bool = True) -> None:
     before = [(p._leaf, p._leaf.grad) for p in having]
     for leaf, _ in before:
         leaf.has_grad, leaf.grad = False, None
-    control("clear_grads", tuple(having), undo=lambda: _restore(before))
+    for place in dict.fromkeys(p.place for p in having):
+        control("clear_grads", tuple([p for p in having if p.place == place]), undo=lambda: _restore(before))
 
 
 def _restore(before: list[tuple[Leaf, Any]]) -> None:
@@ -93,7 +94,7 @@ class Optimizer:
         clear_grads([p for group in self.param_groups for p in group["params"]], set_to_none)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; one row per group."""
+        """Update every parameter that has a gradient; one row per group and device."""
         loss = None
         if closure is not None:
             with enable_grad():
@@ -105,8 +106,10 @@ class Optimizer:
 
     def _step(self, group: dict[str, Any]) -> None:
         params = [p for p in group["params"] if p._leaf is not None and p._leaf.has_grad]
-        if not params:
-            return
+        for place in dict.fromkeys(p.place for p in params):
+            self._step_on_one_device(group, [p for p in params if p.place == place])
+
+    def _step_on_one_device(self, group: dict[str, Any], params: list[Any]) -> None:
         names = self.slots(group)
         fresh = [p for p in params if names and not self.state[p]]
         for p in fresh:
@@ -162,7 +165,7 @@ class Optimizer:
         if not self.row:
             return value.detach().clone() if isinstance(value, Tensor) else copy.deepcopy(value)
         wanted = _slot_meta(name, meta)
-        return as_tensor(value).detach().to(wanted.dtype).reshape(wanted.shape).clone()
+        return as_tensor(value).detach().to(wanted.device, wanted.dtype).reshape(wanted.shape).clone()
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -173,7 +176,7 @@ class Optimizer:
 
 
 def _slot_meta(name: str, meta: Meta) -> Meta:
-    return contiguous((), dtypes.float32) if name == "step" else contiguous(meta.shape, meta.dtype)
+    return like(meta, shape=(), dtype=dtypes.float32) if name == "step" else like(meta)
 
 
 def nonnegative(**values: float) -> None:

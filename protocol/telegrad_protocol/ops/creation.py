@@ -8,48 +8,48 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import OpValueError, ShapeError
 from telegrad_protocol.shapes import Meta, contiguous
-from telegrad_protocol.spec import Number, Size, Tensor, Value, op
+from telegrad_protocol.spec import Device, Number, Size, Tensor, Value, op
 
 
-def _filled(size: tuple[int, ...], dtype: DType | None) -> Meta:
-    return contiguous(size, dtype or dtypes.float32)
+def _filled(size: tuple[int, ...], dtype: DType | None, device: str | None) -> Meta:
+    return contiguous(size, dtype or dtypes.float32, device)
 
 
 @op(_filled, on="torch", differentiable=False)
-def zeros(size: Size, *, dtype: DType | None = None) -> Tensor:
+def zeros(size: Size, *, dtype: DType | None = None, device: Device | None = None) -> Tensor:
     """A tensor of zeros."""
 
 
 @op(_filled, on="torch", differentiable=False)
-def ones(size: Size, *, dtype: DType | None = None) -> Tensor:
+def ones(size: Size, *, dtype: DType | None = None, device: Device | None = None) -> Tensor:
     """A tensor of ones."""
 
 
 @op(_filled, on="torch", differentiable=False)
-def empty(size: Size, *, dtype: DType | None = None) -> Tensor:
+def empty(size: Size, *, dtype: DType | None = None, device: Device | None = None) -> Tensor:
     """A tensor whose values mean nothing yet; zeros, since another session's memory must not show."""
 
 
-def _full(size: tuple[int, ...], fill_value: Number, dtype: DType | None) -> Meta:
+def _full(size: tuple[int, ...], fill_value: Number, dtype: DType | None, device: str | None) -> Meta:
     natural = {bool: dtypes.bool_, int: dtypes.int64}.get(type(fill_value), dtypes.float32)
-    return contiguous(size, dtype or natural)
+    return contiguous(size, dtype or natural, device)
 
 
 @op(_full, on="torch", differentiable=False)
-def full(size: Size, fill_value: Number, *, dtype: DType | None = None) -> Tensor:
+def full(size: Size, fill_value: Number, *, dtype: DType | None = None, device: Device | None = None) -> Tensor:
     """A tensor filled with one value, whose type decides the dtype if none is given."""
 
 
-def _eye(n: int, m: int | None, dtype: DType | None) -> Meta:
-    return contiguous((n, n if m is None else m), dtype or dtypes.float32)
+def _eye(n: int, m: int | None, dtype: DType | None, device: str | None) -> Meta:
+    return contiguous((n, n if m is None else m), dtype or dtypes.float32, device)
 
 
 @op(_eye, on="torch", differentiable=False)
-def eye(n: int, m: int | None = None, *, dtype: DType | None = None) -> Tensor:
+def eye(n: int, m: int | None = None, *, dtype: DType | None = None, device: Device | None = None) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
 
 
-def _arange(start: Number, end: Number, step: Number, dtype: DType | None) -> Meta:
+def _arange(start: Number, end: Number, step: Number, dtype: DType | None, device: str | None) -> Meta:
     if step == 0:
         raise OpValueError("step must be nonzero", argument="step", got=step)
     if (end - start) * step < 0:
@@ -57,26 +57,38 @@ def _arange(start: Number, end: Number, step: Number, dtype: DType | None) -> Me
     if not all(math.isfinite(value) for value in (start, end, step)):
         raise ShapeError(f"unsupported range: {start} -> {end}", argument="end", got=end)
     floating = float in (type(start), type(end), type(step))
-    return contiguous((math.ceil((end - start) / step),), dtype or (dtypes.float32 if floating else dtypes.int64))
+    dtype = dtype or (dtypes.float32 if floating else dtypes.int64)
+    return contiguous((math.ceil((end - start) / step),), dtype, device)
 
 
 @op(_arange, on="torch", differentiable=False)
-def arange(start: Value, end: Value, step: Value = 1, *, dtype: DType | None = None) -> Tensor:
+def arange(
+    start: Value, end: Value, step: Value = 1, *, dtype: DType | None = None, device: Device | None = None
+) -> Tensor:
     """Numbers from `start` up to, and without, `end`."""
 
 
-def _steps(start: Number, end: Number, steps: int, *rest: object) -> Meta:
+def _steps(steps: int, dtype: DType | None, device: str | None) -> Meta:
     if steps < 0:
         raise ShapeError("number of steps must be non-negative", argument="steps", got=steps)
-    dtype = rest[-1]
-    return contiguous((steps,), dtype if isinstance(dtype, DType) else dtypes.float32)
+    return contiguous((steps,), dtype or dtypes.float32, device)
 
 
-@op(_steps, on="torch", differentiable=False)
-def linspace(start: Number, end: Number, steps: int, *, dtype: DType | None = None) -> Tensor:
+@op(lambda _start, _end, steps, *made: _steps(steps, *made), on="torch", differentiable=False)
+def linspace(
+    start: Number, end: Number, steps: int, *, dtype: DType | None = None, device: Device | None = None
+) -> Tensor:
     """`steps` numbers at equal distances, both ends among them."""
 
 
-@op(_steps, on="torch", differentiable=False)
-def logspace(start: Number, end: Number, steps: int, base: Number = 10.0, *, dtype: DType | None = None) -> Tensor:
+@op(lambda _start, _end, steps, _base, *made: _steps(steps, *made), on="torch", differentiable=False)
+def logspace(
+    start: Number,
+    end: Number,
+    steps: int,
+    base: Number = 10.0,
+    *,
+    dtype: DType | None = None,
+    device: Device | None = None,
+) -> Tensor:
     """`steps` powers of `base`, their exponents at equal distances."""

@@ -1,4 +1,4 @@
-"""Random numbers, drawn exactly as PyTorch draws them on the CPU."""
+"""Random numbers, drawn on the CPU exactly as PyTorch draws them there."""
 
 from __future__ import annotations
 
@@ -7,40 +7,54 @@ from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import OpValueError, ShapeError
 from telegrad_protocol.rules import need_floating
 from telegrad_protocol.shapes import Meta, contiguous, like
-from telegrad_protocol.spec import Generator, Number, Size, Tensor, op
+from telegrad_protocol.spec import Device, Generator, Number, Size, Tensor, op
 
 
-def _drawn(size: tuple[int, ...], dtype: DType | None, _generator: object) -> Meta:
-    return contiguous(size, dtype or dtypes.float32)
+def _drawn(size: tuple[int, ...], dtype: DType | None, _generator: object, device: str | None) -> Meta:
+    return contiguous(size, dtype or dtypes.float32, device)
 
 
 @op(_drawn, on="torch", differentiable=False)
-def rand(size: Size, *, dtype: DType | None = None, generator: Generator | None = None) -> Tensor:
+def rand(
+    size: Size, *, dtype: DType | None = None, generator: Generator | None = None, device: Device | None = None
+) -> Tensor:
     """Uniform numbers in [0, 1)."""
 
 
 @op(_drawn, on="torch", differentiable=False)
-def randn(size: Size, *, dtype: DType | None = None, generator: Generator | None = None) -> Tensor:
+def randn(
+    size: Size, *, dtype: DType | None = None, generator: Generator | None = None, device: Device | None = None
+) -> Tensor:
     """Normal numbers with mean 0 and variance 1."""
 
 
-def _randint(low: int, high: int, size: tuple[int, ...], dtype: DType | None, _generator: object) -> Meta:
+def _randint(
+    low: int, high: int, size: tuple[int, ...], dtype: DType | None, _generator: object, device: str | None
+) -> Meta:
     if low >= high:
         raise ShapeError(
             f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}", argument="high"
         )
-    return contiguous(size, dtype or dtypes.int64)
+    return contiguous(size, dtype or dtypes.int64, device)
 
 
 @op(_randint, on="torch", differentiable=False)
 def randint(
-    low: int, high: int, size: Size, *, dtype: DType | None = None, generator: Generator | None = None
+    low: int,
+    high: int,
+    size: Size,
+    *,
+    dtype: DType | None = None,
+    generator: Generator | None = None,
+    device: Device | None = None,
 ) -> Tensor:
     """Integers in [low, high)."""
 
 
-@op(lambda n, dtype, _: contiguous((n,), dtype or dtypes.int64), on="torch", differentiable=False)
-def randperm(n: int, *, dtype: DType | None = None, generator: Generator | None = None) -> Tensor:
+@op(lambda n, dtype, _, device: contiguous((n,), dtype or dtypes.int64, device), on="torch", differentiable=False)
+def randperm(
+    n: int, *, dtype: DType | None = None, generator: Generator | None = None, device: Device | None = None
+) -> Tensor:
     """The numbers 0 to n - 1 in random order."""
 
 

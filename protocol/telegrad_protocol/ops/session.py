@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import Meta, contiguous
-from telegrad_protocol.spec import Generator, Size, Tensor, control
+from telegrad_protocol.spec import Device, Generator, Size, Tensor, control
 
 
 def _as_declared(_data: object, dtype: DType, shape: tuple[int, ...]) -> Meta:
@@ -29,6 +29,26 @@ def free(tensors: Size) -> None:
 @control(returns=("out",))
 def read(input: Tensor) -> None:
     """Reads a value; the id names the read, for values that are fetched on a connection of their own."""
+
+
+@control(returns=("out",))
+def send(input: Tensor, device: Device) -> None:
+    """Sends a copy of a value to another device of the server, where an `upload` row of the same id takes it in."""
+
+
+@control(returns=("out",))
+def memory_stats() -> None:
+    """Reads what the session and the device hold, in bytes: in use, at most so far, reserved, free, in all."""
+
+
+@control()
+def reset_peak_memory() -> None:
+    """Counts the most that the session has held anew."""
+
+
+@control()
+def empty_cache() -> None:
+    """Gives memory that no tensor uses back to the device."""
 
 
 @control(returns=("out",))

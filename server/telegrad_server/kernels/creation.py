@@ -9,42 +9,42 @@ from .registry import kernel
 
 
 @kernel
-def zeros(xp, size, dtype):
+def zeros(xp, size, dtype, device):
     return xp.zeros(size, dtype or dtypes.float32)
 
 
 @kernel
-def ones(xp, size, dtype):
+def ones(xp, size, dtype, device):
     return xp.ones(size, dtype or dtypes.float32)
 
 
 @kernel
-def empty(xp, size, dtype):
+def empty(xp, size, dtype, device):
     return xp.zeros(size, dtype or dtypes.float32)
 
 
 @kernel
-def full(xp, size, fill_value, dtype):
-    return xp.full(size, fill_value, OPS["full"].infer((size, fill_value, dtype)).meta.dtype)
+def full(xp, size, fill_value, dtype, device):
+    return xp.full(size, fill_value, OPS["full"].infer((size, fill_value, dtype, device)).meta.dtype)
 
 
 @kernel
-def eye(xp, n, m, dtype):
+def eye(xp, n, m, dtype, device):
     return xp.eye(n, n if m is None else m, dtype or dtypes.float32)
 
 
 @kernel
-def arange(xp, start, end, step, dtype):
-    meta = OPS["arange"].infer((start, end, step, dtype)).meta
+def arange(xp, start, end, step, dtype, device):
+    meta = OPS["arange"].infer((start, end, step, dtype, device)).meta
     return xp.arange(start, step, meta.shape[0], meta.dtype)
 
 
 @kernel
-def linspace(xp, start, end, steps, dtype):
+def linspace(xp, start, end, steps, dtype, device):
     return xp.linspace(start, end, steps, dtype or dtypes.float32)
 
 
 @kernel
-def logspace(xp, start, end, steps, base, dtype):
+def logspace(xp, start, end, steps, base, dtype, device):
     exponents = xp.linspace(start, end, steps, dtypes.float64)
     return xp.cast(xp.power(float(base), exponents), dtype or dtypes.float32)

@@ -8,22 +8,22 @@ from .registry import kernel, vjp
 
 
 @kernel
-def rand(xp, size, dtype, generator):
+def rand(xp, size, dtype, generator, device):
     return xp.rand(generator, size, dtype or dtypes.float32)
 
 
 @kernel
-def randn(xp, size, dtype, generator):
+def randn(xp, size, dtype, generator, device):
     return xp.randn(generator, size, dtype or dtypes.float32)
 
 
 @kernel
-def randint(xp, low, high, size, dtype, generator):
+def randint(xp, low, high, size, dtype, generator, device):
     return xp.randint(generator, low, high, size, dtype or dtypes.int64)
 
 
 @kernel
-def randperm(xp, n, dtype, generator):
+def randperm(xp, n, dtype, generator, device):
     return xp.randperm(generator, n, dtype or dtypes.int64)
 
 

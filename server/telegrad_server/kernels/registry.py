@@ -120,7 +120,6 @@ class Kernel:
         self._plans: dict[tuple[int, ...], Plan] = {}
         self.one_result = self.spec.returns == ("out",)
         self.simple = self.one_result and self.spec.settled and not self.spec.view
-        self.takes_lists = any(param.annotation.startswith("list[T") for param in self.spec.params)
 
     def plan(self, needed: tuple[int, ...]) -> Plan:
         """What to keep for gradients with respect to the arguments at these positions."""

@@ -83,7 +83,7 @@ class Engine:
 
     def _run(self, kernel: Kernel, args: tuple[Any, ...]) -> tuple[Any, Any]:
         arrays = [value.data if type(value) is Tensor else value for value in args]
-        if kernel.takes_lists:
+        if kernel.spec.takes_lists:
             arrays = [_arrays(value) for value in arrays]
         try:
             result = kernel.run(self.xp, *arrays)  # type: ignore[misc]

@@ -349,13 +349,7 @@ class Module:
             raise TypeError(
                 f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
             )
-        if where is not None:
-            from telegrad._creation import check_device
-
-            check_device(where)
-        if dtype is None:
-            return self
-        return self._apply(lambda t: t.to(dtype) if t.is_floating_point() and t.dtype is not dtype else t)
+        return self._apply(lambda t: t.to(where or t.device, dtype if t.is_floating_point() else t.dtype))
 
     def float(self) -> Any:
         """Parameters and buffers as float32."""

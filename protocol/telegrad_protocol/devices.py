@@ -1,0 +1,51 @@
+"""Names of devices, and their places on the wire: `cpu` is at 0, `cuda:k` at k + 1."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from .errors import DeviceError
+
+PLACE_SHIFT: Final = 8
+"""A row's flags carry its device's place from this bit on."""
+
+_CUDA: Final = re.compile(r"cuda(?::(\d{1,3}))?")
+
+
+class Here:
+    """The device of what names none: the server's CPU for a client, its own for a worker."""
+
+    device = "cpu"
+
+
+def canonical(name: str) -> str:
+    """A device's full name. Raises `DeviceError` for what is none.
+
+    >>> canonical("cuda")
+    'cuda:0'
+    """
+    if name == "cpu":
+        return name
+    match = _CUDA.fullmatch(name)
+    if match is None:
+        raise DeviceError(f"Invalid device string: '{name}'", expected="cpu, cuda or cuda:k", got=name)
+    return f"cuda:{int(match[1] or 0)}"
+
+
+def place_of(name: str) -> int:
+    """Where a device stands on the wire.
+
+    >>> place_of("cuda:1")
+    2
+    """
+    return 0 if name == "cpu" else int(canonical(name)[5:]) + 1
+
+
+def device_at(place: int) -> str:
+    """The device at a place.
+
+    >>> device_at(1)
+    'cuda:0'
+    """
+    return "cpu" if place == 0 else f"cuda:{place - 1}"
