@@ -391,7 +391,8 @@ class Delegate:
 
     def _wrap(self, result: Any, operands: list[ndarray], out: Any) -> Any:
         if isinstance(result, tuple | list):
-            return type(result)([self._wrap(part, operands, None) for part in result])
+            kind = list if isinstance(result, list) else tuple
+            return kind([self._wrap(part, operands, None) for part in result])
         if self.name in VIEWS:
             return operands[0]._view(result)
         result = np.asarray(result)

@@ -16,7 +16,8 @@ def get(array: ndarray, key: Any) -> ndarray:
     """`array[key]`: a view, or a copy where the key holds arrays. A mask waits for the device: how many are true?"""
     places, advanced = resolve(array, key, "mask indexing")
     if not advanced:
-        return array._view(np.asarray(array._a[(*places, ...)]))
+        whole = places if any(place is Ellipsis for place in places) else (*places, ...)
+        return array._view(array._a[whole])
     return array.functions.fresh(array._reach()[places], "?")
 
 
