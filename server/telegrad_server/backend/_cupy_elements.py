@@ -37,7 +37,6 @@ class ElementPrimitives(Part):
     arctan = Native()
     sinh = Native()
     cosh = Native()
-    tanh = Native()
     maximum = Arithmetic()
     minimum = Arithmetic()
     equal = Native()
@@ -60,7 +59,6 @@ class ElementPrimitives(Part):
     isinf = Native()
     isfinite = Native()
     fmod = Arithmetic()
-    remainder = Arithmetic()
     expand_dims = Native()
     squeeze = Native()
 
@@ -95,6 +93,7 @@ class ElementPrimitives(Part):
         whole = cp.power(base, exponent if isinstance(exponent, int) else cp.maximum(exponent, 0))
         return cp.where(cp.less(exponent, 0), inverse, whole).astype(base.dtype)
 
+    _remainder = Arithmetic("remainder")
     _float_power = Arithmetic("power")
     _float_floor_divide = Arithmetic("floor_divide")
 
@@ -113,6 +112,12 @@ class ElementPrimitives(Part):
         quotient = cp.floor_divide(a, b)
         inexact = cp.logical_and(cp.not_equal(cp.multiply(quotient, b), a), cp.not_equal(cp.less(a, 0), cp.less(b, 0)))
         return quotient + inexact.astype(quotient.dtype)
+
+    def remainder(self, a: Any, b: Any) -> Any:
+        return self._remainder(a, b)
+
+    def tanh(self, array: Any) -> Any:
+        return self.cp.tanh(array)
 
     def sigmoid(self, array: Any) -> Any:
         return self._unary("sigmoid", array)

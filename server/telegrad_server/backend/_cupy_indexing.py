@@ -20,26 +20,22 @@ _FOLDS = {"set": 0, "add": 1, "multiply": 2, "maximum": 3, "minimum": 4}
 
 
 class IndexPrimitives(Part):
-    """A part of `CupyBackend`. Indices have been checked where they reach a primitive that follows them; one that
-    was out of range has been reported, and is followed to a place inside the array.
+    """A part of `CupyBackend`. Indices have been checked where they reach a primitive that follows them; kernels of
+    ours keep inside their arrays even so.
     """
 
-    def check_index(self, index: Any, low: int, high: int, error: FaultError, *details: Any) -> None:
-        """Have `error(index, *details)` raised by `raise_faults` for an index outside [low, high)."""
+    def check_index(self, index: Any, low: int, high: int, error: FaultError, *details: Any) -> Any:
+        """The index, as it may be followed: 0 stands for one outside [low, high).
+
+        `raise_faults` will raise `error(index, *details)` for that; where there is no good index, it is raised here.
+        """
         index = self.contiguous(index)
-        check = self.device.check_with(error, *details)
-        self.device.launch(
-            "indexing",
-            "check_index",
-            (index.dtype,),
-            index.size,
-            index,
-            index.size,
-            low,
-            high,
-            check,
-            self.device.fault,
-        )
+        if index.size and low >= high:
+            raise error(least if (least := int(index.min())) < low else int(index.max()), *details)
+        followed = self.cp.empty(index.shape, np.int64)
+        options = (low, high, self.device.check_with(error, *details), self.device.fault)
+        self.device.launch("indexing", "check_index", (index.dtype,), index.size, index, followed, index.size, *options)
+        return followed
 
     def true_places(self, mask: Any) -> tuple[Any, ...]:
         """The places of true elements, an index array per axis. Waits for the device: their number is a shape."""

@@ -16,13 +16,13 @@ _AT = {"add": np.add, "multiply": np.multiply, "maximum": np.maximum, "minimum":
 class IndexPrimitives:
     """A part of `NumpyBackend`. Indices have been checked where they reach a primitive that follows them."""
 
-    def check_index(self, index: Any, low: int, high: int, error: Callable[..., TelegradError], *details: Any) -> None:
-        """Raise `error(index, *details)` for an index outside [low, high)."""
-        if not index.size:
-            return
-        least, most = int(index.min()), int(index.max())
-        if least < low or most >= high:
-            raise error(least if least < low else most, *details)
+    def check_index(self, index: Any, low: int, high: int, error: Callable[..., TelegradError], *details: Any) -> Any:
+        """The index, as it may be followed. Raises `error(index, *details)` for one outside [low, high)."""
+        if index.size:
+            least, most = int(index.min()), int(index.max())
+            if least < low or most >= high:
+                raise error(least if least < low else most, *details)
+        return index
 
     def true_places(self, mask: Any) -> tuple[Any, ...]:
         """The places of true elements, an index array per axis; of a 0-d mask, along a new axis."""

@@ -161,10 +161,18 @@ class NetworkPrimitives:
 
     @widened
     def cross_entropy_backward(
-        self, g: Array, logits: Array, saved: Array, target: Array, weight: Array | None, *options: Any
+        self,
+        g: Array,
+        logits: Array,
+        saved: Array,
+        target: Array,
+        weight: Array | None,
+        ignore_index: int,
+        smoothing: float,
     ) -> Array:
-        """The gradient for the logits of `cross_entropy`; `options` are its last two arguments."""
-        return rows.cross_entropy_backward(g, logits, saved, target.astype(np.int64, copy=False), weight, *options)
+        """The gradient for the logits of `cross_entropy`."""
+        target = target.astype(np.int64, copy=False)
+        return rows.cross_entropy_backward(g, logits, saved, target, weight, ignore_index, smoothing)
 
     def checked_targets(self, target: Array, classes: int, ignore_index: int) -> Array:
         """The classes, 0 where one is ignored. Raises OpIndexError for one that does not exist."""

@@ -51,6 +51,8 @@ class CupyBackend(
     `pool` is None for the process's own memory.
     """
 
+    name = "cuda"
+
     def __init__(self, device: CudaDevice, pool: Any = None) -> None:
         self.cp = device.cp
         self.device = device

@@ -13,8 +13,8 @@ from .rows import dtype_of
 
 
 def _check(xp, index, size, dim, error, low=0):
-    """Raise for an index outside [low, size)."""
-    xp.check_index(index, low, size, _out_of_bounds, size, dim, error)
+    """The index, as it may be followed. Raises for one outside [low, size)."""
+    return xp.check_index(index, low, size, _out_of_bounds, size, dim, error)
 
 
 def _out_of_bounds(outside, size, dim, error):
@@ -32,8 +32,8 @@ def _places(xp, shape, indices):
         elif xp.meta_of(index).dtype in (dtypes.bool_, dtypes.uint8):
             found.extend(xp.true_places(index))
         else:
-            _check(xp, index, shape[len(found)], len(found), OpIndexError, -shape[len(found)])
-            found.append(index)
+            size = shape[len(found)]
+            found.append(_check(xp, index, size, len(found), OpIndexError, -size))
     return tuple(found)
 
 
@@ -298,7 +298,7 @@ def take_along_dim(f, input, indices, dim):
 @kernel
 def index_select(xp, input, dim, index):
     size = input.shape[dim] if input.ndim else 1
-    xp.check_index(index, 0, size, _not_in_self, size)
+    index = xp.check_index(index, 0, size, _not_in_self, size)
     return xp.take(input, xp.reshape(index, (-1,)), dim) if input.ndim else xp.copy(input)
 
 
@@ -318,7 +318,7 @@ def _rows(xp, input, dim, index, error, low=0):
     """Where the named slices are."""
     axis = wrap_dim(dim, input.ndim)
     size = (input.shape or (1,))[axis]
-    _check(xp, index, size, axis, error, low)
+    index = _check(xp, index, size, axis, error, low)
     return (*(slice(None),) * axis, xp.reshape(index, (-1,))) if input.ndim else ()
 
 

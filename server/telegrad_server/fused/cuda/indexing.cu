@@ -6,11 +6,14 @@ __device__ inline i64 inside(i64 index, i64 size) {
   return index < 0 ? 0 : index >= size ? size - 1 : index;
 }
 
+// Reports what lies outside [low, high), and puts 0 in its place.
 template <class I>
-__global__ void check_index(const I* index, i64 count, i64 low, i64 high, i64 check, i64* fault) {
+__global__ void check_index(const I* index, i64* followed, i64 count, i64 low, i64 high, i64 check, i64* fault) {
   EACH(i, count) {
     i64 value = index[i];
-    if (value < low || value >= high) report(fault, check, value);
+    bool good = value >= low && value < high;
+    if (!good) report(fault, check, value);
+    followed[i] = good ? value : 0;
   }
 }
 
