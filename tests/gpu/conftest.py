@@ -22,7 +22,6 @@ import pytest
 
 EMULATED = bool(os.environ.get("TELEGRAD_EMULATED"))
 WHEELS = ("cupy-cuda13x", "nvidia-cuda-nvrtc", "nvidia-cuda-runtime")
-DEVICE_MEMORY = 1 << 30
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -87,4 +86,4 @@ def cp(host_compiler: str, cupy_wheels: None) -> ModuleType:
     """CuPy on two emulated devices. Fails where it is of another version than the emulator."""
     from gpu.emulated import load_cupy
 
-    return load_cupy(devices=2, memory=DEVICE_MEMORY)
+    return load_cupy(devices=2)

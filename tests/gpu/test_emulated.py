@@ -10,8 +10,7 @@ from types import ModuleType
 import ml_dtypes
 import numpy as np
 import pytest
-from gpu.conftest import DEVICE_MEMORY
-from gpu.emulated import Counters, check_fences, control, counters, load, set_limit
+from gpu.emulated import DEVICE_MEMORY, Counters, check_fences, control, counters, load, set_limit
 
 rng = np.random.default_rng(0)
 

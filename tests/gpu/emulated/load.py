@@ -14,12 +14,15 @@ from typing import Any, Final
 from . import build, capsules, control, patches
 
 CUPY_VERSION: Final = "14.2.0"
+DEVICE_MEMORY: Final = 4 << 30
 ARCHITECTURES: Final = "90"
 
 _loaded: tuple[ModuleType, tuple[Any, ...]] | None = None
 
 
-def load_cupy(*, devices: int = 1, memory: int = 4 << 30, architectures: Sequence[str] | None = None) -> ModuleType:
+def load_cupy(
+    *, devices: int = 1, memory: int = DEVICE_MEMORY, architectures: Sequence[str] | None = None
+) -> ModuleType:
     """The package `cupy`, on `devices` emulated devices with `memory` bytes each.
 
     Every kernel is first compiled by NVRTC for `architectures`: by default those of TELEGRAD_NVRTC_ARCHITECTURES, a
