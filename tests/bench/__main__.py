@@ -23,12 +23,12 @@ def main() -> None:
     found: list[Result] = []
     print(f"{'what':58} {'ratio':>7} {'spread':>13} {'target':>7}")
     for name, group in rows.ROWS.items():
-        if options.only in (None, name):
+        if options.only == name or (options.only is None and name not in rows.ON_REQUEST):
             for result in group(rounds, options.quick):
                 print(line(result), flush=True)
                 found.append(result)
     options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps([result._asdict() for result in found], indent=1))
+    options.json.write_text(json.dumps([result.record() for result in found], indent=1))
     print(f"figures: {options.json.resolve()}")
 
 

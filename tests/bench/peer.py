@@ -3,6 +3,7 @@
 python -m bench.peer torch
 python -m bench.peer telegrad URL
 python -m bench.peer recorder URL
+python -m bench.peer replay
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 
 import numpy as np
 from support.models import MODELS
+
+from bench.replay import Recording
 
 
 def chain(torch: Any) -> Callable[[int], Any]:
@@ -90,6 +93,25 @@ def fastest(call: Callable[[], Any], isolate: Callable[[], None]) -> float:
     return best
 
 
+def prepare(torch: Any, way: str, nbytes: int) -> Any:
+    """A tensor of so many bytes on the side that a transfer starts from."""
+    if way == "download":
+        made = torch.zeros(nbytes // 4) + 1
+        torch.synchronize()
+        return made
+    return torch.tensor(np.ones(nbytes // 4, np.float32))
+
+
+def transfer(torch: Any, way: str, prepared: Any) -> float:
+    """Seconds to bring it to the other side, where it then is."""
+    begun = time.perf_counter()
+    there = prepared.numpy() if way == "download" else prepared.view(-1)
+    torch.synchronize()
+    took = time.perf_counter() - begun
+    del there
+    return took
+
+
 def connect(arguments: list[str]) -> tuple[Any, Callable[[], None]]:
     """The module that stands for torch, and what forgets recorded rows."""
     if arguments[0] == "torch":
@@ -99,6 +121,8 @@ def connect(arguments: list[str]) -> tuple[Any, Callable[[], None]]:
         return torch, lambda: None
     import telegrad
 
+    if arguments[0] == "replay":
+        return telegrad, lambda: None
     telegrad.connect(arguments[1])
     return telegrad, _recording_alone() if arguments[0] == "recorder" else telegrad.synchronize
 
@@ -116,20 +140,48 @@ def _recording_alone() -> Callable[[], None]:
     return forget
 
 
+class Answers:
+    """One method per kind of request: how long it took, in seconds."""
+
+    def __init__(self, torch: Any, isolate: Callable[[], None]) -> None:
+        self.torch = torch
+        self.isolate = isolate
+        self._steps: dict[str, Callable[[int], Any]] = {}
+        self._recordings: dict[tuple[str, int], Recording] = {}
+        self._prepared: Any = None
+
+    def record(self, name: str) -> float:
+        return recording(self.torch, name, self.isolate)
+
+    def steps(self, name: str, count: int, read_every: int) -> float:
+        if name not in self._steps:
+            self._steps[name] = step_of(self.torch, name)
+            seconds_per_step(self._steps[name], 5, 1)
+        return seconds_per_step(self._steps[name], count, read_every)
+
+    def replay(self, name: str, count: int) -> float:
+        if (name, count) not in self._recordings:
+            self._recordings[name, count] = Recording(step_of, self.torch, name, count)
+        return self._recordings[name, count].replay()
+
+    def prepare(self, way: str, nbytes: int) -> float:
+        self._prepared = prepare(self.torch, way, nbytes)
+        return 0.0
+
+    def transfer(self, way: str, nbytes: int) -> float:
+        took, self._prepared = transfer(self.torch, way, self._prepared), None
+        return took
+
+
+def step_of(torch: Any, name: str) -> Callable[[int], Any]:
+    return chain(torch) if name == "chain" else training(torch, name)
+
+
 def main() -> None:
-    torch, isolate = connect(sys.argv[1:])
-    steps: dict[str, Callable[[int], Any]] = {}
+    answers = Answers(*connect(sys.argv[1:]))
     for line in sys.stdin:
-        kind, *rest = json.loads(line)
-        if kind == "record":
-            answer = recording(torch, rest[0], isolate)
-        else:
-            name, count, read_every = rest
-            if name not in steps:
-                steps[name] = chain(torch) if name == "chain" else training(torch, name)
-                seconds_per_step(steps[name], 5, 1)
-            answer = seconds_per_step(steps[name], count, read_every)
-        print(json.dumps(answer), flush=True)
+        kind, *fields = json.loads(line)
+        print(json.dumps(getattr(answers, kind)(*fields)), flush=True)
     sys.stdout.flush()
     os._exit(0)  # a recorder has rows that no server waits for
 

@@ -1,0 +1,20 @@
+"""The rows, in groups. Each gives results with their targets; without torch its rows say so."""
+
+from __future__ import annotations
+
+from bench.rows.install import install
+from bench.rows.training import against_torch, delayed, in_process, recording
+from bench.rows.transport import memory, round_trip, transfers
+
+ROWS = {
+    "recording": recording,
+    "models": against_torch,
+    "in_process": in_process,
+    "delayed": delayed,
+    "transfers": transfers,
+    "memory": memory,
+    "round_trip": round_trip,
+    "install": install,
+}
+ON_REQUEST = {"install"}
+"""Groups that run only when asked for: they take long, or need the network."""
