@@ -140,7 +140,7 @@ def fails_at(machine: Machine, run: Run, number: int) -> bool:
         run.call()
     except OutOfMemory:
         return True
-    machine.fail_allocation(0)
+    machine.fail_allocation(None)
     return False
 
 

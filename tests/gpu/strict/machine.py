@@ -68,8 +68,8 @@ class Machine:
 
     # Memory ---------------------------------------------------------------------------------------------------
 
-    def fail_allocation(self, number: int) -> None:
-        """Let the allocation `number` from now on, counted from 1, find no memory."""
+    def fail_allocation(self, number: int | None) -> None:
+        """Let the allocation `number` from now on, counted from 1, find no memory; None: let all find some."""
         self._allocations_left = number
 
     def allocate(self, size: int) -> MemoryPointer:
