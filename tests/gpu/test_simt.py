@@ -56,6 +56,23 @@ __global__ void two_barriers(int* x) {
   else
     __syncthreads();
 }
+__global__ void warp_scan(int* x) {  // each warp for itself, and only the first two
+  __shared__ int row[96];
+  int sum = x[threadIdx.x];
+  if (threadIdx.x < 64)
+    for (int j = 1; j < 32; j *= 2) {
+      row[threadIdx.x] = sum;
+      __syncwarp();
+      if (threadIdx.x % 32 >= j) sum += row[threadIdx.x - j];
+      __syncwarp();
+    }
+  __syncthreads();
+  x[threadIdx.x] = sum;
+}
+__global__ void half_a_warp(int* x) {
+  if (threadIdx.x < 16) __syncwarp();
+  else __syncthreads();
+}
 __global__ void unwritten(float* fixed, int* dynamic) {
   __shared__ float cell[1];
   extern __shared__ int more[];
@@ -170,6 +187,20 @@ def test_threads_that_returned_are_not_waited_for():
 def test_threads_at_different_barriers_are_refused():
     with pytest.raises(LaunchError, match="wait at different barriers: 0 at line 45, 1 at line 43"):
         launch(kernel("two_barriers"), (1,), (8,), (np.zeros(1, np.int32),))
+
+
+@pytest.mark.usefixtures("seed")
+def test_a_barrier_of_a_warp_leaves_other_warps_alone():
+    x = np.arange(96, dtype=np.int32)
+    launch(kernel("warp_scan"), (1,), (96,), (x,))
+    expected = np.arange(96).reshape(3, 32)
+    expected[:2] = expected[:2].cumsum(1)
+    np.testing.assert_array_equal(x, expected.ravel())
+
+
+def test_half_a_warp_at_another_barrier_is_refused():
+    with pytest.raises(LaunchError, match="threads of one warp wait at different barriers: 0 at"):
+        launch(kernel("half_a_warp"), (1,), (32,), (np.zeros(1, np.int32),))
 
 
 def test_shared_memory_is_poisoned_for_each_block():

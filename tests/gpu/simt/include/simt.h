@@ -5,8 +5,8 @@
 // number above 0, blocks and the threads between two barriers run in a random order, another at each launch.
 //
 // Every source is one translation unit and its own shared library, and launches happen one at a time: the state here is
-// plain static. Shared memory holds 0xFF (a NaN, or -1) when a block starts. There are no warps: a source that names a
-// warp intrinsic does not compile.
+// plain static. Shared memory holds 0xFF (a NaN, or -1) when a block starts. Of warps
+// there is only their barrier: a source that shuffles or votes does not compile.
 #pragma once
 
 #include <csetjmp>
@@ -29,6 +29,7 @@
 namespace simt {
 
 constexpr unsigned kMaxThreads = 1024;
+constexpr unsigned kWarp = 32;
 constexpr unsigned kMaxGridYZ = 65535;
 constexpr size_t kMaxSharedBytes = 48 << 10;
 constexpr size_t kFenceBytes = 256;
@@ -117,6 +118,7 @@ struct Fiber {
   bool started = false;
   unsigned thread = 0;  // the thread of the block that it runs
   int line = 0;         // of the barrier at which that thread waits; 0: none
+  bool of_warp = false;  // whether it is a barrier of the thread's warp, not of the block
 };
 
 static jmp_buf scheduler;
@@ -159,8 +161,9 @@ __attribute__((noinline)) static void resume(Fiber* fiber) {
   (fiber->line ? waiting : idle).push_back(fiber);
 }
 
-static void barrier(int line) {
+static void barrier(int line, bool of_warp) {
   running->line = line;
+  running->of_warp = of_warp;
   swap_stacks(running->position, scheduler);
 }
 
@@ -199,13 +202,28 @@ class Fibers {
 
 // Launches -------------------------------------------------------------------------------------------------------
 
+// Whoever passes a barrier together with others must have come to the same one.
+static void check_agreement(const std::vector<Fiber*>& passing) {
+  const bool by_warp = passing[0]->of_warp;
+  const Fiber* first[kMaxThreads / kWarp] = {};
+  const auto group = [by_warp](const Fiber* fiber) { return by_warp ? fiber->thread / kWarp : 0; };
+  for (const Fiber* fiber : passing)
+    if (!first[group(fiber)]) first[group(fiber)] = fiber;
+  for (const Fiber* fiber : waiting) {
+    const Fiber* other = first[group(fiber)];
+    if (other && (other->line != fiber->line || other->of_warp != fiber->of_warp))
+      fail("threads of one %s wait at different barriers: %u at line %d, %u at line %d", by_warp ? "warp" : "block",
+           other->thread, other->line, fiber->thread, fiber->line);
+  }
+}
+
+// Those who wait for their warp go first: they have not come to the barrier of the block yet.
 static void pass_barrier() {
-  for (const Fiber* fiber : waiting)
-    if (fiber->line != waiting[0]->line)
-      fail("threads of one block wait at different barriers: %u at line %d, %u at line %d", waiting[0]->thread,
-           waiting[0]->line, fiber->thread, fiber->line);
-  std::vector<Fiber*> passing;
-  passing.swap(waiting);
+  std::vector<Fiber*> passing, staying;
+  for (Fiber* fiber : waiting) (fiber->of_warp ? passing : staying).push_back(fiber);
+  if (passing.empty()) passing.swap(staying);
+  check_agreement(passing);
+  waiting.swap(staying);
   shuffle(passing);
   for (Fiber* fiber : passing) resume(fiber);
 }
@@ -282,7 +300,11 @@ static const char* launch(void (*function)(A...), const unsigned* sizes, size_t 
 
 }  // namespace simt
 
-static inline void __syncthreads(int line = __builtin_LINE()) { simt::barrier(line); }
+static inline void __syncthreads(int line = __builtin_LINE()) { simt::barrier(line, false); }
+static inline void __syncwarp(unsigned mask = ~0u, int line = __builtin_LINE()) {
+  if (mask != ~0u) simt::fail("__syncwarp of a part of a warp is not emulated");
+  simt::barrier(line, true);
+}
 [[noreturn]] static inline void __trap() { simt::fail("a thread called __trap"); }
 
 #undef assert
