@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import mmap
 import os
 import secrets
 import time
@@ -32,15 +31,14 @@ UPLOAD_IDLE: Final = 60.0
 class Upload:
     """Bytes on their way in, into memory that becomes the tensor's own.
 
-    `settled` is set once nobody waits for more of it: it was handed over, or given up.
+    They are written to its file, not to a mapping: a fault for every page would take as long again. `settled` is set once
+    nobody waits for more of it: it was handed over, or given up.
     """
 
     def __init__(self, name: int, nbytes: int) -> None:
         self.name = name
         self.nbytes = nbytes
         self.fd = shared_memory(max(nbytes, 1))
-        self._map = mmap.mmap(self.fd, nbytes) if nbytes else None
-        self._view = memoryview(self._map) if self._map is not None else memoryview(b"")
         self.filled = 0
         self.handing_over = False
         self.settled = asyncio.Event()
@@ -53,19 +51,18 @@ class Upload:
         end = self.filled + len(chunk)
         if end > self.nbytes:
             raise TooLarge(f"the upload was announced with {self.nbytes} bytes and has more")
-        self._view[self.filled : end] = chunk
-        self.filled = end
+        rest = memoryview(chunk)
+        while rest:
+            written = os.pwrite(self.fd, rest, self.filled)
+            rest = rest[written:]
+            self.filled += written
         self.touched = time.monotonic()
 
     def close(self) -> None:
-        """Unmap; the worker has its own mapping by now, or nobody needs the bytes. May be called again."""
-        if self.settled.is_set():
-            return
-        self.settled.set()
-        self._view.release()
-        if self._map is not None:
-            self._map.close()
-        os.close(self.fd)
+        """Let go; the worker has a mapping by now, or nobody needs the bytes. May be called again."""
+        if not self.settled.is_set():
+            self.settled.set()
+            os.close(self.fd)
 
 
 class Session:
