@@ -9,18 +9,22 @@ import logging
 import signal
 import socket
 import sys
+from functools import partial
 from importlib.metadata import version
+from importlib.util import find_spec
 
 import uvicorn
 
+from telegrad_protocol.devices import canonical
 from telegrad_protocol.errors import Unavailable, WorkerDied
 
 from .app import create_app
+from .backend.probe import found_devices
 from .front.allocator import keep_freed_memory
 from .front.sessions import Sessions
 from .front.worker import WorkerProcess
 from .logs import Libraries, log
-from .settings import DEFAULT_PORT, Settings, parse_memory, read_tokens
+from .settings import DEFAULT_PORT, Settings, available_memory, parse_memory, read_tokens
 
 DRAIN = 30.0
 """Seconds that accepted work may take after the server was told to end."""
@@ -35,7 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--token-file", help="file with a token a line; else TELEGRAD_TOKEN, if it is set")
     parser.add_argument("--memory", default="80%", help="limit for tensors, as 4G or 80%% (default: %(default)s)")
-    parser.add_argument("--device", choices=["cpu"], default="cpu", help="where kernels run (default: %(default)s)")
+    parser.add_argument(
+        "--device",
+        action="append",
+        help="cpu, cuda, cuda:k: what to serve beside cpu; may be given again (default: all)",
+    )
     parser.add_argument("--lease", type=float, default=60.0, help="seconds that a silent session lives (default: 60)")
     parser.add_argument("--allow-host", action="append", default=[], help="a name for Host (off loopback: only these)")
     parser.add_argument("--allow-origin", action="append", default=[], help="an origin whose pages may use the server")
@@ -72,11 +80,36 @@ def settings_from(options: argparse.Namespace, channel: socket.socket | None) ->
         tokens=tokens,
         allow_hosts=frozenset(options.allow_host),
         allow_origins=frozenset(options.allow_origin),
-        device=options.device,
-        memory=parse_memory(options.memory),
+        devices=devices_from(options.device),
+        memory=options.memory,
         lease=options.lease,
         log_format=options.log_format,
     )
+
+
+def devices_from(wanted: list[str] | None) -> dict[str, int]:
+    """The devices to serve and what each has of memory in all: the CPU, and the GPUs that are asked for or found.
+
+    Raises ValueError for a GPU that was asked for and cannot be used, with the reason. Where none was asked for, GPUs
+    are looked for if CuPy is installed, and one that cannot be used is logged and left out.
+    """
+    names = {canonical(name) for name in wanted or ()} - {"cpu"}
+    devices = {"cpu": available_memory()}
+    if wanted is not None and not names:
+        return devices
+    if wanted is None and find_spec("cupy") is None:
+        return devices
+    for found in found_devices():
+        if found.usable and (wanted is None or found.device in names):
+            devices[found.device] = found.memory
+        elif not found.usable and wanted is None:
+            log.warning("GPU not used", device=found.device, reason=found.reason)
+        elif not found.usable and (found.device in names or found.device == "cuda"):
+            raise ValueError(f"{found.device} cannot be used: {found.reason}")
+    missing = names - set(devices)
+    if missing:
+        raise ValueError(f"there is no device {', '.join(sorted(missing))}; there are {', '.join(devices)}")
+    return devices
 
 
 def _read_line(channel: socket.socket) -> str:
@@ -97,13 +130,20 @@ async def serve(settings: Settings, channel: socket.socket | None = None) -> int
         print(f"telegrad serve: cannot listen on {settings.host}:{settings.port}: {error}", file=sys.stderr)
         return 1
     lost = WorkerDied("the worker process ended; its sessions and tensors are gone")
-    worker = WorkerProcess(settings.device, settings.memory, lambda: sessions.lose_all(lost))
-    sessions = Sessions(worker, lease=settings.lease, limit=settings.sessions)
+    workers = {
+        device: WorkerProcess(
+            device, parse_memory(settings.memory, total), partial(lambda name: sessions.lose(name, lost), device)
+        )
+        for device, total in settings.devices.items()
+    }
+    worker = workers["cpu"]
+    sessions = Sessions(worker, lease=settings.lease, limit=settings.sessions, others=workers)
     try:
-        await worker.start()
+        for each in workers.values():
+            await each.start()
     except WorkerDied:
-        print("telegrad serve: the worker did not start; its own words are above", file=sys.stderr)
-        await worker.stop()
+        print("telegrad serve: a worker did not start; its own words are above", file=sys.stderr)
+        await _stop(workers, 5.0)
         return 1
     server = _Server(
         uvicorn.Config(
@@ -131,8 +171,14 @@ async def serve(settings: Settings, channel: socket.socket | None = None) -> int
     server.should_exit = True
     await tasks[0]
     tasks[1].cancel()
-    await worker.stop(0.3 if embedded else 5.0)
+    await _stop(workers, 0.3 if embedded else 5.0)
     return 0
+
+
+async def _stop(workers: dict[str, WorkerProcess], patience: float) -> None:
+    for worker in workers.values():
+        if worker.started:
+            await worker.stop(patience)
 
 
 class _Server(uvicorn.Server):

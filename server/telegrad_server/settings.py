@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -17,15 +18,18 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 @dataclass(frozen=True)
 class Settings:
-    """`tokens` empty means that no token is asked for, which only a loopback address may do. Durations in seconds."""
+    """`tokens` empty means that no token is asked for, which only a loopback address may do. Durations in seconds.
+
+    `devices`: what is served, and the bytes of memory that each has; `memory` of each is for tensors.
+    """
 
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     tokens: frozenset[str] = frozenset()
     allow_hosts: frozenset[str] = frozenset()
     allow_origins: frozenset[str] = frozenset()
-    device: str = "cpu"
-    memory: int = 0
+    devices: Mapping[str, int] = field(default_factory=lambda: {"cpu": available_memory()})
+    memory: str = "80%"
     lease: float = 60.0
     sessions: int = 256
     log_format: str = "text"
@@ -36,6 +40,8 @@ class Settings:
 
     def check(self) -> None:
         """Raise ValueError for a server that would be open to everybody, or could not work."""
+        for total in self.devices.values():
+            parse_memory(self.memory, total)
         if self.lease <= 0:
             raise ValueError(f"a lease lasts longer than {self.lease} seconds")
         if not self.loopback and not self.tokens:
@@ -71,17 +77,17 @@ def read_tokens(path: str | None) -> frozenset[str]:
     return frozenset(tokens)
 
 
-def parse_memory(text: str) -> int:
-    """Bytes of `4G`, `512M` or `80%` of what this machine, or its container, has.
+def parse_memory(text: str, total: int) -> int:
+    """Bytes of `4G`, `512M` or `80%` of a total.
 
-    >>> parse_memory("2K")
-    2048
+    >>> parse_memory("2K", 0), parse_memory("50%", 100)
+    (2048, 50)
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?|(\d+(?:\.\d+)?)%", text.strip(), re.IGNORECASE)
     if match is None:
         raise ValueError(f"memory is given as 4G, 512M or 80%, not {text!r}")
     if match[3] is not None:
-        return int(available_memory() * float(match[3]) / 100)
+        return int(total * float(match[3]) / 100)
     return int(float(match[1]) * _UNITS[match[2].upper()])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,19 @@ from support.models import MODELS, train
 import telegrad as tg
 
 
+@pytest.fixture
+def torch() -> Iterator[Any]:
+    """The oracle, on one thread: several wait for each other by spinning, which takes minutes on busy cores."""
+    oracle = pytest.importorskip("torch", reason="the oracle, torch, is not installed")
+    before = oracle.get_num_threads()
+    oracle.set_num_threads(1)
+    yield oracle
+    oracle.set_num_threads(before)
+
+
 @pytest.mark.oracle
 @pytest.mark.parametrize("name", ["mlp", "cnn", "gpt", "characters"])
-def test_losses_equal_torchs_for_twenty_steps(client: str, name: str) -> None:
-    torch = pytest.importorskip("torch", reason="the oracle, torch, is not installed")
+def test_losses_equal_torchs_for_twenty_steps(client: str, torch: Any, name: str) -> None:
     theirs, _ = train(torch, name, 20)
     ours, _ = train(tg, name, 20)
     np.testing.assert_allclose(ours, theirs, rtol=1e-4)
@@ -24,8 +33,7 @@ def test_losses_equal_torchs_for_twenty_steps(client: str, name: str) -> None:
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("name", ["mlp", "cnn", "gpt"])
-def test_losses_from_copied_weights_equal_torchs_for_twenty_steps(client: str, name: str) -> None:
-    torch = pytest.importorskip("torch", reason="the oracle, torch, is not installed")
+def test_losses_from_copied_weights_equal_torchs_for_twenty_steps(client: str, torch: Any, name: str) -> None:
     torch.manual_seed(1)
     tg.manual_seed(2)  # nothing in common but what is copied
     theirs, ours = MODELS[name].build(torch), MODELS[name].build(tg)

@@ -45,11 +45,13 @@ class FakeWorker:
     async def open_stream(self, session: str, stream: int) -> None:
         self._note("open_stream")
 
-    async def submit(self, session: str, stream: int, epoch: int, body: bytes) -> bytes:
+    async def submit(
+        self, session: str, stream: int, epoch: int, body: bytes, failed: dict[str, Any] | None = None
+    ) -> tuple[bytes, list[tuple[int, str, int]]]:
         self._note("submit")
         self.ran.append((stream, epoch, body))
         await self.gate.wait()
-        return body
+        return body, []
 
     async def tensors(self, session: str) -> list[tuple[int, str, tuple[int, ...], bool]]:
         return []

@@ -8,6 +8,7 @@ from support.local_engine import LocalEngine
 
 from telegrad._session import Session
 from telegrad_protocol.messages import SessionOpened
+from telegrad_server.worker.executor import Upload
 
 
 class LocalSession(Session):
@@ -29,13 +30,15 @@ class LocalSession(Session):
             with self.turn:
                 if number == getattr(self, "expected", 0):
                     self.expected = number + 1
-                    return self.engine.ask("submit", "local", 0, epoch, body)
+                    reply, _ = self.engine.ask("submit", "local", 0, epoch, body)
+                    return reply
 
     def upload(self, upload: int, data: memoryview, device: str) -> None:
-        with self.turn:
-            self.engine.ask("admit_upload", "local", upload, data.nbytes)
-            found = self.engine.executor.sessions["local"].uploads[upload]
-            found.buffer, found.done = bytearray(data), True
+        # Not in turn: a submission that waits for these bytes has it.
+        session = self.engine.executor.sessions["local"]
+        arrived = Upload(data.nbytes, session.budget)
+        arrived.buffer, arrived.done = bytearray(data), True
+        session.uploads[upload] = arrived
 
     def download(self, read: int, device: str, into: memoryview) -> None:
         with self.turn:

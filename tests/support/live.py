@@ -16,7 +16,13 @@ NO_TLS = False
 @contextlib.contextmanager
 def live_server(*options: str) -> Iterator[str]:
     """The URL of a server that lives as long as the block."""
-    command = [sys.executable, "-m", "telegrad_server", "serve", "--port", "0", *options]
+    with serving([sys.executable, "-m", "telegrad_server", "serve", "--port", "0", "--device", "cpu", *options]) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def serving(command: list[str]) -> Iterator[str]:
+    """The URL that a server's command prints; it is ended after the block."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

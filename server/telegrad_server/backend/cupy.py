@@ -92,6 +92,11 @@ class CupyBackend(
         free, total = self.cp.cuda.Device(self.device.index).mem_info
         return free, total
 
+    def memory_reserved(self) -> int:
+        """Bytes that the session's pool holds on the device, used or not."""
+        pool = self.cp.get_default_memory_pool() if self.pool is None else self.pool
+        return int(pool.total_bytes())
+
     def empty_cache(self) -> None:
         """Give memory that no tensor uses back to the device."""
         pool = self.cp.get_default_memory_pool() if self.pool is None else self.pool
@@ -260,3 +265,18 @@ def open_device(index: int = 0) -> CupyBackend:
 
     with cupy.cuda.Device(index):
         return CupyBackend(CudaDevice(cupy, CublasProducts(), index))
+
+
+def count_devices() -> int:
+    """How many CUDA devices there are. Raises ImportError without CuPy, RuntimeError without a driver."""
+    import cupy
+
+    return int(cupy.cuda.runtime.getDeviceCount())
+
+
+def describe_device(index: int) -> tuple[str, int]:
+    """A device's name, and its bytes of memory."""
+    import cupy
+
+    properties = cupy.cuda.runtime.getDeviceProperties(index)
+    return properties["name"].decode(), int(properties["totalGlobalMem"])

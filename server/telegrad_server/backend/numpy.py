@@ -67,6 +67,10 @@ class NumpyBackend(
         memory = psutil.virtual_memory()
         return memory.available, memory.total
 
+    def memory_reserved(self) -> int:
+        """Bytes that are held for the session beside what its tensors use: the process's allocator does not say."""
+        return 0
+
     def empty_cache(self) -> None:
         """Nothing: memory that no tensor uses is the process's."""
 

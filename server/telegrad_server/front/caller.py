@@ -26,8 +26,9 @@ class Caller:
     hold up the next one, which may be another caller's.
     """
 
-    def __init__(self, stream: Stream, first_id: int) -> None:
+    def __init__(self, stream: Stream, first_id: int, device: str) -> None:
         self._stream = stream
+        self._device = device
         self._next_id = first_id
         self._next_scratch = first_id + (1 << (wire.ID_BITS - 1))
         self._number = 0
@@ -52,7 +53,7 @@ class Caller:
         async with self._turn:
             freed, self._failed = self._failed, []
             body = _pack([control_row("free", None, tuple(freed)), *rows] if freed else rows)
-            reply = await self._stream.put(self._number, self._number, self._number, body)
+            reply = await self._stream.put(self._number, self._number, self._number, body, self._device)
             self._number += 1
         # The future belongs to the stream: a caller that goes away must not cancel it.
         results, error = wire.decode_reply(await asyncio.shield(reply))

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from telegrad_protocol import spec, wire
+from telegrad_protocol.devices import canonical
 from telegrad_protocol.errors import TooMany, VersionMismatch
 from telegrad_protocol.messages import PROTOCOL_VERSION, OpenSession, SessionOpened, StreamOpened
 
@@ -37,7 +38,7 @@ async def info(request: Request) -> Info:
         package=version("telegrad"),
         digest=spec.digest(),
         server=sessions_of(request).run_id,
-        devices=[request.app.state.settings.device],
+        devices=list(sessions_of(request).workers),
         sessions=len(sessions_of(request)),
         memory={key: found[key] for key in ("bytes_used", "bytes_peak", "bytes_limit")},
     )
@@ -54,7 +55,7 @@ async def open_session(request: Request) -> Any:
     hello = await _hello(request)
     check_versions(hello)
     sessions = sessions_of(request)
-    session = await sessions.open(request.scope["owner"])
+    session = await sessions.open(request.scope["owner"], canonical(hello.device))
     if hello.digest is None:  # not one who sends rows
         session.reserve_first_stream()
     opened = SessionOpened(
@@ -64,7 +65,7 @@ async def open_session(request: Request) -> Any:
         session.lease,
         sessions.run_id,
         version("telegrad"),
-        (request.app.state.settings.device,),
+        tuple(sessions.workers),
     )
     return _answer(request, opened)
 
@@ -118,8 +119,7 @@ async def renew_lease(request: Request, session: SessionId) -> Lease:
 async def open_stream(request: Request, session: SessionId) -> Any:
     """Open a further stream of submissions, with an id range of its own."""
     owner = session_of(request, session)
-    opened: StreamOpened = owner.add_stream()
-    await owner.worker.open_stream(owner.name, opened.stream)
+    opened: StreamOpened = await owner.open_stream()
     return _answer(request, opened)
 
 

@@ -6,8 +6,9 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
+from telegrad_protocol.devices import canonical
 from telegrad_protocol.errors import Malformed, MethodNotAllowed, TelegradError, TooLarge
 from telegrad_protocol.wire import LIMITS
 from telegrad_server.logs import log
@@ -87,7 +88,8 @@ class Hot:
         elif read is not None and method == "GET":
             await self._read(session, int(read), scope, send)
         elif read is not None and method == "DELETE":
-            await session.worker.drop_read(session.name, int(read))
+            part = await session.on(_device(scope))
+            await part.worker.drop_read(part.name, int(read))
             await send_body(send, 200, b"{}", JSON)
         else:
             allowed = "GET, DELETE" if read is not None else "PUT"
@@ -95,12 +97,12 @@ class Hot:
 
     async def _submit(self, session: Session, stream: int, number: int, scope: Any, receive: Any, send: Any) -> None:
         need_content_type(scope, MSGPACK)
-        epoch, acknowledged = _query(scope)
+        epoch, acknowledged = _numbers(scope)
         owner = session.stream(stream)
         body = await read_body(scope, receive, LIMITS.body_bytes)
         if not owner.knows(number):
             self.sessions.check_open()
-        reply = await owner.put(number, epoch, acknowledged, body)
+        reply = await owner.put(number, epoch, acknowledged, body, _device(scope))
         if not reply.done():
             await asyncio.wait([reply], timeout=ANSWER_WITHIN)
         session.renew()
@@ -114,7 +116,7 @@ class Hot:
         length = header(scope, b"content-length")
         if length is None or not length.isdigit():
             raise Malformed("an upload needs a content-length", argument="content-length")
-        upload = await session.begin_upload(name, int(length))
+        upload = await session.begin_upload(name, int(length), _device(scope))
         if upload is not None:
             await self._fill(session, upload, receive)
         await send_body(send, 200, b"{}", JSON)
@@ -131,7 +133,9 @@ class Hot:
         await session.finish_upload(upload)
 
     async def _read(self, session: Session, name: int, scope: Any, send: Any) -> None:
-        size = await session.worker.read_size(session.name, name)
+        device = _device(scope)
+        part = await session.on(device)
+        size = await part.worker.read_size(part.name, name)
         start = _range_start(header(scope, b"range"), size)
         headers = [
             (b"content-type", OCTETS),
@@ -141,10 +145,17 @@ class Hot:
         if start:
             headers.append((b"content-range", b"bytes %d-%d/%d" % (start, size - 1, size)))
         await send({"type": "http.response.start", "status": 206 if start else 200, "headers": headers})
-        await send_read(session, self.sessions.slots, name, start, size, send)
+        await send_read(part, self.sessions.slots[device], name, start, size, send)
 
 
-def _query(scope: Any) -> tuple[int, int]:
+def _device(scope: Any) -> str:
+    """`device` of a hot route: where a submission runs, or where bytes come from or go to."""
+    query: bytes = scope["query_string"]
+    found = re.search(rb"(?:^|&)device=([^&]*)", query)
+    return "cpu" if found is None else canonical(unquote(found[1].decode("latin-1")))
+
+
+def _numbers(scope: Any) -> tuple[int, int]:
     """`epoch` and `ack` of a submission."""
     query = parse_qs(scope["query_string"].decode("latin-1"))
     found = []

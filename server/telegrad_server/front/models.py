@@ -83,6 +83,7 @@ class Hello(BaseModel):
     protocol: int | None = Field(None, description="Protocol version that the caller speaks")
     package: str | None = Field(None, description="Version of the caller's package")
     digest: str | None = Field(None, description="Fingerprint of the caller's op table, if it sends rows")
+    device: str = Field("cpu", pattern="^(cpu|cuda(:[0-9]{1,3})?)$", description="Where single calls make tensors")
 
 
 class Opened(BaseModel):

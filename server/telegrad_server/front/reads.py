@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from telegrad_server.worker.link import SLOT_BYTES, SLOTS
 
 if TYPE_CHECKING:
-    from .sessions import Session
+    from .sessions import Part, Session
 
 TAIL: Final = 256 << 10
 """Bytes at the end of a read that are copied; several times what a transport holds back (64 KiB)."""
@@ -35,19 +35,19 @@ class Slots:
         if ring is not None:
             self._rings.append(ring)
 
-    async def copy(self, session: Session, read: int, offset: int, size: int) -> bytes:
+    async def copy(self, session: Session | Part, read: int, offset: int, size: int) -> bytes:
         """A piece of a read, of a slot's size at most."""
         async with self._shared:
             return bytes(await _filled(session, read, offset, size, SLOTS - 1))
 
 
-async def _filled(session: Session, read: int, offset: int, size: int, slot: int) -> memoryview:
+async def _filled(session: Session | Part, read: int, offset: int, size: int, slot: int) -> memoryview:
     await session.worker.read_piece(session.name, read, offset, size, slot)
     start = slot * SLOT_BYTES
     return session.worker.arena[start : start + size]
 
 
-async def send_read(session: Session, slots: Slots, read: int, start: int, size: int, send: Any) -> None:
+async def send_read(session: Session | Part, slots: Slots, read: int, start: int, size: int, send: Any) -> None:
     """Send a read's bytes from `start` to `size` as the rest of a response's body.
 
     `send` hands a piece to the transport as soon as the piece before has gone, but for 64 KiB. So when it returns, the

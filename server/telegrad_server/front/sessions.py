@@ -7,13 +7,23 @@ import hmac
 import os
 import secrets
 import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from telegrad_protocol import wire
-from telegrad_protocol.errors import Conflict, NotFound, SessionGone, TelegradError, TooLarge, TooMany, Unavailable
+from telegrad_protocol.errors import (
+    Conflict,
+    DeviceError,
+    NotFound,
+    SessionGone,
+    TelegradError,
+    TooLarge,
+    TooMany,
+    Unavailable,
+)
 from telegrad_protocol.messages import StreamOpened
 from telegrad_server.logs import log
-from telegrad_server.worker.link import shared_memory
+from telegrad_server.worker.link import SLOT_BYTES, shared_memory
 
 from .caller import Caller
 from .reads import Slots
@@ -23,6 +33,9 @@ from .worker import Worker
 STREAMS: Final = 64
 UPLOADS: Final = 16
 """Uploads of one session that may be open at once."""
+
+Carry = Callable[["Session", int, int, str, str], Awaitable[None]]
+"""Brings a value from a device to another: its name, its bytes, from where, to where."""
 
 UPLOAD_IDLE: Final = 60.0
 """Seconds without a byte after which an upload has failed."""
@@ -35,9 +48,10 @@ class Upload:
     nobody waits for more of it: it was handed over, or given up.
     """
 
-    def __init__(self, name: int, nbytes: int) -> None:
+    def __init__(self, name: int, nbytes: int, worker: Worker) -> None:
         self.name = name
         self.nbytes = nbytes
+        self.worker = worker
         self.fd = shared_memory(max(nbytes, 1))
         self.filled = 0
         self.handing_over = False
@@ -65,13 +79,37 @@ class Upload:
             os.close(self.fd)
 
 
-class Session:
-    """One client's session, on one worker."""
+class Part:
+    """A session on one of its devices: where its tensors there are, and their reads."""
 
-    def __init__(self, name: str, owner: str | None, worker: Worker, lease: float) -> None:
+    def __init__(self, session: Session, worker: Worker) -> None:
+        self.name = session.name
+        self.renew = session.renew
+        self.worker = worker
+
+
+class Session:
+    """One client's session: on the worker of its first device, and on others as rows ask for them."""
+
+    def __init__(
+        self,
+        name: str,
+        owner: str | None,
+        worker: Worker,
+        lease: float,
+        *,
+        device: str = "cpu",
+        others: Mapping[str, Worker] | None = None,
+        carry: Carry | None = None,
+    ) -> None:
         self.name = name
         self.owner = owner
+        self.device = device
         self.worker = worker
+        self._others = others or {}
+        self._carry = carry
+        self._parts: dict[str, Part] = {}
+        self._opening = asyncio.Lock()
         self.lease = lease
         self.expires = 0.0
         self.renew()
@@ -92,22 +130,54 @@ class Session:
         if number >= STREAMS:
             raise TooMany(f"a session has at most {STREAMS} streams")
 
-        async def run(epoch: int, body: bytes) -> bytes:
-            return await self.worker.submit(self.name, number, epoch, body)
+        async def run(epoch: int, body: bytes, device: str, failed: dict[str, Any] | None) -> bytes:
+            part = await self.on(device)
+            reply, sent = await part.worker.submit(self.name, number, epoch, body, failed)
+            for name, target, nbytes in sent:
+                assert self._carry is not None, "a value was sent where there is one device"
+                await self._carry(self, name, nbytes, device, target)
+            return reply
 
         self.streams[number] = Stream(run)
         return StreamOpened(number, (number << wire.ID_BITS) + 1)
 
+    @property
+    def devices(self) -> list[str]:
+        """The devices that hold something of this session."""
+        return [self.device, *self._parts]
+
+    async def on(self, device: str) -> Session | Part:
+        """The session on a device, opened there at first use. Raises `DeviceError` for one that there is not."""
+        if device == self.device:
+            return self
+        async with self._opening:
+            if device not in self._parts:
+                worker = self._others.get(device)
+                if worker is None:
+                    have = ", ".join([self.device, *self._others])
+                    raise DeviceError(f"the server has no device {device}", expected=have, got=device)
+                await worker.open_session(self.name)
+                for number in list(self.streams)[1:]:
+                    await worker.open_stream(self.name, number)
+                self._parts[device] = Part(self, worker)
+        return self._parts[device]
+
+    async def open_stream(self) -> StreamOpened:
+        """Open a further stream, wherever the session is."""
+        opened = self.add_stream()
+        for device in self.devices:
+            await (await self.on(device)).worker.open_stream(self.name, opened.stream)
+        return opened
+
     def reserve_first_stream(self) -> None:
         """Give stream 0 to single calls: their tensors are then named t1, t2, ..."""
-        self._caller = Caller(self.stream(0), 1)
+        self._caller = Caller(self.stream(0), 1, self.device)
 
     async def caller(self) -> Caller:
         """What carries out single calls; it gets a stream at the first."""
         if self._caller is None:
-            opened = self.add_stream()
-            self._caller = Caller(self.stream(opened.stream), opened.first_id)
-            await self.worker.open_stream(self.name, opened.stream)
+            opened = await self.open_stream()
+            self._caller = Caller(self.stream(opened.stream), opened.first_id, self.device)
         return self._caller
 
     def stream(self, number: int) -> Stream:
@@ -121,7 +191,7 @@ class Session:
         """Whether something that was accepted has not been answered."""
         return bool(self.uploads) or not all(stream.idle for stream in self.streams.values())
 
-    async def begin_upload(self, name: int, nbytes: int) -> Upload | None:
+    async def begin_upload(self, name: int, nbytes: int, device: str | None = None) -> Upload | None:
         """Admit an upload before its bytes are read; None if the same one is complete already.
 
         One that comes again takes the place of its first attempt, whose connection may be dead without our knowing.
@@ -138,12 +208,13 @@ class Session:
                 return None
             if len(self.uploads) >= UPLOADS:
                 raise TooMany(f"a session has at most {UPLOADS} uploads at once")
+            worker = (await self.on(device or self.device)).worker
             try:
-                await self.worker.admit_upload(self.name, name, nbytes)
+                await worker.admit_upload(self.name, name, nbytes)
             except TelegradError as error:
-                await self.worker.fail_upload(self.name, name, error)
+                await worker.fail_upload(self.name, name, error)
                 raise
-            upload = self.uploads[name] = Upload(name, nbytes)
+            upload = self.uploads[name] = Upload(name, nbytes, worker)
             return upload
 
     async def finish_upload(self, upload: Upload) -> None:
@@ -151,7 +222,7 @@ class Session:
         upload.write(b"")
         upload.handing_over = True
         try:
-            await self.worker.finish_upload(self.name, upload.name, upload.fd, upload.nbytes)
+            await upload.worker.finish_upload(self.name, upload.name, upload.fd, upload.nbytes)
             self.uploaded[upload.name] = upload.nbytes
         finally:
             self._forget(upload)
@@ -159,7 +230,7 @@ class Session:
     async def abandon_upload(self, upload: Upload) -> None:
         """Forget the bytes that came; the client may send the upload again."""
         if self._forget(upload):
-            await self.worker.drop_upload(self.name, upload.name)
+            await upload.worker.drop_upload(self.name, upload.name)
 
     def _forget(self, upload: Upload) -> bool:
         """Whether it was still there: another attempt may have taken its place."""
@@ -180,27 +251,37 @@ class Session:
 class Sessions:
     """Every session of this server."""
 
-    def __init__(self, worker: Worker, *, lease: float, limit: int) -> None:
-        self.worker = worker
+    def __init__(self, worker: Worker, *, lease: float, limit: int, others: Mapping[str, Worker] | None = None) -> None:
+        self.workers: dict[str, Worker] = {**(others or {}), "cpu": worker}
         self.lease = lease
         self.limit = limit
-        self.slots = Slots()
+        self.slots = {device: Slots() for device in self.workers}
         self.run_id = _run_id()
         self.draining = False
         self._sessions: dict[str, Session] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._sessions)
 
-    async def open(self, owner: str | None) -> Session:
-        """Open a session that belongs to a token. Raises `TooMany` when the server has its full number."""
+    async def open(self, owner: str | None, device: str = "cpu") -> Session:
+        """Open a session that belongs to a token, on a device at first.
+
+        Raises `TooMany` when the server has its full number, `DeviceError` for a device that it has not.
+        """
         self.check_open()
         if len(self._sessions) >= self.limit:
             raise TooMany(f"the server has its {self.limit} sessions", hint="close one, or wait for a lease to end")
         name = f"{self.run_id}{secrets.token_hex(16)}"
-        session = self._sessions[name] = Session(name, owner, self.worker, self.lease)
+        others = {other: worker for other, worker in self.workers.items() if other != device}
+        worker = self.workers.get(device)
+        if worker is None:
+            raise DeviceError(f"the server has no device {device}", expected=", ".join(self.workers), got=device)
+        session = self._sessions[name] = Session(
+            name, owner, worker, self.lease, device=device, others=others, carry=self._carry
+        )
         try:
-            await self.worker.open_session(name)
+            await worker.open_session(name)
         except BaseException:
             self._sessions.pop(name, None)
             raise
@@ -230,14 +311,47 @@ class Sessions:
         if self._sessions.pop(session.name, None) is None:
             return
         session.end(error or SessionGone("the session was closed"))
-        await self.worker.close_session(session.name)
+        for device in session.devices:
+            await self.workers[device].close_session(session.name)
 
     def lose_all(self, error: TelegradError) -> None:
-        """The worker died: its sessions are gone, and their ids are of an earlier run."""
+        """Every session is gone, and their ids are of an earlier run."""
         self.run_id = _run_id()
         lost, self._sessions = list(self._sessions.values()), {}
         for session in lost:
             session.end(error)
+
+    def lose(self, device: str, error: TelegradError) -> None:
+        """A device's worker died: the sessions that were there are gone, and are closed on the other devices."""
+        if all(device in session.devices for session in self._sessions.values()):
+            self.run_id = _run_id()
+        for session in [s for s in self._sessions.values() if device in s.devices]:
+            del self._sessions[session.name]
+            session.end(error)
+            for other in session.devices:
+                if other != device:
+                    self._later(self.workers[other].close_session(session.name))
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry(self, session: Session, name: int, nbytes: int, device: str, target: str) -> None:
+        """Bring the bytes of a read on one device to another, as an upload of the same name there."""
+        source = await session.on(device)
+        try:
+            upload = await session.begin_upload(name, nbytes, target)
+            assert upload is not None, "a value is sent once"
+            for offset in range(0, nbytes, SLOT_BYTES):
+                count = min(SLOT_BYTES, nbytes - offset)
+                upload.write(await self.slots[device].copy(source, name, offset, count))
+                session.renew()
+            await session.finish_upload(upload)
+        except TelegradError as error:  # refused there: the row that takes it in fails with these words
+            log.info("value not carried", cause=error.message)
+        finally:
+            await source.worker.drop_read(source.name, name)
 
     async def sweep(self) -> None:
         """Close sessions whose lease has ended and fail uploads that have stopped, for ever."""

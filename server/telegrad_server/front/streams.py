@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
+from telegrad_protocol import wire
 from telegrad_protocol.errors import Conflict, InternalError, StaleEpoch, SubmissionGap, TelegradError, TooMany
 from telegrad_server.logs import log
 
@@ -23,16 +24,18 @@ KEPT: Final = 256
 KEPT_BYTES: Final = 64 << 20
 """Replies that a client has not acknowledged; beyond this it must, before it may send more."""
 
-Run = Callable[[int, bytes], Awaitable[bytes]]
+Run = Callable[[int, bytes, str, dict[str, Any] | None], Awaitable[bytes]]
+"""Runs a submission: epoch, body, device, and the error that ended the epoch on another device, if one did."""
 
 
 class Entry:
     """One submission that has arrived: its fingerprint, and its reply or the wait for it."""
 
-    __slots__ = ("body", "digest", "epoch", "reply", "size")
+    __slots__ = ("body", "device", "digest", "epoch", "reply", "size")
 
-    def __init__(self, epoch: int, body: bytes, digest: bytes) -> None:
+    def __init__(self, epoch: int, device: str, body: bytes, digest: bytes) -> None:
         self.epoch = epoch
+        self.device = device
         self.body: bytes | None = body
         self.size = len(body)
         self.digest = digest
@@ -53,7 +56,11 @@ class Entry:
 
 
 class Stream:
-    """The submissions of one stream. `run(epoch, body)` executes one; they are started in order."""
+    """The submissions of one stream, started in order.
+
+    Those of one device are handed on at once, since its worker keeps their order. One for another device waits until
+    the earlier ones are answered: what it uses has then been made and sent, and a failure is known.
+    """
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -61,6 +68,7 @@ class Stream:
         self._epoch = 0
         self._acknowledged = 0
         self._entries: dict[int, Entry] = {}
+        self._latest: dict[str, Entry] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -72,13 +80,15 @@ class Stream:
         """Whether this number has been taken already."""
         return number < self._next or number in self._entries
 
-    async def put(self, number: int, epoch: int, acknowledged: int, body: bytes) -> asyncio.Future[bytes]:
+    async def put(
+        self, number: int, epoch: int, acknowledged: int, body: bytes, device: str = "cpu"
+    ) -> asyncio.Future[bytes]:
         """Take a submission; the future of its reply. The same call again gives the same reply.
 
         Raises `Conflict` for other bytes or another epoch under a used number, `SubmissionGap` for one too far ahead,
         `StaleEpoch` for an epoch that is over, `TooMany` while too many replies are unacknowledged.
         """
-        digest = hashlib.blake2b(body, digest_size=16).digest()
+        digest = hashlib.blake2b(body, digest_size=16, key=device.encode()).digest()
         self._acknowledge(acknowledged)
         entry = self._entries.get(number)
         if entry is not None:
@@ -89,7 +99,7 @@ class Stream:
         if epoch < self._epoch:
             raise StaleEpoch(f"epoch {epoch} is over", expected=self._epoch, got=epoch)
         self._check_room(number, body)
-        entry = self._entries[number] = Entry(epoch, body, digest)
+        entry = self._entries[number] = Entry(epoch, device, body, digest)
         self._start_ready()
         return entry.reply
 
@@ -134,13 +144,16 @@ class Stream:
             self._next += 1
             self._epoch = max(self._epoch, entry.epoch)
             body, entry.body = entry.body, None
-            task = asyncio.get_running_loop().create_task(self._execute(entry, body))
+            before = [earlier for device, earlier in self._latest.items() if device != entry.device]
+            self._latest[entry.device] = entry
+            task = asyncio.get_running_loop().create_task(self._execute(entry, body, before))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _execute(self, entry: Entry, body: bytes) -> None:
+    async def _execute(self, entry: Entry, body: bytes, before: list[Entry]) -> None:
         try:
-            reply = await self._run(entry.epoch, body)
+            failed = await _what_failed(before, entry.epoch) if before else None
+            reply = await self._run(entry.epoch, body, entry.device, failed)
         except TelegradError as error:
             entry.fail(error)
         except Exception as error:  # whoever waits must hear of a defect too
@@ -149,3 +162,14 @@ class Stream:
         else:
             if not entry.reply.done():
                 entry.reply.set_result(reply)
+
+
+async def _what_failed(before: list[Entry], epoch: int) -> dict[str, Any] | None:
+    """Wait for the latest submissions of other devices; the error that has ended this epoch there, if one has."""
+    await asyncio.wait([entry.reply for entry in before])
+    for entry in before:
+        if entry.epoch == epoch and entry.reply.exception() is None:
+            _, error = wire.decode_reply(entry.reply.result())
+            if error is not None:
+                return {name: detail for name, detail in error.items() if name != "row"}
+    return None

@@ -47,7 +47,9 @@ class Worker(Protocol):
     async def open_session(self, session: str) -> None: ...
     async def close_session(self, session: str) -> None: ...
     async def open_stream(self, session: str, stream: int) -> None: ...
-    async def submit(self, session: str, stream: int, epoch: int, body: bytes) -> bytes: ...
+    async def submit(
+        self, session: str, stream: int, epoch: int, body: bytes, failed: dict[str, Any] | None = None
+    ) -> tuple[bytes, list[tuple[int, str, int]]]: ...
     async def tensors(self, session: str) -> list[tuple[int, str, tuple[int, ...], bool]]: ...
     async def admit_upload(self, session: str, upload: int, nbytes: int) -> None: ...
     async def finish_upload(self, session: str, upload: int, fd: int, nbytes: int) -> None: ...
@@ -81,6 +83,11 @@ class WorkerProcess:
         self.arena = memoryview(self._mapped)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._next = count().__next__
+
+    @property
+    def started(self) -> bool:
+        """Whether there is, or was, a process."""
+        return hasattr(self, "_process")
 
     async def start(self) -> None:
         """Start the process and wait until it answers. Raises `WorkerDied` if it ends instead."""
@@ -245,11 +252,14 @@ class WorkerProcess:
     async def open_stream(self, session: str, stream: int) -> None:
         await self.ask("open_stream", session, stream)
 
-    async def submit(self, session: str, stream: int, epoch: int, body: bytes) -> bytes:
-        reply = await self.ask("submit", session, stream, epoch, body)
+    async def submit(
+        self, session: str, stream: int, epoch: int, body: bytes, failed: dict[str, Any] | None = None
+    ) -> tuple[bytes, list[tuple[int, str, int]]]:
+        """The reply, and what leaves for another device: id, device, bytes. `failed` ended the epoch elsewhere."""
+        reply, sent = await self.ask("submit", session, stream, epoch, body, failed)
         if not isinstance(reply, bytes):
             raise Malformed("the worker's reply is not bytes")
-        return reply
+        return reply, list(sent)
 
     async def tensors(self, session: str) -> list[tuple[int, str, tuple[int, ...], bool]]:
         return list(await self.ask("tensors", session))

@@ -9,9 +9,11 @@ import argparse
 import gc
 import signal
 import socket
+from typing import Any
 
 import numpy as np
 
+from telegrad_protocol.devices import Here, canonical
 from telegrad_server.backend.numpy import NumpyBackend
 
 from .executor import Executor
@@ -23,7 +25,7 @@ def main() -> None:
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--arena-fd", type=int, required=True)
     parser.add_argument("--memory", type=int, required=True)
-    parser.add_argument("--device", choices=["cpu"], default="cpu")
+    parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     # Signals from a terminal or a supervisor go to the whole group; the front decides when the worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -33,7 +35,17 @@ def main() -> None:
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
     link = WorkerEnd(socket.socket(fileno=options.fd), options.arena_fd)
-    Executor(NumpyBackend(), options.memory, link).run()
+    Here.device = canonical(options.device)
+    Executor(backend_of(Here.device), options.memory, link).run()
+
+
+def backend_of(device: str) -> Any:
+    """The implementation of `xp` for a device. Raises what CuPy does where it is missing or finds no such device."""
+    if device == "cpu":
+        return NumpyBackend()
+    from telegrad_server.backend.cupy import open_device
+
+    return open_device(int(device.removeprefix("cuda:")))
 
 
 if __name__ == "__main__":

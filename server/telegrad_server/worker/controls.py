@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
+from telegrad_protocol.dtypes import uint8
 from telegrad_protocol.errors import AutogradError, Malformed, OpError, ShapeError
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.shapes import contiguous
 from telegrad_protocol.wire import INLINE_BYTES
-from telegrad_server.backend.mersenne import MersenneGenerator
 
 from .tape import Edge, edge_of
 from .tensor import Tensor
@@ -17,7 +19,16 @@ from .tensor import Tensor
 if TYPE_CHECKING:
     from .session import Session
 
-Handler = Callable[..., ReadResult | None]
+
+class Sent(NamedTuple):
+    """A value that leaves for another device, as a read of that id which the front carries."""
+
+    id: int
+    device: str
+    nbytes: int
+
+
+Handler = Callable[..., ReadResult | Sent | None]
 HANDLERS: dict[str, Handler] = {}
 
 
@@ -71,16 +82,46 @@ def free(session: Session, row: Row, names: tuple[int, ...]) -> None:
 
 @handles
 def read(session: Session, row: Row, input: Tensor) -> ReadResult:
-    from .session import Read
-
     meta = input._meta
+    session.engine.xp.raise_faults()
     if meta.nbytes <= INLINE_BYTES:
         return ReadResult(row.outs, meta.dtype.name, meta.shape, session.engine.xp.to_bytes(input.data))
-    if not meta.contiguous:
-        session.budget.check(meta.nbytes, "read")
-        input = session.engine.wrap(session.engine.xp.copy(input.data))
-    session.reads[row.outs] = Read(input)
+    _keep_for_reading(session, row.outs, input)
     return ReadResult(row.outs, meta.dtype.name, meta.shape, None)
+
+
+@handles
+def send(session: Session, row: Row, input: Tensor, device: str) -> Sent:
+    session.engine.xp.raise_faults()
+    _keep_for_reading(session, row.outs, input)
+    return Sent(row.outs, device, input._meta.nbytes)
+
+
+def _keep_for_reading(session: Session, name: int, input: Tensor) -> None:
+    from .session import Read
+
+    if not input._meta.contiguous:
+        session.budget.check(input._meta.nbytes, "read")
+        input = session.engine.wrap(session.engine.xp.copy(input.data))
+    session.reads[name] = Read(input)
+
+
+@handles
+def memory_stats(session: Session, row: Row) -> ReadResult:
+    """In use and at most by this session, what the device holds for it, free and all of the device, in bytes."""
+    xp, budget = session.engine.xp, session.budget
+    stats = np.array([budget.used, budget.peak, xp.memory_reserved(), *xp.memory_info()], np.int64)
+    return ReadResult(row.outs, "int64", (5,), stats.tobytes())
+
+
+@handles
+def reset_peak_memory(session: Session, row: Row) -> None:
+    session.budget.peak = session.budget.used
+
+
+@handles
+def empty_cache(session: Session, row: Row) -> None:
+    session.engine.xp.empty_cache()
 
 
 @handles
@@ -219,20 +260,22 @@ def set_data(session: Session, row: Row, input: Tensor, data: Tensor) -> None:
 
 
 @handles
-def manual_seed(session: Session, row: Row, seed: int, generator: MersenneGenerator) -> None:
+def manual_seed(session: Session, row: Row, seed: int, generator: Any) -> None:
     generator.manual_seed(seed)
 
 
 @handles
 def new_generator(session: Session, row: Row, seed: int) -> None:
-    session.generators[row.outs] = MersenneGenerator(seed)
+    session.generators[row.outs] = session.engine.xp.new_generator(seed)
 
 
 @handles
-def get_generator_state(session: Session, row: Row, generator: MersenneGenerator) -> None:
-    session.bind(row.outs, session.engine.wrap(generator.get_state()), "get_generator_state")
+def get_generator_state(session: Session, row: Row, generator: Any) -> None:
+    engine, state = session.engine, generator.get_state()
+    held = engine.xp.copy(engine.xp.from_bytes(memoryview(state), state.shape, uint8))
+    session.bind(row.outs, engine.wrap(held), "get_generator_state")
 
 
 @handles
-def set_generator_state(session: Session, row: Row, state: Tensor, generator: MersenneGenerator) -> None:
-    generator.set_state(state.data)
+def set_generator_state(session: Session, row: Row, state: Tensor, generator: Any) -> None:
+    generator.set_state(session.engine.xp.to_host(state.data))

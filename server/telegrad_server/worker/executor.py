@@ -22,7 +22,7 @@ from telegrad_protocol.errors import (
 from telegrad_protocol.messages import ReadResult, Reply, Row
 from telegrad_server.logs import log
 
-from .controls import Blocked
+from .controls import Blocked, Sent
 from .link import SLOT_BYTES, Request
 from .memory import Budget
 from .session import Session, Stream
@@ -79,16 +79,21 @@ class Upload:
 
 
 class Job:
-    """One submission on its way through: which row is next, and what the reads gave so far."""
+    """One submission on its way through: which row is next, and what the reads gave so far.
 
-    __slots__ = ("epoch", "error", "next", "request", "results", "rows", "waiting_since")
+    `failed`: what ended its epoch on another device. `sent`: values that leave for another device.
+    """
 
-    def __init__(self, request: Request, epoch: int, rows: tuple[Row, ...]) -> None:
+    __slots__ = ("epoch", "error", "failed", "next", "request", "results", "rows", "sent", "waiting_since")
+
+    def __init__(self, request: Request, epoch: int, rows: tuple[Row, ...], failed: TelegradError | None) -> None:
         self.request = request
         self.epoch = epoch
         self.rows = rows
         self.next = 0
+        self.failed = failed
         self.results: list[ReadResult] = []
+        self.sent: list[Sent] = []
         self.error: dict[str, Any] | None = None
         self.waiting_since = 0.0
 
@@ -161,12 +166,14 @@ class Executor:
         self.session(session).streams[stream] = Stream()
         self.link.reply(request, None)
 
-    def on_submit(self, request: Request, session: str, stream: int, epoch: int, body: bytes) -> None:
+    def on_submit(
+        self, request: Request, session: str, stream: int, epoch: int, body: bytes, failed: dict[str, Any] | None = None
+    ) -> None:
         rows = wire.decode_submission(body).rows
         found = self.session(session).streams.get(stream)
         if found is None:
             raise NotFound(f"the session has no stream {stream}")
-        found.jobs.append(Job(request, epoch, rows))
+        found.jobs.append(Job(request, epoch, rows, None if failed is None else from_record(failed)))
         if session not in self.active:
             self.active.append(session)
 
@@ -210,9 +217,11 @@ class Executor:
         self.link.reply(request, self._read(session, read).meta.nbytes)
 
     def on_read_piece(self, request: Request, session: str, read: int, offset: int, size: int, slot: int) -> None:
-        source = self.xp.byte_view(self._read(session, read).data)[offset : offset + size]
+        xp, data = self.session(session).engine.xp, self._read(session, read).data
         start = slot * SLOT_BYTES
-        self.link.arena[start : start + len(source)] = source
+        with xp.active():
+            source = xp.read_piece(data, offset, size)
+            self.link.arena[start : start + len(source)] = source
         self.link.reply(request, None)
 
     def on_drop_read(self, request: Request, session: str, read: int) -> None:
@@ -304,7 +313,8 @@ class Executor:
         try:
             self._enter(stream, job)
             if stream.failed is None:
-                self._run_rows(name, session, job, begun + self.credit[name])
+                with session.engine.xp.active():
+                    self._run_rows(name, session, job, begun + self.credit[name])
         except Blocked:
             job.waiting_since = job.waiting_since or begun
         except TelegradError as error:
@@ -318,11 +328,13 @@ class Executor:
             self.credit[name] -= perf_counter() - begun
         if job.next == len(job.rows) and stream.jobs and stream.jobs[0] is job:
             stream.jobs.popleft()
-            self.link.reply(job.request, wire.pack(Reply(tuple(job.results), job.error)))
+            reply = wire.pack(Reply(tuple(job.results), job.error))
+            self.link.reply(job.request, (reply, job.sent))
 
     def _enter(self, stream: Stream, job: Job) -> None:
         try:
             stream.enter(job.epoch)
+            stream.failed = stream.failed or job.failed
         except StaleEpoch as error:
             job.error = error.to_record()
             job.next = len(job.rows)
@@ -335,7 +347,7 @@ class Executor:
                 job.next = index
                 result = execute(rows[index])
                 if result is not None:
-                    results.append(result)
+                    (job.sent if type(result) is Sent else results).append(result)
                 now = perf_counter()
                 if now >= self.next_poll:
                     job.next = index + 1

@@ -8,12 +8,11 @@ from typing import Any, Final, NamedTuple, NoReturn
 from telegrad_protocol.errors import Malformed, OutOfMemory, StaleEpoch, TelegradError, UnknownOp, UnknownTensor
 from telegrad_protocol.messages import GRAD, INPLACE, ReadResult, Row
 from telegrad_protocol.spec import BY_INDEX, OpSpec
-from telegrad_server.backend.mersenne import MersenneGenerator
 from telegrad_server.kernels import KERNELS
 from telegrad_server.kernels.registry import Kernel
 
 from . import optim as optim  # registers its handlers
-from .controls import HANDLERS
+from .controls import HANDLERS, Sent
 from .dispatch import Execute, make
 from .engine import Engine
 from .memory import Budget, largest
@@ -66,19 +65,19 @@ class Session:
 
     def __init__(self, xp: Any, parent: Budget) -> None:
         self.budget = Budget(parent.limit, parent)
-        self.engine = Engine(xp, self.budget)
+        self.engine = Engine(xp.for_session(parent.limit), self.budget)
         self.tensors: dict[int, Tensor | Failed] = {}
-        self.generators: dict[int | None, MersenneGenerator] = {None: MersenneGenerator(DEFAULT_SEED)}
+        self.generators: dict[int | None, Any] = {None: xp.new_generator(DEFAULT_SEED)}
         self.uploads: dict[int, Any] = {}
         self.reads: dict[int, Read] = {}
         self.streams: dict[int, Stream] = {0: Stream()}
 
-    def execute(self, row: Row) -> ReadResult | None:
+    def execute(self, row: Row) -> ReadResult | Sent | None:
         """Carry out one row: all of it, or none of it and an error."""
         run = _EXECUTE.get(row[0])
         return _first_of_its_op(self, row) if run is None else run(self, row)
 
-    def execute_any(self, row: Row) -> ReadResult | None:
+    def execute_any(self, row: Row) -> ReadResult | Sent | None:
         """As `execute`, for any row: the general path."""
         index, flags, outs, wired = row
         spec = BY_INDEX[index]
@@ -99,7 +98,7 @@ class Session:
         except OutOfMemory as refusal:
             raise self._what_holds_memory(refusal) from None
 
-    def _execute_other(self, spec: OpSpec, row: Row, args: tuple[Any, ...]) -> ReadResult | None:
+    def _execute_other(self, spec: OpSpec, row: Row, args: tuple[Any, ...]) -> ReadResult | Sent | None:
         """Rows that act on the session, draw random numbers, or write in place."""
         slot = spec.generator_slot
         drawn = None if slot is None else args[slot].snapshot()
@@ -189,7 +188,7 @@ class Session:
             return value[0]
         raise Malformed(f"{spec.name}: '{name}' is an id or [number]", op=spec.name, got=repr(value)[:50])
 
-    def generator(self, name: int | None) -> MersenneGenerator:
+    def generator(self, name: int | None) -> Any:
         found = self.generators.get(name)
         if found is None:
             raise UnknownTensor(f"there is no generator {name!r} in this session", got=repr(name)[:50])
@@ -209,7 +208,7 @@ _EXECUTE: Final[dict[int, Execute]] = {}
 """What carries out the rows of an op, by the op's code; filled as ops are met."""
 
 
-def _first_of_its_op(session: Session, row: Row) -> ReadResult | None:
+def _first_of_its_op(session: Session, row: Row) -> ReadResult | Sent | None:
     index = row[0]
     if not 0 <= index < len(BY_INDEX):
         raise unknown_op(row)

@@ -19,7 +19,7 @@ import pytest
 from telegrad_server import settings as module
 from telegrad_server.settings import Settings, available_memory, is_loopback, parse_memory, read_tokens
 
-SERVE = [sys.executable, "-m", "telegrad_server", "serve", "--port", "0"]
+SERVE = [sys.executable, "-m", "telegrad_server", "serve", "--device", "cpu", "--port", "0"]
 TOKEN = "a-token-0123456789"
 
 
@@ -128,13 +128,13 @@ def test_tokens_come_from_a_file_or_the_environment(tmp_path: Path, monkeypatch:
     ("text", "nbytes"), [("4G", 4 << 30), ("512M", 512 << 20), ("1.5k", 1536), ("100", 100), ("2 GiB", 2 << 30)]
 )
 def test_memory_is_written_in_units(text: str, nbytes: int) -> None:
-    assert parse_memory(text) == nbytes
+    assert parse_memory(text, 1000) == nbytes
 
 
 def test_memory_is_a_part_of_what_the_control_group_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Path, "read_text", lambda self: "1000\n")
     assert available_memory() == 1000
-    assert parse_memory("80%") == 800
+    assert parse_memory("80%", available_memory()) == 800
     monkeypatch.setattr(Path, "read_text", lambda self: "max\n")
     assert available_memory() == module.psutil.virtual_memory().total
 
@@ -142,7 +142,7 @@ def test_memory_is_a_part_of_what_the_control_group_has(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("text", ["", "-1G", "4X", "%", "1e3", "G"])
 def test_memory_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="memory is given as"):
-        parse_memory(text)
+        parse_memory(text, 1000)
 
 
 def test_only_loopback_goes_without_a_token() -> None:

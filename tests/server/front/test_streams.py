@@ -24,7 +24,7 @@ class Engine:
         self.gate.set()
         self.fault: Exception | None = None
 
-    async def run(self, epoch: int, body: bytes) -> bytes:
+    async def run(self, epoch: int, body: bytes, device: str, failed: Any) -> bytes:
         self.ran.append((epoch, body))
         await self.gate.wait()
         if self.fault is not None:

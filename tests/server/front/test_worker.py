@@ -95,7 +95,8 @@ def test_answers_find_whoever_asked(loop: Callable[[], asyncio.AbstractEventLoop
 def test_large_submissions_go_out_while_others_come_in(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
     async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
         bodies = [bytes([n]) * size for n, size in enumerate((20 << 20, 5, 3 << 20, 0, 1 << 20))]
-        assert await asyncio.gather(*[worker.submit("s", 0, 0, body) for body in bodies]) == bodies
+        answers = await asyncio.gather(*[worker.submit("s", 0, 0, body) for body in bodies])
+        assert answers == [(body, []) for body in bodies]
 
     play(scenario, loop)
 

@@ -1,0 +1,36 @@
+"""A worker process whose `cuda:k` is no GPU: `python -m gpu.cuda_worker strict|emulated --fd N ...`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from telegrad_server.worker import __main__ as worker
+
+
+def strict(index: int) -> Any:
+    """CuPy's semantics on NumPy."""
+    from gpu.strict import Machine, StrictBlas, make_module
+
+    from telegrad_server.backend._cuda_device import CudaDevice
+    from telegrad_server.backend.cupy import CupyBackend
+
+    cp = make_module(Machine(devices=index + 1))
+    with cp.cuda.Device(index):
+        return CupyBackend(CudaDevice(cp, StrictBlas(), index))
+
+
+def emulated(index: int) -> Any:
+    """The real CuPy on the emulated runtime."""
+    from gpu.emulated import load_cupy
+
+    load_cupy(devices=index + 1)
+    from telegrad_server.backend.cupy import open_device
+
+    return open_device(index)
+
+
+if __name__ == "__main__":
+    make = {"strict": strict, "emulated": emulated}[sys.argv.pop(1)]
+    worker.backend_of = lambda device: make(int(device.removeprefix("cuda:")))
+    worker.main()
