@@ -1,4 +1,4 @@
-"""The command `telegrad`: serve, run, demo."""
+"""The command `telegrad`: serve, doctor, run, demo."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ USAGE = """\
 usage: telegrad COMMAND ...
 
   telegrad serve [--host H] [--port P] ...   run a server (needs telegrad[server]); --help shows its options
+  telegrad doctor [--device D] [--json]      report on this machine and try a device: ops, gradients, training, speed
   telegrad run SCRIPT.py [ARGUMENTS]         run an unmodified PyTorch script: its `import torch` gets telegrad
   telegrad demo [--epochs N] [--out DIR]     train a CNN on real images through a server of its own
   telegrad --version
@@ -27,20 +28,21 @@ def main() -> int:
     if command == "--version":
         print(f"telegrad {version('telegrad')}")
         return 0
-    commands = {"serve": _serve, "run": _run, "demo": _demo}
+    if command in ("serve", "doctor"):
+        return _server(command, rest)
+    commands = {"run": _run, "demo": _demo}
     if command not in commands:
         print(f"telegrad: there is no command '{command}'\n\n{USAGE}", end="", file=sys.stderr)
         return 2
     return commands[command](rest)
 
 
-def _serve(arguments: list[str]) -> int:
+def _server(command: str, arguments: list[str]) -> int:
     # The server is a program of its own, which this package does not import.
     if importlib.util.find_spec("telegrad_server") is None or importlib.util.find_spec("fastapi") is None:
-        print("telegrad serve: the server is not installed; pip install 'telegrad[server]'", file=sys.stderr)
+        print(f"telegrad {command}: the server is not installed; pip install 'telegrad[server]'", file=sys.stderr)
         return 1
-    command = [sys.executable, "-m", "telegrad_server", "serve", *arguments]
-    os.execv(sys.executable, command)
+    os.execv(sys.executable, [sys.executable, "-m", "telegrad_server", command, *arguments])
 
 
 def _run(arguments: list[str]) -> int:

@@ -11,6 +11,7 @@ from telegrad_protocol.spec import OPS
 from telegrad_server.kernels import KERNELS
 from telegrad_server.samples import SAMPLES, Sample, T
 from telegrad_server.samples.base import FLOATING
+from telegrad_server.samples.comparing import slopes
 from telegrad_server.worker.tensor import Tensor
 
 ALL = [sample for samples in SAMPLES.values() for sample in samples]
@@ -80,32 +81,8 @@ def test_layout_of_the_inputs_does_not_matter(sample: Sample) -> None:
 
 @pytest.mark.parametrize("sample", SMOOTH, ids=str)
 def test_gradients_agree_with_finite_differences(sample: Sample) -> None:
-    """Along a random direction, in float64: (L(x + h d) - L(x - h d)) / 2h = <grad, d>."""
-    run = Run(sample, "float64")
-    run.call()
-    grads = run.grads()
-    rng = np.random.default_rng(7)
-    arrays, steps, slope = seeded(sample, "float64"), [], 0.0
-    pending = iter(grads)
-    for array, t in zip(arrays, sample.tensors(), strict=True):
-        direction = rng.uniform(-1, 1, array.shape) if t.grad else np.zeros(array.shape)
-        steps.append(direction)
-        if t.grad and (g := next(pending)) is not None:
-            slope += float(np.sum(g * direction))
-    h = 1e-6
-    ahead = _objective(sample, [_stepped(a, h, d) for a, d in zip(arrays, steps, strict=True)])
-    behind = _objective(sample, [_stepped(a, -h, d) for a, d in zip(arrays, steps, strict=True)])
-    assert slope == pytest.approx((ahead - behind) / (2 * h), rel=1e-5, abs=1e-6)
-
-
-def _stepped(array: np.ndarray, h: float, direction: np.ndarray) -> np.ndarray:
-    return array + h * direction if array.dtype == np.float64 else array
-
-
-def _objective(sample: Sample, arrays: list[np.ndarray]) -> float:
-    run = Run(sample, arrays=arrays)
-    run.call()
-    return sum(float(np.sum(o.data * weights(o.shape, i, o.data.dtype))) for i, o in enumerate(run.floating()))
+    slope, measured = slopes(sample)
+    assert slope == pytest.approx(measured, rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize("sample", [s for s in ALL if OPS[s.op].inplace and isinstance(s.args[0], T)], ids=str)

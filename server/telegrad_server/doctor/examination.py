@@ -1,0 +1,54 @@
+"""The parts of the report, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from telegrad_protocol.devices import Here
+from telegrad_server.backend.probe import Found, found_devices
+from telegrad_server.worker.__main__ import backend_of
+
+from .environment import choose, describe, environment, opened, versions
+from .report import Part
+from .samples import try_samples
+from .speed import measure
+from .training import train
+
+SESSION_MEMORY = 4 << 30
+"""Bytes that the tried session may take, at most half of what is free."""
+
+
+def examine(wanted: str | None, quick: bool) -> Iterator[tuple[str, Part]]:
+    """The parts of the report, each when it is there."""
+    yield "environment", environment()
+    yield "versions", versions()
+    found = found_devices()
+    yield "devices", {each.device: opened(each) for each in (Found("cpu", True, ""), *found)}
+    device, reason = choose(found, wanted)
+    if device is None:
+        yield "device", {"ok": False, "device": wanted, "reason": reason}
+        return
+    yield "device", {"device": device, "reason": reason, **attempt(describe, device)}
+    yield from try_device(device, quick)
+
+
+def try_device(device: str, quick: bool) -> Iterator[tuple[str, Part]]:
+    """What the device gives, in this process, which works on that device from here on."""
+    Here.device = device
+    np.seterr(all="ignore")  # as in a worker: inf and nan are results
+    backend = backend_of(device)
+    xp = backend.for_session(min(SESSION_MEMORY, backend.memory_info()[0] // 2))
+    with xp.active():
+        for name, check in (("samples", try_samples), ("training", train), ("speed", measure)):
+            yield name, attempt(check, xp, quick)
+
+
+def attempt(check: Callable[..., Part], *args: Any) -> Part:
+    """A part of the report; what the check raises is what is wrong."""
+    try:
+        return check(*args)
+    except Exception as error:  # whatever it is, the rest of the report is wanted
+        return {"ok": False, "error": f"{type(error).__name__}: {error}"}

@@ -1,0 +1,108 @@
+"""The op samples on a device, against NumPy, and on the CPU against finite differences."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Final
+
+from telegrad_protocol.spec import OPS
+from telegrad_server.samples import SAMPLES
+from telegrad_server.samples.base import FLOATING
+from telegrad_server.samples.comparing import Case, Differs, cases_of, compare, skip_reason, slopes
+from telegrad_server.samples.running import GENERATOR_OPS
+
+from .report import Part
+
+OUTCOMES: Final = ("passed", "failed", "skipped")
+
+
+class Tally:
+    """Counts of one check, by dtype; the reasons for what was skipped, and what failed with why."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Counter[str]] = {}
+        self.skipped: Counter[str] = Counter()
+        self.failures: list[dict[str, str]] = []
+
+    def done(self, case: Case, skipped: str | None) -> None:
+        """Count a sample that passed, or was skipped for a reason."""
+        self._count(case, "passed" if skipped is None else "skipped")
+        if skipped is not None:
+            self.skipped[skipped] += 1
+
+    def fail(self, case: Case, error: Exception) -> None:
+        self._count(case, "failed")
+        self.failures.append({"sample": str(case), "error": f"{type(error).__name__}: {error}"})
+
+    def abandon(self, rest: list[Case]) -> None:
+        """Leave out what remains: the device answers no more."""
+        for case in rest:
+            self.done(case, "the device answers no more since the last failure")
+
+    def _count(self, case: Case, outcome: str) -> None:
+        self.counts.setdefault(case.dtype or "other dtypes", Counter())[outcome] += 1
+
+    def part(self) -> Part:
+        counts = {
+            dtype: {"run": found["passed"] + found["failed"], **{kind: found[kind] for kind in OUTCOMES}}
+            for dtype, found in self.counts.items()
+        }
+        return {"counts": counts, "skipped": dict(self.skipped.most_common()), "failures": self.failures}
+
+
+def try_samples(xp: Any, quick: bool) -> Part:
+    """Every sample in every dtype; when `quick`, an op's first, in float32 alone.
+
+    On the CPU, which is NumPy's own, that shows that nothing fails and all is as declared; finite differences are what
+    its gradients are held against.
+    """
+    samples = [sample for listed in SAMPLES.values() for sample in listed[: 1 if quick else None]]
+    dtypes = ("float32",) if quick else FLOATING
+    every = [case for sample in samples for case in cases_of(sample, dtypes)]
+    checks = {"against NumPy": _tally(every, skip_reason, lambda case: compare(case, xp), xp)}
+    if xp.name == "cpu":
+        sloped = [Case(s, "float64") for s in samples if OPS[s.op].differentiable and any(t.grad for t in s.tensors())]
+        checks["gradients against finite differences"] = _tally(sloped, _no_slope, _check_slope, xp)
+    return {"ok": not any(tally.failures for tally in checks.values()), **{n: t.part() for n, t in checks.items()}}
+
+
+def _tally(
+    chosen: list[Case], reason_of: Callable[[Case], str | None], check: Callable[[Case], None], xp: Any
+) -> Tally:
+    tally = Tally()
+    for number, case in enumerate(chosen, 1):
+        try:
+            reason = reason_of(case)
+            if reason is None:
+                check(case)
+        except Exception as error:  # a sample may fail in any way; the others are still wanted
+            tally.fail(case, error)
+            if not _answers(xp):
+                tally.abandon(chosen[number:])
+                break
+        else:
+            tally.done(case, reason)
+    return tally
+
+
+def _no_slope(case: Case) -> str | None:
+    if case.sample.op in GENERATOR_OPS:
+        return "a draw"
+    return None if case.sample.smooth else "not smooth there"
+
+
+def _check_slope(case: Case) -> None:
+    slope, measured = slopes(case.sample)
+    if not math.isclose(slope, measured, rel_tol=1e-5, abs_tol=1e-6):
+        raise Differs(f"the gradient gives a slope of {slope}, finite differences {measured}")
+
+
+def _answers(xp: Any) -> bool:
+    """Whether the device is of use after a failure: some errors end everything in a process."""
+    try:
+        xp.synchronize()
+    except Exception:  # whatever CUDA says: the failure itself has been told
+        return False
+    return True

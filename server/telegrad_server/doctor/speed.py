@@ -1,0 +1,59 @@
+"""How fast a device is: matrix products, and bytes between it and the host."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from telegrad_protocol import dtypes
+
+from .report import Part
+
+REPEATS = 5
+
+
+def measure(xp: Any, quick: bool) -> Part:
+    """The best of a few tries of each: what the device can do, not what it does on average."""
+    return {**_bandwidths(xp, (32 if quick else 256) << 20), "matmul_gflops": _products(xp, quick)}
+
+
+def _bandwidths(xp: Any, nbytes: int) -> dict[str, float]:
+    """As the server does them: uploads from the pageable memory of its host, reads through pinned memory."""
+    host = np.ones(nbytes, np.uint8)
+    there = xp.copy(host)
+    copying = nbytes / _best(xp, lambda: xp.copy(host)) / 1e9
+    if xp.name == "cpu":  # no other memory to carry bytes to
+        return {"copy_gb_per_s": copying}
+    reading = nbytes / _best(xp, lambda: xp.read_piece(there, 0, nbytes)) / 1e9
+    return {"host_to_device_gb_per_s": copying, "device_to_host_gb_per_s": reading}
+
+
+def _products(xp: Any, quick: bool) -> dict[str, float]:
+    on_cpu = xp.name == "cpu"
+    size = (512 if quick else 1024) if on_cpu else (2048 if quick else 4096)
+    # NumPy has no fast products of halves.
+    kinds = (
+        (dtypes.float32, dtypes.float64)
+        if on_cpu
+        else (dtypes.float32, dtypes.float64, dtypes.float16, dtypes.bfloat16)
+    )
+    rates = {}
+    for dtype in kinds:
+        a = xp.full((size, size), 0.5, dtype)
+        rates[dtype.name] = 2 * size**3 / _best(xp, lambda a=a: xp.matmul(a, a)) / 1e9
+    return rates
+
+
+def _best(xp: Any, work: Callable[[], Any]) -> float:
+    """Seconds that `work` takes, after a first time that prepares."""
+    taken = []
+    for _ in range(1 + REPEATS):
+        xp.synchronize()
+        begin = time.perf_counter()
+        work()
+        xp.synchronize()
+        taken.append(time.perf_counter() - begin)
+    return min(taken[1:])
