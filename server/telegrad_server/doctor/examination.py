@@ -26,7 +26,7 @@ def examine(wanted: str | None, quick: bool) -> Iterator[tuple[str, Part]]:
     yield "environment", environment()
     yield "versions", versions()
     found = found_devices()
-    yield "devices", {each.device: opened(each) for each in (Found("cpu", True, ""), *found)}
+    yield "devices", {each.device: attempt(opened, each) for each in (Found("cpu", True, ""), *found)}
     device, reason = choose(found, wanted)
     if device is None:
         yield "device", {"ok": False, "device": wanted, "reason": reason}
@@ -39,11 +39,14 @@ def try_device(device: str, quick: bool) -> Iterator[tuple[str, Part]]:
     """What the device gives, in this process, which works on that device from here on."""
     Here.device = device
     np.seterr(all="ignore")  # as in a worker: inf and nan are results
-    backend = backend_of(device)
-    xp = backend.for_session(min(SESSION_MEMORY, backend.memory_info()[0] // 2))
-    with xp.active():
-        for name, check in (("samples", try_samples), ("training", train), ("speed", measure)):
-            yield name, attempt(check, xp, quick)
+    try:
+        backend = backend_of(device)
+        xp = backend.for_session(min(SESSION_MEMORY, backend.memory_info()[0] // 2))
+        with xp.active():
+            for name, check in (("samples", try_samples), ("training", train), ("speed", measure)):
+                yield name, attempt(check, xp, quick)
+    except Exception as error:  # of opening the device, or of leaving it after it died
+        yield "session", failed(error)
 
 
 def attempt(check: Callable[..., Part], *args: Any) -> Part:
@@ -51,4 +54,8 @@ def attempt(check: Callable[..., Part], *args: Any) -> Part:
     try:
         return check(*args)
     except Exception as error:  # whatever it is, the rest of the report is wanted
-        return {"ok": False, "error": f"{type(error).__name__}: {error}"}
+        return failed(error)
+
+
+def failed(error: Exception) -> Part:
+    return {"ok": False, "error": f"{type(error).__name__}: {error}"}
