@@ -7,9 +7,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from shutil import which
 
 import numpy as np
 import pytest
+from gpu.backends import strict_backend
 
 from telegrad_protocol.devices import Here
 from telegrad_server import doctor
@@ -126,3 +128,20 @@ def test_the_command_is_known_to_the_client() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "Invalid device string" in done.stderr
+
+
+@pytest.mark.skipif(which("g++") is None, reason="no g++ on the PATH: CUDA sources cannot run on the CPU here")
+def test_the_way_of_a_gpu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    xp = strict_backend().xp
+    monkeypatch.setattr(samples, "SAMPLES", {op: SAMPLES[op] for op in ("relu", "zeros")})
+    monkeypatch.setattr(examination, "found_devices", lambda: [Found("cuda:0", True, "", "A GPU", 1 << 30)])
+    monkeypatch.setattr(examination, "describe", lambda device: {"driver": "13.0"})
+    monkeypatch.setattr(examination, "measure", lambda xp, quick: {"matmul_gflops": {}})
+    for module in (examination, environment):
+        monkeypatch.setattr(module, "backend_of", lambda device: xp)
+    status, found = report(capsys)
+    assert (status, found["device"]["device"], found["devices"]["cuda:0"]["name"]) == (0, "cuda:0", "A GPU")
+    (check,) = (part for name, part in found["samples"].items() if name != "ok")
+    assert check["counts"]["float32"]["passed"] == 1
+    assert check["counts"]["other dtypes"]["failed"] == 0
+    assert found["training"]["ok"]
