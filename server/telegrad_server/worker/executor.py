@@ -310,13 +310,14 @@ class Executor:
     def _advance(self, name: str, session: Session, stream: Stream, job: Job) -> None:
         """Run rows of one submission until it is done, waits, or the session's credit is spent."""
         begun = perf_counter()
+        job.waiting_since = 0.0  # what it waited for has come: its next row may be of any kind
         try:
             self._enter(stream, job)
             if stream.failed is None:
                 with session.engine.xp.active():
                     self._run_rows(name, session, job, begun + self.credit[name])
         except Blocked:
-            job.waiting_since = job.waiting_since or begun
+            job.waiting_since = begun
         except TelegradError as error:
             self._fail(stream, job, error)
         except Exception as error:  # a defect in a kernel ends this stream's epoch, never the worker

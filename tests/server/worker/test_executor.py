@@ -1,0 +1,43 @@
+"""The worker's loop: submissions that wait, and go on in turns."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from support.local_engine import LocalEngine
+
+from telegrad_protocol import wire
+from telegrad_protocol.messages import Row
+from telegrad_protocol.spec import OPS
+from telegrad_server.worker import executor as module
+from telegrad_server.worker.link import Request, shared_memory
+
+
+def row(name: str, outs: int, *args: object) -> tuple[object, ...]:
+    return tuple(Row(OPS[name].index, 0, outs, args))
+
+
+def test_a_submission_whose_upload_has_come_goes_on_through_as_many_turns_as_it_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "POLL_EVERY", 0.0)  # rows are one turn each
+    monkeypatch.setattr(module, "QUANTUM", 1e-9)
+    engine = LocalEngine()
+    engine.ask("open_session", "s")
+    values = np.arange(4, dtype=np.float32)
+    rows = [row("upload", 1, 1, "float32", (4,)), *[row("neg", n + 1, n) for n in range(1, 40)]]
+    submitted = Request("submit", 1000, ("s", 0, 0, wire.pack([*rows, row("read", 50, 40)])), None)
+    engine.executor._handle(submitted)
+    engine.executor._turn()
+    engine.ask("admit_upload", "s", 1, values.nbytes)
+    fd = shared_memory(values.nbytes)
+    os.pwrite(fd, values.tobytes(), 0)
+    engine.executor._handle(Request("finish_upload", 1001, ("s", 1, values.nbytes), fd))
+    for _ in range(len(rows) + 5):
+        engine.executor.credit["s"] = 0.0  # what the row before it overdrew is forgiven
+        engine.executor._turn()
+    reply = wire.decode_reply(engine.link.answers[1000][0])
+    assert reply.error is None
+    np.testing.assert_array_equal(np.frombuffer(reply.results[0].data, np.float32), -values)
