@@ -141,7 +141,9 @@ def test_the_way_of_a_gpu(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
         monkeypatch.setattr(module, "backend_of", lambda device: xp)
     status, found = report(capsys)
     assert (status, found["device"]["device"], found["devices"]["cuda:0"]["name"]) == (0, "cuda:0", "A GPU")
-    (check,) = (part for name, part in found["samples"].items() if name != "ok")
+    assert list(found["samples"]) == ["ok", "against NumPy", "draws, repeated"]
+    check = found["samples"]["against NumPy"]
     assert check["counts"]["float32"]["passed"] == 1
     assert check["counts"]["other dtypes"]["failed"] == 0
+    assert found["draws"] == {"ok": True, "units": True, "integers": True, "normals": True}
     assert found["training"]["ok"]

@@ -11,6 +11,7 @@ from telegrad_protocol.devices import Here
 from telegrad_server.backend.probe import Found, found_devices
 from telegrad_server.worker.__main__ import backend_of
 
+from .draws import try_draws
 from .environment import choose, describe, environment, opened, versions
 from .report import Part
 from .samples import try_samples
@@ -43,8 +44,11 @@ def try_device(device: str, quick: bool) -> Iterator[tuple[str, Part]]:
         backend = backend_of(device)
         xp = backend.for_session(min(SESSION_MEMORY, backend.memory_info()[0] // 2))
         with xp.active():
-            for name, check in (("samples", try_samples), ("training", train), ("speed", measure)):
-                yield name, attempt(check, xp, quick)
+            yield "samples", attempt(try_samples, xp, quick)
+            if device != "cpu":  # whose generator is PyTorch's
+                yield "draws", attempt(try_draws, xp)
+            yield "training", attempt(train, xp, quick)
+            yield "speed", attempt(measure, xp, quick)
     except Exception as error:  # of opening the device, or of leaving it after it died
         yield "session", failed(error)
 

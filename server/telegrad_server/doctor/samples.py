@@ -10,8 +10,10 @@ from typing import Any, Final
 from telegrad_protocol.spec import OPS
 from telegrad_server.samples import SAMPLES
 from telegrad_server.samples.base import FLOATING
-from telegrad_server.samples.comparing import Case, Differs, cases_of, compare, skip_reason, slopes
-from telegrad_server.samples.running import GENERATOR_OPS
+from telegrad_server.samples.comparing import Case, Differs, cases_of, checked_call, compare, skip_reason, slopes
+from telegrad_server.samples.running import GENERATOR_OPS, Run
+from telegrad_server.worker.engine import Engine
+from telegrad_server.worker.memory import Budget
 
 from .report import Part
 
@@ -61,7 +63,11 @@ def try_samples(xp: Any, quick: bool) -> Part:
     samples = [sample for listed in SAMPLES.values() for sample in listed[: 1 if quick else None]]
     dtypes = ("float32",) if quick else FLOATING
     every = [case for sample in samples for case in cases_of(sample, dtypes)]
-    checks = {"against NumPy": _tally(every, skip_reason, lambda case: compare(case, xp), xp)}
+    draws = [case for case in every if case.sample.op in GENERATOR_OPS]
+    checks = {
+        "against NumPy": _tally(every, skip_reason, lambda case: compare(case, xp), xp),
+        "draws, repeated": _tally(draws, lambda case: None, lambda case: _check_draw(case, xp), xp),
+    }
     if xp.name == "cpu":
         sloped = [Case(s, "float64") for s in samples if OPS[s.op].differentiable and any(t.grad for t in s.tensors())]
         checks["gradients against finite differences"] = _tally(sloped, _no_slope, _check_slope, xp)
@@ -85,6 +91,17 @@ def _tally(
         else:
             tally.done(case, reason)
     return tally
+
+
+def _check_draw(case: Case, xp: Any) -> None:
+    """A draw is as declared, and the same again once its generator has gone back."""
+    run = Run(case.sample, case.dtype, engine=Engine(xp, Budget(1 << 30)))
+    generator = run.args[run.spec.generator_slot]
+    before = generator.snapshot()
+    first = [xp.to_host(out.data).tobytes() for out in checked_call(run)]
+    generator.restore(before)
+    if [xp.to_host(out.data).tobytes() for out in run.call()] != first:
+        raise Differs("another draw from the same place of the generator's stream")
 
 
 def _no_slope(case: Case) -> str | None:
