@@ -298,6 +298,9 @@ def {name}({signature}):
 """
 
 
+SCOPES: Final[dict[str, list[dict[str, Any]]]] = {}
+"""What the generated functions of each op see as their globals: autocast changes `known` and `slow` in it."""
+
 _GUARDS: Final = {"Tensor": "", "Tensor | None": " if {0} is not None else None"}
 
 
@@ -386,6 +389,8 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
         leaves=_leaves_source(spec),
     )
     exec(compile(source, f"<telegrad {spec.name}>", "exec"), scope)
+    if not special:
+        SCOPES.setdefault(spec.name, []).append(scope)
     made: Callable[..., Any] = scope[spec.name]
     made.__module__ = "telegrad"
     return made

@@ -15,7 +15,7 @@ TRAINING = """
     no_grad enable_grad set_grad_enabled inference_mode Generator Tensor Size device dtype connect synchronize
     cat stack split chunk where max min mean sum std var argmax topk sort cumsum gather index_select masked_select
     matmul bmm mm einsum exp log sqrt sin cos tanh sigmoid relu softmax log_softmax clamp abs pow multinomial
-    allclose equal nn optim utils linalg float32 int64 bool bfloat16
+    allclose equal nn optim utils linalg cuda amp autocast is_autocast_enabled float32 int64 bool bfloat16
 """.split()
 
 

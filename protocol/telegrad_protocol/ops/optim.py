@@ -13,6 +13,11 @@ def clear_grads(tensors: list[Tensor]) -> None:
     """Forgets the gradients of tensors."""
 
 
+@control(returns=("out",))
+def unscale_grads(params: list[Tensor], factor: float) -> None:
+    """Multiplies the gradients of `params` by `factor`; reads whether all of them were finite, as one bool."""
+
+
 @control()
 def sgd_step(
     params: list[Tensor],

@@ -38,7 +38,12 @@ def send(input: Tensor, device: Device) -> None:
 
 @control(returns=("out",))
 def memory_stats() -> None:
-    """Reads what the session and the device hold, in bytes: in use, at most so far, reserved, free, in all."""
+    """Reads, when the device has ended its work, bytes: the session's in use, most so far, reserved; free, in all."""
+
+
+@control(returns=("out",))
+def device_name() -> None:
+    """Reads what the device is called, in UTF-8."""
 
 
 @control()

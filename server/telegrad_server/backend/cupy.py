@@ -87,6 +87,10 @@ class CupyBackend(
         """Wait until the device has done all that it was asked for."""
         self.cp.cuda.Device(self.device.index).synchronize()
 
+    def device_name(self) -> str:
+        """What the driver calls the device."""
+        return str(self.cp.cuda.runtime.getDeviceProperties(self.device.index)["name"].decode())
+
     def memory_info(self) -> tuple[int, int]:
         """Free bytes, and all, of the device."""
         free, total = self.cp.cuda.Device(self.device.index).mem_info

@@ -6,6 +6,7 @@ primitive as it should be, it stands here as a plain attribute.
 
 from __future__ import annotations
 
+import platform
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -61,6 +62,10 @@ class NumpyBackend(
 
     def synchronize(self) -> None:
         """Nothing: an operation has ended when it returns."""
+
+    def device_name(self) -> str:
+        """What the processor is called, as far as the system says."""
+        return platform.processor() or platform.machine()
 
     def memory_info(self) -> tuple[int, int]:
         """Free bytes, and all, of the machine."""

@@ -108,10 +108,21 @@ def _keep_for_reading(session: Session, name: int, input: Tensor) -> None:
 
 @handles
 def memory_stats(session: Session, row: Row) -> ReadResult:
-    """In use and at most by this session, what the device holds for it, free and all of the device, in bytes."""
+    """In use and at most by this session, what the device holds for it, free and all of the device, in bytes.
+
+    The device ends its work first, so that whoever waits for the answer has waited for the device.
+    """
     xp, budget = session.engine.xp, session.budget
+    xp.synchronize()
+    xp.raise_faults()
     stats = np.array([budget.used, budget.peak, xp.memory_reserved(), *xp.memory_info()], np.int64)
     return ReadResult(row.outs, "int64", (5,), stats.tobytes())
+
+
+@handles
+def device_name(session: Session, row: Row) -> ReadResult:
+    name = session.engine.xp.device_name().encode()
+    return ReadResult(row.outs, "uint8", (len(name),), name)
 
 
 @handles

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import Malformed, OpError, ShapeError
-from telegrad_protocol.messages import Row
+from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.shapes import Meta, contiguous
 
 from .controls import handles
@@ -20,6 +20,20 @@ if TYPE_CHECKING:
 def clear_grads(session: Session, row: Row, tensors: tuple[Tensor, ...]) -> None:
     for tensor in tensors:
         tensor.grad = None
+
+
+@handles
+def unscale_grads(session: Session, row: Row, params: tuple[Tensor, ...], factor: float) -> ReadResult:
+    _gradients(params)  # raises for what has none
+    xp, grads = session.engine.xp, [param.grad for param in params if param.grad is not None]
+    xp.raise_faults()
+    for grad in grads:
+        session.engine.about_to_write(grad)
+    finite = xp.ones((), dtypes.bool_)
+    for grad in grads:
+        finite = xp.logical_and(finite, xp.all(xp.isfinite(grad.data), tuple(range(grad._meta.ndim))))
+        xp.assign(grad.data, xp.multiply(grad.data, factor))
+    return ReadResult(row.outs, "bool", (), xp.to_bytes(finite))
 
 
 @handles

@@ -116,6 +116,7 @@ def _runtime(machine: Machine) -> Namespace:
         "deviceSynchronize": lambda: machine.classes["Device"]().synchronize(),
         "getDevice": lambda: machine.local.device,
         "getDeviceCount": lambda: machine.devices,
+        "getDeviceProperties": lambda device: {"name": b"Strict GPU"},
         "setDevice": lambda device: machine.classes["Device"](device).use(),
     }
     return Namespace("cuda.runtime", members)

@@ -1,0 +1,205 @@
+"""Autocast: in a block, some ops compute in a low precision and some in float32, whatever the dtype they are given.
+
+While no block is open nothing is looked up and no call gets slower. The first block that opens, in any thread, makes
+the generated functions of the ops listed here take their general path, through a cast of their arguments that asks for
+the thread's own state; the last block that closes puts back what was there.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final
+
+from telegrad._ops import FUNCTIONS
+from telegrad._record import SCOPES
+from telegrad._types import TensorBase
+from telegrad_protocol.dtypes import DType, bfloat16, float16, float32
+from telegrad_protocol.spec import OpSpec
+
+LOW: Final = (
+    "addbmm addmm addmv baddbmm bmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d einsum inner "
+    "linear matmul mm mv prelu scaled_dot_product_attention _attention _recurrence"
+).split()
+"""Computed in the low precision: products of matrices, and what consists of them."""
+
+FLOAT32: Final = (
+    "acos asin cosh exp expm1 log log10 log1p log2 pow reciprocal rsqrt sinh softplus tan "
+    "cumprod cumsum log_softmax logsumexp prod softmax softmin sum vector_norm cdist pairwise_distance "
+    "_batch_norm_eval _batch_norm_train group_norm layer_norm local_response_norm normalize rms_norm _interpolate "
+    "binary_cross_entropy binary_cross_entropy_with_logits cosine_embedding_loss cosine_similarity cross_entropy "
+    "gaussian_nll_loss hinge_embedding_loss huber_loss kl_div l1_loss margin_ranking_loss mse_loss multi_margin_loss "
+    "nll_loss poisson_nll_loss smooth_l1_loss soft_margin_loss triplet_margin_loss"
+).split()
+"""Computed in float32: what loses digits or leaves the range of a low precision, normalisation, losses."""
+
+WIDEST: Final = "addcdiv addcmul bilinear cat cross dot index_copy index_put scatter_add stack _tensordot".split()
+"""Computed in float32 where the arguments have different dtypes: ops that would refuse them, or that join them."""
+
+_CASTABLE: Final = frozenset((float16, bfloat16, float32))
+_DEFAULT: Final = {"cpu": bfloat16, "cuda": float16}
+
+
+class _State(threading.local):
+    """The low precision per type of device in this thread; a type that is missing is not cast."""
+
+    def __init__(self) -> None:
+        self.low: dict[str, DType] = {}
+
+
+_state: Final = _State()
+
+
+class autocast:
+    """In the block, or in every call of a decorated function, ops on a device choose the precision they compute in.
+
+    Products of matrices take `dtype` (at first float16 on CUDA, bfloat16 on the CPU), losses, normalisation, sums and
+    exponentials float32, by PyTorch's lists for CUDA, on either device; batch normalisation gives float32 too. float64
+    is left alone. `enabled=False` switches off an outer block. `cache_enabled` changes nothing: every use of a weight
+    casts it, on the server.
+
+    >>> import telegrad as tg
+    >>> with tg.autocast("cpu"):
+    ...     y = tg.ones(2, 2) @ tg.ones(2, 2)
+    ...     z = y.exp()
+    >>> y.dtype, z.dtype
+    (torch.bfloat16, torch.float32)
+    """
+
+    def __init__(
+        self, device_type: str, dtype: DType | None = None, enabled: bool = True, cache_enabled: bool | None = None
+    ) -> None:
+        if device_type not in _DEFAULT:
+            raise RuntimeError(f"User specified an unsupported autocast device_type '{device_type}'")
+        self.device_type = device_type
+        self.dtype = dtype or _DEFAULT[device_type]
+        if enabled and self.dtype not in (float16, bfloat16):
+            warnings.warn(f"autocast to {self.dtype} is not supported, and is disabled", stacklevel=2)
+            enabled = False
+        self.enabled = bool(enabled)
+        self._outer: list[dict[str, DType]] = []
+
+    def __enter__(self) -> autocast:
+        outer = _state.low
+        others = {kind: dtype for kind, dtype in outer.items() if kind != self.device_type}
+        self._outer.append(outer)
+        _casts.open()
+        _state.low = {**others, self.device_type: self.dtype} if self.enabled else others
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _state.low = self._outer.pop()
+        _casts.close()
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorate a function."""
+
+        @wraps(function)
+        def inside(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return function(*args, **kwargs)
+
+        return inside
+
+
+def is_autocast_enabled(device_type: str = "cuda") -> bool:
+    """Whether ops on a type of device are cast, in this thread and place."""
+    return device_type in _state.low
+
+
+def get_autocast_dtype(device_type: str) -> DType:
+    """The low precision that ops on a type of device are cast to, or would be."""
+    return _state.low.get(device_type, _DEFAULT[device_type])
+
+
+# Casts ----------------------------------------------------------------------------------------------------------
+
+
+def _low(tensors: list[Any]) -> list[DType]:
+    return [_state.low[tensor.device.type] for tensor in tensors]
+
+
+def _float32(tensors: list[Any]) -> list[DType]:
+    return [float32] * len(tensors)
+
+
+def _widest(tensors: list[Any]) -> list[DType]:
+    dtypes = [tensor.dtype for tensor in tensors]
+    return dtypes if len(set(dtypes)) == 1 else [float32] * len(dtypes)
+
+
+def _cast(spec: OpSpec, args: tuple[Any, ...], policy: Callable[[list[Any]], list[DType]]) -> tuple[Any, ...]:
+    """The arguments in the dtypes of the policy; a call that names the dtype of its result is left as it is."""
+    if not _state.low or ("dtype" in spec.names and args[spec.names.index("dtype")] is not None):
+        return args
+    found = [tensor for slot in spec.tensor_slots for tensor in _tensors(args[slot])]
+    cast = {
+        id(tensor): FUNCTIONS["_to_dtype"](tensor, dtype)
+        for tensor, dtype in zip(found, policy(found), strict=True)
+        if tensor.dtype is not dtype
+    }
+    return tuple([_replaced(value, cast) if slot in spec.tensor_slots else value for slot, value in enumerate(args)])
+
+
+def _tensors(value: Any) -> list[Any]:
+    """The tensors of an argument that may be cast."""
+    items = value if isinstance(value, list | tuple) else (value,)
+    return [t for t in items if isinstance(t, TensorBase) and t.dtype in _CASTABLE and t.device.type in _state.low]
+
+
+def _replaced(value: Any, cast: dict[int, Any]) -> Any:
+    if isinstance(value, list | tuple):
+        return [cast.get(id(item), item) for item in value]
+    return cast.get(id(value), value)
+
+
+_POLICIES: Final = {
+    **dict.fromkeys(LOW, _low),
+    **dict.fromkeys(FLOAT32, _float32),
+    **dict.fromkeys(WIDEST, _widest),
+}
+
+
+class _Casts:
+    """Puts the casts into the generated functions of the listed ops while a block is open somewhere."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._blocks = 0
+        self._before: list[tuple[dict[str, Any], Any, Any]] = []
+
+    def open(self) -> None:
+        with self._lock:
+            self._blocks += 1
+            if self._blocks == 1:
+                self._put_in()
+
+    def close(self) -> None:
+        with self._lock:
+            self._blocks -= 1
+            if not self._blocks:
+                self._take_out()
+
+    def _put_in(self) -> None:
+        for name, policy in _POLICIES.items():
+            for scope in SCOPES[name]:
+                self._before.append((scope, scope["known"], scope["slow"]))
+                scope["slow"] = _casting(scope["slow"], policy)
+                scope["known"] = {}  # knows no call: all take the general path
+
+    def _take_out(self) -> None:
+        for scope, known, slow in self._before:
+            scope["known"], scope["slow"] = known, slow
+        self._before.clear()
+
+
+_casts: Final = _Casts()
+
+
+def _casting(slow: Callable[..., Any], policy: Callable[[list[Any]], list[DType]]) -> Callable[..., Any]:
+    def record_cast(spec: OpSpec, args: tuple[Any, ...]) -> Any:
+        return slow(spec, _cast(spec, args, policy))
+
+    return record_cast

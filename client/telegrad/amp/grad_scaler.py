@@ -1,0 +1,183 @@
+"""Loss scaling: gradients of half precision that would vanish are computed larger, and made small again."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+from telegrad._creation import tensor
+from telegrad._ops import FUNCTIONS
+from telegrad._record import stream
+from telegrad._sites import caller
+from telegrad._stream import Future
+from telegrad.tensor import Tensor
+from telegrad_protocol.dtypes import float16, float32
+
+
+class _Checks:
+    """What became of an optimizer's gradients since the last `update`: the answers, and whether it has stepped."""
+
+    def __init__(self, finite: list[Future]) -> None:
+        self._finite = finite
+        self.stepped = False
+
+    def all_finite(self) -> bool:
+        """Waits for the gradients."""
+        return all(answer.result() for answer in self._finite)
+
+
+class GradScaler:
+    """Scales a loss before `backward`, and skips the steps whose gradients were not finite (Micikevicius et al., 2018).
+
+    The scale is kept here. Unscaling is one row per device, which answers whether all gradients were finite; `step`
+    waits for that answer, so there is one read per step.
+
+    >>> import telegrad as tg
+    >>> w = tg.ones(1, requires_grad=True)
+    >>> optimizer, scaler = tg.optim.SGD([w], lr=0.5), tg.amp.GradScaler("cpu")
+    >>> scaler.scale((w * 2).sum()).backward()
+    >>> scaler.step(optimizer); scaler.update()
+    >>> w.item()
+    0.0
+    """
+
+    def __init__(
+        self,
+        device: str = "cuda",
+        init_scale: float = 2.0**16,
+        growth_factor: float = 2.0,
+        backoff_factor: float = 0.5,
+        growth_interval: int = 2000,
+        enabled: bool = True,
+    ) -> None:
+        if device not in ("cpu", "cuda"):
+            raise RuntimeError(f"GradScaler does not support the device '{device}'")
+        if enabled and device == "cuda" and len(stream.devices()) == 1:  # the CPU
+            warnings.warn("GradScaler is enabled, but the server uses no CUDA device. Disabling.", stacklevel=2)
+            enabled = False
+        if enabled and growth_factor <= 1.0:
+            raise ValueError("The growth factor must be > 1.0.")
+        if enabled and backoff_factor >= 1.0:
+            raise ValueError("The backoff factor must be < 1.0.")
+        self._enabled = enabled
+        self._scale = float(init_scale)
+        self._growth_factor, self._backoff_factor = growth_factor, backoff_factor
+        self._growth_interval, self._growth_tracker = growth_interval, 0
+        self._checks: dict[int, _Checks] = {}
+
+    def is_enabled(self) -> bool:
+        """Whether it does anything."""
+        return self._enabled
+
+    def get_scale(self) -> float:
+        """The scale; 1 if it is disabled."""
+        return self._scale if self._enabled else 1.0
+
+    def scale(self, outputs: Any) -> Any:
+        """A tensor, or each of a list or tuple of them, times the scale."""
+        if not self._enabled:
+            return outputs
+        if isinstance(outputs, Tensor):
+            factor = tensor(self._scale, dtype=float32, device=outputs.device)
+            return FUNCTIONS["mul"](outputs, factor)
+        if isinstance(outputs, list | tuple):
+            return type(outputs)([self.scale(output) for output in outputs])
+        raise ValueError("outputs must be a Tensor or an iterable of Tensors")
+
+    def unscale_(self, optimizer: Any) -> None:
+        """Divide an optimizer's gradients by the scale, once before each step; for clipping them before `step`."""
+        if not self._enabled:
+            return
+        checks = self._checks.get(id(optimizer))
+        if checks is not None:
+            last = (
+                "step() has been called" if checks.stepped else "unscale_() has already been called on this optimizer"
+            )
+            raise RuntimeError(f"{last} since the last update().")
+        self._checks[id(optimizer)] = _Checks(self._unscaled(_with_gradients(optimizer)))
+
+    def _unscaled(self, params: list[Any]) -> list[Future]:
+        if any(p.dtype is float16 for p in params):
+            raise ValueError("Attempting to unscale FP16 gradients.")
+        for p in params:
+            if p._leaf.grad is not None:
+                p._leaf.grad.root._version += 1
+        found = []
+        for place in dict.fromkeys(p.place for p in params):
+            names = tuple([p._send_once() for p in params if p.place == place])
+            found.append(stream.ask("unscale_grads", (names, 1.0 / self._scale), place, caller(), _truth))
+        return found
+
+    def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+        """Unscale if `unscale_` has not, and step the optimizer if all gradients were finite. Waits for that."""
+        if not self._enabled:
+            return optimizer.step(*args, **kwargs)
+        if "closure" in kwargs:
+            raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
+        if id(optimizer) not in self._checks:
+            self.unscale_(optimizer)
+        checks = self._checks[id(optimizer)]
+        if checks.stepped:
+            raise RuntimeError("step() has already been called since the last update().")
+        checks.stepped = True
+        return optimizer.step(*args, **kwargs) if checks.all_finite() else None
+
+    def update(self, new_scale: float | Tensor | None = None) -> None:
+        """Lower the scale if a gradient was not finite, raise it after `growth_interval` good steps, or set it."""
+        if not self._enabled:
+            return
+        if new_scale is not None:
+            self._scale = float(new_scale)
+        else:
+            if not self._checks:
+                raise RuntimeError("No inf checks were recorded prior to update.")
+            self._follow(all(checks.all_finite() for checks in self._checks.values()))
+        self._checks.clear()
+
+    def _follow(self, finite: bool) -> None:
+        if not finite:
+            self._scale *= self._backoff_factor
+            self._growth_tracker = 0
+            return
+        self._growth_tracker += 1
+        if self._growth_tracker == self._growth_interval:
+            grown = self._scale * self._growth_factor
+            self._scale = grown if math.isfinite(grown) else self._scale
+            self._growth_tracker = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """The scale and what decides over it, in PyTorch's layout; empty if it is disabled."""
+        if not self._enabled:
+            return {}
+        return {
+            "scale": self._scale,
+            "growth_factor": self._growth_factor,
+            "backoff_factor": self._backoff_factor,
+            "growth_interval": self._growth_interval,
+            "_growth_tracker": self._growth_tracker,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a state. Raises RuntimeError for an empty one."""
+        if not self._enabled:
+            return
+        if not state_dict:
+            raise RuntimeError("The source state dict is empty, possibly from a disabled instance of GradScaler.")
+        self._scale = float(state_dict["scale"])
+        self._growth_factor, self._backoff_factor = state_dict["growth_factor"], state_dict["backoff_factor"]
+        self._growth_interval = state_dict["growth_interval"]
+        self._growth_tracker = state_dict["_growth_tracker"]
+
+
+def _with_gradients(optimizer: Any) -> list[Any]:
+    params = [
+        p for group in optimizer.param_groups for p in group["params"] if p._leaf is not None and p._leaf.has_grad
+    ]
+    if not params:
+        raise RuntimeError("No inf checks were recorded for this optimizer: none of its parameters has a gradient.")
+    return params
+
+
+def _truth(result: Any) -> bool:
+    return bool(result.data[0])

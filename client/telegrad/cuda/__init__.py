@@ -1,0 +1,226 @@
+"""`torch.cuda`: the GPUs of the server. Memory is counted for this session; other sessions' is not in its numbers.
+
+Where PyTorch answers without a GPU, so does this: seeds are passed over, no memory is in use. All else raises then.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from telegrad._creation import check_device
+from telegrad._record import control, stream
+from telegrad._sites import caller
+from telegrad._types import TensorBase
+from telegrad.random import checked_seed, fresh_seed
+from telegrad.tensor import Tensor, defaults
+from telegrad_protocol import dtypes
+from telegrad_protocol.devices import PLACE_SHIFT, place_of
+from telegrad_protocol.errors import DeviceError
+from telegrad_protocol.messages import ReadResult
+from telegrad_protocol.shapes import contiguous
+
+from . import amp as amp
+
+_STATE_BYTES = 16
+
+
+class _Memory(NamedTuple):
+    """What a `memory_stats` row reads."""
+
+    allocated: int
+    most: int
+    reserved: int
+    free: int
+    total: int
+
+
+class DeviceProperties(NamedTuple):
+    """A GPU's name, and its bytes of memory."""
+
+    name: str
+    total_memory: int
+
+
+# Devices --------------------------------------------------------------------------------------------------------
+
+
+def is_available() -> bool:
+    """Whether the server uses a GPU. Opens the session."""
+    return bool(_devices())
+
+
+def is_initialized() -> bool:
+    """Whether the session is open on a server that uses a GPU. Opens nothing."""
+    opened = stream.session.opened
+    return opened is not None and any(name.startswith("cuda") for name in opened.devices)
+
+
+def is_bf16_supported() -> bool:
+    """Whether bfloat16 can be used: on every GPU that the server uses."""
+    return is_available()
+
+
+def device_count() -> int:
+    """How many GPUs the server uses."""
+    return len(_devices())
+
+
+def current_device() -> int:
+    """The index of the GPU that `"cuda"` means."""
+    return int(_name(None).removeprefix("cuda:"))
+
+
+def set_device(device: Any) -> None:
+    """Let `"cuda"` mean this GPU, in all threads. A negative index changes nothing."""
+    if not _is_negative(device):
+        defaults.cuda_index = int(_name(device).removeprefix("cuda:"))
+
+
+class device:
+    """Lets `"cuda"` mean a GPU for a block. A negative index changes nothing."""
+
+    def __init__(self, device: Any) -> None:
+        self.device = device
+
+    def __enter__(self) -> None:
+        self._before = defaults.cuda_index
+        set_device(self.device)
+
+    def __exit__(self, *exception: object) -> None:
+        defaults.cuda_index = self._before
+
+
+def get_device_name(device: Any = None) -> str:
+    """What the driver calls a GPU."""
+    found: str = _asked("device_name", device, _text).result()
+    return found
+
+
+def get_device_properties(device: Any = None) -> DeviceProperties:
+    """A GPU's `name` and `total_memory`."""
+    return DeviceProperties(get_device_name(device), _memory(device).total)
+
+
+def synchronize(device: Any = None) -> None:
+    """Wait until a GPU has done all that was recorded for it; raises what failed."""
+    _memory(device)
+
+
+# Memory ---------------------------------------------------------------------------------------------------------
+
+
+def memory_allocated(device: Any = None) -> int:
+    """Bytes that this session's tensors use on a GPU."""
+    return _memory(device).allocated if is_available() else 0
+
+
+def max_memory_allocated(device: Any = None) -> int:
+    """The most that `memory_allocated` has been since `reset_peak_memory_stats`."""
+    return _memory(device).most if is_available() else 0
+
+
+def memory_reserved(device: Any = None) -> int:
+    """Bytes that are held on a GPU for this session, used or not."""
+    return _memory(device).reserved if is_available() else 0
+
+
+def mem_get_info(device: Any = None) -> tuple[int, int]:
+    """Free bytes of a GPU, and all."""
+    found = _memory(device)
+    return found.free, found.total
+
+
+def reset_peak_memory_stats(device: Any = None) -> None:
+    """Count `max_memory_allocated` anew."""
+    control("reset_peak_memory", device=_name(device))
+
+
+def empty_cache() -> None:
+    """Give memory that no tensor of this session uses back to the GPUs."""
+    for name in _devices():
+        control("empty_cache", device=name)
+
+
+# Random numbers -------------------------------------------------------------------------------------------------
+
+
+def manual_seed(seed: int) -> None:
+    """Start the current GPU's generator anew from a seed; nothing happens without a GPU."""
+    seed = checked_seed(seed)
+    if is_available():
+        control("manual_seed", seed, None, device=_name(None))
+
+
+def manual_seed_all(seed: int) -> None:
+    """Start every GPU's generator anew from a seed."""
+    seed = checked_seed(seed)
+    for name in _devices():
+        control("manual_seed", seed, None, device=name)
+
+
+def seed() -> None:
+    """Start the current GPU's generator anew from a seed that nobody knows."""
+    manual_seed(fresh_seed())
+
+
+def seed_all() -> None:
+    """Start every GPU's generator anew from a seed that nobody knows, the same for all."""
+    manual_seed_all(fresh_seed())
+
+
+def get_rng_state(device: Any = None) -> Tensor:
+    """The state of a GPU's generator, a uint8 tensor on the CPU."""
+    name = _name(device)
+    made: Any = TensorBase.make(stream.next_id(), contiguous((_STATE_BYTES,), dtypes.uint8, name))
+    control("get_generator_state", None, outs=made._id, device=name)
+    state: Tensor = made.cpu()
+    return state
+
+
+def set_rng_state(new_state: Tensor, device: Any = None) -> None:
+    """Let a GPU's generator go on from a state."""
+    control("set_generator_state", new_state.to(_name(device)), None)
+
+
+# ----------------------------------------------------------------------------------------------------------------
+
+
+def _devices() -> list[str]:
+    return [name for name in stream.devices() if name.startswith("cuda")]
+
+
+def _is_negative(device: Any) -> bool:
+    return isinstance(device, int) and device < 0
+
+
+def _name(device: Any) -> str:
+    """The full name of a GPU; of the current one for None. Raises RuntimeError where there is none, or not this."""
+    if not is_available():
+        raise DeviceError(
+            "the server uses no CUDA device",
+            argument="device",
+            hint="`telegrad doctor` on the server's machine says why a GPU is not used",
+        )
+    found = check_device("cuda" if device is None else device)
+    if found.type != "cuda":
+        raise ValueError(f"Expected a cuda device, but got: {found}")
+    return str(found)
+
+
+def _asked(row: str, device: Any, finish: Any) -> Any:
+    return stream.ask(row, (), place_of(_name(device)) << PLACE_SHIFT, caller(), finish)
+
+
+def _memory(device: Any) -> _Memory:
+    found: _Memory = _asked("memory_stats", device, _numbers).result()
+    return found
+
+
+def _numbers(result: ReadResult) -> _Memory:
+    return _Memory(*np.frombuffer(result.data, np.int64).tolist())  # type: ignore[arg-type]
+
+
+def _text(result: ReadResult) -> str:
+    return bytes(result.data).decode()  # type: ignore[arg-type]
