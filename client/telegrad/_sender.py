@@ -1,7 +1,7 @@
 """The stream's other half: takes recorded rows, sends them as submissions of one session, takes the replies.
 
-At most `IN_FLIGHT` submissions are on their way; meanwhile rows gather, so that a slow link makes larger submissions,
-not more waiting. Whoever waits for a value sends the rows before it on its own thread if nobody else is doing so.
+At most `IN_FLIGHT` small submissions are on their way; meanwhile rows gather, so that a slow link makes larger
+submissions, not more waiting. Whoever waits for a value sends the rows before it on its own thread if nobody else is doing so.
 """
 
 from __future__ import annotations
@@ -26,7 +26,18 @@ if TYPE_CHECKING:
     from ._stream import Future, Stream
 
 IN_FLIGHT: Final = 2
-MAX_ROWS: Final = 1 << 14
+"""Submissions on their way, however small: one is executed while the next travels."""
+
+MOST_IN_FLIGHT: Final = 8
+FULL: Final = 512
+"""With so many rows waiting, more submissions may be on their way: on a slow link, enough to keep the server busy."""
+
+LOOK_EVERY: Final = 0.005
+"""Seconds between looks at how many rows wait, while nothing less may be sent."""
+
+MAX_ROWS: Final = 1 << 10
+"""Rows of one submission: packing more at once would leave the server waiting."""
+
 MAX_BYTES: Final = 16 << 20
 BACKLOG: Final = 1 << 14
 """Rows that may wait unsent before recording waits for the sender."""
@@ -121,6 +132,7 @@ class Sender:
         self.in_flight: dict[int, Submission] = {}
         self.unsent: deque[Submission] = deque()
         self.sending = 0
+        self.looking = False
         self.reads: dict[int, Future] = {}
         self.failure: TelegradError | None = None
         self.latest: TelegradError | None = None
@@ -146,7 +158,7 @@ class Sender:
             self.session = session
             self.threads = [
                 threading.Thread(target=self._send_forever, name=f"telegrad-sender-{i}", daemon=True)
-                for i in range(IN_FLIGHT)
+                for i in range(MOST_IN_FLIGHT)
             ]
         for thread in self.threads:
             thread.start()
@@ -269,18 +281,33 @@ class Sender:
                         return submission
                 if not blocking:
                     return None
-                self.stream.stop = True  # the next recorded call wakes us
-                if not self._ready() and not self.changed.wait(self.session.heartbeat_every):
-                    self.session.renew_in_background()
+                self._wait()
             return None
 
+    def _wait(self) -> None:
+        """Wait for rows, or where small submissions are on their way for many rows. Called with the lock held."""
+        if self.sending < IN_FLIGHT:
+            self.stream.stop = True  # the next recorded call wakes us
+            if not self._ready() and not self.changed.wait(self.session.heartbeat_every):
+                self.session.renew_in_background()
+        elif self.looking:
+            self.changed.wait(self.session.heartbeat_every)
+        else:
+            self.looking = True
+            self.changed.wait(LOOK_EVERY)
+            self.looking = False
+
     def _ready(self) -> bool:
-        return self.sending < IN_FLIGHT and bool(self.unsent or self.rows)
+        if self.sending < IN_FLIGHT:
+            return bool(self.unsent or self.rows)
+        return self.sending < MOST_IN_FLIGHT and len(self.rows) >= FULL
 
     def _cut(self) -> Submission | None:
         """Take rows from the deque: of one device, up to a limit, or to the next epoch's mark. Called with the lock held."""
         batch = Batch(self.freed)
-        while self.rows and batch.has_room:
+        for _ in range(len(self.rows)):  # not what is recorded meanwhile: a busy recorder must not hold this up
+            if not batch.has_room:
+                break
             item = self.rows.popleft()
             if type(item) is int:
                 for names in self.freed.values():

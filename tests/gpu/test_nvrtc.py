@@ -10,7 +10,7 @@ from telegrad_server.backend._cuda_device import source
 
 KERNELS = kernels()
 
-pytestmark = [pytest.mark.usefixtures("cupy_wheels"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("cupy_wheels"), pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -75,9 +75,10 @@ def upload(session: Session, row: Row, upload: int, dtype: Any, shape: tuple[int
 
 @handles
 def free(session: Session, row: Row, names: tuple[int, ...]) -> None:
+    forget = session.tensors.pop
     for name in names:
-        session.tensors.pop(name, None)
-        session.generators.pop(name, None)
+        if forget(name, None) is None:
+            session.generators.pop(name, None)
 
 
 @handles

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from telegrad_protocol.messages import GRAD
 from telegrad_protocol.shapes import HasMeta
-from telegrad_protocol.spec import BY_INDEX, Param
+from telegrad_protocol.spec import BY_INDEX, OpSpec, Param
 from telegrad_server.kernels import KERNELS
 from telegrad_server.kernels.registry import Kernel
 
+from .controls import HANDLERS
 from .memory import PAGE
 from .tensor import Storage, Tensor
 
@@ -121,9 +122,22 @@ def _source(kernel: Kernel) -> str:
     )
 
 
+def _as_it_came(spec: OpSpec, execute_any: Execute) -> Execute:
+    """A row that acts on the session with arguments that need no looking up: frees are as many as other rows."""
+    handler, count = HANDLERS[spec.name], len(spec.params)
+
+    def execute(session: Any, row: Any) -> Any:
+        args = row[3]
+        return handler(session, row, *args) if len(args) == count else execute_any(session, row)
+
+    return execute
+
+
 def make(index: int, execute_any: Execute) -> Execute:
     """What carries out rows of the op with this code; generated for a plain op, `execute_any` for the rest."""
     spec = BY_INDEX[index]
+    if spec.control and not (spec.tensor_slots or spec.decoders or spec.generator_slot is not None):
+        return _as_it_came(spec, execute_any)
     kernel = KERNELS.get(spec.name)
     if kernel is None or not _is_plain(kernel):
         return execute_any
