@@ -1,7 +1,8 @@
 """The stream's other half: takes recorded rows, sends them as submissions of one session, takes the replies.
 
 At most `IN_FLIGHT` small submissions are on their way; meanwhile rows gather, so that a slow link makes larger
-submissions, not more waiting. Whoever waits for a value sends the rows before it on its own thread if nobody else is doing so.
+submissions, not more waiting. Whoever waits for a value sends the rows before it on its own thread if nobody else is
+doing so.
 """
 
 from __future__ import annotations
