@@ -21,10 +21,23 @@ Shape = tuple[int, ...]
 class Meta:
     """Shape, strides (in elements), dtype and device of a tensor; `nbytes` counts elements, not storage.
 
-    `floating`: of a dtype that gradients flow through. `place`: the device's, as row flags carry it.
+    `floating`: of a dtype that gradients flow through; `half`: of one of two bytes. `place`: the device's, as row flags
+    carry it.
     """
 
-    __slots__ = ("contiguous", "device", "dtype", "floating", "nbytes", "ndim", "numel", "place", "shape", "strides")
+    __slots__ = (
+        "contiguous",
+        "device",
+        "dtype",
+        "floating",
+        "half",
+        "nbytes",
+        "ndim",
+        "numel",
+        "place",
+        "shape",
+        "strides",
+    )
 
     def __init__(self, shape: Shape, dtype: DType, strides: Shape, device: str) -> None:
         self.shape = shape
@@ -33,6 +46,7 @@ class Meta:
         self.device = device
         self.place = place_of(device) << PLACE_SHIFT
         self.floating = dtype.is_floating_point
+        self.half = dtype.is_floating_point and dtype.itemsize == 2
         self.ndim = len(shape)
         self.numel = math.prod(shape)
         self.nbytes = self.numel * dtype.itemsize

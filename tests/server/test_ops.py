@@ -213,3 +213,16 @@ def _torch_second(torch, outs: list, leaves: list) -> list:
     if not again:
         return [None] * len(leaves)
     return list(torch.autograd.grad([g for g, _ in again], leaves, [w for _, w in again], allow_unused=True))
+
+
+@pytest.mark.parametrize(
+    "sample", [s for s in DIFFERENTIABLE if s.op in ("mul", "add", "div", "pow", "where")], ids=str
+)
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_stays_what_was_declared(sample: Sample, dtype: str) -> None:
+    """NumPy makes float32 of bfloat16 and a Python number."""
+    run = Run(sample, dtype)
+    for out in run.call():
+        assert out.data.dtype == run.engine.xp.dtype(out._meta.dtype)
+    for g, t in zip(run.grads(), run.differentiable(), strict=True):
+        assert g is None or g.dtype == t.data.dtype

@@ -144,6 +144,11 @@ class CupyBackend(
         """The value as a contiguous array, copied only where it is not one."""
         return self.contiguous(self.cp.asarray(value))
 
+    def exact(self, array: Any, dtype: DType) -> Any:
+        """The array in the dtype that was declared for it: primitives may compute in float32."""
+        native = _TO_NUMPY[dtype]
+        return array if array.dtype == native else array.astype(native)
+
     def copy(self, value: Any) -> Any:
         return self.cp.array(value, copy=True, order="C")
 

@@ -112,6 +112,11 @@ class NumpyBackend(
             return value
         return np.ascontiguousarray(value).reshape(np.shape(value))
 
+    def exact(self, array: Any, dtype: DType) -> Any:
+        """The array in the dtype that was declared for it: NumPy makes float32 of bfloat16 and a Python number."""
+        native = _TO_NUMPY[dtype]
+        return array if array.dtype == native else array.astype(native)
+
     def copy(self, value: Any) -> np.ndarray:
         return np.array(value, copy=True, order="C")
 

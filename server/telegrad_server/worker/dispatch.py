@@ -82,7 +82,10 @@ def {name}(session, row):
         if nbytes > PAGE:
             engine.budget.check(nbytes, {name!r})
         result = run(engine.xp, {arrays})
-        out = Tensor(engine.xp.dense(result{first}), meta, Storage(nbytes, engine.budget))
+        data = engine.xp.dense(result{first})
+        if meta.half:
+            data = engine.xp.exact(data, meta.dtype)
+        out = Tensor(data, meta, Storage(nbytes, engine.budget))
     except Exception as error:
         session.refuse(kernel, error)
 {record}\

@@ -64,7 +64,10 @@ class Engine:
         nbytes = meta.nbytes
         self.budget.check(nbytes, spec.name)
         data, aux = self._run(kernel, args)
-        out = Tensor(self.xp.dense(data), meta, Storage(nbytes, self.budget))
+        data = self.xp.dense(data)
+        if meta.half:
+            data = self.xp.exact(data, meta.dtype)
+        out = Tensor(data, meta, Storage(nbytes, self.budget))
         if grad and spec.differentiable and meta.floating:
             edges = self._edges_of(spec, args)
             if edges:
@@ -110,7 +113,7 @@ class Engine:
         dense = self.xp.copy if spec.view else self.xp.dense
         return tuple(
             [
-                Tensor(dense(data), meta, Storage(meta.nbytes, self.budget))
+                Tensor(self.xp.exact(dense(data), meta.dtype), meta, Storage(meta.nbytes, self.budget))
                 for data, meta in zip(results, inferred.metas, strict=True)
             ]
         )
@@ -350,6 +353,9 @@ class RawMode(Mode):
     def fused(self, node: Node, vjp: Vjp, g: Any, needs: tuple[bool, ...]) -> Any:
         return vjp.call(self, node, node.args, g, needs)
 
+    def exact(self, g: Any, meta: Meta) -> Any:
+        return self.xp.exact(g, meta.dtype)
+
     def reduce(self, g: Any, meta: Meta) -> Any:
         return self.xp.sum_to(g, meta.shape)
 
@@ -401,6 +407,9 @@ class RecordedMode(Mode):
             walk.wanted[node.edges[position]] if needed else None
             for position, needed in zip(vjp.positions, needs, strict=True)
         ]
+
+    def exact(self, g: Any, meta: Meta) -> Any:
+        return g
 
     def reduce(self, g: Any, meta: Meta) -> Any:
         return self.engine.recorded.sum_to_size(g, meta.shape)

@@ -69,9 +69,9 @@ def edge_of(tensor: Tensor) -> Edge:
 class Mode:
     """How a walk computes: on arrays, or on recorded tensors for higher orders.
 
-    `namespace` is handed to VJPs; `unpack` turns a saved argument into what they are given; `fused` runs the backward of a
-    fused op; `reduce` undoes broadcasting; `add` accumulates, the second flag telling whether the first operand is a
-    buffer of the tape's own.
+    `namespace` is handed to VJPs; `unpack` turns a saved argument into what they are given; `fused` runs the backward of
+    a fused op; `exact` gives a gradient of half precision its dtype; `reduce` undoes broadcasting; `add` accumulates,
+    the second flag telling whether the first operand is a buffer of the tape's own.
     """
 
     namespace: Any
@@ -86,6 +86,9 @@ class Mode:
         raise NotImplementedError
 
     def fused(self, node: Node, vjp: Vjp, g: Any, needs: tuple[bool, ...]) -> Any:
+        raise NotImplementedError
+
+    def exact(self, g: Any, meta: Meta) -> Any:
         raise NotImplementedError
 
     def reduce(self, g: Any, meta: Meta) -> Any:
@@ -195,6 +198,8 @@ class Walk:
         if g.shape != meta.shape:
             g = self.mode.reduce(g, meta)
             shared = False
+        if meta.half:
+            g = self.mode.exact(g, meta)
         target, index = edge
         if self.wanted and edge in self.wanted:
             held = self.wanted[edge]
