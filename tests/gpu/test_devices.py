@@ -19,11 +19,11 @@ import telegrad as tg
 TESTS = str(Path(__file__).parent.parent)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
+@pytest.fixture(scope="module", params=["strict", pytest.param("emulated", marks=pytest.mark.gpu)])
+def server(request: pytest.FixtureRequest) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", TESTS + os.pathsep + os.environ.get("PYTHONPATH", ""))
-        with serving([sys.executable, "-m", "gpu.cuda_server", "strict", "2"]) as url:
+        with serving([sys.executable, "-m", "gpu.cuda_server", request.param, "2"]) as url:
             yield url
 
 
@@ -77,8 +77,8 @@ def test_a_failure_on_one_device_stops_the_others_too(client: str) -> None:
     bad = y[index]
     bad.tolist  # noqa: B018
     here = y.cpu()  # reads the device, which finds the index
-    x.add_(1)
     with pytest.raises(IndexError, match="out of bounds"):
+        x.add_(1)  # which raises it, should it be known by then
         here.tolist()
     assert x.tolist() == [0.0, 0.0]
     assert (y + 1).tolist() == [1.0, 1.0]
@@ -103,13 +103,19 @@ def test_draws_on_a_device_follow_its_seed(client: str) -> None:
     assert tg.randn(8).tolist() != first.tolist()
 
 
-def losses(device: str, steps: int) -> list[float]:
-    """Losses of the MLP on a part of its batches, from the same weights on every device."""
+PART = {"mlp": slice(16), "cnn": slice(4), "gpt": slice(1)}
+"""Of each batch: threads are emulated one by one."""
+
+
+def losses(device: str, name: str, steps: int) -> list[float]:
+    """Losses of a model, from the same weights on every device."""
+    tg.set_default_device("cpu")
     tg.manual_seed(0)
-    model, optimizer, loss_of = MODELS["mlp"].build(tg)
+    model, optimizer, loss_of = MODELS[name].build(tg)
     model.to(device)
+    tg.set_default_device(device)
     rng = np.random.default_rng(0)
-    batches = [[tg.tensor(array[:16], device=device) for array in MODELS["mlp"].batch(rng)] for _ in range(4)]
+    batches = [[tg.tensor(array[PART[name]]) for array in MODELS[name].batch(rng)] for _ in range(4)]
     found = []
     for step in range(steps):
         loss = loss_of(*batches[step % 4])
@@ -120,8 +126,12 @@ def losses(device: str, steps: int) -> list[float]:
     return [float(loss) for loss in found]
 
 
-def test_a_model_trains_on_a_device_as_on_the_cpu(client: str) -> None:
-    np.testing.assert_allclose(losses("cuda", 20), losses("cpu", 20), rtol=1e-4)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "name", ["mlp", pytest.param("cnn", marks=pytest.mark.gpu), pytest.param("gpt", marks=pytest.mark.gpu)]
+)
+def test_a_model_trains_on_a_device_as_on_the_cpu(client: str, name: str) -> None:
+    np.testing.assert_allclose(losses("cuda", name, 20), losses("cpu", name, 20), rtol=1e-4)
 
 
 def test_plain_http_works_on_a_device(server: str) -> None:
