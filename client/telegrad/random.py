@@ -17,7 +17,7 @@ from ._record import append, control, inplace, stream
 from ._types import TensorBase
 from .tensor import Tensor, defaults, device
 
-_STATE_BYTES = 5056
+_STATE_BYTES, _CUDA_STATE_BYTES = 5056, 16
 _DEFAULT_SEED = 67280421310721
 
 
@@ -60,12 +60,12 @@ class Generator:
         return self._seed
 
     def get_state(self) -> Tensor:
-        """The state, as the uint8 tensor that PyTorch's generator gives."""
+        """The state, a uint8 tensor on the generator's device; on the CPU the one that PyTorch's generator gives."""
         return _state_of(self)
 
     def set_state(self, state: Tensor) -> None:
         """Go on from a state."""
-        control("set_generator_state", state, self)
+        control("set_generator_state", state.to(self._device), self)
 
 
 class _Default:
@@ -110,11 +110,13 @@ def get_rng_state() -> Tensor:
 
 def set_rng_state(new_state: Tensor) -> None:
     """Let the default generator go on from a state."""
-    control("set_generator_state", new_state, None)
+    control("set_generator_state", new_state.to("cpu"), None)
 
 
 def _state_of(generator: Generator | None) -> Tensor:
-    made: Any = TensorBase.make(stream.next_id(), contiguous((_STATE_BYTES,), dtypes.uint8))
+    device = "cpu" if generator is None else generator._device
+    size = _STATE_BYTES if device == "cpu" else _CUDA_STATE_BYTES
+    made: Any = TensorBase.make(stream.next_id(), contiguous((size,), dtypes.uint8, device))
     append(OPS["get_generator_state"], (generator,), made._id)
     return made  # type: ignore[no-any-return]
 

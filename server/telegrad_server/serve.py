@@ -12,6 +12,7 @@ import sys
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
+from typing import Any
 
 import uvicorn
 
@@ -136,27 +137,15 @@ async def serve(settings: Settings, channel: socket.socket | None = None) -> int
         )
         for device, total in settings.devices.items()
     }
-    worker = workers["cpu"]
-    sessions = Sessions(worker, lease=settings.lease, limit=settings.sessions, others=workers)
+    sessions = Sessions(workers["cpu"], lease=settings.lease, limit=settings.sessions, others=workers)
     try:
-        for each in workers.values():
-            await each.start()
+        for worker in workers.values():
+            await worker.start()
     except WorkerDied:
         print("telegrad serve: a worker did not start; its own words are above", file=sys.stderr)
         await _stop(workers, 5.0)
         return 1
-    server = _Server(
-        uvicorn.Config(
-            create_app(settings, worker, sessions),
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=5,
-            server_header=False,
-        )
-    )
+    server = _server(create_app(settings, workers["cpu"], sessions))
     ending = asyncio.Event()
     _end_on_signals(ending)
     tasks = [asyncio.create_task(server.serve(sockets=[listener])), asyncio.create_task(sessions.sweep())]
@@ -173,6 +162,21 @@ async def serve(settings: Settings, channel: socket.socket | None = None) -> int
     tasks[1].cancel()
     await _stop(workers, 0.3 if embedded else 5.0)
     return 0
+
+
+def _server(app: Any) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=5,
+            server_header=False,
+        )
+    )
 
 
 async def _stop(workers: dict[str, WorkerProcess], patience: float) -> None:

@@ -101,6 +101,11 @@ def test_draws_on_a_device_follow_its_seed(client: str) -> None:
     tg.manual_seed(3)
     assert tg.randn(8, device="cuda").tolist() == first.tolist()
     assert tg.randn(8).tolist() != first.tolist()
+    own = tg.Generator("cuda").manual_seed(1)
+    state = own.get_state()
+    drawn = tg.rand(3, generator=own, device="cuda").tolist()
+    own.set_state(state)
+    assert tg.rand(3, generator=own, device="cuda").tolist() == drawn
 
 
 PART = {"mlp": slice(16), "cnn": slice(4), "gpt": slice(1)}
