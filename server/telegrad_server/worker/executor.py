@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 from collections import deque
@@ -13,6 +14,7 @@ from telegrad_protocol import wire
 from telegrad_protocol.errors import (
     InternalError,
     NotFound,
+    OutOfMemory,
     SessionGone,
     StaleEpoch,
     TelegradError,
@@ -360,6 +362,10 @@ class Executor:
             self.rows_done += job.next - first
 
     def _fail(self, stream: Stream, job: Job, error: TelegradError) -> None:
+        # The error outlives the row; what its traceback holds, arrays among it, must not.
+        error.__traceback__ = error.__cause__ = error.__context__ = None
+        if isinstance(error, OutOfMemory):
+            gc.collect()
         stream.failed = error
         job.error = {**error.to_record(), "row": job.next}
 
