@@ -125,6 +125,7 @@ def test_memory_that_runs_out_fails_the_op_and_nothing_else(machine: Machine, xp
     sample = SAMPLES[op][0]
     wanted = [xp.to_host(out.data) for out in run_on(xp, sample).call()]
     run, number, refused = run_on(xp, sample), 0, True
+    gc.collect()
     before = machine.pools[0].used_bytes()
     while refused:
         number, refused = number + 1, fails_at(machine, run, number + 1)
