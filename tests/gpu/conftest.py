@@ -50,7 +50,8 @@ class InOwnProcess(pytest.Item):
 
     def runtest(self) -> None:
         # -P: the repository's root must not become an import root. The cache belongs to this process.
-        command = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", str(self.path)]
+        # A first run compiles every kernel that a test needs.
+        command = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", "--timeout=1500", str(self.path)]
         environment = {**os.environ, "TELEGRAD_EMULATED": "1"}
         result = subprocess.run(command, cwd=self.config.rootpath, env=environment, capture_output=True, text=True)
         if result.returncode:
