@@ -51,7 +51,7 @@ def test_samples_give_what_numpy_gives(xp: CupyBackend, family: str, dtype: str)
 def test_bytes_go_there_and_back(xp: CupyBackend, dtype: Any) -> None:
     data = bytes(b & 1 if dtype is dtypes.bool_ else b for b in range(1, 49))
     array = xp.from_bytes(data, (2, 24 // dtype.itemsize), dtype)
-    assert xp.to_bytes(array) == bytes(xp.byte_view(array)) == data
+    assert xp.to_bytes(array) == data
     assert bytes(xp.read_piece(array, 8, 16)) == data[8:24]
     assert bytes(xp.read_piece(array, 40, 16)) == data[40:]
 

@@ -43,7 +43,7 @@ class LocalSession(Session):
     def download(self, read: int, device: str, into: memoryview) -> None:
         with self.turn:
             found = self.engine.executor.sessions["local"].reads.pop(read)
-            into[:] = self.engine.executor.xp.byte_view(found.data)
+            into[:] = self.engine.executor.xp.to_bytes(found.data)
 
     def close(self) -> None:
         self.opened = None

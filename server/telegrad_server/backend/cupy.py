@@ -125,10 +125,6 @@ class CupyBackend(
     def to_bytes(self, array: Any) -> bytes:
         return self.to_host(array).tobytes()
 
-    def byte_view(self, array: Any) -> memoryview:
-        """The bytes of an array, on the host. Waits for the device."""
-        return memoryview(self.to_host(array).reshape(-1).view(np.uint8))
-
     def read_piece(self, array: Any, offset: int, size: int) -> memoryview:
         """Some of the bytes of a contiguous array, good until the next call. Waits for the device."""
         flat = array.reshape(-1).view(np.uint8)[offset : offset + size]

@@ -102,10 +102,6 @@ class NumpyBackend(
         """Some of the bytes of a contiguous array, without a copy."""
         return memoryview(array.reshape(-1).view(np.uint8))[offset : offset + size]
 
-    def byte_view(self, array: np.ndarray) -> memoryview:
-        """The bytes of a contiguous array, without a copy."""
-        return memoryview(array.reshape(-1).view(np.uint8))
-
     def dense(self, value: Any) -> np.ndarray:
         """The value as a contiguous array, copied only where it is not one."""
         if type(value) is np.ndarray and value.flags.c_contiguous:
