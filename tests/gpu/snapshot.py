@@ -29,7 +29,7 @@ CLASSES = (
     "cuda.UnownedMemory",
 )
 NOISE = re.compile(
-    r"__pyx_|__dict__|__weakref__|__module__|__slots__|runtime\.(cuda[A-Z]|stream[CDLNP]|event[BDI]|host|memoryType)"
+    r"__pyx_|__dict__|__weakref__|__module__|__slots__|runtime\.(cuda[A-Z]|stream[CDLNP]|event[BDI]|hostAlloc|memoryType)"
 )
 HEADER = re.compile(r"^[\w.]+\((?P<params>.*)\)")
 

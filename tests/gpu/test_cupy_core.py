@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from gpu.backends import Strict, strict_backend
 from gpu.samples import Case, cases, compare, family_of, skip_reason
+from gpu.strict import StrictError
 from support.engine import GENERATOR_OPS, Run
 
 from telegrad_protocol import dtypes
@@ -380,9 +381,42 @@ def test_bytes_go_there_and_back(xp: CupyBackend, dtype: Any) -> None:
     shape = (2, 24 // dtype.itemsize)
     array = xp.from_bytes(data, shape, dtype)
     assert xp.to_bytes(array) == data
-    assert bytes(xp.read_piece(array, 8, 16)) == data[8:24]
-    assert bytes(xp.read_piece(array, 40, 16)) == data[40:]
     assert xp.to_host(array).dtype == xp.dtype(dtype)
+
+
+@pytest.mark.parametrize("dtype", dtypes.ALL, ids=str)
+def test_pieces_land_and_leave_beside_the_kernels(xp: CupyBackend, dtype: Any) -> None:
+    data = bytes(b & 1 if dtype is dtypes.bool_ else b for b in range(1, 49))
+    arena = memoryview(bytearray(data + bytes(48)))
+    xp.pin(arena)
+    landing, begin = xp.landing(48), xp.moment()
+    ends = [xp.copy_in(landing, at, arena[at : at + 16], begin) for at in (32, 0, 16)]
+    assert [end.done for end in ends] == [False, False, False], "nobody has waited"
+    assert all(end.done for end in ends)
+    array = xp.landed(landing, (2, 24 // dtype.itemsize), dtype)
+    assert xp.to_bytes(array) == data
+    end = xp.copy_out(array, 8, arena[48:88], xp.moment())
+    assert bytes(arena[48:88]) != data[8:], "it is not there yet"
+    while not end.done:
+        pass
+    assert bytes(arena[48:88]) == data[8:]
+
+
+def test_copies_wait_on_the_device_for_what_they_copy_and_for_memory_in_use(strict: Strict) -> None:
+    xp, machine = strict
+    arena = memoryview(bytearray(64))
+    xp.pin(arena)
+    with machine.no_sync():
+        made = xp.ones((16,), dtypes.float32)
+        end = xp.copy_out(made, 0, arena, xp.moment())
+        xp.add_into(made, made)  # goes on meanwhile: writers copy what a read pins
+        while not end.done:
+            pass
+    assert np.frombuffer(arena, np.float32).tolist() == [1.0] * 16
+    early = xp.moment()
+    late = xp.ones((16,), dtypes.float32)
+    with pytest.raises(StrictError, match="has not waited"):
+        xp.copy_out(late, 0, arena, early)
 
 
 def test_a_session_has_a_limit_and_faults_of_its_own(xp: CupyBackend) -> None:

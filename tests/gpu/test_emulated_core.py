@@ -52,8 +52,16 @@ def test_bytes_go_there_and_back(xp: CupyBackend, dtype: Any) -> None:
     data = bytes(b & 1 if dtype is dtypes.bool_ else b for b in range(1, 49))
     array = xp.from_bytes(data, (2, 24 // dtype.itemsize), dtype)
     assert xp.to_bytes(array) == data
-    assert bytes(xp.read_piece(array, 8, 16)) == data[8:24]
-    assert bytes(xp.read_piece(array, 40, 16)) == data[40:]
+    arena = memoryview(bytearray(data + bytes(48)))
+    xp.pin(arena)
+    landing = xp.landing(48)
+    ends = [xp.copy_in(landing, at, arena[at : at + 16], xp.moment()) for at in (32, 0, 16)]
+    assert all(end.done for end in ends)
+    end = xp.copy_out(xp.landed(landing, array.shape, dtype), 8, arena[48:88], xp.moment())
+    assert bytes(arena[48:88]) != data[8:], "it is not there yet"
+    assert not end.done
+    assert end.done
+    assert bytes(arena[48:88]) == data[8:]
 
 
 def test_a_session_has_a_limit_and_faults_of_its_own(xp: CupyBackend) -> None:

@@ -475,6 +475,24 @@ def test_pinned_memory_lives_until_its_copy_has_ended(cp: Any) -> None:
         cp.cuda.get_current_stream().synchronize()
 
 
+def test_memory_stays_until_a_copy_on_another_stream_has_read_it(cp: Any) -> None:
+    x, host, copies = cp.ones(3, np.float32), pinned(cp, 3), cp.cuda.Stream(non_blocking=True)
+    copies.wait_event(cp.cuda.get_current_stream().record())
+    x.data.copy_to_host_async(host.ctypes.data, 12, copies)
+    x + 1  # reading it meanwhile is no fault
+    del x
+    with pytest.raises(StrictError, match="freed while"):
+        copies.synchronize()
+
+
+def test_memory_of_the_host_can_be_pinned_where_it_is(cp: Any) -> None:
+    x, host = cp.ones(3, np.float32), np.zeros(3, np.float32)
+    cp.cuda.runtime.hostRegister(host.ctypes.data, host.nbytes, 0)
+    x.get(out=host, blocking=False)
+    cp.cuda.get_current_stream().synchronize()
+    assert host.tolist() == [1, 1, 1]
+
+
 def test_copies_beside_the_host_need_pinned_memory(cp: Any) -> None:
     with pytest.raises(StrictError, match="not pinned"):
         cp.ones(3).get(out=np.empty(3), blocking=False)

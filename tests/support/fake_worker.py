@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import mmap
-import os
 from collections import defaultdict
 from typing import Any
 
 from telegrad_protocol.errors import OutOfMemory, SessionGone, TelegradError, UnknownTensor
+from telegrad_server.front.slots import Slots
 from telegrad_server.worker.link import SLOT_BYTES, SLOTS
 
 
@@ -17,7 +16,7 @@ class FakeWorker:
 
     def __init__(self, memory: int = 1 << 30) -> None:
         self.memory = memory
-        self.arena = memoryview(bytearray(SLOTS * SLOT_BYTES))
+        self.slots = Slots(memoryview(bytearray(SLOTS * SLOT_BYTES)))
         self.gate = asyncio.Event()
         self.gate.set()
         self.admitting = asyncio.Event()
@@ -25,6 +24,7 @@ class FakeWorker:
         self.sessions: set[str] = set()
         self.ran: list[tuple[int, int, bytes]] = []
         self.uploads: dict[int, bytes | TelegradError | None] = {}
+        self.landings: dict[int, bytearray] = {}
         self.reads: dict[int, bytes] = {}
         self.asked: dict[str, int] = defaultdict(int)
         self.dead: TelegradError | None = None
@@ -62,14 +62,17 @@ class FakeWorker:
         if nbytes > self.memory:
             raise OutOfMemory(f"{nbytes} bytes do not fit")
         self.uploads[upload] = None
+        self.landings[upload] = bytearray(nbytes)
 
-    async def finish_upload(self, session: str, upload: int, fd: int, nbytes: int) -> None:
-        self._note("finish_upload")
-        held = os.dup(fd)  # as a descriptor that is passed on
+    async def write_piece(self, session: str, upload: int, offset: int, size: int, slot: int) -> None:
+        self._note("write_piece")
         await self.gate.wait()
-        with mmap.mmap(held, nbytes) as mapped:
-            self.uploads[upload] = bytes(mapped)
-        os.close(held)
+        self.landings[upload][offset : offset + size] = self.slots.view(slot, size)
+
+    async def finish_upload(self, session: str, upload: int) -> None:
+        self._note("finish_upload")
+        await self.gate.wait()
+        self.uploads[upload] = bytes(self.landings.pop(upload))
 
     async def fail_upload(self, session: str, upload: int, error: TelegradError) -> None:
         self._note("fail_upload")
@@ -86,8 +89,7 @@ class FakeWorker:
     async def read_piece(self, session: str, read: int, offset: int, size: int, slot: int) -> None:
         self._note("read_piece")
         await asyncio.sleep(0)
-        start = slot * SLOT_BYTES
-        self.arena[start : start + size] = self._read(session, read)[offset : offset + size]
+        self.slots.view(slot, size)[:] = self._read(session, read)[offset : offset + size]
 
     async def drop_read(self, session: str, read: int) -> None:
         self._note("drop_read")

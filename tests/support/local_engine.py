@@ -10,7 +10,7 @@ import numpy as np
 
 from telegrad_server.backend.numpy import NumpyBackend
 from telegrad_server.worker.executor import Executor
-from telegrad_server.worker.link import Request
+from telegrad_server.worker.link import SLOT_BYTES, SLOTS, Request, slot_of
 
 
 class LocalLink:
@@ -19,12 +19,15 @@ class LocalLink:
     def __init__(self) -> None:
         self.requests: deque[Request] = deque()
         self.answers: dict[int, Any] = {}
-        self.arena = memoryview(bytearray(1))
+        self.arena = memoryview(bytearray(SLOTS * SLOT_BYTES))
 
     def poll(self, timeout: float | None) -> list[Request]:
         found = list(self.requests)
         self.requests.clear()
         return found
+
+    def slot(self, number: int, size: int) -> memoryview:
+        return slot_of(self.arena, number, size)
 
     def reply(self, request: Request, payload: Any) -> None:
         self.answers[request.id] = payload
@@ -43,7 +46,7 @@ class LocalEngine:
         self.next = itertools.count().__next__
 
     def ask(self, kind: str, *fields: Any) -> Any:
-        request = Request(kind, self.next(), fields, None)
+        request = Request(kind, self.next(), fields)
         self.link.requests.append(request)
         while request.id not in self.link.answers:
             self.executor._take_in(0)

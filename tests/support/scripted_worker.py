@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import mmap
 import os
 import signal
 import socket
@@ -11,7 +10,7 @@ import sys
 import time
 
 from telegrad_protocol.errors import OpValueError
-from telegrad_server.worker.link import SLOT_BYTES, Request, WorkerEnd
+from telegrad_server.worker.link import Request, WorkerEnd
 
 
 def answer(link: WorkerEnd, request: Request) -> None:
@@ -24,14 +23,12 @@ def answer(link: WorkerEnd, request: Request) -> None:
         link.reply(request, (request.fields[3], []))
     elif request.kind == "refuse":
         link.fail(request, OpValueError("refused", argument="x"))
-    elif request.kind == "finish_upload":
-        assert request.fd is not None
-        with mmap.mmap(request.fd, request.fields[-1]) as mapped:
-            link.reply(request, [bytes(mapped[:4]), len(mapped)])
-        os.close(request.fd)
+    elif request.kind == "write_piece":
+        _, _, _, size, slot = request.fields
+        link.reply(request, bytes(link.slot(slot, size)))
     elif request.kind == "read_piece":
         _, read, _, size, slot = request.fields
-        link.arena[slot * SLOT_BYTES :][:size] = bytes([read]) * size
+        link.slot(slot, size)[:] = bytes([read]) * size
         link.reply(request, None)
     elif request.kind == "huge":
         link.reply(request, bytes(request.fields[0]))

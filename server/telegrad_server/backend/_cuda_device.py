@@ -75,20 +75,23 @@ class CudaDevice:
     """A device for one session: kernels, the fault flag, and the checks that it may report.
 
     `cp`: CuPy, or a module with its semantics. `fault` is an int64 array of two on the device, see `common.cuh`.
+    `copies` is the stream for transfers.
     """
 
-    def __init__(self, cp: Any, blas: Blas, index: int = 0) -> None:
+    def __init__(self, cp: Any, blas: Blas, index: int = 0, copies: Any = None) -> None:
         self.cp = cp
         self.blas = blas
         self.index = index
         self.fault = cp.zeros(2, np.int64)
+        # Not one that waits for the default stream, on which the kernels run.
+        self.copies = copies or cp.cuda.Stream(non_blocking=True)
         self._checks: list[Check] = []
         self._numbers: dict[Check, int] = {}
         self._functions: dict[Any, Any] = {}
 
     def twin(self) -> CudaDevice:
-        """The same device for another session: a fault flag of its own, the compiled kernels shared."""
-        other = CudaDevice(self.cp, self.blas, self.index)
+        """The same device for another session: a fault flag of its own, the compiled kernels and the streams shared."""
+        other = CudaDevice(self.cp, self.blas, self.index, self.copies)
         other._functions = self._functions
         return other
 

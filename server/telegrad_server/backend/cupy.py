@@ -28,6 +28,7 @@ from ._cupy_optim import OptimPrimitives
 from ._cupy_ordering import OrderPrimitives
 from ._cupy_random import RandomPrimitives
 from ._cupy_shapes import ShapePrimitives
+from ._cupy_transfers import TransferPrimitives
 from ._cupy_windows import WindowPrimitives
 
 _TO_NUMPY: dict[DType, np.dtype[Any]] = {
@@ -44,6 +45,7 @@ class CupyBackend(
     OrderPrimitives,
     RandomPrimitives,
     ShapePrimitives,
+    TransferPrimitives,
     WindowPrimitives,
 ):
     """The CuPy backend. One serves one session, whose memory comes from a pool of its own; `for_session` makes more.
@@ -58,7 +60,6 @@ class CupyBackend(
         self.device = device
         self.pool = pool
         self.name = f"cuda:{device.index}"
-        self._staging: Any = None
 
     # Sessions ---------------------------------------------------------------------------------------------
 
@@ -124,17 +125,6 @@ class CupyBackend(
 
     def to_bytes(self, array: Any) -> bytes:
         return self.to_host(array).tobytes()
-
-    def read_piece(self, array: Any, offset: int, size: int) -> memoryview:
-        """Some of the bytes of a contiguous array, good until the next call. Waits for the device."""
-        flat = array.reshape(-1).view(np.uint8)[offset : offset + size]
-        if self._staging is None or len(self._staging) < flat.size:
-            self._staging = self._pinned(size)
-        return memoryview(flat.get(out=self._staging[: flat.size], blocking=True))
-
-    def _pinned(self, size: int) -> np.ndarray:
-        """Host memory that the device writes to directly."""
-        return np.frombuffer(self.cp.cuda.alloc_pinned_memory(size), np.uint8, size)
 
     def dense(self, value: Any) -> Any:
         """The value as a contiguous array, copied only where it is not one."""

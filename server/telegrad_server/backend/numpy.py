@@ -25,6 +25,7 @@ from ._numpy_optim import OptimPrimitives
 from ._numpy_ordering import OrderPrimitives
 from ._numpy_random import RandomPrimitives
 from ._numpy_shapes import ShapePrimitives
+from ._numpy_transfers import TransferPrimitives
 from ._numpy_windows import WindowPrimitives
 
 _TO_NUMPY: dict[DType, np.dtype[Any]] = {
@@ -41,6 +42,7 @@ class NumpyBackend(
     OrderPrimitives,
     RandomPrimitives,
     ShapePrimitives,
+    TransferPrimitives,
     WindowPrimitives,
 ):
     """The NumPy backend. Stateless; one serves every session of a worker."""
@@ -97,10 +99,6 @@ class NumpyBackend(
     def to_host(self, array: np.ndarray) -> np.ndarray:
         """The array as a NumPy array: itself."""
         return array
-
-    def read_piece(self, array: np.ndarray, offset: int, size: int) -> memoryview:
-        """Some of the bytes of a contiguous array, without a copy."""
-        return memoryview(array.reshape(-1).view(np.uint8))[offset : offset + size]
 
     def dense(self, value: Any) -> np.ndarray:
         """The value as a contiguous array, copied only where it is not one."""

@@ -21,14 +21,15 @@ def measure(xp: Any, quick: bool) -> Part:
 
 
 def _bandwidths(xp: Any, nbytes: int) -> dict[str, float]:
-    """As the server does them: uploads from the pageable memory of its host, reads through pinned memory."""
-    host = np.ones(nbytes, np.uint8)
-    there = xp.copy(host)
-    copying = nbytes / _best(xp, lambda: xp.copy(host)) / 1e9
+    """As the server does them: through memory of the host that the device reaches directly."""
+    host, there = memoryview(np.ones(nbytes, np.uint8)), xp.landing(nbytes)
+    xp.pin(host)
+    now = xp.moment()
+    into = nbytes / _best(xp, lambda: xp.copy_in(there, 0, host, now)) / 1e9
     if xp.name == "cpu":  # no other memory to carry bytes to
-        return {"copy_gb_per_s": copying}
-    reading = nbytes / _best(xp, lambda: xp.read_piece(there, 0, nbytes)) / 1e9
-    return {"host_to_device_gb_per_s": copying, "device_to_host_gb_per_s": reading}
+        return {"copy_gb_per_s": into}
+    out = nbytes / _best(xp, lambda: xp.copy_out(there, 0, host, now)) / 1e9
+    return {"host_to_device_gb_per_s": into, "device_to_host_gb_per_s": out}
 
 
 def _products(xp: Any, quick: bool) -> dict[str, float]:

@@ -180,7 +180,7 @@ async def _upload(owner: Session, name: int, nbytes: int, chunks: AsyncIterator[
     assert upload is not None, "a name is used once"
     try:
         async for chunk in chunks:
-            upload.write(chunk)
+            await upload.write(chunk)
             owner.renew()
         if upload.filled != nbytes:
             raise Malformed(f"the body has {upload.filled} bytes of elements", expected=nbytes, got=upload.filled)
@@ -228,11 +228,10 @@ async def _read(request: Request, session: str, caller: Caller, name: int, befor
     if kind in (NPY, OCTETS):
         if found.data is not None:
             return Response(head + found.data, headers=headers, media_type=kind)
-        slots = request.app.state.sessions.slots[owner.device]
-        return Streamed(owner, slots, read, nbytes, head, headers, kind)
+        return Streamed(owner, read, nbytes, head, headers, kind)
     data = found.data
     if data is None:
-        data = await gather(owner, request.app.state.sessions.slots[owner.device], read, nbytes)
+        data = await gather(owner, read, nbytes)
     elements = data if kind == MSGPACK else codec.to_nested(Value(dtype, found.shape, data))
     body = {"dtype": found.dtype, "shape": list(found.shape), "data": elements}
     return Response(codec.render(body, kind), media_type=kind)

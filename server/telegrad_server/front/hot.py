@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote
 
@@ -123,7 +123,8 @@ class Hot:
 
     async def _fill(self, session: Session, upload: Upload, receive: Any) -> None:
         try:
-            await _each_chunk(receive, upload.write)
+            async for chunk in _chunks(receive):
+                await upload.write(chunk)
             if upload.filled != upload.nbytes:
                 raise Malformed(f"the upload ended after {upload.filled} of {upload.nbytes} bytes")
         except BaseException:
@@ -133,8 +134,7 @@ class Hot:
         await session.finish_upload(upload)
 
     async def _read(self, session: Session, name: int, scope: Any, send: Any) -> None:
-        device = _device(scope)
-        part = await session.on(device)
+        part = await session.on(_device(scope))
         size = await part.worker.read_size(part.name, name)
         start = _range_start(header(scope, b"range"), size)
         headers = [
@@ -145,7 +145,7 @@ class Hot:
         if start:
             headers.append((b"content-range", b"bytes %d-%d/%d" % (start, size - 1, size)))
         await send({"type": "http.response.start", "status": 206 if start else 200, "headers": headers})
-        await send_read(part, self.sessions.slots[device], name, start, size, send)
+        await send_read(part, name, start, size, send)
 
 
 def _device(scope: Any) -> str:
@@ -180,19 +180,16 @@ async def read_body(scope: Any, receive: Any, limit: int) -> bytes:
         raise TooLarge(f"the body has {int(length)} bytes, more than the {limit} allowed")
     chunks: list[bytes] = []
     total = 0
-
-    def add(chunk: bytes) -> None:
-        nonlocal total
+    async for chunk in _chunks(receive):
         total += len(chunk)
         if total > limit:
             raise TooLarge(f"the body has more than the {limit} bytes allowed")
         chunks.append(chunk)
-
-    await _each_chunk(receive, add)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def _each_chunk(receive: Callable[[], Awaitable[Any]], take: Callable[[bytes], None]) -> None:
+async def _chunks(receive: Callable[[], Awaitable[Any]]) -> AsyncIterator[bytes]:
+    """The body as it comes in. Raises `Disconnected` if it is cut off."""
     more = True
     while more:
         message = await receive()
@@ -200,5 +197,5 @@ async def _each_chunk(receive: Callable[[], Awaitable[Any]], take: Callable[[byt
             raise Disconnected
         chunk = message.get("body", b"")
         if chunk:
-            take(chunk)
+            yield chunk
         more = message.get("more_body", False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -17,17 +16,17 @@ from telegrad_protocol.errors import (
     NotFound,
     SessionGone,
     TelegradError,
-    TooLarge,
     TooMany,
     Unavailable,
 )
 from telegrad_protocol.messages import StreamOpened
 from telegrad_server.logs import log
-from telegrad_server.worker.link import SLOT_BYTES, shared_memory
+from telegrad_server.worker.link import SLOT_BYTES
 
 from .caller import Caller
-from .reads import Slots
+from .reads import read_copy
 from .streams import Stream
+from .uploads import Upload
 from .worker import Worker
 
 STREAMS: Final = 64
@@ -36,47 +35,6 @@ UPLOADS: Final = 16
 
 Carry = Callable[["Session", int, int, str, str], Awaitable[None]]
 """Brings a value from a device to another: its name, its bytes, from where, to where."""
-
-UPLOAD_IDLE: Final = 60.0
-"""Seconds without a byte after which an upload has failed."""
-
-
-class Upload:
-    """Bytes on their way in, into memory that becomes the tensor's own.
-
-    They are written to its file, not to a mapping: a fault for every page would take as long again. `settled` is set once
-    nobody waits for more of it: it was handed over, or given up.
-    """
-
-    def __init__(self, name: int, nbytes: int, worker: Worker) -> None:
-        self.name = name
-        self.nbytes = nbytes
-        self.worker = worker
-        self.fd = shared_memory(max(nbytes, 1))
-        self.filled = 0
-        self.handing_over = False
-        self.settled = asyncio.Event()
-        self.touched = time.monotonic()
-
-    def write(self, chunk: bytes) -> None:
-        """Append bytes. Raises `TooLarge` for more than were announced, `Conflict` if it has been given up."""
-        if self.settled.is_set():
-            raise Conflict(f"upload {self.name} was given up: it paused too long, or came anew on another connection")
-        end = self.filled + len(chunk)
-        if end > self.nbytes:
-            raise TooLarge(f"the upload was announced with {self.nbytes} bytes and has more")
-        rest = memoryview(chunk)
-        while rest:
-            written = os.pwrite(self.fd, rest, self.filled)
-            rest = rest[written:]
-            self.filled += written
-        self.touched = time.monotonic()
-
-    def close(self) -> None:
-        """Let go; the worker has a mapping by now, or nobody needs the bytes. May be called again."""
-        if not self.settled.is_set():
-            self.settled.set()
-            os.close(self.fd)
 
 
 class Part:
@@ -214,18 +172,21 @@ class Session:
             except TelegradError as error:
                 await worker.fail_upload(self.name, name, error)
                 raise
-            upload = self.uploads[name] = Upload(name, nbytes, worker)
+            upload = self.uploads[name] = Upload(self.name, name, nbytes, worker)
             return upload
 
     async def finish_upload(self, upload: Upload) -> None:
         """Hand the bytes to the worker. Raises `Conflict` if the upload has been given up."""
-        upload.write(b"")
-        upload.handing_over = True
         try:
-            await upload.worker.finish_upload(self.name, upload.name, upload.fd, upload.nbytes)
+            await upload.finish()
             self.uploaded[upload.name] = upload.nbytes
         finally:
             self._forget(upload)
+
+    async def fail_upload(self, upload: Upload, error: TelegradError) -> None:
+        """Let the row that takes it in fail: what sends it cannot go on."""
+        self._forget(upload)
+        await upload.worker.fail_upload(self.name, upload.name, error)
 
     async def abandon_upload(self, upload: Upload) -> None:
         """Forget the bytes that came; the client may send the upload again."""
@@ -237,7 +198,7 @@ class Session:
         found = self.uploads.get(upload.name) is upload
         if found:
             del self.uploads[upload.name]
-        upload.close()
+        upload.settled.set()
         return found
 
     def end(self, error: TelegradError) -> None:
@@ -255,7 +216,6 @@ class Sessions:
         self.workers: dict[str, Worker] = {**(others or {}), "cpu": worker}
         self.lease = lease
         self.limit = limit
-        self.slots = {device: Slots() for device in self.workers}
         self.run_id = _run_id()
         self.draining = False
         self._sessions: dict[str, Session] = {}
@@ -343,12 +303,16 @@ class Sessions:
         try:
             upload = await session.begin_upload(name, nbytes, target)
             assert upload is not None, "a value is sent once"
-            for offset in range(0, nbytes, SLOT_BYTES):
-                count = min(SLOT_BYTES, nbytes - offset)
-                upload.write(await self.slots[device].copy(source, name, offset, count))
-                session.renew()
-            await session.finish_upload(upload)
-        except TelegradError as error:  # refused there: the row that takes it in fails with these words
+            try:
+                for offset in range(0, nbytes, SLOT_BYTES):
+                    count = min(SLOT_BYTES, nbytes - offset)
+                    await upload.write(await read_copy(source, name, offset, count))
+                    session.renew()
+                await session.finish_upload(upload)
+            except TelegradError as error:
+                await session.fail_upload(upload, error)
+                raise
+        except TelegradError as error:  # the row that takes it in fails with these words
             log.info("value not carried", cause=error.message)
         finally:
             await source.worker.drop_read(source.name, name)
@@ -365,7 +329,7 @@ class Sessions:
     async def _sweep_once(self, now: float) -> None:
         for session in list(self._sessions.values()):
             for upload in list(session.uploads.values()):
-                if now - upload.touched > UPLOAD_IDLE and not upload.handing_over:
+                if upload.idle(now):
                     await session.abandon_upload(upload)
             if session.expires < now and not session.busy:
                 log.info("lease ended", session=session.name[16:24])

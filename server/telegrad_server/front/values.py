@@ -8,7 +8,7 @@ from fastapi import Response
 
 from telegrad_server.worker.link import SLOT_BYTES
 
-from .reads import Slots, send_read
+from .reads import read_copy, send_read
 from .sessions import Session
 
 
@@ -18,14 +18,13 @@ class Streamed(Response):
     def __init__(
         self,
         session: Session,
-        slots: Slots,
         read: int,
         nbytes: int,
         head: bytes,
         headers: dict[str, str],
         media_type: str,
     ) -> None:
-        self.session, self.slots = session, slots
+        self.session = session
         self.read, self.nbytes, self.head = read, nbytes, head
         length = {"content-length": str(len(head) + nbytes)}
         super().__init__(status_code=200, headers={**headers, **length}, media_type=media_type)
@@ -34,17 +33,17 @@ class Streamed(Response):
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             await send({"type": "http.response.body", "body": self.head, "more_body": True})
-            await send_read(self.session, self.slots, self.read, 0, self.nbytes, send)
+            await send_read(self.session, self.read, 0, self.nbytes, send)
         finally:
             await self.session.worker.drop_read(self.session.name, self.read)
 
 
-async def gather(session: Session, slots: Slots, read: int, nbytes: int) -> bytes:
+async def gather(session: Session, read: int, nbytes: int) -> bytes:
     """The whole of a read."""
     data = bytearray()
     try:
         while len(data) < nbytes:
-            data += await slots.copy(session, read, len(data), min(SLOT_BYTES, nbytes - len(data)))
+            data += await read_copy(session, read, len(data), min(SLOT_BYTES, nbytes - len(data)))
     finally:
         await session.worker.drop_read(session.name, read)
     return bytes(data)

@@ -19,6 +19,8 @@ from telegrad_protocol.errors import Malformed, TelegradError, WorkerDied, from_
 from telegrad_server.logs import log
 from telegrad_server.worker.link import SLOT_BYTES, SLOTS, Frames, frame, shared_memory
 
+from .slots import Slots
+
 RESTART_AFTER: Final = (0.1, 0.5, 2.0, 5.0)
 """Seconds before a worker that died is started again, by how often it has died in a row."""
 
@@ -42,7 +44,7 @@ ENVIRONMENT: Final = {
 class Worker(Protocol):
     """A device's executor, wherever it runs. Every method raises `WorkerDied` when it is gone."""
 
-    arena: memoryview
+    slots: Slots
 
     async def open_session(self, session: str) -> None: ...
     async def close_session(self, session: str) -> None: ...
@@ -52,7 +54,8 @@ class Worker(Protocol):
     ) -> tuple[bytes, list[tuple[int, str, int]]]: ...
     async def tensors(self, session: str) -> list[tuple[int, str, tuple[int, ...], bool]]: ...
     async def admit_upload(self, session: str, upload: int, nbytes: int) -> None: ...
-    async def finish_upload(self, session: str, upload: int, fd: int, nbytes: int) -> None: ...
+    async def write_piece(self, session: str, upload: int, offset: int, size: int, slot: int) -> None: ...
+    async def finish_upload(self, session: str, upload: int) -> None: ...
     async def fail_upload(self, session: str, upload: int, error: TelegradError) -> None: ...
     async def drop_upload(self, session: str, upload: int) -> None: ...
     async def read_size(self, session: str, read: int) -> int: ...
@@ -79,8 +82,7 @@ class WorkerProcess:
         self._stopping = False
         self._restarting: asyncio.Task[None] | None = None
         self._arena_fd = shared_memory(SLOTS * SLOT_BYTES)
-        self._mapped = mmap.mmap(self._arena_fd, SLOTS * SLOT_BYTES)
-        self.arena = memoryview(self._mapped)
+        self.slots = Slots(memoryview(mmap.mmap(self._arena_fd, SLOTS * SLOT_BYTES)))
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._next = count().__next__
 
@@ -109,7 +111,7 @@ class WorkerProcess:
         ours.setblocking(False)
         self._channel = ours
         self._frames = Frames()
-        self._outbox: deque[tuple[memoryview, int | None]] = deque()
+        self._outbox: deque[memoryview] = deque()
         self._writing = False
         self._alive = True
         self._born = time.monotonic()
@@ -117,11 +119,8 @@ class WorkerProcess:
 
     # Requests ---------------------------------------------------------------------------------------------
 
-    async def ask(self, kind: str, *fields: Any, fd: int | None = None) -> Any:
-        """Send a request and wait for the answer; raises the error that the worker answers with.
-
-        `fd` stays the caller's: what is sent is a duplicate.
-        """
+    async def ask(self, kind: str, *fields: Any) -> Any:
+        """Send a request and wait for the answer; raises the error that the worker answers with."""
         if not self._alive:
             raise WorkerDied(
                 "the worker process ended, its sessions and tensors are gone, and it is being started again",
@@ -130,8 +129,7 @@ class WorkerProcess:
         number = self._next()
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
-        passed = None if fd is None else os.dup(fd)
-        self._outbox.append((memoryview(frame((kind, number, passed is not None, *fields))), passed))
+        self._outbox.append(memoryview(frame((kind, number, *fields))))
         if not self._writing:
             self._writable()
         try:
@@ -143,16 +141,12 @@ class WorkerProcess:
         loop = asyncio.get_running_loop()
         try:
             while self._outbox:
-                data, fd = self._outbox[0]
-                if fd is None:
-                    sent = self._channel.send(data)
-                else:
-                    sent = socket.send_fds(self._channel, [data], [fd])
-                    os.close(fd)
+                data = self._outbox[0]
+                sent = self._channel.send(data)
                 if sent == len(data):
                     self._outbox.popleft()
                 else:
-                    self._outbox[0] = (data[sent:], None)
+                    self._outbox[0] = data[sent:]
         except BlockingIOError:
             if not self._writing:
                 self._writing = True
@@ -207,9 +201,6 @@ class WorkerProcess:
         if self._writing:
             loop.remove_writer(self._channel.fileno())
         self._channel.close()
-        for _, fd in self._outbox:
-            if fd is not None:
-                os.close(fd)
         self._outbox.clear()
 
     async def _reap(self, patience: float) -> int:
@@ -267,8 +258,11 @@ class WorkerProcess:
     async def admit_upload(self, session: str, upload: int, nbytes: int) -> None:
         await self.ask("admit_upload", session, upload, nbytes)
 
-    async def finish_upload(self, session: str, upload: int, fd: int, nbytes: int) -> None:
-        await self.ask("finish_upload", session, upload, nbytes, fd=fd)
+    async def write_piece(self, session: str, upload: int, offset: int, size: int, slot: int) -> None:
+        await self.ask("write_piece", session, upload, offset, size, slot)
+
+    async def finish_upload(self, session: str, upload: int) -> None:
+        await self.ask("finish_upload", session, upload)
 
     async def fail_upload(self, session: str, upload: int, error: TelegradError) -> None:
         await self.ask("fail_upload", session, upload, error.to_record())

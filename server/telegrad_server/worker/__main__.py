@@ -36,7 +36,10 @@ def main() -> None:
     gc.set_threshold(100_000, 20, 100)
     link = WorkerEnd(socket.socket(fileno=options.fd), options.arena_fd)
     Here.device = canonical(options.device)
-    Executor(backend_of(Here.device), options.memory, link).run()
+    xp = backend_of(Here.device)
+    with xp.active():
+        xp.pin(link.arena)
+    Executor(xp, options.memory, link).run()
 
 
 def backend_of(device: str) -> Any:

@@ -15,6 +15,7 @@ from telegrad_protocol.wire import INLINE_BYTES
 
 from .tape import Edge, edge_of
 from .tensor import Tensor
+from .transfers import Read
 
 if TYPE_CHECKING:
     from .session import Session
@@ -51,7 +52,7 @@ def constant(session: Session, row: Row, data: bytes, dtype: Any, shape: tuple[i
     meta = contiguous(shape, dtype)
     if len(data) != meta.nbytes:
         raise ShapeError(f"{meta!r} has {meta.nbytes} bytes, the row carries {len(data)}", op="constant")
-    xp = session.engine.xp
+    xp = session.xp
     session.budget.check(meta.nbytes, "constant")
     session.bind(row.outs, session.adopt(xp.copy(xp.from_bytes(data, shape, dtype)), meta), "constant")
 
@@ -69,7 +70,7 @@ def upload(session: Session, row: Row, upload: int, dtype: Any, shape: tuple[int
     arrived.release()
     if arrived.nbytes != meta.nbytes:
         raise ShapeError(f"{meta!r} has {meta.nbytes} bytes, the upload {arrived.nbytes}", op="upload")
-    data = session.engine.xp.from_bytes(arrived.buffer, shape, dtype)
+    data = session.xp.landed(arrived.landing, shape, dtype)
     session.bind(row.outs, session.adopt(data, meta), "upload")
 
 
@@ -84,27 +85,25 @@ def free(session: Session, row: Row, names: tuple[int, ...]) -> None:
 @handles
 def read(session: Session, row: Row, input: Tensor) -> ReadResult:
     meta = input._meta
-    session.engine.xp.raise_faults()
+    session.xp.raise_faults()
     if meta.nbytes <= INLINE_BYTES:
-        return ReadResult(row.outs, meta.dtype.name, meta.shape, session.engine.xp.to_bytes(input.data))
+        return ReadResult(row.outs, meta.dtype.name, meta.shape, session.xp.to_bytes(input.data))
     _keep_for_reading(session, row.outs, input)
     return ReadResult(row.outs, meta.dtype.name, meta.shape, None)
 
 
 @handles
 def send(session: Session, row: Row, input: Tensor, device: str) -> Sent:
-    session.engine.xp.raise_faults()
+    session.xp.raise_faults()
     _keep_for_reading(session, row.outs, input)
     return Sent(row.outs, device, input._meta.nbytes)
 
 
 def _keep_for_reading(session: Session, name: int, input: Tensor) -> None:
-    from .session import Read
-
     if not input._meta.contiguous:
         session.budget.check(input._meta.nbytes, "read")
-        input = session.engine.wrap(session.engine.xp.copy(input.data))
-    session.reads[name] = Read(input)
+        input = session.engine.wrap(session.xp.copy(input.data))
+    session.reads[name] = Read(session.xp, input)
 
 
 @handles
@@ -113,7 +112,7 @@ def memory_stats(session: Session, row: Row) -> ReadResult:
 
     The device ends its work first, so that whoever waits for the answer has waited for the device.
     """
-    xp, budget = session.engine.xp, session.budget
+    xp, budget = session.xp, session.budget
     xp.synchronize()
     xp.raise_faults()
     stats = np.array([budget.used, budget.peak, xp.memory_reserved(), *xp.memory_info()], np.int64)
@@ -122,7 +121,7 @@ def memory_stats(session: Session, row: Row) -> ReadResult:
 
 @handles
 def device_name(session: Session, row: Row) -> ReadResult:
-    name = session.engine.xp.device_name().encode()
+    name = session.xp.device_name().encode()
     return ReadResult(row.outs, "uint8", (len(name),), name)
 
 
@@ -133,7 +132,7 @@ def reset_peak_memory(session: Session, row: Row) -> None:
 
 @handles
 def empty_cache(session: Session, row: Row) -> None:
-    session.engine.xp.empty_cache()
+    session.xp.empty_cache()
 
 
 @handles
@@ -278,7 +277,7 @@ def manual_seed(session: Session, row: Row, seed: int, generator: Any) -> None:
 
 @handles
 def new_generator(session: Session, row: Row, seed: int) -> None:
-    session.generators[row.outs] = session.engine.xp.new_generator(seed)
+    session.generators[row.outs] = session.xp.new_generator(seed)
 
 
 @handles
@@ -290,4 +289,4 @@ def get_generator_state(session: Session, row: Row, generator: Any) -> None:
 
 @handles
 def set_generator_state(session: Session, row: Row, state: Tensor, generator: Any) -> None:
-    generator.set_state(session.engine.xp.to_host(state.data))
+    generator.set_state(session.xp.to_host(state.data))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import mmap
-import os
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
@@ -25,10 +23,11 @@ from telegrad_protocol.messages import ReadResult, Reply, Row
 from telegrad_server.logs import log
 
 from .controls import Blocked, Sent
-from .link import SLOT_BYTES, Request
+from .link import Request
 from .memory import Budget
 from .session import Session, Stream
 from .tensor import Tensor
+from .transfers import Copies, Read, Upload
 
 QUANTUM = 0.010
 """Seconds of kernel time that a session gets before the next one's turn."""
@@ -43,41 +42,10 @@ UPLOAD_PATIENCE = 60.0
 class Link(Protocol):
     """The worker's end of the channel to the front."""
 
-    arena: memoryview
-
     def poll(self, timeout: float | None) -> list[Request]: ...
+    def slot(self, number: int, size: int) -> memoryview: ...
     def reply(self, request: Any, payload: Any) -> None: ...
     def fail(self, request: Any, error: TelegradError) -> None: ...
-
-
-class Upload:
-    """Bytes that come in beside the stream; admitted by the budget before the first of them."""
-
-    def __init__(self, nbytes: int, budget: Budget) -> None:
-        self.nbytes = nbytes
-        self.budget: Budget | None = budget
-        self.buffer: Any = None
-        self.error: TelegradError | None = None
-        self.done = False
-        budget.take(nbytes)
-
-    def release(self) -> None:
-        """Hand the admitted memory over to the tensor, or back."""
-        if self.budget is not None:
-            self.budget.give(self.nbytes)
-            self.budget = None
-
-    def arrive(self, fd: int) -> None:
-        """Map the memory that the front filled; it becomes the tensor's own, without a copy."""
-        try:
-            self.buffer = mmap.mmap(fd, self.nbytes) if self.nbytes else bytearray()
-        finally:
-            os.close(fd)
-        self.done = True
-
-    def fail(self, error: TelegradError) -> None:
-        self.release()
-        self.error, self.done = error, True
 
 
 class Job:
@@ -110,6 +78,7 @@ class Executor:
     def __init__(self, xp: Any, memory: int, link: Link) -> None:
         self.xp = xp
         self.link = link
+        self.copies = Copies(link)
         self.budget = Budget(memory)
         self.sessions: dict[str, Session] = {}
         self.active: deque[str] = deque()
@@ -131,6 +100,7 @@ class Executor:
     def _take_in(self, timeout: float | None) -> None:
         for request in self.link.poll(timeout):
             self._handle(request)
+        self.copies.answer()
         self.next_poll = perf_counter() + POLL_EVERY
 
     def _handle(self, request: Request) -> None:
@@ -187,26 +157,26 @@ class Executor:
 
     def on_admit_upload(self, request: Request, session: str, upload: int, nbytes: int) -> None:
         owner = self.session(session)
-        owner.budget.check(nbytes, "upload")
-        owner.uploads[upload] = Upload(nbytes, owner.budget)
+        owner.uploads[upload] = Upload(owner.xp, nbytes, owner.budget)
         self.link.reply(request, None)
 
-    def on_finish_upload(self, request: Request, session: str, upload: int, nbytes: int) -> None:
-        assert request.fd is not None
-        self._upload(session, upload).arrive(request.fd)
+    def on_write_piece(self, request: Request, session: str, upload: int, offset: int, size: int, slot: int) -> None:
+        found, xp = self._upload(session, upload), self.session(session).xp
+        with xp.active():
+            self.copies.begun(request, found.fetch(xp, offset, self.link.slot(slot, size)), found)
+
+    def on_finish_upload(self, request: Request, session: str, upload: int) -> None:
+        self._upload(session, upload).done = True
         self.link.reply(request, None)
 
     def on_fail_upload(self, request: Request, session: str, upload: int, error: dict[str, Any]) -> None:
         owner = self.session(session)
-        if upload not in owner.uploads:
-            owner.uploads[upload] = Upload(0, owner.budget)
-        owner.uploads[upload].fail(from_record(error))
+        owner.drop_upload(upload)
+        owner.uploads[upload] = Upload.failed(owner.xp, owner.budget, from_record(error))
         self.link.reply(request, None)
 
     def on_drop_upload(self, request: Request, session: str, upload: int) -> None:
-        dropped = self.session(session).uploads.pop(upload, None)
-        if dropped is not None:
-            dropped.release()
+        self.session(session).drop_upload(upload)
         self.link.reply(request, None)
 
     def _upload(self, session: str, upload: int) -> Upload:
@@ -219,12 +189,9 @@ class Executor:
         self.link.reply(request, self._read(session, read).meta.nbytes)
 
     def on_read_piece(self, request: Request, session: str, read: int, offset: int, size: int, slot: int) -> None:
-        xp, data = self.session(session).engine.xp, self._read(session, read).data
-        start = slot * SLOT_BYTES
+        found, xp = self._read(session, read), self.session(session).xp
         with xp.active():
-            source = xp.read_piece(data, offset, size)
-            self.link.arena[start : start + len(source)] = source
-        self.link.reply(request, None)
+            self.copies.begun(request, found.put(xp, offset, self.link.slot(slot, size)), found)
 
     def on_drop_read(self, request: Request, session: str, read: int) -> None:
         dropped = self.session(session).reads.pop(read, None)
@@ -232,7 +199,7 @@ class Executor:
             dropped.release()
         self.link.reply(request, None)
 
-    def _read(self, session: str, read: int) -> Any:
+    def _read(self, session: str, read: int) -> Read:
         found = self.session(session).reads.get(read)
         if found is None:
             raise UnknownTensor(f"there is no read {read} in this session")
@@ -274,11 +241,14 @@ class Executor:
             return bool(found.done)
         if perf_counter() - job.waiting_since < UPLOAD_PATIENCE:
             return False
-        session.uploads[upload] = late = Upload(0, session.budget)
-        late.fail(NotFound(f"upload {upload} did not come within {UPLOAD_PATIENCE:.0f} s"))
+        late = NotFound(f"upload {upload} did not come within {UPLOAD_PATIENCE:.0f} s")
+        session.uploads[upload] = Upload.failed(session.xp, session.budget, late)
         return True
 
     def _patience(self) -> float | None:
+        """How long there is nothing to do but what a request brings."""
+        if self.copies:
+            return POLL_EVERY
         waiting = any(
             stream.jobs for name in self.active if (s := self.sessions.get(name)) for stream in s.streams.values()
         )
@@ -316,7 +286,7 @@ class Executor:
         try:
             self._enter(stream, job)
             if stream.failed is None:
-                with session.engine.xp.active():
+                with session.xp.active():
                     self._run_rows(name, session, job, begun + self.credit[name])
         except Blocked:
             job.waiting_since = begun

@@ -1,8 +1,8 @@
 """The channel between the front and a worker: frames over a socket pair, bulk bytes through shared memory.
 
 A frame is a length (4 bytes, little-endian) and a msgpack array `[kind, request id, *fields]`; an answer is
-`[request id, payload, error]`. A frame may carry one file descriptor. The arena is memory that both sides map, in
-slots through which downloads pass.
+`[request id, payload, error]`. The arena is memory that both sides map, in slots through which downloads and uploads
+pass.
 """
 
 from __future__ import annotations
@@ -13,15 +13,18 @@ import select
 import socket
 import struct
 import tempfile
-from collections import deque
 from typing import Any, Final, NamedTuple
 
 from telegrad_protocol import wire
 from telegrad_protocol.errors import TelegradError, TooLarge
 
-SLOTS: Final = 7
-"""Two rings of three, and one that is shared."""
+READ_SLOTS: Final = 7
+"""For downloads: two rings of three, and one that is shared."""
 
+UPLOAD_SLOTS: Final = 4
+"""For the pieces of uploads, after those of downloads."""
+
+SLOTS: Final = READ_SLOTS + UPLOAD_SLOTS
 SLOT_BYTES: Final = 4 << 20
 LENGTH: Final = struct.Struct("<I")
 MAX_FRAME: Final = wire.LIMITS.body_bytes + (1 << 16)
@@ -30,12 +33,11 @@ _CHUNK: Final = 1 << 18
 
 
 class Request(NamedTuple):
-    """One message from the front: what is asked, its number, the arguments, and a file descriptor if one came."""
+    """One message from the front: what is asked, its number, the arguments."""
 
     kind: str
     id: int
     fields: tuple[Any, ...]
-    fd: int | None
 
 
 def shared_memory(nbytes: int) -> int:
@@ -47,6 +49,12 @@ def shared_memory(nbytes: int) -> int:
         os.unlink(path)
     os.ftruncate(fd, nbytes)
     return fd
+
+
+def slot_of(arena: memoryview, number: int, size: int) -> memoryview:
+    """The first bytes of a slot, on either side."""
+    start = number * SLOT_BYTES
+    return arena[start : start + size]
 
 
 def frame(message: Any) -> bytes:
@@ -83,11 +91,14 @@ class WorkerEnd:
     def __init__(self, channel: socket.socket, arena_fd: int) -> None:
         self._channel = channel
         self._frames = Frames()
-        self._fds: deque[int] = deque()
         self._poller = select.poll()
         self._poller.register(channel, select.POLLIN)
         self._memory = mmap.mmap(arena_fd, SLOTS * SLOT_BYTES)
         self.arena = memoryview(self._memory)
+
+    def slot(self, number: int, size: int) -> memoryview:
+        """The first bytes of a slot."""
+        return slot_of(self.arena, number, size)
 
     def poll(self, timeout: float | None) -> list[Request]:
         """Requests that have come; waits up to `timeout` seconds for the first (None: for ever, 0: not at all).
@@ -102,15 +113,14 @@ class WorkerEnd:
         return found
 
     def _receive(self) -> list[Any]:
-        data, fds, _, _ = socket.recv_fds(self._channel, _CHUNK, 16)
-        self._fds.extend(fds)
+        data = self._channel.recv(_CHUNK)
         if not data:
             raise EOFError("the front has closed the channel")
         return self._frames.feed(data)
 
     def _request(self, message: tuple[Any, ...]) -> Request:
-        kind, number, with_fd, *fields = message
-        return Request(kind, number, tuple(fields), self._fds.popleft() if with_fd else None)
+        kind, number, *fields = message
+        return Request(kind, number, tuple(fields))
 
     def reply(self, request: Any, payload: Any) -> None:
         """Answer a request; one that asked for more than a frame holds gets `TooLarge`."""

@@ -25,7 +25,7 @@ def clear_grads(session: Session, row: Row, tensors: tuple[Tensor, ...]) -> None
 @handles
 def unscale_grads(session: Session, row: Row, params: tuple[Tensor, ...], factor: float) -> ReadResult:
     _gradients(params)  # raises for what has none
-    xp, grads = session.engine.xp, [param.grad for param in params if param.grad is not None]
+    xp, grads = session.xp, [param.grad for param in params if param.grad is not None]
     xp.raise_faults()
     for grad in grads:
         session.engine.about_to_write(grad)
@@ -55,7 +55,7 @@ def sgd_step(
     held = _state(session, params, state, width, lambda meta: (contiguous(meta.shape, meta.dtype),) * width)
     arrays, *buffers = _written(session, params, held, width)
     options = (lr, momentum, dampening, weight_decay, nesterov, maximize)
-    session.engine.xp.sgd_update(arrays, grads, buffers[0] if buffers else None, fresh, *options)
+    session.xp.sgd_update(arrays, grads, buffers[0] if buffers else None, fresh, *options)
 
 
 @handles
@@ -83,7 +83,7 @@ def adam_step(
     held = _state(session, params, state, width, metas)
     arrays, counts, m, v, *vmax = _written(session, params, held, width)
     options = (lr, beta1, beta2, eps, weight_decay, decoupled, maximize)
-    session.engine.xp.adam_update(arrays, grads, counts, m, v, vmax[0] if vmax else None, *options)
+    session.xp.adam_update(arrays, grads, counts, m, v, vmax[0] if vmax else None, *options)
 
 
 def _gradients(params: tuple[Tensor, ...]) -> list[Any]:
@@ -105,7 +105,7 @@ def _state(session: Session, params: Any, names: tuple[int, ...], width: int, me
     kept = sum(read.meta.nbytes for name in names for read in _pins(session.tensors.get(name)))
     kept += sum(read.meta.nbytes for param in params for read in _pins(param))
     session.budget.check(sum(meta.nbytes for _, meta in missing) + kept, "the optimizer's state")
-    made = {name: session.adopt(session.engine.xp.zeros(meta.shape, meta.dtype), meta) for name, meta in missing}
+    made = {name: session.adopt(session.xp.zeros(meta.shape, meta.dtype), meta) for name, meta in missing}
     found = [made[name] if name in made else session.tensors[name] for name in names]
     for tensor, meta in zip(found, wanted, strict=True):
         if type(tensor) is not Tensor or tensor._meta is not meta:

@@ -17,6 +17,7 @@ from .dispatch import Execute, make
 from .engine import Engine
 from .memory import Budget, largest
 from .tensor import Storage, Tensor
+from .transfers import Read, Upload
 
 DEFAULT_SEED = 67280421310721
 """PyTorch's, for a generator that nobody has seeded."""
@@ -26,22 +27,6 @@ class Failed(NamedTuple):
     """Stands in the table for a result that never came to be; whoever uses it gets the cause."""
 
     error: TelegradError
-
-
-class Read:
-    """A value that is being fetched: it keeps its bytes, also when the tensor is written to meanwhile."""
-
-    __slots__ = ("data", "meta", "storage")
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.data = tensor.data
-        self.meta = tensor._meta
-        self.storage = tensor.storage
-        tensor.storage.pins = (*tensor.storage.pins, self)
-
-    def release(self) -> None:
-        """The bytes have left; writes need not copy for this read any more."""
-        self.storage.pins = tuple(read for read in self.storage.pins if read is not self)
 
 
 class Stream:
@@ -65,10 +50,11 @@ class Session:
 
     def __init__(self, xp: Any, parent: Budget) -> None:
         self.budget = Budget(parent.limit, parent)
-        self.engine = Engine(xp.for_session(parent.limit), self.budget)
+        self.xp = xp.for_session(parent.limit)
+        self.engine = Engine(self.xp, self.budget)
         self.tensors: dict[int, Tensor | Failed] = {}
         self.generators: dict[int | None, Any] = {None: xp.new_generator(DEFAULT_SEED)}
-        self.uploads: dict[int, Any] = {}
+        self.uploads: dict[int, Upload] = {}
         self.reads: dict[int, Read] = {}
         self.streams: dict[int, Stream] = {0: Stream()}
 
@@ -110,9 +96,10 @@ class Session:
         except BaseException as error:
             if drawn is not None:
                 args[slot].restore(drawn)
-            if isinstance(error, OutOfMemory):
-                raise self._what_holds_memory(error) from None
-            raise
+            if not isinstance(error, MemoryError):
+                raise
+            refusal = error if isinstance(error, OutOfMemory) else self.budget.exhausted(spec.name)
+            raise self._what_holds_memory(refusal) from None
 
     def _apply(self, spec: OpSpec, row: Row, args: tuple[Any, ...]) -> None:
         kernel, grad = KERNELS[spec.name], bool(row.flags & GRAD)
@@ -197,6 +184,12 @@ class Session:
     def adopt(self, data: Any, meta: Any) -> Tensor:
         """A tensor on memory that was already admitted."""
         return Tensor(data, meta, Storage(meta.nbytes, self.budget))
+
+    def drop_upload(self, name: int) -> None:
+        """Forget an upload, if there is one of that name; what it took is free again."""
+        dropped = self.uploads.pop(name, None)
+        if dropped is not None:
+            dropped.release()
 
     def close(self) -> None:
         """Let go of everything."""

@@ -12,7 +12,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 import numpy as np
 
-from .memory import MemoryPointer, MemoryPool, OutOfMemoryError, PinnedMemoryPointer
+from .memory import MemoryPointer, MemoryPool, OutOfMemoryError, PinnedMemoryPointer, RegisteredMemory
 from .rules import StrictError
 
 if TYPE_CHECKING:
@@ -39,11 +39,13 @@ class Machine:
         self.devices = devices
         self.syncs: Counter[str] = Counter()
         self.pinned: WeakValueDictionary[int, PinnedMemoryPointer] = WeakValueDictionary()
+        self.registered: list[RegisteredMemory] = []
         self.pools = [MemoryPool() for _ in range(devices)]
         self.local = _Local()
         self.classes: dict[str, Any] = {}
         self.streams: WeakSet[Stream] = WeakSet()
         self.default_streams: dict[int, Stream] = {}
+        self.complaints: list[str] = []
         self._quiet = 0
         self._allocations_left: int | None = None
         for pool in self.pools:
@@ -86,9 +88,13 @@ class Machine:
             self._allocations_left = None
             raise OutOfMemoryError(size, total, limit)
 
-    def pinned_at(self, address: int, size: int) -> PinnedMemoryPointer | None:
+    def register(self, ptr: int, size: int, flags: int) -> None:
+        """Pin memory of the host, for good."""
+        self.registered.append(RegisteredMemory(ptr, size))
+
+    def pinned_at(self, address: int, size: int) -> PinnedMemoryPointer | RegisteredMemory | None:
         """The pinned memory that holds these bytes of the host."""
-        for pointer in list(self.pinned.values()):
+        for pointer in [*self.pinned.values(), *self.registered]:
             if pointer.ptr <= address and address + size <= pointer.ptr + len(pointer):
                 return pointer
         return None

@@ -38,9 +38,19 @@ class Block:
         self.ptr: int = self.buffer.ctypes.data
         self.stream: Stream | None = None
         self.position = 0
+        self._read_by: list[tuple[Stream, int]] = []
 
     def touch(self, stream: Stream) -> None:
         """Use the block on a stream: a block of another device, or work of another stream, must not be in the way."""
+        self._check(stream)
+        self.stream, self.position = stream, stream.advance()
+
+    def read(self, stream: Stream) -> None:
+        """Copy from the block on a stream. Others may use it meanwhile: arrays do not say whether they only read."""
+        self._check(stream)
+        self._read_by.append((stream, stream.advance()))
+
+    def _check(self, stream: Stream) -> None:
         if self.device_id != stream.device_id:
             raise ValueError(
                 f"Array device must be same as the current device: array device = {self.device_id} while current = "
@@ -48,9 +58,10 @@ class Block:
             )
         if self.stream is not None and self.stream is not stream and not stream.knows(self.stream, self.position):
             raise StrictError("memory used on a stream that has not waited for the stream that wrote it")
-        self.stream, self.position = stream, stream.advance()
 
     def __del__(self) -> None:
+        if any(position > stream.completed for stream, position in self._read_by if stream is not self.stream):
+            self.machine.complaints.append("memory was freed while a copy on another stream was reading it")
         self.buffer.fill(POISON)
         self.pool.take_back(self.size)
 
@@ -108,7 +119,7 @@ class MemoryPointer:
     def copy_to_host_async(self, mem: Any, size: int, stream: Stream | None = None) -> None:
         """The host finds poison until the copy is known to have ended."""
         stream = stream or _current(self)
-        self.mem.touch(stream)
+        self.mem.read(stream)
         stream.deliver(self._bytes(size).copy(), host_bytes(mem, size))
 
     def copy_from_device(self, src: MemoryPointer, size: int) -> None:
@@ -189,6 +200,16 @@ class PinnedMemoryPointer(bytearray):
 
     def size(self) -> int:
         return len(self)
+
+
+class RegisteredMemory:
+    """Memory of the host that its owner had pinned."""
+
+    def __init__(self, ptr: int, size: int) -> None:
+        self.ptr, self._size = ptr, size
+
+    def __len__(self) -> int:
+        return self._size
 
 
 class PinnedMemoryPool:

@@ -117,6 +117,7 @@ def _runtime(machine: Machine) -> Namespace:
         "getDevice": lambda: machine.local.device,
         "getDeviceCount": lambda: machine.devices,
         "getDeviceProperties": lambda device: {"name": b"Strict GPU"},
+        "hostRegister": machine.register,
         "setDevice": lambda device: machine.classes["Device"](device).use(),
     }
     return Namespace("cuda.runtime", members)

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .memory import DEVICE_BYTES, POISON, PinnedMemoryPointer, host_bytes
+from .memory import DEVICE_BYTES, POISON, PinnedMemoryPointer, RegisteredMemory, host_bytes
 from .rules import StrictError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Copy(NamedTuple):
     position: int
     data: np.ndarray
     host: np.ndarray
-    pinned: PinnedMemoryPointer
+    pinned: PinnedMemoryPointer | RegisteredMemory
     to_host: bool
 
     def end(self) -> None:
@@ -69,7 +69,7 @@ class Stream:
         host, pinned = self._pinned(host)
         self._copies.append(Copy(self.position, host.copy(), host, pinned, False))
 
-    def _pinned(self, host: np.ndarray) -> tuple[np.ndarray, PinnedMemoryPointer]:
+    def _pinned(self, host: np.ndarray) -> tuple[np.ndarray, PinnedMemoryPointer | RegisteredMemory]:
         """Bytes of the host by their address alone, and the pinned memory that they are in."""
         found = self.machine.pinned_at(host.ctypes.data, host.size)
         if found is None:
@@ -78,6 +78,8 @@ class Stream:
 
     def complete(self, position: int | None = None) -> None:
         """Bring the work up to a position to its end."""
+        if self.machine.complaints:
+            raise StrictError(self.machine.complaints.pop())
         position = self.position if position is None else position
         ended = [copy for copy in self._copies if copy.position <= position]
         self._copies = [copy for copy in self._copies if copy.position > position]

@@ -15,7 +15,7 @@ from support.fake_worker import FakeWorker
 from support.live import http_session, live_server
 
 from telegrad_protocol.errors import UnknownTensor
-from telegrad_server.front.reads import TAIL, Slots, send_read
+from telegrad_server.front.reads import TAIL, send_read
 from telegrad_server.front.sessions import Session
 from telegrad_server.worker.link import SLOT_BYTES
 
@@ -67,10 +67,10 @@ SIZES = [0, 1, TAIL, TAIL + 1, SLOT_BYTES, SLOT_BYTES + TAIL, SLOT_BYTES + TAIL 
 def test_a_slow_caller_gets_every_byte_as_it_was(size: int, start: int) -> None:
     async def scenario() -> None:
         data, other = value(size), value(3 * SLOT_BYTES, seed=1)
-        session, slots, transport = await session_with(data, other), Slots(), SlowTransport()
-        await send_read(session, slots, 0, min(start, size), size, transport.send)
+        session, transport = await session_with(data, other), SlowTransport()
+        await send_read(session, 0, min(start, size), size, transport.send)
         # The slots are lent to others while the last bytes are still in the transport.
-        await asyncio.gather(*[send_read(session, slots, 1, 0, len(other), SlowTransport().send) for _ in range(3)])
+        await asyncio.gather(*[send_read(session, 1, 0, len(other), SlowTransport().send) for _ in range(3)])
         assert transport.flush() == data[min(start, size) :]
 
     asyncio.run(scenario())
@@ -79,9 +79,9 @@ def test_a_slow_caller_gets_every_byte_as_it_was(size: int, start: int) -> None:
 def test_many_callers_at_once_get_their_own_bytes() -> None:
     async def scenario() -> None:
         values = [value(2 * SLOT_BYTES + 777 * seed, seed) for seed in range(6)]
-        session, slots = await session_with(*values), Slots()
+        session = await session_with(*values)
         transports = [SlowTransport() for _ in values]
-        reads = [send_read(session, slots, n, 0, len(v), transports[n].send) for n, v in enumerate(values)]
+        reads = [send_read(session, n, 0, len(v), transports[n].send) for n, v in enumerate(values)]
         await asyncio.gather(*reads)
         assert [transport.flush() for transport in transports] == values
 
@@ -91,14 +91,14 @@ def test_many_callers_at_once_get_their_own_bytes() -> None:
 def test_callers_who_take_nothing_hold_nobody_up() -> None:
     async def scenario() -> None:
         data = value(3 * SLOT_BYTES)
-        session, slots = await session_with(data), Slots()
+        session = await session_with(data)
         stalled = [SlowTransport() for _ in range(8)]
         for transport in stalled:
             transport.may_send.clear()
-        waiting = [asyncio.create_task(send_read(session, slots, 0, 0, len(data), t.send)) for t in stalled]
+        waiting = [asyncio.create_task(send_read(session, 0, 0, len(data), t.send)) for t in stalled]
         await asyncio.sleep(0.01)
         transport = SlowTransport()
-        await send_read(session, slots, 0, 0, len(data), transport.send)
+        await send_read(session, 0, 0, len(data), transport.send)
         assert transport.flush() == data
         for transport in stalled:
             transport.may_send.set()
@@ -110,13 +110,13 @@ def test_callers_who_take_nothing_hold_nobody_up() -> None:
 
 def test_a_ring_comes_back_from_a_download_that_failed() -> None:
     async def scenario() -> None:
-        session, slots = await session_with(value(3 * SLOT_BYTES)), Slots()
+        session = await session_with(value(3 * SLOT_BYTES))
         for _ in range(3):
             with pytest.raises(UnknownTensor):
-                await send_read(session, slots, 9, 0, 3 * SLOT_BYTES, SlowTransport().send)
-        assert slots.take() is not None
-        assert slots.take() is not None
-        assert slots.take() is None
+                await send_read(session, 9, 0, 3 * SLOT_BYTES, SlowTransport().send)
+        assert session.worker.slots.take_ring() is not None
+        assert session.worker.slots.take_ring() is not None
+        assert session.worker.slots.take_ring() is None
 
     asyncio.run(scenario())
 

@@ -22,6 +22,7 @@ from telegrad_server.front.worker import WorkerProcess
 from telegrad_server.worker.link import (
     LENGTH,
     MAX_FRAME,
+    READ_SLOTS,
     SLOT_BYTES,
     SLOTS,
     Frames,
@@ -101,31 +102,22 @@ def test_large_submissions_go_out_while_others_come_in(loop: Callable[[], asynci
     play(scenario, loop)
 
 
-@LOOPS
-def test_memory_is_passed_as_it_is_and_the_callers_descriptor_stays(
-    loop: Callable[[], asyncio.AbstractEventLoop],
-) -> None:
+def test_pieces_of_uploads_are_found_in_their_slots() -> None:
     async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
-        blocker = asyncio.create_task(worker.submit("s", 0, 0, bytes(8 << 20)))  # descriptors wait behind it
-        fds = [shared_memory(1000 + n) for n in range(5)]
-        for n, fd in enumerate(fds):
-            os.pwrite(fd, bytes([n]) * 4, 0)
-        asked = [asyncio.create_task(worker.ask("finish_upload", "s", n, 1000 + n, fd=fd)) for n, fd in enumerate(fds)]
-        await asyncio.sleep(0)
-        for fd in fds:
-            os.close(fd)
-        assert await asyncio.gather(*asked) == [(bytes([n]) * 4, 1000 + n) for n in range(5)]
-        await blocker
+        for slot in range(READ_SLOTS, SLOTS):
+            worker.slots.view(slot, 4)[:] = bytes([slot]) * 4
+        asked = [worker.ask("write_piece", "s", 1, 0, 4, slot) for slot in range(READ_SLOTS, SLOTS)]
+        assert await asyncio.gather(*asked) == [bytes([slot]) * 4 for slot in range(READ_SLOTS, SLOTS)]
 
-    play(scenario, loop)
+    play(scenario)
 
 
 def test_pieces_arrive_in_their_slots() -> None:
     async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
         await asyncio.gather(*[worker.read_piece("s", slot + 1, 0, SLOT_BYTES, slot) for slot in range(SLOTS)])
         for slot in range(SLOTS):
-            assert worker.arena[slot * SLOT_BYTES] == slot + 1
-            assert worker.arena[(slot + 1) * SLOT_BYTES - 1] == slot + 1
+            assert worker.slots.view(slot, 1)[0] == slot + 1
+            assert worker.slots.view(slot, SLOT_BYTES)[-1] == slot + 1
 
     play(scenario)
 
@@ -162,22 +154,6 @@ def test_a_worker_that_dies_is_told_and_started_again(
     told = capsys.readouterr().err
     assert "cause=SIGKILL" in told
     assert told.count("worker restarted") == 1
-
-
-def test_descriptors_that_were_never_sent_are_closed(capsys: pytest.CaptureFixture[str]) -> None:
-    async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
-        dying = asyncio.create_task(worker.ask("die"))
-        blocker = asyncio.create_task(worker.submit("s", 0, 0, bytes(8 << 20)))
-        await asyncio.sleep(0)
-        fd = shared_memory(10)
-        upload = asyncio.create_task(worker.finish_upload("s", 1, fd, 10))
-        for task in (dying, blocker, upload):
-            with pytest.raises(WorkerDied):
-                await task
-        os.close(fd)
-        await returned(worker)
-
-    play(scenario)  # which counts descriptors
 
 
 def test_the_exit_status_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
@@ -248,14 +224,11 @@ def test_the_workers_end_polls_without_waiting_and_hears_of_the_end() -> None:
     arena = shared_memory(SLOTS * SLOT_BYTES)
     end = WorkerEnd(theirs, arena)
     assert end.poll(0) == []
-    message = frame(("echo", 1, False, "x"))
+    message = frame(("echo", 1, "x"))
     ours.sendall(message[:7])
     assert end.poll(0.001) == []
-    ours.sendall(message[7:] + frame(("echo", 2, False)))
-    assert [(r.kind, r.id, r.fields, r.fd) for r in end.poll(None)] == [
-        ("echo", 1, ("x",), None),
-        ("echo", 2, (), None),
-    ]
+    ours.sendall(message[7:] + frame(("echo", 2)))
+    assert end.poll(None) == [("echo", 1, ("x",)), ("echo", 2, ())]
     ours.close()
     with pytest.raises(EOFError):
         end.poll(None)
@@ -272,5 +245,5 @@ def test_memory_is_shared_where_the_system_has_no_memfd(monkeypatch: pytest.Monk
 
 
 def test_the_length_comes_first() -> None:
-    data = frame(("health", 1, False))
+    data = frame(("health", 1))
     assert LENGTH.unpack_from(data) == (len(data) - LENGTH.size,)

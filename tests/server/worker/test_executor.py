@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 from support.local_engine import LocalEngine
@@ -12,7 +10,7 @@ from telegrad_protocol import wire
 from telegrad_protocol.messages import Row
 from telegrad_protocol.spec import OPS
 from telegrad_server.worker import executor as module
-from telegrad_server.worker.link import Request, shared_memory
+from telegrad_server.worker.link import Request
 
 
 def row(name: str, outs: int, *args: object) -> tuple[object, ...]:
@@ -28,13 +26,13 @@ def test_a_submission_whose_upload_has_come_goes_on_through_as_many_turns_as_it_
     engine.ask("open_session", "s")
     values = np.arange(4, dtype=np.float32)
     rows = [row("upload", 1, 1, "float32", (4,)), *[row("neg", n + 1, n) for n in range(1, 40)]]
-    submitted = Request("submit", 1000, ("s", 0, 0, wire.pack([*rows, row("read", 50, 40)])), None)
+    submitted = Request("submit", 1000, ("s", 0, 0, wire.pack([*rows, row("read", 50, 40)])))
     engine.executor._handle(submitted)
     engine.executor._turn()
     engine.ask("admit_upload", "s", 1, values.nbytes)
-    fd = shared_memory(values.nbytes)
-    os.pwrite(fd, values.tobytes(), 0)
-    engine.executor._handle(Request("finish_upload", 1001, ("s", 1, values.nbytes), fd))
+    engine.link.slot(0, values.nbytes)[:] = values.tobytes()
+    engine.executor._handle(Request("write_piece", 1001, ("s", 1, 0, values.nbytes, 0)))
+    engine.executor._handle(Request("finish_upload", 1002, ("s", 1)))
     for _ in range(len(rows) + 5):
         engine.executor.credit["s"] = 0.0  # what the row before it overdrew is forgiven
         engine.executor._turn()

@@ -54,17 +54,32 @@ static void check_side(const Allocation* a, long long offset) {
 }
 
 static void check_fence(const Allocation* a) {
+  if (a->device == REGISTERED) return;
   check_side(a, -FENCE);
   check_side(a, (long long)a->size);
 }
 
-int release(void* start) {
-  if (!start) return 1;
+// Whether an allocation starts at `start`, which is then known no more.
+static int take_out(void* start, Allocation* gone) {
   size_t place = rank(start);
   if (!place || table[place - 1].start != start) return 0;
-  Allocation gone = table[--place];
-  check_fence(&gone);
+  *gone = table[--place];
   memmove(table + place, table + place + 1, (--count - place) * sizeof *table);
+  return 1;
+}
+
+void register_host(void* start, size_t size) { insert((Allocation){start, size, REGISTERED}); }
+
+int unregister_host(void* start) {
+  Allocation gone;
+  return take_out(start, &gone);
+}
+
+int release(void* start) {
+  Allocation gone;
+  if (!start) return 1;
+  if (!take_out(start, &gone)) return 0;
+  check_fence(&gone);
   if (gone.device != HOST) device_used[gone.device] -= gone.size;
   memset(start, POISON, gone.size);
   free(gone.start - FENCE);

@@ -125,13 +125,24 @@ static Object memory_free(intptr_t pointer, int skip) {
   return release((void*)pointer) ? done() : refuse("emulated CUDA: freed a pointer that is no allocation");
 }
 
+static Object host_register(intptr_t start, size_t size, unsigned flags, int skip) {
+  if (holder((void*)start, size)) return refuse("emulated CUDA: registered memory that is pinned already");
+  register_host((void*)start, size);
+  return done();
+}
+
+static Object host_unregister(intptr_t start, int skip) {
+  deliver_all();
+  return unregister_host((void*)start) ? done() : refuse("emulated CUDA: unregistered memory that was not registered");
+}
+
 static Object memory_info(int skip) {
   return Py_BuildValue("nn", (Py_ssize_t)(device_limit[device] - device_used[device]), (Py_ssize_t)device_limit[device]);
 }
 
 static int memory_type(intptr_t pointer, int skip) {
   const Allocation* found = holder((void*)pointer, 0);
-  return !found ? TYPE_UNREGISTERED : found->device == HOST ? TYPE_HOST : TYPE_DEVICE;
+  return !found ? TYPE_UNREGISTERED : found->device < 0 ? TYPE_HOST : TYPE_DEVICE;
 }
 
 static Object pointer_attributes(intptr_t pointer, int skip) {
@@ -144,7 +155,7 @@ static Object pointer_attributes(intptr_t pointer, int skip) {
 // Whether a side of a copy lies where the copy says: wholly in one device allocation, or in none.
 static int lies(intptr_t pointer, size_t size, int on_device) {
   const Allocation* found = holder((void*)pointer, on_device ? size : 0);
-  return on_device ? found && found->device != HOST : !found || found->device == HOST;
+  return on_device ? found && found->device >= 0 : !found || found->device < 0;
 }
 
 static int copy_kind(intptr_t to, intptr_t from, int kind) {
@@ -326,6 +337,8 @@ static const Replacement replacements[] = {
     RUNTIME("deviceSynchronize", "PyObject *(" SKIP ")", device_synchronize),
     RUNTIME("malloc", "intptr_t (size_t, " SKIP ")", device_malloc),
     RUNTIME("hostAlloc", "intptr_t (size_t, unsigned int, " SKIP ")", host_alloc),
+    RUNTIME("hostRegister", "PyObject *(intptr_t, size_t, unsigned int, " SKIP ")", host_register),
+    RUNTIME("hostUnregister", "PyObject *(intptr_t, " SKIP ")", host_unregister),
     RUNTIME("free", "PyObject *(intptr_t, " SKIP ")", memory_free),
     RUNTIME("freeHost", "PyObject *(intptr_t, " SKIP ")", memory_free),
     RUNTIME("memGetInfo", "PyObject *(" SKIP ")", memory_info),

@@ -1,0 +1,108 @@
+"""Bytes that come and go beside the streams: uploads, reads, and the copies between them and the arena."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NamedTuple
+
+from telegrad_protocol.errors import Malformed, TelegradError
+
+from .link import Request
+from .memory import Budget
+from .tensor import Tensor
+
+
+class Upload:
+    """A tensor's bytes on their way in, admitted by the budget before the first of them.
+
+    They land in memory of the device that becomes the tensor's own. `ready`: when that memory may be written to.
+    Raises `OutOfMemory` where the device has not so much.
+    """
+
+    def __init__(self, xp: Any, nbytes: int, budget: Budget) -> None:
+        self.nbytes = nbytes
+        self.budget: Budget | None = budget
+        self.error: TelegradError | None = None
+        self.done = False
+        budget.check(nbytes, "upload")
+        budget.take(nbytes)
+        try:
+            with xp.active():
+                self.landing = xp.landing(nbytes)
+                self.ready = xp.moment()
+        except MemoryError:
+            self.release()
+            raise budget.exhausted("upload") from None
+
+    @classmethod
+    def failed(cls, xp: Any, budget: Budget, error: TelegradError) -> Upload:
+        """An upload that will not come; the row that takes it in is told why."""
+        upload = cls(xp, 0, budget)
+        upload.fail(error)
+        return upload
+
+    def fetch(self, xp: Any, offset: int, source: memoryview) -> Any:
+        """Begin to copy bytes to their place; the moment at which `source` is free again."""
+        if offset + len(source) > self.nbytes:
+            raise Malformed(f"a piece ends at byte {offset + len(source)} of an upload of {self.nbytes}")
+        return xp.copy_in(self.landing, offset, source, self.ready)
+
+    def release(self) -> None:
+        """Hand the admitted memory over to the tensor, or back."""
+        if self.budget is not None:
+            self.budget.give(self.nbytes)
+            self.budget = None
+
+    def fail(self, error: TelegradError) -> None:
+        self.release()
+        self.error, self.done = error, True
+
+
+class Read:
+    """A value that is being fetched: it keeps its bytes, also when the tensor is written to meanwhile."""
+
+    __slots__ = ("data", "meta", "ready", "storage")
+
+    def __init__(self, xp: Any, tensor: Tensor) -> None:
+        self.data = tensor.data
+        self.meta = tensor._meta
+        self.ready = xp.moment()
+        self.storage = tensor.storage
+        tensor.storage.pins = (*tensor.storage.pins, self)
+
+    def put(self, xp: Any, offset: int, target: memoryview) -> Any:
+        """Begin to copy bytes out; the moment at which they are in `target`."""
+        return xp.copy_out(self.data, offset, target, self.ready)
+
+    def release(self) -> None:
+        """The bytes have left; writes need not copy for this read any more."""
+        self.storage.pins = tuple(read for read in self.storage.pins if read is not self)
+
+
+class Copy(NamedTuple):
+    """A copy under way: who asked, the moment it ends, and what must stay until then."""
+
+    request: Request
+    end: Any
+    held: Upload | Read
+
+
+class Copies:
+    """Copies that the device makes while this thread goes on; each is answered when it has ended."""
+
+    def __init__(self, link: Any) -> None:
+        self._link = link
+        self._under_way: deque[Copy] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._under_way)
+
+    def begun(self, request: Request, end: Any, held: Upload | Read) -> None:
+        """Answer once `end` has come, which it may have."""
+        self._under_way.append(Copy(request, end, held))
+        self.answer()
+
+    def answer(self) -> None:
+        """Answer those that have ended. They end in the order in which they began."""
+        while self._under_way and self._under_way[0].end.done:
+            self._link.reply(self._under_way.popleft().request, None)
