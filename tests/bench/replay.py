@@ -10,7 +10,6 @@ from support.inprocess import LocalSession
 from support.local_engine import LocalEngine
 
 from telegrad._record import stream
-from telegrad_server.worker.executor import Upload
 
 WARM = 5
 """Steps before those that count."""
@@ -32,14 +31,7 @@ class _RecordingSession(LocalSession):
 
     def upload(self, upload: int, data: memoryview, device: str) -> None:
         self.uploads[upload] = bytes(data)
-        _put(self.engine, upload, data)
-
-
-def _put(engine: LocalEngine, name: int, data: bytes | memoryview) -> None:
-    """An upload that has come in whole."""
-    session = engine.executor.sessions["local"]
-    found = session.uploads[name] = Upload(len(data), session.budget)
-    found.buffer, found.done = bytearray(data), True
+        self.engine.arrive(upload, data)
 
 
 class Recording:
@@ -65,7 +57,7 @@ class Recording:
         engine = LocalEngine()
         engine.ask("open_session", "local")
         for name, data in self._uploads.items():
-            _put(engine, name, data)
+            engine.arrive(name, data)
         for body in self._bodies[: self._before]:
             engine.ask("submit", "local", 0, self._epoch, body)
         begun = time.perf_counter()

@@ -27,7 +27,7 @@ from telegrad_server.backend.cupy import CupyBackend
 from telegrad_server.samples import SAMPLES, Sample
 from telegrad_server.samples.base import FLOATING
 from telegrad_server.worker.engine import Engine
-from telegrad_server.worker.executor import Executor, Upload
+from telegrad_server.worker.executor import Executor
 from telegrad_server.worker.memory import Budget
 
 pytestmark = pytest.mark.usefixtures("host_compiler")
@@ -180,13 +180,12 @@ class StrictEngine(LocalEngine):
 
 
 class DirectSession(LocalSession):
-    """Uploads arrive at once, also while a submission waits for them."""
+    """Uploads come from pinned memory, as those of a server do."""
 
     def upload(self, upload: int, data: memoryview, device: str = "cpu") -> None:
-        owner = self.engine.executor.sessions["local"]
-        made = Upload(data.nbytes, owner.budget)
-        made.buffer, made.done = bytearray(data), True
-        owner.uploads[upload] = made
+        held = memoryview(bytearray(data))
+        self.engine.executor.xp.pin(held)
+        super().upload(upload, held, device)
 
 
 @pytest.fixture(autouse=True)

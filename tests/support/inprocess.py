@@ -8,7 +8,6 @@ from support.local_engine import LocalEngine
 
 from telegrad._session import Session
 from telegrad_protocol.messages import SessionOpened
-from telegrad_server.worker.executor import Upload
 
 
 class LocalSession(Session):
@@ -35,10 +34,7 @@ class LocalSession(Session):
 
     def upload(self, upload: int, data: memoryview, device: str) -> None:
         # Not in turn: a submission that waits for these bytes has it.
-        session = self.engine.executor.sessions["local"]
-        arrived = Upload(data.nbytes, session.budget)
-        arrived.buffer, arrived.done = bytearray(data), True
-        session.uploads[upload] = arrived
+        self.engine.arrive(upload, data)
 
     def download(self, read: int, device: str, into: memoryview) -> None:
         with self.turn:
