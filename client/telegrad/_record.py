@@ -18,6 +18,7 @@ from telegrad_protocol.messages import GRAD, INPLACE
 from telegrad_protocol.rules import check_inplace
 from telegrad_protocol.spec import OPS, Inferred, OpSpec, Param
 
+from ._sender import HAND_OVER
 from ._sites import USERS_FILES, caller, outside
 from ._stream import Stream
 from ._types import Leaf, TensorBase
@@ -286,7 +287,7 @@ def {name}({signature}):
     result = new(Tensor)
     result._id = out
     result._meta = meta
-{leaves}    if stream.stop:
+{leaves}    if stream.stop or not out % {hand_over}:
         stream.check()
     return result
 """
@@ -387,6 +388,7 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
         index=spec.index,
         wire=", ".join(_wire_source(param) for param in params) if fast else "",
         leaves=_leaves_source(spec),
+        hand_over=HAND_OVER,
     )
     exec(compile(source, f"<telegrad {spec.name}>", "exec"), scope)
     if not special:

@@ -33,6 +33,12 @@ MOST_IN_FLIGHT: Final = 8
 FULL: Final = 512
 """With so many rows waiting, more submissions may be on their way: on a slow link, enough to keep the server busy."""
 
+HAND_OVER: Final = 256
+"""With so many rows waiting, recording stands back until a thread has sent some; as often it looks whether they are."""
+
+HAND_OVER_WITHIN: Final = 0.002
+"""Seconds that recording stands back at most."""
+
 LOOK_EVERY: Final = 0.005
 """Seconds between looks at how many rows wait, while nothing less may be sent."""
 
@@ -42,6 +48,9 @@ MAX_ROWS: Final = 1 << 10
 MAX_BYTES: Final = 16 << 20
 BACKLOG: Final = 1 << 14
 """Rows that may wait unsent before recording waits for the sender."""
+
+SMALL_FREES: Final = 64
+"""Small tensors that were freed and of which the server is told together."""
 
 UPLOAD_BYTES: Final = 256 << 20
 """Bytes of uploads that may be on their way before recording waits."""
@@ -66,13 +75,39 @@ class Submission(NamedTuple):
     body: bytes
 
 
-class Batch:
-    """Rows of one device that will travel together, `items` as they were recorded; frees come before what follows them.
+class Freed:
+    """Ids that were freed and that a device has not been told of; `due` if it should be before its next row.
 
-    `freed` has for every device in use the ids that it has not been told of yet: a recorded free does not say where.
+    What holds much is told at once, so that nothing comes to memory that Python gave back. Small tensors can wait for
+    each other: a row for each would cost as much as the op that made it.
     """
 
-    def __init__(self, freed: dict[int, list[int]]) -> None:
+    __slots__ = ("due", "names")
+
+    def __init__(self) -> None:
+        self.names: list[int] = []
+        self.due = False
+
+    def add(self, name: int) -> None:
+        """Take a recorded free: an id, or minus the id of a small tensor."""
+        names = self.names
+        names.append(abs(name))
+        self.due = self.due or name > 0 or len(names) >= SMALL_FREES
+
+    def row(self, place: int) -> tuple[Any, ...]:
+        """The row that tells of them."""
+        row = (_FREE, place << PLACE_SHIFT, None, (tuple(self.names),))
+        self.names, self.due = [], False
+        return row
+
+
+class Batch:
+    """Rows of one device that will travel together, `items` as they were recorded.
+
+    `freed` has what was freed for every device in use: a recorded free does not say where.
+    """
+
+    def __init__(self, freed: dict[int, Freed]) -> None:
         self.freed = freed
         self.items: list[Any] = []
         self.rows: list[Any] = []
@@ -90,8 +125,8 @@ class Batch:
             if self.place is not None:
                 return False
             self.place = place
-            self.freed.setdefault(place, [])
-        if self.freed[place]:
+            self.freed.setdefault(place, Freed())
+        if self.freed[place].due:
             self._free(place)
         self.rows.append(item[:4])
         self.items.append(item)
@@ -102,14 +137,13 @@ class Batch:
     def end(self, place: int) -> int:
         """Add the last frees; the device, which is at `place` if there were no rows that say."""
         place = place if self.place is None else self.place
-        if self.freed[place]:
+        if self.freed[place].names:
             self._free(place)
         return place
 
     def _free(self, place: int) -> None:
-        self.rows.append((_FREE, place << PLACE_SHIFT, None, (tuple(self.freed[place]),)))
+        self.rows.append(self.freed[place].row(place))
         self.items.append(None)
-        self.freed[place] = []
 
 
 class Sender:
@@ -123,11 +157,13 @@ class Sender:
         self.stream = stream
         self.rows = stream.rows
         self.lock = threading.Lock()
-        self.changed = threading.Condition(self.lock)
+        self.changed = threading.Condition(self.lock)  # for whoever waits for what the threads do
+        self.work = threading.Condition(self.lock)  # for the threads
+        self.handed = threading.Event()
         self.epoch = 0
         self.number = 0
         self.place = 0
-        self.freed: dict[int, list[int]] = {0: []}
+        self.freed: dict[int, Freed] = {0: Freed()}
         self.acknowledged = 0
         self.answered: set[int] = set()
         self.in_flight: dict[int, Submission] = {}
@@ -165,12 +201,19 @@ class Sender:
             thread.start()
 
     def wake(self) -> None:
-        """Let the threads look for rows, and wait while too many are unsent."""
+        """Let a thread look for rows, and wait while too many are unsent."""
+        rows = len(self.rows)
         with self.lock:
             self.stream.stop = self.error is not None
-            self.changed.notify_all()
-            if len(self.rows) > BACKLOG:
+            self.work.notify()
+            if rows > BACKLOG:
                 self.changed.wait_for(lambda: len(self.rows) < BACKLOG // 2 or self.error is not None, PATIENCE)
+                return
+            if rows < HAND_OVER or not self._ready():
+                return
+            self.handed.clear()
+        # Recording keeps the interpreter to itself, 5 ms at a time: the threads would be late, and the server idle.
+        self.handed.wait(HAND_OVER_WITHIN)
 
     def finish(self) -> None:
         """Wait until everything recorded so far has been executed, or something failed."""
@@ -260,9 +303,12 @@ class Sender:
             with self.lock:
                 self.unsent.appendleft(submission)
                 self.sending -= 1
-                self.changed.notify_all()
+                self.work.notify()
             raise
         self._receive(submission, wire.decode_reply(body))
+        if not blocking:  # this thread may not come back
+            with self.lock:
+                self.work.notify()
         return True
 
     def _give_up(self, error: BaseException) -> bool:
@@ -289,16 +335,17 @@ class Sender:
         """Wait for rows, or where small submissions are on their way for many rows. Called with the lock held."""
         if self.sending < IN_FLIGHT:
             self.stream.stop = True  # the next recorded call wakes us
-            if not self._ready() and not self.changed.wait(self.session.heartbeat_every):
+            if not self._ready() and not self.work.wait(self.session.heartbeat_every):
                 self.session.renew_in_background()
         elif self.looking:
-            self.changed.wait(self.session.heartbeat_every)
+            self.work.wait(self.session.heartbeat_every)
         else:
             self.looking = True
-            self.changed.wait(LOOK_EVERY)
+            self.work.wait(LOOK_EVERY)
             self.looking = False
 
     def _ready(self) -> bool:
+        """Whether there is something to send that may be sent now. Called with the lock held."""
         if self.sending < IN_FLIGHT:
             return bool(self.unsent or self.rows)
         return self.sending < MOST_IN_FLIGHT and len(self.rows) >= FULL
@@ -311,8 +358,8 @@ class Sender:
                 break
             item = self.rows.popleft()
             if type(item) is int:
-                for names in self.freed.values():
-                    names.append(item)
+                for freed in self.freed.values():
+                    freed.add(item)
             elif item is EPOCH:
                 if batch.rows:
                     self.rows.appendleft(item)
@@ -328,7 +375,7 @@ class Sender:
         self.number += 1
         self.in_flight[submission.number] = submission
         if self.rows:
-            self.changed.notify()  # a second sender may take the rest
+            self.work.notify()  # another thread may take the rest
         return submission
 
     def _deliver(self, submission: Submission) -> bytes:
@@ -336,7 +383,7 @@ class Sender:
         patience = Patience()
         while True:
             try:
-                body = self.session.submit(*submission[:3], self.acknowledged, submission.body)
+                body = self.session.submit(*submission[:3], self.acknowledged, submission.body, self.handed.set)
             except (Unreachable, Interrupted):
                 if self.broken is not None or not patience.wait():
                     raise
@@ -385,6 +432,7 @@ class Sender:
             self.stream.stop = True
             waiting, self.reads = list(self.reads.values()), {}
             self.changed.notify_all()
+            self.work.notify_all()
         for future in waiting:
             future._settle(None, self.broken)
 

@@ -64,11 +64,16 @@ class Session:
         """What to do when no server answers."""
         return "Start one there with `telegrad serve`, or name another with tg.connect(url) or TELEGRAD_URL."
 
-    def submit(self, number: int, epoch: int, place: int, acknowledged: int, body: bytes) -> bytes | None:
-        """Send a submission for the device at a place; its reply, or None while it is still running."""
+    def submit(
+        self, number: int, epoch: int, place: int, acknowledged: int, body: bytes, sent: Callable[[], None]
+    ) -> bytes | None:
+        """Send a submission for the device at a place; its reply, or None while it is still running.
+
+        `sent` is called as soon as its bytes have left.
+        """
         path = f"{self._base}/streams/{self._id.stream}/submissions/{number}?epoch={epoch}&ack={acknowledged}"
         path += f"&device={device_at(place)}" if place else ""
-        status, _, answer = self.transport.request("PUT", path, headers=_MSGPACK, content=body)
+        status, _, answer = self.transport.request("PUT", path, headers=_MSGPACK, content=body, sent=sent)
         return None if status == 202 else _checked(status, answer)
 
     def upload(self, upload: int, data: memoryview, device: str) -> None:

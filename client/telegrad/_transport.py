@@ -127,6 +127,8 @@ class SocketTransport(httpx.BaseTransport):
         try:
             with _WRITING:
                 early = connection.send_body(itertools.chain((unsent,), pieces))
+            if sent := request.extensions.get("sent"):
+                sent()
             with _READING:
                 head = early or connection.read_head()
                 length = head.length(request.method)
@@ -334,11 +336,17 @@ class Transport:
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
+        sent: Callable[[], None] | None = None,
     ) -> Reply:
-        """Send `content` and read the whole answer. `path` is percent-encoded, below the server's URL."""
+        """Send `content` and read the whole answer. `path` is percent-encoded, below the server's URL.
+
+        `sent` is called as soon as the bytes have left, before the answer comes.
+        """
         stream = httpx.ByteStream(content or b"")
         length = None if content is None else len(content)
-        return self._exchange(self._request(method, path, params, headers, stream, length), _read_all)
+        request = self._request(method, path, params, headers, stream, length)
+        request.extensions["sent"] = sent
+        return self._exchange(request, _read_all)
 
     def upload(
         self,

@@ -23,6 +23,9 @@ from ._stream import Future
 from ._tensor_str import format_scalar, format_tensor, summary_slices
 from ._types import Leaf, TensorBase
 
+SMALL = 4096
+"""Bytes up to which a tensor that was freed can wait for others, see `_sender.Freed`."""
+
 _sending = threading.RLock()
 
 
@@ -116,8 +119,10 @@ class Tensor(TensorBase):
         self._meta = contiguous(array.shape, dtypes.float32)
 
     def __del__(self, release: Any = stream.rows.append) -> None:
-        if self._id:
-            release(self._id)
+        name = self._id
+        if name:
+            meta = self.__dict__.get("_meta")  # where it is unknown, this is no time to ask
+            release(name if meta is None or meta.nbytes > SMALL or self._base is not None else -name)
 
     # Metadata ---------------------------------------------------------------------------------------------
 

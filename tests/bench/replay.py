@@ -24,10 +24,12 @@ class _RecordingSession(LocalSession):
         self.bodies: list[bytes] = []
         self.uploads: dict[int, bytes] = {}
 
-    def submit(self, number: int, epoch: int, place: int, acknowledged: int, body: bytes) -> bytes:
+    def submit(
+        self, number: int, epoch: int, place: int, acknowledged: int, body: bytes, sent: Callable[[], None]
+    ) -> bytes:
         self.bodies.append(body)
         self.epoch = epoch
-        return super().submit(number, epoch, place, acknowledged, body)
+        return super().submit(number, epoch, place, acknowledged, body, sent)
 
     def upload(self, upload: int, data: memoryview, device: str) -> None:
         self.uploads[upload] = bytes(data)

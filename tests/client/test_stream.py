@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from support.inprocess import LocalSession
@@ -33,7 +33,9 @@ class Stuck(LocalSession):
         self.let_go = threading.Event()
         self.tries = 0
 
-    def submit(self, number: int, epoch: int, place: int, acknowledged: int, body: bytes) -> bytes:
+    def submit(
+        self, number: int, epoch: int, place: int, acknowledged: int, body: bytes, sent: Callable[[], None]
+    ) -> bytes:
         self.tries += 1
         self.asked.set()
         self.let_go.wait(10.0)

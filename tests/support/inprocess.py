@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from support.local_engine import LocalEngine
 
@@ -24,7 +25,10 @@ class LocalSession(Session):
             self.opened = SessionOpened("local", 0, 1, 3600.0, "local", "0", ("cpu",))
         return self.opened
 
-    def submit(self, number: int, epoch: int, place: int, acknowledged: int, body: bytes) -> bytes:
+    def submit(
+        self, number: int, epoch: int, place: int, acknowledged: int, body: bytes, sent: Callable[[], None]
+    ) -> bytes:
+        sent()
         while True:  # submissions are executed in order, as the front sees to it
             with self.turn:
                 if number == getattr(self, "expected", 0):
