@@ -11,9 +11,14 @@ from support.inprocess import LocalSession
 import telegrad as tg
 from telegrad import _session
 from telegrad._record import stream
+from telegrad._sender import HAND_OVER, SMALL_FREES
 from telegrad._session import Session
 from telegrad._transport import Interrupted
+from telegrad.tensor import SMALL
+from telegrad_protocol import wire
 from telegrad_protocol.errors import SessionGone, WorkerDied
+from telegrad_protocol.messages import Row
+from telegrad_protocol.spec import BY_INDEX
 
 
 @pytest.fixture(autouse=True)
@@ -97,3 +102,63 @@ def test_opening_waits_for_a_worker_that_is_being_started(monkeypatch: pytest.Mo
     monkeypatch.setattr(_session, "PATIENCE", 0.05)
     with pytest.raises(WorkerDied):
         tg.connect("http://127.0.0.1:9")
+
+
+class Watched(LocalSession):
+    """Keeps the rows of each submission."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[list[Row]] = []
+
+    def submit(
+        self, number: int, epoch: int, place: int, acknowledged: int, body: bytes, sent: Callable[[], None]
+    ) -> bytes:
+        self.sent.append([*wire.decode_submission(body).rows])
+        return super().submit(number, epoch, place, acknowledged, body, sent)
+
+    @property
+    def names(self) -> list[str]:
+        return [BY_INDEX[row.op].name for rows in self.sent for row in rows]
+
+
+def test_small_frees_are_told_together_and_large_ones_before_the_next_row() -> None:
+    session = Watched()
+    stream.restart(session)
+    x = tg.ones(2) + 1
+    for _ in range(100):
+        x = x * 1.0
+    tg.synchronize()
+    assert 1 <= session.names.count("free") <= 1 + 100 // SMALL_FREES + len(session.sent)
+    session.sent.clear()
+    large = tg.ones(SMALL) + 1
+    for _ in range(5):
+        large = large * 1.0
+    tg.synchronize()
+    names = session.names
+    assert [name for name in names if name in ("mul", "free")] == ["free", "mul"] * 5 + ["free"]
+
+
+def test_a_small_view_of_much_memory_is_freed_at_once() -> None:
+    session = Watched()
+    stream.restart(session)
+    view = tg.ones(SMALL)[:2]
+    tg.synchronize()
+    session.sent.clear()
+    del view
+    x = tg.ones(2) + 1
+    tg.synchronize()
+    assert session.names.index("free") < session.names.index("add")
+    assert x.tolist() == [2.0, 2.0]
+
+
+def test_recording_hands_rows_over_while_it_goes_on() -> None:
+    session = Watched()
+    stream.restart(session)
+    x = tg.ones(2) + 1
+    tg.synchronize()
+    for _ in range(4 * HAND_OVER):
+        x = x * 1.0
+    handed_over = sum(map(len, session.sent))
+    assert handed_over >= 2 * HAND_OVER
+    assert x.tolist() == [2.0, 2.0]

@@ -269,6 +269,18 @@ def test_what_is_not_a_whole_response_interrupts(response):
         transport.request("GET", "/")
 
 
+def test_whoever_sends_hears_that_the_bytes_have_left_before_the_answer_comes():
+    left = threading.Event()
+
+    def patient(connection):
+        heard(connection)
+        if left.wait(10):
+            connection.sendall(OK)
+
+    with scripted(patient) as url, Transport(url) as transport:
+        assert transport.request("GET", "/", sent=left.set).body == b"ok"
+
+
 def test_a_kept_connection_that_the_server_closed_is_replaced():
     closed = threading.Event()
 
