@@ -111,6 +111,7 @@ def view(source: Tensor, array: np.ndarray, strides: tuple[int, ...], offset: in
     made._host = array
     made._meta = meta(array.shape, source._meta.dtype, strides, source._meta.device)
     made._base = root = source.root
+    made._pressing = True
     made._offset = offset
     root.add_alias(made)
     return made

@@ -18,7 +18,6 @@ from telegrad_protocol.messages import GRAD, INPLACE
 from telegrad_protocol.rules import check_inplace
 from telegrad_protocol.spec import OPS, Inferred, OpSpec, Param
 
-from ._sender import HAND_OVER
 from ._sites import USERS_FILES, caller, outside
 from ._stream import Stream
 from ._types import Leaf, TensorBase
@@ -30,11 +29,11 @@ class GradMode:
     """Whether ops are recorded for autograd, per thread (`on`).
 
     `everywhere` says that no thread has switched it off: what recording asks first, since a plain attribute costs a
-    fifth of a thread's own.
+    fifth of a thread's own. It is a flag of rows, 0 or 1: adding a bool takes CPython longer.
     """
 
     def __init__(self) -> None:
-        self.everywhere = True
+        self.everywhere = GRAD
         self._own = threading.local()
         self._off: set[int] = set()
         self._lock = threading.Lock()
@@ -48,19 +47,19 @@ class GradMode:
         self._own.on = mode
         with self._lock:
             (self._off.discard if mode else self._off.add)(threading.get_ident())
-            self.everywhere = not self._off
+            self.everywhere = 0 if self._off else GRAD
 
 
 grad_mode: Final = GradMode()
 
 Leaves = frozenset[Leaf]
-UNIONS: Final[dict[tuple[Leaves, Leaves], Leaves]] = {}
+UNIONS: Final[dict[tuple[Leaves | None, Leaves], Leaves]] = {}
 _UNION_LIMIT: Final = 4096
 
 
-def union(a: Leaves, b: Leaves) -> Leaves:
+def union(a: Leaves | None, b: Leaves) -> Leaves:
     """The leaves of both; the same pair of sets gives the same object, so that sets stay few."""
-    merged = a if b <= a else b if a <= b else a | b
+    merged = b if a is None or a <= b else a if b <= a else a | b
     if len(UNIONS) >= _UNION_LIMIT:
         UNIONS.clear()
     UNIONS[a, b] = merged
@@ -119,6 +118,7 @@ def _wrap(
 def _make_view(view: TensorBase, source: TensorBase, offset: int) -> None:
     root = source.root
     view._base = root
+    view._pressing = True
     view._offset = source._offset + offset
     root.add_alias(view)
 
@@ -183,7 +183,7 @@ def append(
     flags |= GRAD if grad_mode.on else 0
     row = (spec.index, flags | _place_of(spec, args), outs, wired, *caller())
     stream.rows.append(row if undo is None else (*row, undo))
-    if stream.stop:
+    if stream.look_at <= (outs if type(outs) is int else 0):
         stream.check()
 
 
@@ -287,7 +287,9 @@ def {name}({signature}):
     result = new(Tensor)
     result._id = out
     result._meta = meta
-{leaves}    if stream.stop or not out % {hand_over}:
+    if meta.large:
+        result._pressing = True
+{leaves}    if out >= stream.look_at:
         stream.check()
     return result
 """
@@ -308,20 +310,26 @@ _GUARDS: Final = {"Tensor": "", "Tensor | None": " if {0} is not None else None"
 def _leaves_source(spec: OpSpec) -> str:
     if not spec.differentiable:
         return ""
-    lines = ["    if grad and meta.floating:", "        leaves = None"]
-    for slot in spec.tensor_slots:
+    lines = ["    if grad and meta.floating:"]
+    for number, slot in enumerate(spec.tensor_slots):
         param = spec.params[slot]
         name, kind = param.name, param.annotation
+        pad = "        "
         if kind.startswith("list"):
-            lines.append(f"        for item in {name}:")
-            lines.append("            more = item._leaves")
-            pad = "            "
+            lines += [f"{pad}leaves = None"] * (number == 0)
+            lines.append(f"{pad}for item in {name}:")
+            pad += "    "
+            lines.append(f"{pad}more = item._leaves")
         else:
             guard = f" if is_{name} else None" if _is_operand(param) else _GUARDS[kind].format(name)
-            lines.append(f"        more = {name}._leaves{guard}")
-            pad = "        "
+            lines.append(f"{pad}{'more' if number else 'leaves'} = {name}._leaves{guard}")
+            if number == 0:
+                continue
         lines.append(f"{pad}if more is not None and more is not leaves:")
-        lines.append(f"{pad}    leaves = more if leaves is None else unions.get((leaves, more)) or union(leaves, more)")
+        lines.append(f"{pad}    try:")
+        lines.append(f"{pad}        leaves = unions[leaves, more]")
+        lines.append(f"{pad}    except KeyError:")
+        lines.append(f"{pad}        leaves = union(leaves, more)")
     lines += [
         "        if leaves is not None:",
         "            result._leaves = leaves",
@@ -384,11 +392,10 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
         signature=_signature(spec, scope, operator),
         names=", ".join(param.name for param in params),
         operands="".join(f"    is_{p.name} = isinstance({p.name}, TensorBase)\n" for p in params if _is_operand(p)),
-        key="(" + ", ".join(_key_source(param) for param in params) + ",)",
+        key="(" + ", ".join(_key_source(param, scope) for param in params) + ",)",
         index=spec.index,
         wire=", ".join(_wire_source(param) for param in params) if fast else "",
         leaves=_leaves_source(spec),
-        hand_over=HAND_OVER,
     )
     exec(compile(source, f"<telegrad {spec.name}>", "exec"), scope)
     if not special:
@@ -403,8 +410,12 @@ def _is_operand(param: Param) -> bool:
     return param.annotation.startswith("Tensor | Number")
 
 
-def _key_source(param: Param) -> str:
-    return param.kind.key_source.format(param.name).replace(f"isinstance({param.name}, HasMeta)", f"is_{param.name}")
+def _key_source(param: Param, scope: dict[str, Any]) -> str:
+    source = param.kind.key_source.format(param.name).replace(f"isinstance({param.name}, HasMeta)", f"is_{param.name}")
+    if not param.name.startswith("default_"):
+        return source
+    scope[f"key_of_{param.name}"] = eval(source, scope)  # an operator's default, of which the key is always the same
+    return f"key_of_{param.name}"
 
 
 def _wire_source(param: Param) -> str:

@@ -89,10 +89,10 @@ class Freed:
         self.due = False
 
     def add(self, name: int) -> None:
-        """Take a recorded free: an id, or minus the id of a small tensor."""
+        """Take a recorded free: an id, or minus the id of what should be told at once."""
         names = self.names
         names.append(abs(name))
-        self.due = self.due or name > 0 or len(names) >= SMALL_FREES
+        self.due = self.due or name < 0 or len(names) >= SMALL_FREES
 
     def row(self, place: int) -> tuple[Any, ...]:
         """The row that tells of them."""
@@ -204,7 +204,7 @@ class Sender:
         """Let a thread look for rows, and wait while too many are unsent."""
         rows = len(self.rows)
         with self.lock:
-            self.stream.stop = self.error is not None
+            self.stream.look_at = 0 if self.error is not None else self.stream.next_id() + HAND_OVER
             self.work.notify()
             if rows > BACKLOG:
                 self.changed.wait_for(lambda: len(self.rows) < BACKLOG // 2 or self.error is not None, PATIENCE)
@@ -234,7 +234,7 @@ class Sender:
             if error is not self.failure:
                 return
             self.failure = None
-            self.stream.stop = True
+            self.stream.look_at = 0
             self.rows.append(EPOCH)
             pending = [*self.failed_items, *((s.number, s.items) for s in self.in_flight.values())]
             later = [item for _, items in sorted(pending, key=lambda pair: pair[0]) for item in items]
@@ -334,7 +334,7 @@ class Sender:
     def _wait(self) -> None:
         """Wait for rows, or where small submissions are on their way for many rows. Called with the lock held."""
         if self.sending < IN_FLIGHT:
-            self.stream.stop = True  # the next recorded call wakes us
+            self.stream.look_at = 0  # the next recorded call wakes us
             if not self._ready() and not self.work.wait(self.session.heartbeat_every):
                 self.session.renew_in_background()
         elif self.looking:
@@ -419,7 +419,7 @@ class Sender:
             if item is not None and item[4] is not None:
                 describe_site(error, item[4], item[5])
             self.failure = self.latest = error
-            self.stream.stop = True
+            self.stream.look_at = 0
         cause = self.failure or self.latest or from_record(record)
         for item in items:
             if item is not None and type(item[2]) is int and (future := self.reads.pop(item[2], None)) is not None:
@@ -429,7 +429,7 @@ class Sender:
         """The session cannot go on: every read and every later call raises this."""
         with self.lock:
             self.broken = self.broken or error
-            self.stream.stop = True
+            self.stream.look_at = 0
             waiting, self.reads = list(self.reads.values()), {}
             self.changed.notify_all()
             self.work.notify_all()

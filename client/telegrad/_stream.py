@@ -56,7 +56,7 @@ class Future:
 class Stream:
     """Rows, and the sender that takes them to the present session; another session gets a sender of its own.
 
-    `stop` asks the next recorded call to look in (`check`): nobody is sending, too much is waiting, or something
+    `look_at` is the id at which recording looks in (`check`), 0 if the next call should: nobody is sending, or something
     failed. It is the one thing that the recorder tests per call.
     """
 
@@ -64,7 +64,7 @@ class Stream:
         self.session = Session()
         self.rows: deque[Any] = deque()
         self.next_id = itertools.count(1).__next__
-        self.stop = True
+        self.look_at = 0
         self.synchronous = os.environ.get("TELEGRAD_SYNC") == "1"
         self.forked = False
         self.sender = Sender(self)
@@ -107,7 +107,7 @@ class Stream:
         answer = self.next_id()
         self.sender.reads[answer] = future
         self.rows.append((OPS[name].index, place, answer, args, *site))
-        if self.stop:
+        if not self.look_at:
             self.check()
         return future
 
@@ -148,7 +148,7 @@ class Stream:
         self.forked = False
         self.session = session or Session()
         self.sender = Sender(self)
-        self.stop = True
+        self.look_at = 0
 
     def close(self) -> None:
         """Send no more and close the session."""
@@ -175,5 +175,5 @@ class Stream:
     def _in_forked_child(self) -> None:
         self.sender = Sender(self)
         self.rows.clear()
-        self.forked = self.stop = True
+        self.forked, self.look_at = True, 0
         self.session.forget()

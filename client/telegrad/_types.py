@@ -32,6 +32,7 @@ class TensorBase(HasMeta):
     depends on values that nobody has asked for. `_leaves`: what gradients flow to; None if it does not require
     grad. `_base`, `_offset`: for a view, the tensor whose memory it shows, and where. `_aliases`: the live views of
     a base. `_version`: in-place writes so far, kept by the base. `_place`: the device's, where there is no `_meta`.
+    `_pressing`: it holds, or may hold, so much memory that the server is told at once when it is freed.
     """
 
     proxy: ClassVar[type[TensorBase]]
@@ -46,12 +47,15 @@ class TensorBase(HasMeta):
     _fn: str | None = None
     _host: Any = None
     _place: int = 0
+    _pressing: bool = False
 
     @classmethod
     def make(cls, name: int, meta: Meta | None) -> TensorBase:
         """A proxy of the result that carries this name."""
         result = object.__new__(cls.proxy)
         result._id = name
+        if meta is None or meta.large:
+            result._pressing = True
         if meta is not None:
             result._meta = meta
         return result

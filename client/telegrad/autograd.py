@@ -263,7 +263,7 @@ def grad(
     for name, target in zip(names, targets, strict=True):
         unused = target.is_leaf and not _depends(roots, target)
         if unused and allow_unused and not materialize_grads:
-            stream.rows.append(name)
+            stream.rows.append(-name)
             found.append(None)
             continue
         made = cast("Tensor", TensorBase.make(name, like(target._meta)))

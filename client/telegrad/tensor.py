@@ -23,9 +23,6 @@ from ._stream import Future
 from ._tensor_str import format_scalar, format_tensor, summary_slices
 from ._types import Leaf, TensorBase
 
-SMALL = 4096
-"""Bytes up to which a tensor that was freed can wait for others, see `_sender.Freed`."""
-
 _sending = threading.RLock()
 
 
@@ -121,8 +118,7 @@ class Tensor(TensorBase):
     def __del__(self, release: Any = stream.rows.append) -> None:
         name = self._id
         if name:
-            meta = self.__dict__.get("_meta")  # where it is unknown, this is no time to ask
-            release(name if meta is None or meta.nbytes > SMALL or self._base is not None else -name)
+            release(-name if self._pressing else name)
 
     # Metadata ---------------------------------------------------------------------------------------------
 
@@ -406,8 +402,9 @@ class Tensor(TensorBase):
         twin, left = value.detach(), self._id
         self._id, self._host, twin._id = twin._id, twin._host, 0
         self._meta, self._base, self._offset = twin._meta, twin._base, twin._offset
+        self._pressing = True
         if left:
-            stream.rows.append(left)
+            stream.rows.append(-left)
         if self._leaf is not None:
             self._leaf.has_grad, self._leaf.grad = False, None
         if self._leaves is not None and self._id:
@@ -521,7 +518,7 @@ def _send_values(tensor: Tensor) -> None:
     else:
         control("upload", name, meta.dtype, meta.shape, outs=name, device=meta.device)
         stream.upload(name, array, meta.device)
-    tensor._id, tensor._host = name, None
+    tensor._id, tensor._host, tensor._pressing = name, None, True
     if tensor._leaves is not None:
         control("set_requires_grad", tensor, True)
     for view in views:

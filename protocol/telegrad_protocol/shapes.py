@@ -18,11 +18,15 @@ from .wire import LIMITS
 Shape = tuple[int, ...]
 
 
+PAGE: Final = 4096
+"""Bytes up to which memory is not asked for in advance, nor its freeing told by itself: both cost more than it does."""
+
+
 class Meta:
     """Shape, strides (in elements), dtype and device of a tensor; `nbytes` counts elements, not storage.
 
-    `floating`: of a dtype that gradients flow through; `half`: of one of two bytes. `place`: the device's, as row flags
-    carry it.
+    `floating`: of a dtype that gradients flow through; `half`: of one of two bytes; `large`: of more bytes than a page.
+    `place`: the device's, as row flags carry it.
     """
 
     __slots__ = (
@@ -31,6 +35,7 @@ class Meta:
         "dtype",
         "floating",
         "half",
+        "large",
         "nbytes",
         "ndim",
         "numel",
@@ -50,6 +55,7 @@ class Meta:
         self.ndim = len(shape)
         self.numel = math.prod(shape)
         self.nbytes = self.numel * dtype.itemsize
+        self.large = self.nbytes > PAGE
         self.contiguous = is_contiguous(shape, strides)
 
     def __repr__(self) -> str:

@@ -133,7 +133,7 @@ def _recording_alone() -> Callable[[], None]:
 
     def forget() -> None:
         stream.rows.clear()
-        stream.stop = False
+        stream.look_at = sys.maxsize
 
     stream.synchronize()
     stream.check = lambda: None  # type: ignore[method-assign]

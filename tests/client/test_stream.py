@@ -14,10 +14,10 @@ from telegrad._record import stream
 from telegrad._sender import HAND_OVER, SMALL_FREES
 from telegrad._session import Session
 from telegrad._transport import Interrupted
-from telegrad.tensor import SMALL
 from telegrad_protocol import wire
 from telegrad_protocol.errors import SessionGone, WorkerDied
 from telegrad_protocol.messages import Row
+from telegrad_protocol.shapes import PAGE
 from telegrad_protocol.spec import BY_INDEX
 
 
@@ -131,7 +131,7 @@ def test_small_frees_are_told_together_and_large_ones_before_the_next_row() -> N
     tg.synchronize()
     assert 1 <= session.names.count("free") <= 1 + 100 // SMALL_FREES + len(session.sent)
     session.sent.clear()
-    large = tg.ones(SMALL) + 1
+    large = tg.ones(PAGE) + 1
     for _ in range(5):
         large = large * 1.0
     tg.synchronize()
@@ -142,7 +142,7 @@ def test_small_frees_are_told_together_and_large_ones_before_the_next_row() -> N
 def test_a_small_view_of_much_memory_is_freed_at_once() -> None:
     session = Watched()
     stream.restart(session)
-    view = tg.ones(SMALL)[:2]
+    view = tg.ones(PAGE)[:2]
     tg.synchronize()
     session.sent.clear()
     del view

@@ -11,13 +11,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from telegrad_protocol.messages import GRAD
-from telegrad_protocol.shapes import HasMeta
+from telegrad_protocol.shapes import PAGE, HasMeta
 from telegrad_protocol.spec import BY_INDEX, OpSpec, Param
 from telegrad_server.kernels import KERNELS
 from telegrad_server.kernels.registry import Kernel
 
 from .controls import HANDLERS
-from .memory import PAGE
 from .tensor import Storage, Tensor
 
 Execute = Callable[[Any, Any], Any]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from telegrad_protocol.errors import OutOfMemory
-
-PAGE: Final = 4096
-"""Bytes up to which memory is not asked for in advance: refusing it when it is taken guards as well, and costs less."""
 
 
 class Budget:

@@ -13,10 +13,9 @@ from itertools import count
 from typing import Any
 
 from telegrad_protocol.errors import AutogradError, GraphFreed, VersionChanged
-from telegrad_protocol.shapes import Meta
+from telegrad_protocol.shapes import PAGE, Meta
 from telegrad_server.kernels.registry import Kernel, Vjp, metas_of
 
-from .memory import PAGE
 from .tensor import Tensor
 
 next_number = count(1).__next__
@@ -161,7 +160,7 @@ class Walk:
             if type(meta) is not Meta:
                 meta = metas_of(meta)
             if type(edges) is tuple:
-                if meta.nbytes > PAGE:
+                if meta.large:
                     self._admit(node, meta)
                 result = vjp.call(self.mode, node, args, g)
                 if result is not None:
