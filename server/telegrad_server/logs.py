@@ -25,6 +25,9 @@ class Log:
     def warning(self, event: str, **fields: Any) -> None:
         self.write("warning", event, fields)
 
+    def error(self, event: str, **fields: Any) -> None:
+        self.write("error", event, fields)
+
     def exception(self, event: str, **fields: Any) -> None:
         """An event with the traceback of the exception that is being handled."""
         self.write("error", event, {**fields, "traceback": traceback.format_exc()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Any
 
@@ -21,10 +22,11 @@ def strict(index: int) -> Any:
 
 
 def emulated(index: int) -> Any:
-    """The real CuPy on the emulated runtime."""
-    from gpu.emulated import load_cupy
+    """The real CuPy on the emulated runtime. SIGUSR1 breaks the device."""
+    from gpu.emulated import break_device, load_cupy
 
     load_cupy(devices=index + 1)
+    signal.signal(signal.SIGUSR1, lambda *_: break_device())
     from telegrad_server.backend.cupy import open_device
 
     return open_device(index)

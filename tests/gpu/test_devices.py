@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,6 +152,38 @@ def test_plain_http_works_on_a_device(server: str) -> None:
         http.delete(base)
 
 
+def worker_of(device: str) -> psutil.Process:
+    """The process that serves a device of this test's server."""
+    (found,) = [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if "gpu.cuda_worker" in (command := process.cmdline()) and device in command
+    ]
+    return found
+
+
+@pytest.mark.gpu
+def test_a_device_that_is_lost_ends_its_worker_which_says_why_and_a_new_one_serves(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", TESTS + os.pathsep + os.environ.get("PYTHONPATH", ""))
+        with serving([sys.executable, "-m", "gpu.cuda_server", "emulated", "3"]) as url:
+            tg.connect(url)
+            x = tg.ones(2, device="cuda:2")
+            assert x.tolist() == [1.0, 1.0]
+            worker_of("cuda:2").send_signal(signal.SIGUSR1)
+            with pytest.raises(RuntimeError, match="the worker process ended"):
+                (x + 1).tolist()
+            tg.disconnect()
+            tg.connect(url)
+            assert (tg.ones(2, device="cuda:2") + 1).tolist() == [2.0, 2.0]
+            tg.disconnect()
+    told = capfd.readouterr().err
+    assert re.search(r"error +device lost device=cuda:2 cause=cudaErrorIllegalAddress", told), told
+    assert "worker died device=cuda:2 cause=exit status 70" in told
+
+
 def test_a_dead_device_costs_the_sessions_that_used_it_alone(server: str) -> None:
     tg.connect(server)
     x = tg.ones(2, device="cuda:1")
@@ -157,9 +191,7 @@ def test_a_dead_device_costs_the_sessions_that_used_it_alone(server: str) -> Non
     with httpx.Client(base_url=server, verify=False) as http:
         other = http.post("/v1/sessions", json={}).json()["session"]
         http.post(f"/v1/sessions/{other}/tensors", json={"data": [7.0]}).raise_for_status()
-        for process in psutil.process_iter(["cmdline"]):
-            if "gpu.cuda_worker" in (process.info["cmdline"] or ()) and "cuda:1" in process.info["cmdline"]:
-                process.kill()
+        worker_of("cuda:1").kill()
         with pytest.raises(RuntimeError, match=r"gone|no such session|being started"):
             for _ in range(100):
                 x.add_(1)

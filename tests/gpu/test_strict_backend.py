@@ -245,3 +245,34 @@ def test_a_step_that_is_not_read_waits_for_nothing(name: str) -> None:
         float(step_losses(name, built, steps)[-1])
         waits.append(machine.syncs.total())
     assert waits[0] == waits[1] <= 2
+
+
+def test_a_device_without_memory_left_says_what_holds_it_and_the_session_goes_on() -> None:
+    xp, machine = strict_backend()
+    connect(StrictEngine(xp))
+    kept = tg.ones(1000) + 1
+    tg.synchronize()
+    machine.fail_allocation(1)
+    with pytest.raises(
+        tg.OutOfMemoryError, match=r"mul: the machine has no memory left; the largest tensors: t\d+ float"
+    ):
+        (kept * 2).tolist()
+    machine.fail_allocation(1)
+    with pytest.raises(tg.OutOfMemoryError, match="constant"):
+        (tg.tensor([1.0, 2.0]) + 1).tolist()
+    assert (kept * 2).sum().item() == 4000.0
+    machine.fail_allocation(None)
+
+
+def test_an_upload_that_finds_no_memory_on_the_device_is_refused_and_takes_nothing() -> None:
+    xp, machine = strict_backend()
+    engine = StrictEngine(xp)
+    connect(engine)
+    budget = engine.executor.sessions["local"].budget
+    before = budget.used
+    machine.fail_allocation(1)
+    with pytest.raises(OutOfMemory, match="upload"):
+        engine.ask("admit_upload", "local", 1 << 39, 1 << 20)
+    assert budget.used == before
+    engine.ask("admit_upload", "local", 1 << 39, 1 << 20)
+    assert budget.used == before + (1 << 20)

@@ -88,6 +88,17 @@ class CupyBackend(
         """Wait until the device has done all that it was asked for."""
         self.cp.cuda.Device(self.device.index).synchronize()
 
+    def lost(self) -> str | None:
+        """What has made the device useless, for good; None while it is well.
+
+        After an illegal address and the like every call of CUDA fails in the process that met it, this one too.
+        """
+        try:
+            self.synchronize()
+        except RuntimeError as error:
+            return str(error)
+        return None
+
     def device_name(self) -> str:
         """What the driver calls the device."""
         return str(self.cp.cuda.runtime.getDeviceProperties(self.device.index)["name"].decode())

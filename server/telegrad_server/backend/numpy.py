@@ -65,6 +65,10 @@ class NumpyBackend(
     def synchronize(self) -> None:
         """Nothing: an operation has ended when it returns."""
 
+    def lost(self) -> str | None:
+        """What has made the device useless, for good; None while it is well."""
+        return None
+
     def device_name(self) -> str:
         """What the processor is called, as far as the system says."""
         return platform.processor() or platform.machine()

@@ -18,6 +18,7 @@ from telegrad_protocol.errors import (
     TelegradError,
     TooMany,
     Unavailable,
+    WorkerDied,
 )
 from telegrad_protocol.messages import StreamOpened
 from telegrad_server.logs import log
@@ -32,6 +33,9 @@ from .worker import Worker
 STREAMS: Final = 64
 UPLOADS: Final = 16
 """Uploads of one session that may be open at once."""
+
+RESTART_PATIENCE: Final = 10.0
+"""Seconds that a session waits for the worker of a further device, which may be on its way back."""
 
 Carry = Callable[["Session", int, int, str, str], Awaitable[None]]
 """Brings a value from a device to another: its name, its bytes, from where, to where."""
@@ -114,11 +118,22 @@ class Session:
                 if worker is None:
                     have = ", ".join([self.device, *self._others])
                     raise DeviceError(f"the server has no device {device}", expected=have, got=device)
-                await worker.open_session(self.name)
+                await self._open_on(worker)
                 for number in list(self.streams)[1:]:
                     await worker.open_stream(self.name, number)
                 self._parts[device] = Part(self, worker)
         return self._parts[device]
+
+    async def _open_on(self, worker: Worker) -> None:
+        """Open the session on a further device, waiting for a worker that is being started again."""
+        deadline = time.monotonic() + RESTART_PATIENCE
+        while True:
+            try:
+                return await worker.open_session(self.name)
+            except WorkerDied:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.1)
 
     async def open_stream(self) -> StreamOpened:
         """Open a further stream, wherever the session is."""

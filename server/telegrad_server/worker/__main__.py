@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import signal
 import socket
 from typing import Any
@@ -39,7 +40,10 @@ def main() -> None:
     xp = backend_of(Here.device)
     with xp.active():
         xp.pin(link.arena)
-    Executor(xp, options.memory, link).run()
+    try:
+        Executor(xp, options.memory, link).run()
+    except SystemExit as end:
+        os._exit(int(str(end.code)))  # CuPy would still try to give memory back to a device that is lost
 
 
 def backend_of(device: str) -> Any:

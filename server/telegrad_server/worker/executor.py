@@ -35,6 +35,9 @@ QUANTUM = 0.010
 POLL_EVERY = 0.001
 """Seconds of work between looks at what the front has sent."""
 
+DEVICE_LOST = 70
+"""Exit status of a worker whose device failed for good: EX_SOFTWARE of sysexits.h."""
+
 UPLOAD_PATIENCE = 60.0
 """Seconds that a row waits for an upload that nobody has begun."""
 
@@ -100,7 +103,11 @@ class Executor:
     def _take_in(self, timeout: float | None) -> None:
         for request in self.link.poll(timeout):
             self._handle(request)
-        self.copies.answer()
+        try:
+            self.copies.answer()
+        except Exception as error:
+            self._end_if_lost(error)
+            raise
         self.next_poll = perf_counter() + POLL_EVERY
 
     def _handle(self, request: Request) -> None:
@@ -110,8 +117,16 @@ class Executor:
         except TelegradError as error:
             self.link.fail(request, error)
         except Exception as error:  # the loop serves every session: a defect met by one must not end it
+            self._end_if_lost(error)
             log.exception("request failed", kind=request.kind)
             self.link.fail(request, InternalError(f"{request.kind}: {error!r}"))
+
+    def _end_if_lost(self, error: Exception) -> None:
+        """End this process if the device is of no use any more: all that was on it is lost, and a new one can begin."""
+        cause = self.xp.lost()
+        if cause is not None:
+            log.error("device lost", device=self.xp.name, cause=cause, first=repr(error))
+            raise SystemExit(DEVICE_LOST)
 
     def session(self, name: str) -> Session:
         found = self.sessions.get(name)
@@ -293,6 +308,7 @@ class Executor:
         except TelegradError as error:
             self._fail(stream, job, error)
         except Exception as error:  # a defect in a kernel ends this stream's epoch, never the worker
+            self._end_if_lost(error)
             log.exception("row failed", op=job.rows[job.next].op)
             self._fail(stream, job, InternalError(f"row {job.next}: {error!r}"))
         if stream.failed is not None:

@@ -10,7 +10,16 @@ A process has either this CuPy or the plain one: tests that need it run in proce
 >>> before = counters()
 """
 
-from .control import Counters, check_fences, counters, set_limit
+from .control import Counters, break_device, check_fences, counters, set_limit
 from .load import CUPY_VERSION, DEVICE_MEMORY, load_cupy
 
-__all__ = ["CUPY_VERSION", "DEVICE_MEMORY", "Counters", "check_fences", "counters", "load_cupy", "set_limit"]
+__all__ = [
+    "CUPY_VERSION",
+    "DEVICE_MEMORY",
+    "Counters",
+    "break_device",
+    "check_fences",
+    "counters",
+    "load_cupy",
+    "set_limit",
+]

@@ -43,6 +43,11 @@ def set_limit(size: int, device: int = 0) -> None:
     emulated_runtime().set_limit(device, size)
 
 
+def break_device() -> None:
+    """Let every call fail from now on, as after an illegal address in a kernel; there is no way back."""
+    emulated_runtime().break_device()
+
+
 def check_fences() -> None:
     """Raise if a kernel wrote just outside an allocation. Waiting for the device looks too; each is told once."""
     emulated_runtime().check_fences()

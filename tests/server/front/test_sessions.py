@@ -356,3 +356,22 @@ def test_a_value_that_is_lost_on_its_way_to_another_device_fails_there_at_once()
         assert not session.uploads
 
     asyncio.run(scenario())
+
+
+def test_a_further_device_whose_worker_is_on_its_way_back_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        there = FakeWorker()
+        sessions = Sessions(FakeWorker(), lease=60.0, limit=3, others={"cuda:0": there})
+        session = await sessions.open(OWNER)
+        there.dead = WorkerDied("being started again")
+        opening = asyncio.create_task(session.on("cuda:0"))
+        while there.asked["open_session"] < 2:
+            await asyncio.sleep(0.02)
+        there.dead = None
+        assert (await opening).worker is there
+        there.dead = WorkerDied("for good")
+        monkeypatch.setattr(module, "RESTART_PATIENCE", 0.0)
+        with pytest.raises(WorkerDied, match="for good"):
+            await (await sessions.open(OWNER)).on("cuda:0")
+
+    asyncio.run(scenario())

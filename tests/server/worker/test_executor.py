@@ -39,3 +39,24 @@ def test_a_submission_whose_upload_has_come_goes_on_through_as_many_turns_as_it_
     reply = wire.decode_reply(engine.link.answers[1000][0])
     assert reply.error is None
     np.testing.assert_array_equal(np.frombuffer(reply.results[0].data, np.float32), -values)
+
+
+def test_a_failure_that_comes_of_a_lost_device_ends_the_worker_and_is_never_taken_for_a_defect(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = LocalEngine()
+    engine.ask("open_session", "s")
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("an illegal memory access was encountered")
+
+    monkeypatch.setattr(type(engine.executor.xp), "zeros", broken)
+    rows = wire.pack([row("zeros", 1, (2,), "float32", None)])
+    reply = wire.decode_reply(engine.ask("submit", "s", 0, 0, rows)[0])
+    assert reply.error is not None
+    assert reply.error["code"] == "internal"
+    monkeypatch.setattr(type(engine.executor.xp), "lost", lambda self: "cudaErrorIllegalAddress")
+    with pytest.raises(SystemExit) as end:
+        engine.ask("submit", "s", 0, 1, rows)
+    assert end.value.code == module.DEVICE_LOST
+    assert "device lost device=cpu cause=cudaErrorIllegalAddress" in capsys.readouterr().err

@@ -15,7 +15,7 @@
 
 typedef PyObject* Object;
 
-enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_DEVICE = 101, NOT_READY = 600 };
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_DEVICE = 101, NOT_READY = 600, ILLEGAL_ADDRESS = 700 };
 enum { HOST_TO_HOST, HOST_TO_DEVICE, DEVICE_TO_HOST, DEVICE_TO_DEVICE, ANY_TO_ANY };
 enum { TYPE_UNREGISTERED = 0, TYPE_HOST = 1, TYPE_DEVICE = 2 };
 
@@ -24,6 +24,7 @@ static struct {
 } counts;
 static int devices = 1;
 static _Thread_local int device;
+static int broken;  // as after a kernel's illegal address: nothing works any more
 static Object runtime_module;
 
 // Errors ---------------------------------------------------------------------------------------------------------
@@ -99,6 +100,7 @@ static Object device_properties(int index, int skip) {
 static Object pci_bus_id(int index, int skip) { return PyUnicode_FromFormat("0000:%02x:00.0", index + 1); }
 
 static Object device_synchronize(int skip) {
+  if (broken) return cuda_error(ILLEGAL_ADDRESS);
   counts.synchronizations++;
   deliver_all();
   check_fences();
@@ -108,6 +110,7 @@ static Object device_synchronize(int skip) {
 // Memory ---------------------------------------------------------------------------------------------------------
 
 static intptr_t device_malloc(size_t size, int skip) {
+  if (broken) return (intptr_t)cuda_error(ILLEGAL_ADDRESS);
   void* made = allocate(size, device);
   if (!made) return (intptr_t)cuda_error(OUT_OF_MEMORY);
   counts.allocations++;
@@ -175,6 +178,7 @@ static int check_copy(intptr_t to, intptr_t from, size_t size, int kind) {
 }
 
 static Object copy(intptr_t to, intptr_t from, size_t size, int kind, int skip) {
+  if (broken) return cuda_error(ILLEGAL_ADDRESS);
   deliver_all();
   if (!check_copy(to, from, size, copy_kind(to, from, kind))) return NULL;
   memmove((void*)to, (void*)from, size);
@@ -182,6 +186,7 @@ static Object copy(intptr_t to, intptr_t from, size_t size, int kind, int skip) 
 }
 
 static Object copy_async(intptr_t to, intptr_t from, size_t size, int kind, intptr_t stream, int skip) {
+  if (broken) return cuda_error(ILLEGAL_ADDRESS);
   kind = copy_kind(to, from, kind);
   if (!check_copy(to, from, size, kind)) return NULL;
   if (kind == DEVICE_TO_HOST && memory_type(to, 0) == TYPE_HOST)
@@ -255,6 +260,7 @@ static Object event_record(intptr_t event, intptr_t stream, int skip) {
 }
 
 static Object event_query(intptr_t event, int skip) {
+  if (broken) return cuda_error(ILLEGAL_ADDRESS);
   return PyLong_FromLong(deliver_mark(*(Mark*)event) ? NOT_READY : SUCCESS);
 }
 
@@ -296,6 +302,7 @@ static intptr_t module_function(intptr_t module, Object name, int skip) {
 static Object launch_kernel(intptr_t function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
                             unsigned bz, unsigned shared_bytes, intptr_t stream, intptr_t arguments, intptr_t extra,
                             int skip) {
+  if (broken) return cuda_error(ILLEGAL_ADDRESS);
   const unsigned sizes[6] = {gx, gy, gz, bx, by, bz};
   const char* problem = ((Kernel)function)(sizes, shared_bytes, (void**)arguments);
   counts.launches++;
@@ -432,6 +439,11 @@ static Object set_limit(Object self, Object arguments) {
   return done();
 }
 
+static Object break_device(Object self, Object unused) {
+  broken = 1;
+  return done();
+}
+
 static Object counters(Object self, Object unused) {
   return Py_BuildValue("llllll", counts.launches, counts.to_device, counts.to_host, counts.on_device,
                        counts.synchronizations, counts.allocations);
@@ -455,6 +467,7 @@ static PyMethodDef methods[] = {
     {"names", names, METH_O, "names(module): the functions emulated of \"runtime\" or \"driver\""},
     {"replace", replace, METH_VARARGS, "replace(module, name, capsule): point a capsule to its emulation or a refusal"},
     {"set_limit", set_limit, METH_VARARGS, "set_limit(device, bytes): how much memory a device has"},
+    {"break_device", break_device, METH_NOARGS, "fail from now on, as after a kernel's illegal address"},
     {"counters", counters, METH_NOARGS, "what was launched, copied, waited for and allocated so far"},
     {"poison", poison, METH_VARARGS, "poison(pointer, bytes): fill device memory with 0xFF"},
     {"check_fences", fences, METH_NOARGS, "raise where a byte just outside an allocation was written"},
