@@ -14,10 +14,16 @@ from .report import Part
 
 REPEATS = 5
 
+SIZES = {"cpu": (512, 1024), "cuda": (2048, 4096)}
+"""Rows of the square matrices that are multiplied, quick and not, by the kind of device."""
+
+BYTES = (32 << 20, 256 << 20)
+"""What is copied, quick and not."""
+
 
 def measure(xp: Any, quick: bool) -> Part:
     """The best of a few tries of each: what the device can do, not what it does on average."""
-    return {**_bandwidths(xp, (32 if quick else 256) << 20), "matmul_gflops": _products(xp, quick)}
+    return {**_bandwidths(xp, BYTES[not quick]), "matmul_gflops": _products(xp, quick)}
 
 
 def _bandwidths(xp: Any, nbytes: int) -> dict[str, float]:
@@ -34,7 +40,7 @@ def _bandwidths(xp: Any, nbytes: int) -> dict[str, float]:
 
 def _products(xp: Any, quick: bool) -> dict[str, float]:
     on_cpu = xp.name == "cpu"
-    size = (512 if quick else 1024) if on_cpu else (2048 if quick else 4096)
+    size = SIZES["cpu" if on_cpu else "cuda"][not quick]
     # NumPy has no fast products of halves.
     kinds = (
         (dtypes.float32, dtypes.float64)
