@@ -110,19 +110,19 @@ def test_draws_on_a_device_follow_its_seed(client: str) -> None:
     assert tg.rand(3, generator=own, device="cuda").tolist() == drawn
 
 
-PART = {"mlp": slice(16), "cnn": slice(4), "gpt": slice(1)}
-"""Of each batch: threads are emulated one by one."""
-
-
 def losses(device: str, name: str, steps: int) -> list[float]:
-    """Losses of a model, from the same weights on every device."""
+    """Losses of a model, from the same weights on every device.
+
+    From some seeds a step of the MLP by Adam divides a gradient that is all but 0, and float32 itself decides the fourth
+    digit: PyTorch's losses differ as much from its own in float64. This seed is none of them.
+    """
     tg.set_default_device("cpu")
-    tg.manual_seed(0)
+    tg.manual_seed(1)
     model, optimizer, loss_of = MODELS[name].build(tg)
     model.to(device)
     tg.set_default_device(device)
     rng = np.random.default_rng(0)
-    batches = [[tg.tensor(array[PART[name]]) for array in MODELS[name].batch(rng)] for _ in range(4)]
+    batches = [[tg.tensor(array) for array in MODELS[name].batch(rng)] for _ in range(4)]
     found = []
     for step in range(steps):
         loss = loss_of(*batches[step % 4])
