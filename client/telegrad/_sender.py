@@ -174,6 +174,7 @@ class Sender:
         self.failure: TelegradError | None = None
         self.latest: TelegradError | None = None
         self.failed_items: list[tuple[int, list[Any]]] = []
+        self.untold: list[tuple[Submission, dict[str, Any], list[Any]]] = []
         self.broken: BaseException | None = None
         self.threads: list[threading.Thread] = []
         self.uploaders = ThreadPoolExecutor(2, "telegrad-upload")
@@ -405,6 +406,8 @@ class Sender:
                 self.acknowledged += 1
             if reply.error is not None:
                 self._fail(submission, reply.error)
+            if self.untold:
+                self._tell()
             self.sending -= 1
             self.changed.notify_all()
 
@@ -420,10 +423,26 @@ class Sender:
                 describe_site(error, item[4], item[5])
             self.failure = self.latest = error
             self.stream.look_at = 0
-        cause = self.failure or self.latest or from_record(record)
-        for item in items:
-            if item is not None and type(item[2]) is int and (future := self.reads.pop(item[2], None)) is not None:
-                future._settle(None, cause)
+        self.untold.append((submission, record, items))
+
+    def _tell(self) -> None:
+        """Settle the reads that failures left without a value. Called with the lock held.
+
+        One that does not name its row follows from another in a submission before it, whose reply may come later, and
+        has the error that everybody should hear of, once.
+        """
+        told, self.untold = self.untold, []
+        for submission, record, items in told:
+            if "row" not in record and any(
+                number < submission.number and other.epoch == submission.epoch
+                for number, other in self.in_flight.items()
+            ):
+                self.untold.append((submission, record, items))
+                continue
+            cause = self.failure or self.latest or from_record(record)
+            for item in items:
+                if item is not None and type(item[2]) is int and (future := self.reads.pop(item[2], None)) is not None:
+                    future._settle(None, cause)
 
     def _break(self, error: BaseException) -> None:
         """The session cannot go on: every read and every later call raises this."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -162,3 +163,39 @@ def test_recording_hands_rows_over_while_it_goes_on() -> None:
     handed_over = sum(map(len, session.sent))
     assert handed_over >= 2 * HAND_OVER
     assert x.tolist() == [2.0, 2.0]
+
+
+class Overtaking(LocalSession):
+    """The reply to the submission with a failing row comes after the replies to those that follow from it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failed = threading.Event()
+        self.followed = threading.Event()
+
+    def submit(
+        self, number: int, epoch: int, place: int, acknowledged: int, body: bytes, sent: Callable[[], None]
+    ) -> bytes:
+        reply = super().submit(number, epoch, place, acknowledged, body, sent)
+        error = wire.decode_reply(reply).error
+        if error is not None and "row" in error:
+            self.failed.set()
+            self.followed.wait(10.0)
+            time.sleep(0.05)
+        elif error is not None:
+            self.followed.set()
+        return reply
+
+
+def test_a_failure_is_told_once_also_if_the_reply_with_its_cause_comes_last() -> None:
+    session = Overtaking()
+    stream.restart(session)
+    x = tg.zeros(2)
+    tg.synchronize()
+    bad = x[tg.tensor([7])]
+    assert session.failed.wait(10.0)
+    with pytest.raises(IndexError, match=r"out of bounds[^$]*x\[tg\.tensor\(\[7\]\)\]"):
+        bad.tolist()
+    assert session.followed.is_set()
+    assert x.tolist() == [0.0, 0.0]
+    tg.synchronize()
