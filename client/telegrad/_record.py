@@ -284,7 +284,7 @@ def {name}({signature}):
     grad = grad_mode.everywhere or grad_mode.on
     out = next_id()
     append(({index}, meta.place + grad, out, ({wire},), code, frame.f_lasti))
-    result = new(Tensor)
+    result = new()
     result._id = out
     result._meta = meta
     if meta.large:
@@ -375,8 +375,7 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
         "next_id": stream.next_id,
         "append": stream.rows.append,
         "stream": stream,
-        "new": object.__new__,
-        "Tensor": TensorBase.proxy,
+        "new": type.__call__.__get__(TensorBase.proxy),
         "TensorBase": TensorBase,
         "upload": upload,
         "union": union,

@@ -98,16 +98,26 @@ class device:
         return hash((self.type, self.index))
 
 
-class Tensor(TensorBase):
-    """A multi-dimensional array on the server, with PyTorch's interface."""
+class TensorType(type):
+    """How users make a `Tensor`. Recording makes proxies without it: a class that has no `__init__` is made faster."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if cls.__init__ is not object.__init__:  # a subclass that is made in its own way
+            return super().__call__(*args, **kwargs)
+        made: Any = super().__call__()
+        made._fill(*args, **kwargs)
+        return made
+
+
+class Tensor(TensorBase, metaclass=TensorType):
+    """A multi-dimensional array on the server, with PyTorch's interface.
+
+    `Tensor(2, 3)` is an uninitialised float32 tensor of that shape, `Tensor([1, 2])` one with these values.
+    """
 
     __array_priority__ = 1000
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        return object.__new__(cls)
-
-    def __init__(self, *data: Any) -> None:
-        """`Tensor(2, 3)` is an uninitialised float32 tensor of that shape, `Tensor([1, 2])` one with these values."""
+    def _fill(self, *data: Any) -> None:
         if len(data) == 1 and not isinstance(data[0], int):
             array = _host.array_of(data[0], dtypes.float32)
         else:
