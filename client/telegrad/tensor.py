@@ -102,7 +102,7 @@ class TensorType(type):
     """How users make a `Tensor`. Recording makes proxies without it: a class that has no `__init__` is made faster."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if cls.__init__ is not object.__init__:  # a subclass that is made in its own way
+        if type.__getattribute__(cls, "__init__") is not object.__init__:  # a subclass that is made in its own way
             return super().__call__(*args, **kwargs)
         made: Any = super().__call__()
         made._fill(*args, **kwargs)
