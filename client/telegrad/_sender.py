@@ -43,7 +43,7 @@ LOOK_EVERY: Final = 0.005
 """Seconds between looks at how many rows wait, while nothing less may be sent."""
 
 MAX_ROWS: Final = 1 << 10
-"""Rows of one submission: packing more at once would leave the server waiting."""
+"""Rows of one submission: packing more at once would leave the server waiting. Of many that wait a quarter may go."""
 
 MAX_BYTES: Final = 16 << 20
 BACKLOG: Final = 1 << 14
@@ -107,8 +107,9 @@ class Batch:
     `freed` has what was freed for every device in use: a recorded free does not say where.
     """
 
-    def __init__(self, freed: dict[int, Freed]) -> None:
+    def __init__(self, freed: dict[int, Freed], room: int) -> None:
         self.freed = freed
+        self.room = room
         self.items: list[Any] = []
         self.rows: list[Any] = []
         self.place: int | None = None
@@ -116,7 +117,7 @@ class Batch:
 
     @property
     def has_room(self) -> bool:
-        return len(self.rows) < MAX_ROWS and self.budget > 0
+        return len(self.rows) < self.room and self.budget > 0
 
     def add(self, item: Any) -> bool:
         """Take a recorded row; False for one of another device."""
@@ -353,7 +354,7 @@ class Sender:
 
     def _cut(self) -> Submission | None:
         """Take rows from the deque: of one device, up to a limit, or to the next epoch's mark. Called with the lock held."""
-        batch = Batch(self.freed)
+        batch = Batch(self.freed, max(MAX_ROWS, len(self.rows) // 4))
         for _ in range(len(self.rows)):  # not what is recorded meanwhile: a busy recorder must not hold this up
             if not batch.has_room:
                 break
