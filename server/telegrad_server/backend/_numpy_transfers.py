@@ -26,6 +26,9 @@ class TransferPrimitives:
     def pin(self, memory: memoryview) -> None:
         """Let the device reach this memory of the host directly: it does."""
 
+    def unpin(self, memory: memoryview) -> None:
+        """Undo `pin`, before the memory goes."""
+
     def moment(self) -> Past:
         """The moment at which all that was asked for so far is done."""
         return _PAST

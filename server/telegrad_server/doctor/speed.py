@@ -32,9 +32,10 @@ def _bandwidths(xp: Any, nbytes: int) -> dict[str, float]:
     xp.pin(host)
     now = xp.moment()
     into = nbytes / _best(xp, lambda: xp.copy_in(there, 0, host, now)) / 1e9
+    out = nbytes / _best(xp, lambda: xp.copy_out(there, 0, host, now)) / 1e9
+    xp.unpin(host)
     if xp.name == "cpu":  # no other memory to carry bytes to
         return {"copy_gb_per_s": into}
-    out = nbytes / _best(xp, lambda: xp.copy_out(there, 0, host, now)) / 1e9
     return {"host_to_device_gb_per_s": into, "device_to_host_gb_per_s": out}
 
 

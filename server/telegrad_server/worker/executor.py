@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -81,7 +82,7 @@ class Executor:
     def __init__(self, xp: Any, memory: int, link: Link) -> None:
         self.xp = xp
         self.link = link
-        self.copies = Copies(link)
+        self.copies = Copies()
         self.budget = Budget(memory)
         self.sessions: dict[str, Session] = {}
         self.active: deque[str] = deque()
@@ -91,24 +92,26 @@ class Executor:
 
     def run(self) -> None:
         """Serve until the front closes its end."""
-        while True:
-            try:
+        with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+            while True:
                 self._take_in(0 if self._runnable() else self._patience())
-            except EOFError:
-                return
-            self._turn()
+                self._turn()
 
     # Taking requests in -----------------------------------------------------------------------------------
 
     def _take_in(self, timeout: float | None) -> None:
         for request in self.link.poll(timeout):
             self._handle(request)
-        try:
-            self.copies.answer()
-        except Exception as error:
-            self._end_if_lost(error)
-            raise
+        self._answer_copies()
         self.next_poll = perf_counter() + POLL_EVERY
+
+    def _answer_copies(self) -> None:
+        for request, error in self.copies.ended():
+            if error is None:
+                self.link.reply(request, None)
+            else:
+                self._end_if_lost(error)
+                self.link.fail(request, InternalError(f"{request.kind}: {error!r}"))
 
     def _handle(self, request: Request) -> None:
         handler: Callable[..., Any] = getattr(self, f"on_{request.kind}")
@@ -179,6 +182,7 @@ class Executor:
         found, xp = self._upload(session, upload), self.session(session).xp
         with xp.active():
             self.copies.begun(request, found.fetch(xp, offset, self.link.slot(slot, size)), found)
+        self._answer_copies()
 
     def on_finish_upload(self, request: Request, session: str, upload: int) -> None:
         self._upload(session, upload).done = True
@@ -207,6 +211,7 @@ class Executor:
         found, xp = self._read(session, read), self.session(session).xp
         with xp.active():
             self.copies.begun(request, found.put(xp, offset, self.link.slot(slot, size)), found)
+        self._answer_copies()
 
     def on_drop_read(self, request: Request, session: str, read: int) -> None:
         dropped = self.session(session).reads.pop(read, None)
@@ -307,6 +312,8 @@ class Executor:
             job.waiting_since = begun
         except TelegradError as error:
             self._fail(stream, job, error)
+        except (EOFError, OSError):  # the front is gone
+            raise
         except Exception as error:  # a defect in a kernel ends this stream's epoch, never the worker
             self._end_if_lost(error)
             log.exception("row failed", op=job.rows[job.next].op)

@@ -193,7 +193,9 @@ class Session:
 
     def close(self) -> None:
         """Let go of everything."""
-        for table in (self.tensors, self.uploads, self.reads, self.generators, self.streams):
+        for name in list(self.uploads):
+            self.drop_upload(name)
+        for table in (self.tensors, self.reads, self.generators, self.streams):
             table.clear()
 
 

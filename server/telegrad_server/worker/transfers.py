@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from telegrad_protocol.errors import Malformed, TelegradError
@@ -30,9 +31,11 @@ class Upload:
             with xp.active():
                 self.landing = xp.landing(nbytes)
                 self.ready = xp.moment()
-        except MemoryError:
+        except BaseException as error:
             self.release()
-            raise budget.exhausted("upload") from None
+            if isinstance(error, MemoryError):
+                raise budget.exhausted("upload") from None
+            raise
 
     @classmethod
     def failed(cls, xp: Any, budget: Budget, error: TelegradError) -> Upload:
@@ -54,6 +57,7 @@ class Upload:
             self.budget = None
 
     def fail(self, error: TelegradError) -> None:
+        """Give the memory back; the row that takes it in fails with the error."""
         self.release()
         self.error, self.done = error, True
 
@@ -88,21 +92,25 @@ class Copy(NamedTuple):
 
 
 class Copies:
-    """Copies that the device makes while this thread goes on; each is answered when it has ended."""
+    """Copies that the device makes while this thread goes on. They end in the order in which they began."""
 
-    def __init__(self, link: Any) -> None:
-        self._link = link
+    def __init__(self) -> None:
         self._under_way: deque[Copy] = deque()
 
     def __bool__(self) -> bool:
         return bool(self._under_way)
 
     def begun(self, request: Request, end: Any, held: Upload | Read) -> None:
-        """Answer once `end` has come, which it may have."""
+        """Take note of a copy that ends when `end` has come."""
         self._under_way.append(Copy(request, end, held))
-        self.answer()
 
-    def answer(self) -> None:
-        """Answer those that have ended. They end in the order in which they began."""
-        while self._under_way and self._under_way[0].end.done:
-            self._link.reply(self._under_way.popleft().request, None)
+    def ended(self) -> Iterator[tuple[Request, Exception | None]]:
+        """The requests whose copies have ended since, and what went wrong with them."""
+        while self._under_way:
+            try:
+                if not self._under_way[0].end.done:
+                    return
+                error = None
+            except Exception as failure:  # the device has failed, for one
+                error = failure
+            yield self._under_way.popleft().request, error

@@ -16,7 +16,7 @@ from .memory import MemoryPointer, MemoryPool, OutOfMemoryError, PinnedMemoryPoi
 from .rules import StrictError
 
 if TYPE_CHECKING:
-    from .streams import Stream
+    from .streams import Event, Stream
 
 
 class _Local(threading.local):
@@ -43,6 +43,7 @@ class Machine:
         self.pools = [MemoryPool() for _ in range(devices)]
         self.local = _Local()
         self.classes: dict[str, Any] = {}
+        self.events: WeakValueDictionary[int, Event] = WeakValueDictionary()
         self.streams: WeakSet[Stream] = WeakSet()
         self.default_streams: dict[int, Stream] = {}
         self.complaints: list[str] = []
@@ -91,6 +92,10 @@ class Machine:
     def register(self, ptr: int, size: int, flags: int) -> None:
         """Pin memory of the host, for good."""
         self.registered.append(RegisteredMemory(ptr, size))
+
+    def unregister(self, ptr: int) -> None:
+        """Undo `register`."""
+        self.registered = [memory for memory in self.registered if memory.ptr != ptr]
 
     def pinned_at(self, address: int, size: int) -> PinnedMemoryPointer | RegisteredMemory | None:
         """The pinned memory that holds these bytes of the host."""

@@ -117,7 +117,9 @@ def _runtime(machine: Machine) -> Namespace:
         "getDevice": lambda: machine.local.device,
         "getDeviceCount": lambda: machine.devices,
         "getDeviceProperties": lambda device: {"name": b"Strict GPU"},
+        "eventQuery": lambda event: 0 if machine.events[event].done else 600,
         "hostRegister": machine.register,
+        "hostUnregister": machine.unregister,
         "setDevice": lambda device: machine.classes["Device"](device).use(),
     }
     return Namespace("cuda.runtime", members)

@@ -136,6 +136,11 @@ class Event:
         self.stream: Stream | None = None
         self.position = 0
         self._polled = False
+        self.machine.events[self.ptr] = self
+
+    @property
+    def ptr(self) -> int:
+        return id(self)
 
     def record(self, stream: Stream | None = None) -> None:
         self.stream = stream or current_stream(self.machine)
