@@ -107,12 +107,18 @@ def _wrap(
     for name, meta, offset in zip(outs, inferred.metas, offsets, strict=True):
         result = TensorBase.make(name, meta)
         if leaves is not None and meta.dtype.category == FLOAT:
-            result._leaves = leaves
-            result._fn = spec.name
+            _join_graph(result, spec, args, leaves)
         if offset is not None:
             _make_view(result, args[spec.tensor_slots[0]], offset)
         results.append(result)
     return tuple(results)
+
+
+def _join_graph(result: TensorBase, spec: OpSpec, args: tuple[Any, ...], leaves: Leaves) -> None:
+    """Let a result be one that gradients flow through: it holds what its graph does."""
+    result._leaves, result._fn = leaves, spec.name
+    if any(tensor._pressing for tensor in _tensors(spec, args)):
+        result._pressing = True
 
 
 def _make_view(view: TensorBase, source: TensorBase, offset: int) -> None:
@@ -134,7 +140,7 @@ def _record_unsettled(spec: OpSpec, args: tuple[Any, ...]) -> Any:
         result = TensorBase.make(name, None)
         result._place = meta.place
         if leaves is not None and meta.dtype.category == FLOAT:
-            result._leaves, result._fn = leaves, spec.name
+            _join_graph(result, spec, args, leaves)
         results.append(result)
     return results[0] if spec.returns == ("out",) else _several(spec, tuple(results))
 
@@ -171,6 +177,8 @@ def inplace(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     check_inplace(spec.name, spec.infer(args).metas[0], target._meta)
     leaves = leaves_of(spec, args) if recorded and target._meta.dtype.category == FLOAT else None
     undo = target.written(leaves, spec.name)
+    if leaves is not None and any(tensor._pressing for tensor in _tensors(spec, args)):
+        target._pressing = True
     append(spec, args, None, INPLACE, undo)
     return target
 
@@ -183,7 +191,7 @@ def append(
     flags |= GRAD if grad_mode.on else 0
     row = (spec.index, flags | _place_of(spec, args), outs, wired, *caller())
     stream.rows.append(row if undo is None else (*row, undo))
-    if stream.look_at <= (outs if type(outs) is int else 0):
+    if stream.look_at <= (outs if type(outs) is int else stream.next_id()):
         stream.check()
 
 
@@ -334,8 +342,25 @@ def _leaves_source(spec: OpSpec) -> str:
         "        if leaves is not None:",
         "            result._leaves = leaves",
         f"            result._fn = {spec.name!r}",
+        f"            if {_pressing_source(spec)}:  # its graph may hold them",
+        "                result._pressing = True",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _pressing_source(spec: OpSpec) -> str:
+    """Whether an operand holds much, in the generated function."""
+    asked = []
+    for slot in spec.tensor_slots:
+        param = spec.params[slot]
+        name = param.name
+        if param.annotation.startswith("list"):
+            asked.append(f"any([item._pressing for item in {name}])")
+        else:
+            guard = f"is_{name} and " if _is_operand(param) else _GUARDS[param.annotation].format(name)[4:]
+            guard = guard.replace(" else None", " and ")
+            asked.append(f"{guard}{name}._pressing")
+    return " or ".join(asked)
 
 
 def _signature(spec: OpSpec, scope: dict[str, Any], operator: bool) -> str:

@@ -107,7 +107,7 @@ class Stream:
         answer = self.next_id()
         self.sender.reads[answer] = future
         self.rows.append((OPS[name].index, place, answer, args, *site))
-        if not self.look_at:
+        if answer >= self.look_at:
             self.check()
         return future
 

@@ -346,6 +346,8 @@ class Transport:
         length = None if content is None else len(content)
         request = self._request(method, path, params, headers, stream, length)
         request.extensions["sent"] = sent
+        if sent and not isinstance(self._http, SocketTransport):
+            sent()  # httpx's own transports do not tell: nobody should wait to hear it
         return self._exchange(request, _read_all)
 
     def upload(

@@ -268,7 +268,7 @@ def grad(
             continue
         made = cast("Tensor", TensorBase.make(name, like(target._meta)))
         if create_graph:
-            made._leaves, made._fn = leaves, "gradients"
+            made._leaves, made._fn, made._pressing = leaves, "gradients", True
         found.append(made)
     return tuple(found)
 

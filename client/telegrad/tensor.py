@@ -528,7 +528,8 @@ def _send_values(tensor: Tensor) -> None:
     else:
         control("upload", name, meta.dtype, meta.shape, outs=name, device=meta.device)
         stream.upload(name, array, meta.device)
-    tensor._id, tensor._host, tensor._pressing = name, None, True
+    tensor._id, tensor._host = name, None
+    tensor._pressing = tensor._pressing or meta.large
     if tensor._leaves is not None:
         control("set_requires_grad", tensor, True)
     for view in views:

@@ -153,6 +153,20 @@ def test_a_small_view_of_much_memory_is_freed_at_once() -> None:
     assert x.tolist() == [2.0, 2.0]
 
 
+def test_a_small_tensor_whose_graph_holds_much_is_freed_at_once() -> None:
+    session = Watched()
+    stream.restart(session)
+    large = tg.ones(PAGE, requires_grad=True)
+    loss = (large * 2).exp().mean() * 0.5
+    tg.synchronize()
+    session.sent.clear()
+    del loss
+    x = tg.ones(2) + 1
+    tg.synchronize()
+    assert session.names.index("free") < session.names.index("add")
+    assert x.tolist() == [2.0, 2.0]
+
+
 def test_recording_hands_rows_over_while_it_goes_on() -> None:
     session = Watched()
     stream.restart(session)

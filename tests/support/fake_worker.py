@@ -81,6 +81,7 @@ class FakeWorker:
     async def drop_upload(self, session: str, upload: int) -> None:
         self._note("drop_upload")
         self.uploads.pop(upload, None)
+        self.landings.pop(upload, None)
 
     async def read_size(self, session: str, read: int) -> int:
         self._note("read_size")

@@ -74,6 +74,7 @@ class Session:
         self._opening = asyncio.Lock()
         self.lease = lease
         self.expires = 0.0
+        self.ended: TelegradError | None = None
         self.renew()
         self.streams: dict[int, Stream] = {}
         self.uploads: dict[int, Upload] = {}
@@ -112,6 +113,8 @@ class Session:
         """The session on a device, opened there at first use. Raises `DeviceError` for one that there is not."""
         if device == self.device:
             return self
+        if device in self._parts:
+            return self._parts[device]
         async with self._opening:
             if device not in self._parts:
                 worker = self._others.get(device)
@@ -127,13 +130,17 @@ class Session:
     async def _open_on(self, worker: Worker) -> None:
         """Open the session on a further device, waiting for a worker that is being started again."""
         deadline = time.monotonic() + RESTART_PATIENCE
-        while True:
+        while self.ended is None:
             try:
-                return await worker.open_session(self.name)
+                await worker.open_session(self.name)
+                break
             except WorkerDied:
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(0.1)
+        if self.ended is not None:  # meanwhile: nobody else knows that it is open there
+            await worker.close_session(self.name)
+            raise self.ended
 
     async def open_stream(self) -> StreamOpened:
         """Open a further stream, wherever the session is."""
@@ -191,17 +198,25 @@ class Session:
             return upload
 
     async def finish_upload(self, upload: Upload) -> None:
-        """Hand the bytes to the worker. Raises `Conflict` if the upload has been given up."""
+        """Hand the bytes to the worker. Raises `Conflict` if the upload has been given up.
+
+        Where that fails, the row that takes them in does, too.
+        """
         try:
             await upload.finish()
-            self.uploaded[upload.name] = upload.nbytes
-        finally:
-            self._forget(upload)
+        except TelegradError as error:
+            await self.fail_upload(upload, error)
+            raise
+        except BaseException:
+            await self.abandon_upload(upload)
+            raise
+        self.uploaded[upload.name] = upload.nbytes
+        self._forget(upload)
 
     async def fail_upload(self, upload: Upload, error: TelegradError) -> None:
-        """Let the row that takes it in fail: what sends it cannot go on."""
-        self._forget(upload)
-        await upload.worker.fail_upload(self.name, upload.name, error)
+        """Let the row that takes it in fail, unless another attempt has taken its place."""
+        if self._forget(upload):
+            await upload.worker.fail_upload(self.name, upload.name, error)
 
     async def abandon_upload(self, upload: Upload) -> None:
         """Forget the bytes that came; the client may send the upload again."""
@@ -218,6 +233,7 @@ class Session:
 
     def end(self, error: TelegradError) -> None:
         """Answer whatever waits and let go of what came in; called when the session is closed or lost."""
+        self.ended = error
         for stream in self.streams.values():
             stream.close(error)
         for upload in list(self.uploads.values()):

@@ -39,6 +39,7 @@ class Slots:
         return self._rings.pop() if self._rings else None
 
     def give_ring(self, ring: Ring | None) -> None:
+        """Let another download have it."""
         if ring is not None:
             self._rings.append(ring)
 
@@ -54,5 +55,6 @@ class Slots:
         return self._free.pop()
 
     def give_upload(self, slot: int) -> None:
+        """Let another piece have it."""
         self._free.append(slot)
         self._uploads.release()

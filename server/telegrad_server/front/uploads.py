@@ -38,6 +38,7 @@ class Upload:
         self._gathered: list[memoryview] = []
         self._size = 0
         self._pieces: deque[asyncio.Task[None]] = deque()
+        self._waits = False
         self._touched = time.monotonic()
 
     async def write(self, chunk: bytes) -> None:
@@ -62,12 +63,12 @@ class Upload:
         if self._size:
             await self._pass_on()
         while self._pieces:
-            await self._pieces.popleft()
+            await self._first_piece()
         await self.worker.finish_upload(self.session, self.name)
 
     def idle(self, now: float) -> bool:
         """Whether its sender has stopped: the worker, which may be in a long kernel, has had all that came."""
-        waits = self.handing_over or not all(piece.done() for piece in self._pieces)
+        waits = self._waits or self.handing_over or not all(piece.done() for piece in self._pieces)
         return not waits and now - self._touched > IDLE
 
     def _check_wanted(self) -> None:
@@ -77,9 +78,13 @@ class Upload:
     async def _pass_on(self) -> None:
         """Put what was gathered into a slot, and let the worker fetch it."""
         slots = self.worker.slots
-        while len(self._pieces) >= AHEAD:
-            await self._pieces.popleft()
-        slot = await slots.take_upload()
+        self._waits = True
+        try:
+            while len(self._pieces) >= AHEAD:
+                await self._first_piece()
+            slot = await slots.take_upload()
+        finally:
+            self._waits = False
         size, offset = self._size, self.filled - self._size
         target, position = slots.view(slot, size), 0
         for part in self._gathered:
@@ -89,6 +94,10 @@ class Upload:
         piece = asyncio.get_running_loop().create_task(self._fetch(offset, size, slot))
         piece.add_done_callback(lambda piece: self._fetched(piece, slot))
         self._pieces.append(piece)
+
+    async def _first_piece(self) -> None:
+        # Not cancelled with who waits: its slot is free when the worker has read it.
+        await asyncio.shield(self._pieces.popleft())
 
     async def _fetch(self, offset: int, size: int, slot: int) -> None:
         self._check_wanted()  # or it would write into the memory of the attempt that took its place

@@ -315,6 +315,7 @@ def test_a_piece_that_waits_when_its_upload_is_given_up_never_reaches_the_one_af
         held = [await worker.slots.take_upload() for _ in range(UPLOAD_SLOTS)]
         writing = asyncio.create_task(first.write(bytes([1]) * PIECE))
         await asyncio.sleep(0)
+        assert not first.idle(time.monotonic() + 10 * IDLE), "others have every slot"
         second = await session.begin_upload(1, 2 * PIECE)
         assert second is not None
         for slot in held:
@@ -335,10 +336,15 @@ def test_what_the_worker_says_to_a_piece_is_told_to_the_sender() -> None:
         upload = await session.begin_upload(1, 4)
         assert upload is not None
         await upload.write(b"abcd")
-        worker.dead = WorkerDied("gone")
-        with pytest.raises(WorkerDied):
+
+        async def refuse(*_: object) -> None:
+            raise Conflict("the piece is not wanted")
+
+        worker.write_piece = refuse  # type: ignore[method-assign]
+        with pytest.raises(Conflict, match="not wanted"):
             await session.finish_upload(upload)
         assert not session.uploads
+        assert isinstance(worker.uploads[1], Conflict), "the row that takes it in must not wait"
 
     play(scenario)
 
@@ -373,5 +379,23 @@ def test_a_further_device_whose_worker_is_on_its_way_back_is_waited_for(monkeypa
         monkeypatch.setattr(module, "RESTART_PATIENCE", 0.0)
         with pytest.raises(WorkerDied, match="for good"):
             await (await sessions.open(OWNER)).on("cuda:0")
+
+    asyncio.run(scenario())
+
+
+def test_a_session_that_ends_while_it_waits_for_a_device_is_open_nowhere() -> None:
+    async def scenario() -> None:
+        here, there = FakeWorker(), FakeWorker()
+        sessions = Sessions(here, lease=60.0, limit=3, others={"cuda:0": there})
+        session = await sessions.open(OWNER)
+        there.dead = WorkerDied("being started again")
+        opening = asyncio.create_task(session.on("cuda:0"))
+        while not there.asked["open_session"]:
+            await asyncio.sleep(0.02)
+        await sessions.close(session)
+        there.dead = None
+        with pytest.raises(SessionGone):
+            await opening
+        assert not there.sessions
 
     asyncio.run(scenario())

@@ -60,3 +60,29 @@ def test_a_failure_that_comes_of_a_lost_device_ends_the_worker_and_is_never_take
         engine.ask("submit", "s", 0, 1, rows)
     assert end.value.code == module.DEVICE_LOST
     assert "device lost device=cpu cause=cudaErrorIllegalAddress" in capsys.readouterr().err
+
+
+def test_a_session_closed_amid_an_upload_gives_its_memory_back() -> None:
+    engine = LocalEngine()
+    engine.ask("open_session", "s")
+    engine.ask("admit_upload", "s", 1, 1 << 20)
+    assert engine.executor.budget.used == 1 << 20
+    engine.ask("close_session", "s")
+    assert engine.executor.budget.used == 0
+
+
+def test_a_copy_that_fails_is_told_to_who_asked_and_those_behind_it_go_on() -> None:
+    class Failing:
+        @property
+        def done(self) -> bool:
+            raise RuntimeError("the copy failed")
+
+    class Done:
+        done = True
+
+    engine = LocalEngine()
+    for number, end in ((1, Failing()), (2, Done())):
+        engine.executor.copies.begun(Request("read_piece", number, ()), end, None)
+    engine.executor._answer_copies()
+    assert "the copy failed" in str(engine.link.answers[1])
+    assert engine.link.answers[2] is None
