@@ -56,10 +56,22 @@ Leaves = frozenset[Leaf]
 UNIONS: Final[dict[tuple[Leaves | None, Leaves], Leaves]] = {}
 _UNION_LIMIT: Final = 4096
 
+HEAVY: Final[set[Leaves | None]] = set()
+"""Leaves over which graphs have held much: a small result of such a graph may hold much itself, see `_pressing`."""
+
+
+def weigh(leaves: Leaves) -> None:
+    """Note that a graph over these leaves holds much."""
+    if len(HEAVY) >= _UNION_LIMIT:
+        HEAVY.clear()  # those in use come back with their next large result
+    HEAVY.add(leaves)
+
 
 def union(a: Leaves | None, b: Leaves) -> Leaves:
     """The leaves of both; the same pair of sets gives the same object, so that sets stay few."""
     merged = b if a is None or a <= b else a if b <= a else a | b
+    if a in HEAVY or b in HEAVY:
+        weigh(merged)
     if len(UNIONS) >= _UNION_LIMIT:
         UNIONS.clear()
     UNIONS[a, b] = merged
@@ -118,6 +130,8 @@ def _join_graph(result: TensorBase, spec: OpSpec, args: tuple[Any, ...], leaves:
     """Let a result be one that gradients flow through: it holds what its graph does."""
     result._leaves, result._fn = leaves, spec.name
     if any(tensor._pressing for tensor in _tensors(spec, args)):
+        weigh(leaves)
+    if leaves in HEAVY:
         result._pressing = True
 
 
@@ -177,7 +191,7 @@ def inplace(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     check_inplace(spec.name, spec.infer(args).metas[0], target._meta)
     leaves = leaves_of(spec, args) if recorded and target._meta.dtype.category == FLOAT else None
     undo = target.written(leaves, spec.name)
-    if leaves is not None and any(tensor._pressing for tensor in _tensors(spec, args)):
+    if leaves is not None and (leaves in HEAVY or any(tensor._pressing for tensor in _tensors(spec, args))):
         target._pressing = True
     append(spec, args, None, INPLACE, undo)
     return target
@@ -342,25 +356,12 @@ def _leaves_source(spec: OpSpec) -> str:
         "        if leaves is not None:",
         "            result._leaves = leaves",
         f"            result._fn = {spec.name!r}",
-        f"            if {_pressing_source(spec)}:  # its graph may hold them",
+        "            if leaves in heavy:",
         "                result._pressing = True",
+        "            elif meta.large:",
+        "                weigh(leaves)",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _pressing_source(spec: OpSpec) -> str:
-    """Whether an operand holds much, in the generated function."""
-    asked = []
-    for slot in spec.tensor_slots:
-        param = spec.params[slot]
-        name = param.name
-        if param.annotation.startswith("list"):
-            asked.append(f"any([item._pressing for item in {name}])")
-        else:
-            guard = f"is_{name} and " if _is_operand(param) else _GUARDS[param.annotation].format(name)[4:]
-            guard = guard.replace(" else None", " and ")
-            asked.append(f"{guard}{name}._pressing")
-    return " or ".join(asked)
 
 
 def _signature(spec: OpSpec, scope: dict[str, Any], operator: bool) -> str:
@@ -405,6 +406,8 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
         "upload": upload,
         "union": union,
         "unions": UNIONS,
+        "heavy": HEAVY,
+        "weigh": weigh,
     }
     fast = not special and spec.settled and not spec.view and spec.returns == ("out",) and not spec.control
     kinds = {param.annotation for param in spec.params if param.kind.holds_tensors}

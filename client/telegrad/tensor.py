@@ -17,7 +17,7 @@ from telegrad_protocol.shapes import Meta, contiguous, is_contiguous, like
 from telegrad_protocol.spec import OPS
 
 from . import _host
-from ._record import append, control, grad_mode, record, stream
+from ._record import append, control, grad_mode, record, stream, weigh
 from ._sites import caller
 from ._stream import Future
 from ._tensor_str import format_scalar, format_tensor, summary_slices
@@ -356,6 +356,8 @@ class Tensor(TensorBase, metaclass=TensorType):
         if requires_grad:
             self._leaf = self._leaf or Leaf(self)
             self._leaves = frozenset((self._leaf,))
+            if self._meta.large:
+                weigh(self._leaves)
         else:
             self._leaves = None
         if self._id:
