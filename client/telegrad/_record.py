@@ -62,6 +62,8 @@ HEAVY: Final[set[Leaves | None]] = set()
 
 def weigh(leaves: Leaves) -> None:
     """Note that a graph over these leaves holds much."""
+    if any(leaf.passing for leaf in leaves):
+        return
     if len(HEAVY) >= _UNION_LIMIT:
         HEAVY.clear()  # those in use come back with their next large result
     HEAVY.add(leaves)
@@ -70,6 +72,8 @@ def weigh(leaves: Leaves) -> None:
 def union(a: Leaves | None, b: Leaves) -> Leaves:
     """The leaves of both; the same pair of sets gives the same object, so that sets stay few."""
     merged = b if a is None or a <= b else a if b <= a else a | b
+    if any(leaf.passing for leaf in merged):
+        return merged
     if a in HEAVY or b in HEAVY:
         weigh(merged)
     if len(UNIONS) >= _UNION_LIMIT:

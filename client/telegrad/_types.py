@@ -13,15 +13,23 @@ class Leaf:
     """The gradient state of a leaf, or of a result that retains its gradient.
 
     `has_grad` follows what `backward` and `zero_grad` do; `grad` is the proxy of the gradient once somebody asked.
+    `passing`: made for one forward pass, so that no set of leaves that is remembered may have it.
     """
+
+    passing: ClassVar[bool] = False
 
     __slots__ = ("__weakref__", "grad", "has_grad", "hooks", "owner")
 
     def __init__(self, owner: TensorBase) -> None:
-        self.owner = weakref.ref(owner)
+        # Sets of leaves are remembered longer than the tensor lives; its gradient must not be.
+        self.owner = weakref.ref(owner, self._let_go)
         self.has_grad = False
         self.grad: Any = None
         self.hooks: dict[int, Callable[[Any], Any]] = {}
+
+    def _let_go(self, _: Any) -> None:
+        self.grad = None
+        self.hooks.clear()
 
 
 class TensorBase(HasMeta):

@@ -151,6 +151,7 @@ class Bridge(Leaf):
     """Where the graph goes on on another device: `arrived` is the leaf there of a copy of `source`."""
 
     __slots__ = ("arrived", "number", "source")
+    passing = True
 
     def __init__(self, source: Tensor, arrived: Tensor) -> None:
         super().__init__(arrived)

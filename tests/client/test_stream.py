@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -214,3 +215,20 @@ def test_a_failure_is_told_once_also_if_the_reply_with_its_cause_comes_last() ->
     assert session.followed.is_set()
     assert x.tolist() == [0.0, 0.0]
     tg.synchronize()
+
+
+def test_what_is_remembered_of_graphs_keeps_no_tensor(session: LocalSession) -> None:
+    tg.synchronize()
+    budget = session.engine.executor.sessions["local"].budget
+    before = budget.used
+    for _ in range(3):
+        v, w = (tg.ones(100_000, requires_grad=True) for _ in range(2))
+        loss = (v * w).sum()
+        loss.backward()
+        assert v.grad is not None
+        assert w.grad is not None
+        assert float(w.grad.sum()) == 100_000.0
+        del v, w, loss
+        gc.collect()
+        tg.synchronize()
+        assert budget.used == before
