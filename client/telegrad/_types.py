@@ -18,18 +18,16 @@ class Leaf:
 
     passing: ClassVar[bool] = False
 
-    __slots__ = ("__weakref__", "grad", "has_grad", "hooks", "owner")
+    __slots__ = ("__weakref__", "grad", "has_grad", "owner")
 
     def __init__(self, owner: TensorBase) -> None:
         # Sets of leaves are remembered longer than the tensor lives; its gradient must not be.
         self.owner = weakref.ref(owner, self._let_go)
         self.has_grad = False
         self.grad: Any = None
-        self.hooks: dict[int, Callable[[Any], Any]] = {}
 
     def _let_go(self, _: Any) -> None:
         self.grad = None
-        self.hooks.clear()
 
 
 class TensorBase(HasMeta):

@@ -219,8 +219,13 @@ def _memory(device: Any) -> _Memory:
 
 
 def _numbers(result: ReadResult) -> _Memory:
-    return _Memory(*np.frombuffer(result.data, np.int64).tolist())  # type: ignore[arg-type]
+    return _Memory(*np.frombuffer(_inline(result), np.int64).tolist())
 
 
 def _text(result: ReadResult) -> str:
-    return bytes(result.data).decode()  # type: ignore[arg-type]
+    return _inline(result).decode()
+
+
+def _inline(result: ReadResult) -> bytes:
+    assert result.data is not None, "so few bytes come with the reply"
+    return bytes(result.data)
