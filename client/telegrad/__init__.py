@@ -18,11 +18,11 @@ from telegrad_protocol.errors import OutOfMemory as OutOfMemoryError
 from . import _attach, amp, cuda, linalg, nn, optim, random, utils
 from . import functional as _functional
 from ._connect import connect, disconnect, synchronize
+from ._tensor import Size, Tensor, device
 from ._tensor_str import get_printoptions, printoptions, set_printoptions
 from .amp import autocast, get_autocast_dtype, is_autocast_enabled
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
-from .tensor import Size, Tensor, device
 
 if TYPE_CHECKING:
 

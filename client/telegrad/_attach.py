@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from . import _composites, _creation, _ops, random
 from ._ops import FUNCTIONS
-from .tensor import Tensor
+from ._tensor import Tensor
 
 _DRAWS: Final = "rand randn randint randperm rand_like randn_like randint_like".split()
 

@@ -15,8 +15,8 @@ from . import _host, autograd
 from ._creation import named
 from ._ops import FUNCTIONS as F
 from ._record import inplace, return_type
+from ._tensor import Size, Tensor, device
 from ._types import TensorBase
-from .tensor import Size, Tensor, device
 
 # Reductions whose overloads differ in what they return ------------------------------------------------------------
 

@@ -13,8 +13,8 @@ from telegrad_protocol.errors import DeviceError
 from . import _host
 from ._ops import FUNCTIONS
 from ._record import stream
-from .tensor import Tensor, defaults
-from .tensor import device as Device
+from ._tensor import Tensor, defaults
+from ._tensor import device as Device
 
 
 def set_default_dtype(d: DType) -> None:

@@ -14,7 +14,7 @@ from telegrad_protocol.shapes import contiguous, meta
 from ._types import TensorBase
 
 if TYPE_CHECKING:
-    from .tensor import Tensor
+    from ._tensor import Tensor
 
 # NumPy has no bfloat16: on the host its bits are kept as uint16, and its values are shown as float32.
 NUMPY: dict[DType, np.dtype[Any]] = {

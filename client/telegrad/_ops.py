@@ -8,7 +8,7 @@ from typing import Any, Final
 from telegrad_protocol.spec import OPS, OpSpec
 
 from ._record import binder, operator, record_inplace
-from .tensor import Tensor
+from ._tensor import Tensor
 
 FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {name: binder(spec) for name, spec in OPS.items() if not spec.control}
 """The declared ops by name; overloads and composites are in `functional` and `_composites`."""

@@ -11,8 +11,8 @@ from telegrad_protocol.shapes import contiguous, like
 from telegrad_protocol.spec import OPS
 
 from ._record import control, grad_mode, record, stream
+from ._tensor import Tensor
 from ._types import Leaf, TensorBase
-from .tensor import Tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
 

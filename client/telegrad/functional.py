@@ -10,8 +10,8 @@ from telegrad_protocol.spec import OPS
 from . import _ops
 from ._ops import FUNCTIONS
 from ._record import inplace
+from ._tensor import Tensor
 from .autograd import no_grad
-from .tensor import Tensor
 
 if TYPE_CHECKING:
 

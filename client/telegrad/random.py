@@ -14,8 +14,8 @@ from telegrad_protocol.spec import OPS
 from ._creation import check_device, finish, named, sizes
 from ._ops import FUNCTIONS
 from ._record import append, control, inplace, stream
+from ._tensor import Tensor, defaults, device
 from ._types import TensorBase
-from .tensor import Tensor, defaults, device
 
 _STATE_BYTES, _CUDA_STATE_BYTES = 5056, 16
 _DEFAULT_SEED = 67280421310721

@@ -11,7 +11,7 @@ from telegrad._ops import FUNCTIONS
 from telegrad._record import stream
 from telegrad._sites import caller
 from telegrad._stream import Future
-from telegrad.tensor import Tensor
+from telegrad._tensor import Tensor
 from telegrad_protocol.dtypes import float16, float32
 
 

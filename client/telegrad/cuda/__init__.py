@@ -12,9 +12,9 @@ import numpy as np
 from telegrad._creation import check_device
 from telegrad._record import control, stream
 from telegrad._sites import caller
+from telegrad._tensor import Tensor, defaults
 from telegrad._types import TensorBase
 from telegrad.random import checked_seed, fresh_seed
-from telegrad.tensor import Tensor, defaults
 from telegrad_protocol import dtypes
 from telegrad_protocol.devices import PLACE_SHIFT, place_of
 from telegrad_protocol.errors import DeviceError

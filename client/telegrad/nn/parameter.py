@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from telegrad.tensor import Tensor
+from telegrad._tensor import Tensor
 
 
 class Parameter(Tensor):

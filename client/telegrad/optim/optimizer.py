@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from telegrad._record import append, control, stream
+from telegrad._tensor import Tensor
 from telegrad._types import Leaf, TensorBase
 from telegrad.autograd import enable_grad, no_grad
-from telegrad.tensor import Tensor
 from telegrad_protocol import dtypes
 from telegrad_protocol.shapes import Meta, like
 from telegrad_protocol.spec import OPS

@@ -6,9 +6,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from telegrad._tensor import Tensor
 from telegrad.autograd import no_grad
 from telegrad.nn.parameter import Buffer, Parameter
-from telegrad.tensor import Tensor
 
 
 class IncompatibleKeys(NamedTuple):

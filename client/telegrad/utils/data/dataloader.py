@@ -8,7 +8,7 @@ from typing import Any, Generic, NamedTuple
 
 from telegrad import _composites as composites
 from telegrad import _creation as creation
-from telegrad.tensor import Tensor
+from telegrad._tensor import Tensor
 from telegrad_protocol import dtypes
 
 from .dataset import Dataset, IterableDataset, T
