@@ -6,9 +6,9 @@ from typing import Any, Final, Literal
 
 from . import dtypes
 from .dtypes import DType
-from .errors import OpError, OpTypeError, ShapeError
+from .errors import AutogradError, OpError, OpTypeError, ShapeError
 from .shapes import Meta, broadcast, contiguous, like, reduced, wrap_dims
-from .spec import Inferred
+from .spec import Inferred, OpSpec
 
 Promotion = Literal["same", "float", "bool", "keep"]
 
@@ -104,7 +104,7 @@ def reduce_dims(input: Meta, dim: Any, keepdim: bool, dtype: DType | None = None
 
 
 def check_inplace(op: str, result: Meta, target: Meta) -> None:
-    """Raise unless a result may be written into a tensor of `target`'s shape and dtype."""
+    """Raise unless a result may be written into a tensor of `target`'s shape, strides and dtype."""
     if result.shape != target.shape:
         raise ShapeError(
             f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(result.shape)}",
@@ -119,3 +119,50 @@ def check_inplace(op: str, result: Meta, target: Meta) -> None:
             expected=target.dtype.name,
             got=result.dtype.name,
         )
+    check_writable(op, target)
+
+
+def check_writable(op: str, target: Meta) -> None:
+    """Raise if elements of a tensor share memory with each other, as an expanded tensor's do."""
+    if any(step == 0 and size > 1 for size, step in zip(target.shape, target.strides, strict=True)) and target.numel:
+        raise OpError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation.",
+            op=op,
+        )
+
+
+def check_history(op: str, *, leaf: bool, of_leaf: bool, frozen: str | None) -> None:
+    """Raise where an in-place op that is recorded may not change the target's history.
+
+    `leaf`: it is a leaf that requires grad. `of_leaf`: it is a view of one. `frozen`: why this view may not.
+    """
+    hint = "write under torch.no_grad(), or to a clone()"
+    if frozen is not None:
+        raise AutogradError(frozen, op=op)
+    if of_leaf:
+        raise AutogradError(
+            "a view of a leaf Variable that requires grad is being used in an in-place operation.", op=op, hint=hint
+        )
+    if leaf:
+        raise AutogradError(
+            "a leaf Variable that requires grad is being used in an in-place operation.", op=op, hint=hint
+        )
+
+
+def frozen_view(spec: OpSpec, grad: bool) -> str | None:
+    """Why no recorded in-place op may write to views that a call of `spec` makes; None where it may."""
+    if not grad:
+        return (
+            "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this "
+            "use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view "
+            "and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both "
+            "outside (if you want the inplace to be tracked)."
+        )
+    if spec.returns is None:
+        return (
+            f"An output of {spec.name} is a view and is being modified inplace. This view is the output of a function "
+            "that returns multiple views. Such functions do not allow the output views to be modified inplace. You "
+            "should replace the inplace operation by an out-of-place one."
+        )
+    return None

@@ -78,6 +78,7 @@ class OpSpec:
     name, doc, params: as declared. index: the op's code on the wire. returns: names of the results, or None where
     their number depends on the arguments. on: where users find it ("torch", "tensor", "functional", ...).
     inplace: a variant with a trailing underscore exists. view: the results may share the input's memory.
+    detached: a view that is apart from the input's history; own_version: and from its version.
     differentiable: gradients flow to the inputs. settled: shapes follow from metadata alone. control: a row that
     acts on the session (free, read, backward, an optimizer's step) and is not a function of tensors.
     """
@@ -92,6 +93,8 @@ class OpSpec:
         self.on: tuple[str, ...] = tuple(traits.pop("on", "torch tensor").split())
         self.inplace: bool = traits.pop("inplace", False)
         self.view: bool = traits.pop("view", False)
+        self.detached: bool = traits.pop("detached", False)
+        self.own_version: bool = traits.pop("own_version", False)
         self.differentiable: bool = traits.pop("differentiable", True)
         self.settled: bool = traits.pop("settled", True)
         self.control: bool = traits.pop("control", False)

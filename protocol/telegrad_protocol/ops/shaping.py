@@ -106,9 +106,18 @@ def clone(input: Tensor) -> Tensor:
     """A copy that gradients flow through."""
 
 
-@op(lambda input: view_of(input, input.shape, input.strides), view=True, differentiable=False)
+def _alias(input: Meta) -> Inferred:
+    return view_of(input, input.shape, input.strides)
+
+
+@op(_alias, view=True, detached=True, differentiable=False)
 def detach(input: Tensor) -> Tensor:
     """The same memory, outside the graph."""
+
+
+@op(_alias, view=True, detached=True, own_version=True, differentiable=False, on="")
+def _data(input: Tensor) -> Tensor:
+    """As `detach`; writes through the result are not seen by what autograd has saved."""
 
 
 def _expand(input: Meta, size: tuple[int, ...]) -> Inferred:

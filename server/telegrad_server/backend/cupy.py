@@ -141,6 +141,11 @@ class CupyBackend(
         """The value as a contiguous array, copied only where it is not one."""
         return self.contiguous(self.cp.asarray(value))
 
+    def apart(self, array: Any, given: tuple[Any, ...]) -> Any:
+        """The array, or a copy where it lies in the memory of one that is given."""
+        shared = any(self.cp.may_share_memory(array, other) for other in given if isinstance(other, self.cp.ndarray))
+        return array.copy() if shared else array
+
     def exact(self, array: Any, dtype: DType) -> Any:
         """The array in the dtype that was declared for it: primitives may compute in float32."""
         native = _TO_NUMPY[dtype]

@@ -106,9 +106,14 @@ class NumpyBackend(
 
     def dense(self, value: Any) -> np.ndarray:
         """The value as a contiguous array, copied only where it is not one."""
-        if type(value) is np.ndarray and value.flags.c_contiguous:
-            return value
-        return np.ascontiguousarray(value).reshape(np.shape(value))
+        if type(value) is not np.ndarray:
+            return np.asarray(value)
+        return value if value.flags.c_contiguous else np.ascontiguousarray(value)
+
+    def apart(self, array: np.ndarray, given: tuple[Any, ...]) -> np.ndarray:
+        """The array, or a copy where it lies in the memory of one that is given."""
+        shared = any(np.may_share_memory(array, other) for other in given if isinstance(other, np.ndarray))
+        return array.copy() if shared else array
 
     def exact(self, array: Any, dtype: DType) -> Any:
         """The array in the dtype that was declared for it: NumPy makes float32 of bfloat16 and a Python number."""

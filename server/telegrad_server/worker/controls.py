@@ -13,6 +13,7 @@ from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.shapes import contiguous
 from telegrad_protocol.wire import INLINE_BYTES
 
+from .engine import set_history
 from .tape import Edge, edge_of
 from .tensor import Tensor
 from .transfers import Read
@@ -161,7 +162,6 @@ def backward(
     walk.run()
     if inputs:
         walk.leaves = {t: g for t in inputs if (g := walk.wanted[edge_of(t)]) is not None}
-        walk.fresh.clear()
     engine.commit(walk)
 
 
@@ -256,18 +256,18 @@ def set_requires_grad(session: Session, row: Row, input: Tensor, requires_grad: 
 
 @handles
 def retain_grad(session: Session, row: Row, input: Tensor) -> None:
-    import weakref
-
     if not session.engine.settle(input).requires_grad:
         raise AutogradError("can't retain_grad on Tensor that has requires_grad=False", op="retain_grad")
-    if input.node is not None:
-        input.node.retained = (*input.node.retained, (input.index, weakref.ref(input)))
+    if input.node is not None and not input.retains:
+        input.retains = True
+        set_history(input, input.node, input.index)
 
 
 @handles
 def set_data(session: Session, row: Row, input: Tensor, data: Tensor) -> None:
+    data = data.detached(data.storage.apart(input.storage.version))
     input.data, input._meta, input.storage = data.data, data._meta, data.storage
-    input.base, input.offset, input.graph = data.base, data.offset, data.graph
+    input.base, input.offset, input.rebased, input.origin = data.base, data.offset, data.rebased, None
 
 
 @handles

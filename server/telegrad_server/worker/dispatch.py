@@ -82,6 +82,8 @@ def {name}(session, row):
             engine.budget.check(nbytes, {name!r})
         result = run(engine.xp, {arrays})
         data = engine.xp.dense(result{first})
+        if data.base is not None or {same}:
+            data = engine.xp.apart(data, ({inputs}, ))
         if meta.half:
             data = engine.xp.exact(data, meta.dtype)
         out = Tensor(data, meta, Storage(nbytes, engine.budget))
@@ -111,6 +113,7 @@ def _source(kernel: Kernel) -> str:
     def each(prefix: str) -> str:
         return ", ".join((prefix if p in tensors else "a_") + p.name for p in spec.params)
 
+    inputs = [f"v_{param.name}" for param in tensors]
     edges = "".join(_EDGE.format(spec.names[slot], slot) for slot in spec.tensor_slots)
     record = _RECORD.format(edges=edges, values=each("t_"), aux="result[1]" if kernel.has_aux else None)
     return _EXECUTE.format(
@@ -120,6 +123,8 @@ def _source(kernel: Kernel) -> str:
         key="(" + ", ".join(map(_key, spec.params)) + ",)",
         arrays=each("v_"),
         first="[0]" if kernel.has_aux else "",
+        same=" or ".join(f"data is {name}" for name in inputs),
+        inputs=", ".join(inputs),
         record=record if spec.differentiable else "",
     )
 

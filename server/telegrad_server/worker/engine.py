@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, NoReturn
 
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import (
-    AutogradError,
     OpError,
     OpIndexError,
     OpTypeError,
@@ -14,7 +14,7 @@ from telegrad_protocol.errors import (
     TelegradError,
     UnsupportedOp,
 )
-from telegrad_protocol.rules import check_inplace
+from telegrad_protocol.rules import check_history, check_inplace, check_writable, frozen_view
 from telegrad_protocol.shapes import Meta
 from telegrad_protocol.spec import Inferred, OpSpec
 from telegrad_server.kernels import KERNELS, Raw
@@ -64,7 +64,7 @@ class Engine:
         nbytes = meta.nbytes
         self.budget.check(nbytes, spec.name)
         data, aux = self._run(kernel, args)
-        data = self.xp.dense(data)
+        data = self.apart(self.xp.dense(data), args)
         if meta.half:
             data = self.xp.exact(data, meta.dtype)
         out = Tensor(data, meta, Storage(nbytes, self.budget))
@@ -79,7 +79,7 @@ class Engine:
         spec = kernel.spec
         self.budget.check(inferred.nbytes, spec.name)
         result, aux = self._run(kernel, args)
-        outs = self._wrap_results(spec, inferred, result, args)
+        outs = self._wrap_results(spec, inferred, result, args, grad)
         if grad and spec.differentiable:
             self._record(kernel, args, outs, aux)
         return outs[0] if spec.returns is not None and len(spec.returns) == 1 else outs
@@ -104,21 +104,33 @@ class Engine:
             raise as_op_error(kernel.name, error) from error
         raise error
 
-    def _wrap_results(self, spec: OpSpec, inferred: Inferred, result: Any, args: tuple[Any, ...]) -> Any:
+    def _wrap_results(self, spec: OpSpec, inferred: Inferred, result: Any, args: tuple[Any, ...], grad: bool) -> Any:
         if inferred.offset is not None:
-            return self._wrap_views(inferred, result, args[spec.tensor_slots[0]])
+            source = args[spec.tensor_slots[0]]
+            if spec.detached:
+                return (source.detached(source.storage.apart() if spec.own_version else None),)
+            return self._wrap_views(inferred, result, source, frozen_view(spec, grad))
         results = result if type(result) in (tuple, list) else (result,)
+        results = [self.apart(self.xp.dense(data), args) for data in results]
         if not spec.settled:
-            return tuple([self.wrap(self.xp.dense(data)) for data in results])
-        dense = self.xp.copy if spec.view else self.xp.dense
+            return tuple([self.wrap(data) for data in results])
         return tuple(
             [
-                Tensor(self.xp.exact(dense(data), meta.dtype), meta, Storage(meta.nbytes, self.budget))
+                Tensor(self.xp.exact(data, meta.dtype), meta, Storage(meta.nbytes, self.budget))
                 for data, meta in zip(results, inferred.metas, strict=True)
             ]
         )
 
-    def _wrap_views(self, inferred: Inferred, result: Any, source: Tensor) -> tuple[Tensor, ...]:
+    def apart(self, data: Any, args: tuple[Any, ...]) -> Any:
+        """A result in memory of its own: a kernel may return an argument, or a view of one."""
+        arrays = [item.data for arg in args for item in (arg if type(arg) is tuple else (arg,)) if type(item) is Tensor]
+        if data.base is None and not any(data is array for array in arrays):
+            return data
+        return self.xp.apart(data, tuple(arrays))
+
+    def _wrap_views(
+        self, inferred: Inferred, result: Any, source: Tensor, frozen: str | None
+    ) -> tuple[Tensor, ...]:
         results = result if type(result) in (tuple, list) else (result,)
         offsets = inferred.offset if type(inferred.offset) is tuple else (inferred.offset,)
         views = []
@@ -126,7 +138,11 @@ class Engine:
             view = Tensor(data, meta, source.storage)
             view.base = source.base or source
             view.offset = source.offset + offset
-            view.graph = source.storage.graph
+            view.rebased = view.base.rebased
+            if source.origin is not None or (source.base is not None and source.node is None):
+                view.origin = source.origin or source
+            if frozen is not None or source.frozen is not None:
+                view.frozen = frozen or source.frozen
             views.append(view)
         return tuple(views)
 
@@ -205,6 +221,8 @@ class Engine:
             node.aux = aux
         if plan.uses_outs:
             node.outs = ()
+        if not (plan.kept or plan.uses_aux or plan.uses_outs):
+            node.saves = False
         return node
 
     def _edges(self, values: tuple[Any, ...]) -> list[Edge | None] | None:
@@ -217,13 +235,12 @@ class Engine:
     def settle(self, tensor: Tensor) -> Tensor:
         """Give a view whose base has a new history a node of its own, derived from the base's."""
         base = tensor.base
-        if base is not None and tensor.graph != tensor.storage.graph:
-            tensor.graph = tensor.storage.graph
+        if base is not None and tensor.rebased != base.rebased:
+            tensor.rebased = base.rebased
             if base.requires_grad:
                 meta, kernel = tensor._meta, KERNELS["as_strided"]
                 args = (base, meta.shape, meta.strides, tensor.offset)
-                tensor.node = self._node(kernel, args, {0: edge_of(base)}, (meta,), None)
-                tensor.index, tensor.requires_grad = 0, True
+                set_history(tensor, self._node(kernel, args, {0: edge_of(base)}, (meta,), None), 0)
         return tensor
 
     # In place ---------------------------------------------------------------------------------------------
@@ -234,7 +251,7 @@ class Engine:
         self._check_inplace(kernel, args, grad)
         if grad:
             # What the graph knows of the old value must outlive the write: a copy where a VJP reads it.
-            first = self._snapshot(target) if self._reads_first(kernel, args) else self._twin(target)
+            first = self._snapshot(target) if self._reads_first(kernel, args) else target.alias()
             args = (first, *args[1:])
         result = self.apply(kernel, args, grad=grad)
         if result._meta.dtype is not target._meta.dtype:
@@ -251,20 +268,23 @@ class Engine:
 
     def about_to_write(self, target: Tensor) -> None:
         """Announce a write: reads that have not ended keep the old elements, and the version moves on."""
-        for read in target.storage.pins:
+        memory = target.storage.memory
+        for read in memory.pins:
             read.data = self.xp.copy(read.data)
-        target.storage.pins = ()
+        memory.pins = ()
         target.storage.version += 1
 
     def _check_inplace(self, kernel: Kernel, args: tuple[Any, ...], grad: bool) -> None:
         target: Tensor = args[0]
         if not kernel.spec.inplace:
             raise UnsupportedOp(f"{kernel.name} has no in-place variant", op=kernel.name)
-        if grad and target.node is None and target.requires_grad:
-            raise AutogradError(
-                "a leaf Variable that requires grad is being used in an in-place operation.",
-                op=kernel.name,
-                hint="write under torch.no_grad(), or to a clone()",
+        if grad and self._edges_of(kernel.spec, args):
+            root = target.origin or target.base
+            check_history(
+                kernel.name,
+                leaf=target.requires_grad and target.node is None,
+                of_leaf=target.requires_grad and root is not None and root.requires_grad and root.node is None,
+                frozen=target.frozen,
             )
         check_inplace(kernel.name, kernel.spec.infer(args).metas[0], target._meta)
 
@@ -273,22 +293,21 @@ class Engine:
 
     def _snapshot(self, tensor: Tensor) -> Tensor:
         self.budget.check(tensor._meta.nbytes, "keeping a value that is about to be overwritten")
-        return _with_history(self.wrap(self.xp.copy(tensor.data)), tensor)
-
-    def _twin(self, tensor: Tensor) -> Tensor:
-        return _with_history(tensor.alias(), tensor)
+        kept = self.wrap(self.xp.copy(tensor.data))
+        kept.node, kept.index, kept.requires_grad = tensor.node, tensor.index, tensor.requires_grad
+        return kept
 
     def _rebase(self, target: Tensor, result: Tensor) -> None:
         """Make `target` the tensor that `result` is in the graph; a view hands it on to its base."""
         base = target.base
-        target.storage.graph += 1
         if base is None:
-            target.node, target.index, target.requires_grad = result.node, result.index, True
+            target.rebased += 1
+            set_history(target, result.node, result.index)
             return
+        base.rebased += 1
         meta, kernel = target._meta, KERNELS["as_strided_scatter"]
-        args = (self._twin(base), result, meta.shape, meta.strides, target.offset)
-        base.node = self._node(kernel, args, self._edges_of(kernel.spec, args), (base._meta,), None)
-        base.index, base.requires_grad = 0, True
+        args = (base.alias(), result, meta.shape, meta.strides, target.offset)
+        set_history(base, self._node(kernel, args, self._edges_of(kernel.spec, args), (base._meta,), None), 0)
         self.settle(target)
 
     # Walking back -----------------------------------------------------------------------------------------
@@ -299,18 +318,29 @@ class Engine:
 
     def commit(self, walk: Walk) -> None:
         """Put the gradients that a finished walk brought to the leaves into their `.grad`: all, or none."""
-        create = walk.mode is self.higher_order
         found = {**walk.leaves, **walk.retained}
-        if create:
+        if walk.mode is self.higher_order:
             for leaf, g in found.items():
-                leaf.grad = g if leaf.grad is None else self.recorded.add(leaf.grad, g)
+                # A copy: what comes back may be the caller's own gradient, or another leaf's.
+                leaf.grad = self.recorded.clone(g) if leaf.grad is None else self.recorded.add(leaf.grad, g)
             return
         self.budget.check(sum(leaf._meta.nbytes for leaf in found if leaf.grad is None), "accumulating gradients")
+        before = [leaf.grad for leaf in found if leaf.grad is not None]
+        for grad in before:
+            check_writable("backward", grad._meta)
+        for grad in before:
+            self.about_to_write(grad)
         for leaf, g in found.items():
-            if leaf.grad is not None:
-                self.write(leaf.grad, self.xp.add(leaf.grad.data, g))
-            else:
-                leaf.grad = self.wrap(self.xp.dense(g) if leaf in walk.fresh else self.xp.copy(g))
+            self._accumulate(leaf, g, leaf in walk.own)
+
+    def _accumulate(self, leaf: Tensor, g: Any, own: bool) -> None:
+        xp, grad = self.xp, leaf.grad
+        if grad is None:
+            leaf.grad = self.wrap(xp.dense(g) if own else xp.copy(g))
+        elif own:
+            xp.add_into(grad.data, g)
+        else:  # it may lie in the memory that is written to
+            xp.assign(grad.data, xp.add(grad.data, g))
 
 
 class Recorded:
@@ -359,8 +389,14 @@ class RawMode(Mode):
     def reduce(self, g: Any, meta: Meta) -> Any:
         return self.xp.sum_to(g, meta.shape)
 
-    def add(self, total: Any, g: Any, owned: bool) -> Any:
-        return self.xp.add_into(total, g) if owned else self.xp.add(total, g)
+    def add(self, total: Any, g: Any) -> Any:
+        return self.xp.add(total, g)
+
+    def add_into(self, total: Any, g: Any) -> Any:
+        return self.xp.add_into(total, g)
+
+    def owns(self, g: Any) -> bool:
+        return g.base is None
 
 
 class RecordedMode(Mode):
@@ -393,20 +429,24 @@ class RecordedMode(Mode):
         """Record the composite again on the saved inputs, and differentiate that."""
         kernel, engine = node.kernel, self.engine
         floor = last_number()
-        again = kernel.composite(engine.recorded, *node.args)  # type: ignore[misc]
+        # A tensor that stands in two places has a gradient in each: each place gets an edge of its own.
+        args = [self._stand_in(value) if slot in node.edges else value for slot, value in enumerate(node.args)]
+        again = kernel.composite(engine.recorded, *args)  # type: ignore[misc]
         outs = again if type(again) is tuple else (again,)
         roots = [(edge_of(out), grad, out._meta) for out, grad in zip(outs, _as_tuple(g), strict=True)]
         walk = engine.walk(create_graph=True, retain=True)
-        wanted = [edges for position, edges in node.edges.items()]
-        walk.want(wanted, [root[0] for root in roots], floor)
+        edges = {position: edge_of(args[position]) for position in node.edges}
+        walk.want(edges.values(), [root[0] for root in roots], floor)
         for root in roots:
             if root[1] is not None and root[0][1] >= 0:
                 walk.start(*root)
         walk.run()
-        return [
-            walk.wanted[node.edges[position]] if needed else None
-            for position, needed in zip(vjp.positions, needs, strict=True)
-        ]
+        return [walk.wanted[edges[p]] if needed else None for p, needed in zip(vjp.positions, needs, strict=True)]
+
+    def _stand_in(self, tensor: Tensor) -> Tensor:
+        """The same tensor as the result of an op of its own."""
+        made: Tensor = self.engine.recorded.view(tensor, tensor.shape)
+        return made
 
     def exact(self, g: Any, meta: Meta) -> Any:
         return g
@@ -414,8 +454,13 @@ class RecordedMode(Mode):
     def reduce(self, g: Any, meta: Meta) -> Any:
         return self.engine.recorded.sum_to_size(g, meta.shape)
 
-    def add(self, total: Any, g: Any, owned: bool) -> Any:
+    def add(self, total: Any, g: Any) -> Any:
         return self.engine.recorded.add(total, g)
+
+    add_into = add  # what is recorded keeps its operands
+
+    def owns(self, g: Any) -> bool:
+        return False
 
 
 def as_op_error(op: str, error: Exception) -> OpError:
@@ -451,9 +496,13 @@ def _arrays(value: Any) -> Any:
     return value
 
 
-def _with_history(twin: Tensor, tensor: Tensor) -> Tensor:
-    twin.node, twin.index, twin.requires_grad = tensor.node, tensor.index, tensor.requires_grad
-    return twin
+def set_history(tensor: Tensor, node: Node | None, index: int) -> None:
+    """Make a tensor that result of a recorded op; a gradient that it keeps is that of what it is now."""
+    if tensor.retains and tensor.node is not None:
+        tensor.node.retained = tuple([kept for kept in tensor.node.retained if kept[1]() is not tensor])
+    tensor.node, tensor.index, tensor.requires_grad = node, index, True
+    if tensor.retains and node is not None:
+        node.retained = (*node.retained, (index, weakref.ref(tensor)))
 
 
 def _as_tuple(g: Any) -> tuple[Any, ...]:

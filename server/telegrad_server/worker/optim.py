@@ -116,7 +116,7 @@ def _state(session: Session, params: Any, names: tuple[int, ...], width: int, me
 
 def _pins(tensor: Any) -> tuple[Any, ...]:
     """The reads that keep the old elements of a tensor when it is written."""
-    return tensor.storage.pins if type(tensor) is Tensor else ()
+    return tensor.storage.memory.pins if type(tensor) is Tensor else ()
 
 
 def _written(session: Session, params: Any, held: list[list[Tensor]], width: int) -> list[list[Any]]:

@@ -35,12 +35,14 @@ class Node:
 
     `edges`: per tensor argument position through which a gradient flows, its edge, or a list of edges and None where a
     list of tensors stands. `args`: the arguments, each tensor that no VJP reads replaced by its `Meta`. `versions`: the saved
-    tensors with their version at the time. `retained`: the results that keep their gradient.
+    tensors with their version at the time. `retained`: the results that keep their gradient. `saves`: something was
+    saved, so that it can be visited once; set where that is false.
     """
 
     aux: Any = None
     outs: Any = None
     versions: Any = ()
+    saves = True
     retained: tuple[tuple[int, weakref.ref[Tensor]], ...] = ()
 
     def __init__(self, kernel: Kernel, args: Any, edges: dict[int, Any], metas: tuple[Meta, ...]) -> None:
@@ -55,7 +57,9 @@ class Node:
         return self.args is None
 
     def free(self) -> None:
-        """Drop what was saved; a second backward through here is refused."""
+        """Drop what was saved, if anything was; a second backward through here is then refused."""
+        if not self.saves:
+            return
         self.args = self.aux = self.outs = None
         self.versions = ()
 
@@ -69,8 +73,9 @@ class Mode:
     """How a walk computes: on arrays, or on recorded tensors for higher orders.
 
     `namespace` is handed to VJPs; `unpack` turns a saved argument into what they are given; `fused` runs the backward of
-    a fused op; `exact` gives a gradient of half precision its dtype; `reduce` undoes broadcasting; `add` accumulates,
-    the second flag telling whether the first operand is a buffer of the tape's own.
+    a fused op; `exact` gives a gradient of half precision its dtype; `reduce` undoes broadcasting; `add` makes a sum in
+    new memory and `add_into` in the memory of the first operand, which is the tape's own; `owns` tells whether a value has
+    memory of its own, of which it is not a view.
     """
 
     namespace: Any
@@ -93,12 +98,22 @@ class Mode:
     def reduce(self, g: Any, meta: Meta) -> Any:
         raise NotImplementedError
 
-    def add(self, total: Any, g: Any, owned: bool) -> Any:
+    def add(self, total: Any, g: Any) -> Any:
+        raise NotImplementedError
+
+    def add_into(self, total: Any, g: Any) -> Any:
+        raise NotImplementedError
+
+    def owns(self, g: Any) -> bool:
         raise NotImplementedError
 
 
 class Walk:
-    """One walk back over the tape: from roots with their gradients to leaves, or to the `wanted` edges."""
+    """One walk back over the tape: from roots with their gradients to leaves, or to the `wanted` edges.
+
+    A gradient may be shared: with the caller who gave it, with another edge, with what the forward saved. The walk
+    writes to sums alone, which it made itself (`sums`), and tells which leaves' gradients are nobody else's (`own`).
+    """
 
     def __init__(self, mode: Mode, *, retain: bool, admit: Callable[[int, str], None]) -> None:
         self.mode = mode
@@ -106,9 +121,9 @@ class Walk:
         self.admit = admit
         self.heap: list[tuple[int, Node]] = []  # by falling number: heapq takes the smallest
         self.pending: dict[Node, list[Any]] = {}
-        self.owned: set[tuple[Any, int]] = set()
+        self.sums: set[Edge] = set()
         self.leaves: dict[Tensor, Any] = {}
-        self.fresh: set[Tensor] = set()
+        self.own: set[Tensor] = set()
         self.retained: dict[Tensor, Any] = {}
         self.wanted: dict[Edge, Any] = {}
         self.needed: set[Node] | None = None
@@ -121,7 +136,7 @@ class Walk:
         self.needed = _leading_to(set(self.wanted), [root for root, index in roots if index >= 0], floor)
 
     def start(self, edge: Edge, g: Any, meta: Meta) -> None:
-        self._send(edge, g, meta, shared=True)
+        self._send(edge, g, meta)
 
     def run(self) -> None:
         """Visit every node that a gradient reaches."""
@@ -164,7 +179,7 @@ class Walk:
                     self._admit(node, meta)
                 result = vjp.call(self.mode, node, args, g)
                 if result is not None:
-                    self._send(edges, result, meta, shared=result is g)
+                    self._send(edges, result, meta, node, g)
             else:
                 self._admit(node, meta)
                 pieces = vjp.call(self.mode, node, args, g)
@@ -184,29 +199,32 @@ class Walk:
         results = self.mode.fused(node, vjp, g, needs)
         for position, result, needed in zip(vjp.positions, results, needs, strict=True):
             if needed and result is not None:
-                self._send(node.edges[position], result, metas_of(node.args[position]), shared=result is g)
+                alone = sum(other is result for other in results) == 1
+                self._send(node.edges[position], result, metas_of(node.args[position]), node if alone else None, g)
 
     def _send_each(self, edges: list[Edge | None], pieces: Any, metas: Any) -> None:
         """The gradients of a list of tensors."""
         for edge, piece, meta in zip(edges, pieces, metas, strict=True):
             if edge is not None and piece is not None:
-                self._send(edge, piece, meta, shared=True)
+                self._send(edge, piece, meta)
 
-    def _send(self, edge: Edge, g: Any, meta: Meta, *, shared: bool) -> None:
-        """Add a gradient to what waits at an edge; `shared` says that somebody else may hold the same memory."""
+    def _send(self, edge: Edge, g: Any, meta: Meta, maker: Node | None = None, given: Any = None) -> None:
+        """Add a gradient to what waits at an edge.
+
+        `maker` is the node whose VJP made it of the gradient `given`; None where it has several users.
+        """
         if g.shape != meta.shape:
             g = self.mode.reduce(g, meta)
-            shared = False
         if meta.half:
             g = self.mode.exact(g, meta)
         target, index = edge
         if self.wanted and edge in self.wanted:
             held = self.wanted[edge]
-            self.wanted[edge] = g if held is None else self.mode.add(held, g, False)
+            self.wanted[edge] = g if held is None else self.mode.add(held, g)
             if index < 0:
                 return
         if index < 0:
-            self._send_to_leaf(target, g, shared)
+            self._send_to_leaf(edge, g, maker, given)
             return
         if self.needed is not None and target not in self.needed:
             return
@@ -215,24 +233,27 @@ class Walk:
             slots = self.pending[target] = [None] * len(target.metas)
             heapq.heappush(self.heap, (-target.number, target))
         held = slots[index]
-        if held is None:
-            slots[index] = g
-            return
-        key = (target, index)
-        slots[index] = self.mode.add(held, g, key in self.owned)
-        self.owned.add(key)
+        slots[index] = g if held is None else self._sum(edge, held, g)
 
-    def _send_to_leaf(self, leaf: Tensor, g: Any, shared: bool) -> None:
-        if self.needed is not None:
+    def _send_to_leaf(self, edge: Edge, g: Any, maker: Node | None, given: Any) -> None:
+        leaf = edge[0]
+        if self.needed is not None or not leaf.requires_grad:
             return
         held = self.leaves.get(leaf)
-        if held is None:
-            self.leaves[leaf] = g
-            if not shared:
-                self.fresh.add(leaf)
-        else:
-            self.leaves[leaf] = self.mode.add(held, g, leaf in self.fresh)
-            self.fresh.add(leaf)
+        if held is not None:
+            self.leaves[leaf] = self._sum(edge, held, g)
+            self.own.add(leaf)
+            return
+        self.leaves[leaf] = g
+        if maker is not None and g is not given and self.mode.owns(g) and not holds(maker, g):
+            self.own.add(leaf)
+
+    def _sum(self, edge: Edge, held: Any, g: Any) -> Any:
+        """The sum at an edge: in new memory the first time, then in that."""
+        if edge in self.sums:
+            return self.mode.add_into(held, g)
+        self.sums.add(edge)
+        return self.mode.add(held, g)
 
     def _skips(self, edges: Any) -> bool:
         if self.needed is None:
@@ -245,6 +266,13 @@ class Walk:
         nbytes = meta.nbytes if type(meta) is Meta else sum(m.nbytes for m in meta if m is not None)
         if nbytes > PAGE:
             self.admit(nbytes, f"the gradient of {node.kernel.name}")
+
+
+def holds(node: Node, array: Any) -> bool:
+    """Whether an array is one that a node saved, which its VJP may have handed on as it is."""
+    saved = [*node.args, *(out[0] for out in node.outs or ())]
+    saved += node.aux if type(node.aux) is tuple else [node.aux]
+    return any(value is array or (type(value) is Tensor and value.data is array) for value in saved)
 
 
 def _no_derivative(entry: Kernel, position: int) -> AutogradError:

@@ -71,8 +71,8 @@ class Read:
         self.data = tensor.data
         self.meta = tensor._meta
         self.ready = xp.moment()
-        self.storage = tensor.storage
-        tensor.storage.pins = (*tensor.storage.pins, self)
+        self.storage = tensor.storage.memory
+        self.storage.pins = (*self.storage.pins, self)
 
     def put(self, xp: Any, offset: int, target: memoryview) -> Any:
         """Begin to copy bytes out; the moment at which they are in `target`."""
