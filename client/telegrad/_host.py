@@ -9,8 +9,11 @@ import numpy as np
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
-from telegrad_protocol.shapes import contiguous, meta
+from telegrad_protocol.rules import frozen_view
+from telegrad_protocol.shapes import Meta, contiguous, meta
+from telegrad_protocol.spec import OPS
 
+from ._record import grad_mode
 from ._types import TensorBase
 
 if TYPE_CHECKING:
@@ -100,20 +103,26 @@ def tensor_like(source: Tensor, array: np.ndarray) -> Tensor:
     return from_array(array, source.dtype, source._meta.device)
 
 
-def alias(source: Tensor) -> Tensor:
+def alias(source: Tensor, *, own_version: bool = False) -> Tensor:
     """Another host tensor on the same memory, outside the graph."""
-    return view(source, source._host, source._meta.strides, source._offset)
+    made = _sharing(source, source._host, source._meta, source._offset)
+    made._memory, made._own_version = source.root, own_version
+    return made
 
 
 def view(source: Tensor, array: np.ndarray, strides: tuple[int, ...], offset: int) -> Tensor:
     """A host tensor that shows memory of another; named on the server when the other is."""
+    made = _sharing(source, array, meta(array.shape, source._meta.dtype, strides, source._meta.device), offset)
+    made._base = source.base
+    made._frozen = frozen_view(OPS["_slice"], grad_mode.on) or source._frozen
+    return made
+
+
+def _sharing(source: Tensor, array: np.ndarray, meta: Meta, offset: int) -> Tensor:
     made = cast("Tensor", object.__new__(TensorBase.proxy))
-    made._host = array
-    made._meta = meta(array.shape, source._meta.dtype, strides, source._meta.device)
-    made._base = root = source.root
+    made._host, made._meta, made._offset = array, meta, offset
     made._pressing = True
-    made._offset = offset
-    root.add_alias(made)
+    source.root.add_alias(made)
     return made
 
 

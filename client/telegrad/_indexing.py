@@ -33,7 +33,7 @@ def put(x: Any, index: Any, value: Any) -> None:
         value = _host.tensor_like(x, _host.array_of(value, x.dtype)) if np.ndim(value) else value
     else:
         value = value.to(x.device)
-    viewed = record(OPS["_slice"], (x, basic))
+    viewed = record(OPS["_slice"], (x, basic)) if basic or not advanced else x
     if advanced:
         if not isinstance(value, TensorBase):
             value = _host.tensor_like(x, _host.narrowed(np.asarray(value), x.dtype.name))

@@ -13,14 +13,15 @@ from typing import Any, Final
 
 from telegrad_protocol.devices import PLACE_SHIFT, place_of
 from telegrad_protocol.dtypes import FLOAT
-from telegrad_protocol.errors import AutogradError, DeviceError, OpTypeError, UnsupportedOp
+from telegrad_protocol.errors import DeviceError, OpTypeError, UnsupportedOp
 from telegrad_protocol.messages import GRAD, INPLACE
-from telegrad_protocol.rules import check_inplace
+from telegrad_protocol.rules import check_history, check_inplace, check_overlap, frozen_view
 from telegrad_protocol.spec import OPS, Inferred, OpSpec, Param
 
+from ._leaves import UNIONS, LeafSet, joined, union
 from ._sites import USERS_FILES, caller, outside
 from ._stream import Stream
-from ._types import Leaf, TensorBase
+from ._types import TensorBase
 
 stream: Final = Stream()
 
@@ -51,35 +52,6 @@ class GradMode:
 
 
 grad_mode: Final = GradMode()
-
-Leaves = frozenset[Leaf]
-UNIONS: Final[dict[tuple[Leaves | None, Leaves], Leaves]] = {}
-_UNION_LIMIT: Final = 4096
-
-HEAVY: Final[set[Leaves | None]] = set()
-"""Leaves over which graphs have held much: a small result of such a graph may hold much itself, see `_pressing`."""
-
-
-def weigh(leaves: Leaves) -> None:
-    """Note that a graph over these leaves holds much."""
-    if any(leaf.passing for leaf in leaves):
-        return
-    if len(HEAVY) >= _UNION_LIMIT:
-        HEAVY.clear()  # those in use come back with their next large result
-    HEAVY.add(leaves)
-
-
-def union(a: Leaves | None, b: Leaves) -> Leaves:
-    """The leaves of both; the same pair of sets gives the same object, so that sets stay few."""
-    merged = b if a is None or a <= b else a if b <= a else a | b
-    if any(leaf.passing for leaf in merged):
-        return merged
-    if a in HEAVY or b in HEAVY:
-        weigh(merged)
-    if len(UNIONS) >= _UNION_LIMIT:
-        UNIONS.clear()
-    UNIONS[a, b] = merged
-    return merged
 
 
 def upload(tensor: TensorBase) -> int:
@@ -116,35 +88,40 @@ def _record_or_not(spec: OpSpec, args: tuple[Any, ...]) -> Any:
 
 
 def _wrap(
-    spec: OpSpec, args: tuple[Any, ...], inferred: Inferred, outs: tuple[int, ...], leaves: Leaves | None
+    spec: OpSpec, args: tuple[Any, ...], inferred: Inferred, outs: tuple[int, ...], leaves: LeafSet | None
 ) -> tuple[TensorBase, ...]:
     results = []
     offsets = inferred.offset if isinstance(inferred.offset, tuple) else (inferred.offset,) * len(outs)
-    for name, meta, offset in zip(outs, inferred.metas, offsets, strict=True):
+    for number, (name, meta, offset) in enumerate(zip(outs, inferred.metas, offsets, strict=True)):
         result = TensorBase.make(name, meta)
         if leaves is not None and meta.dtype.category == FLOAT:
             _join_graph(result, spec, args, leaves)
         if offset is not None:
-            _make_view(result, args[spec.tensor_slots[0]], offset)
+            _make_view(spec, number, result, args[spec.tensor_slots[0]], offset)
         results.append(result)
     return tuple(results)
 
 
-def _join_graph(result: TensorBase, spec: OpSpec, args: tuple[Any, ...], leaves: Leaves) -> None:
+def _join_graph(result: TensorBase, spec: OpSpec, args: tuple[Any, ...], leaves: LeafSet) -> None:
     """Let a result be one that gradients flow through: it holds what its graph does."""
     result._leaves, result._fn = leaves, spec.name
     if any(tensor._pressing for tensor in _tensors(spec, args)):
-        weigh(leaves)
-    if leaves in HEAVY:
+        leaves.large = True
+    if leaves.large:
         result._pressing = True
 
 
-def _make_view(view: TensorBase, source: TensorBase, offset: int) -> None:
-    root = source.root
-    view._base = root
+def _make_view(spec: OpSpec, number: int, view: TensorBase, source: TensorBase, offset: int) -> None:
     view._pressing = True
     view._offset = source._offset + offset
-    root.add_alias(view)
+    if spec.detached:
+        view._memory, view._own_version = source.root, spec.own_version
+    else:
+        view._base = source.base
+        frozen = frozen_view(spec, grad_mode.on, number) or source._frozen
+        if frozen is not None:
+            view._frozen = frozen
+    source.root.add_alias(view)
 
 
 def _record_unsettled(spec: OpSpec, args: tuple[Any, ...]) -> Any:
@@ -185,17 +162,23 @@ def inplace(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     target: TensorBase = args[0]
     if not spec.inplace:
         raise UnsupportedOp(f"{spec.name} has no in-place variant", op=spec.name)
-    recorded = grad_mode.on and spec.differentiable
-    if recorded and target.is_leaf and target.requires_grad:
-        raise AutogradError(
-            "a leaf Variable that requires grad is being used in an in-place operation.",
-            op=spec.name,
-            hint="write under torch.no_grad(), or to a clone()",
+    leaves = leaves_of(spec, args) if grad_mode.on else None
+    if leaves is not None:
+        check_history(
+            spec.name,
+            leaf=target.is_leaf_with_grad,
+            of_leaf=target._base is not None and target._leaves is not None and target._base.is_leaf_with_grad,
+            frozen=target._frozen,
         )
-    check_inplace(spec.name, spec.infer(args).metas[0], target._meta)
-    leaves = leaves_of(spec, args) if recorded and target._meta.dtype.category == FLOAT else None
+    check_inplace(spec, spec.infer(args).metas[0], target._meta)
+    if spec.elementwise:
+        for other in args[1:]:
+            if isinstance(other, TensorBase) and other.root is target.root:
+                check_overlap(spec.name, target._meta, target._offset, other._meta, other._offset)
+    if target._meta.dtype.category != FLOAT:
+        leaves = None
     undo = target.written(leaves, spec.name)
-    if leaves is not None and (leaves in HEAVY or any(tensor._pressing for tensor in _tensors(spec, args))):
+    if leaves is not None and (leaves.large or any(tensor._pressing for tensor in _tensors(spec, args))):
         target._pressing = True
     append(spec, args, None, INPLACE, undo)
     return target
@@ -273,16 +256,9 @@ def to_wire(param: Param, value: Any) -> Any:
     return None if value is None else (value,)
 
 
-def leaves_of(spec: OpSpec, args: tuple[Any, ...]) -> Leaves | None:
+def leaves_of(spec: OpSpec, args: tuple[Any, ...]) -> LeafSet | None:
     """The leaves that a result of this call depends on."""
-    found: Leaves | None = None
-    for slot in spec.tensor_slots:
-        value = args[slot]
-        for item in value if isinstance(value, tuple) else (value,):
-            leaves = item._leaves if isinstance(item, TensorBase) else None
-            if leaves is not None:
-                found = leaves if found is None else UNIONS.get((found, leaves)) or union(found, leaves)
-    return found
+    return joined(tensor._leaves for tensor in _tensors(spec, args))
 
 
 # Generated binders --------------------------------------------------------------------------------------------
@@ -341,16 +317,14 @@ def _leaves_source(spec: OpSpec) -> str:
         param = spec.params[slot]
         name, kind = param.name, param.annotation
         pad = "        "
+        found = "more" if number else "leaves"
         if kind.startswith("list"):
-            lines += [f"{pad}leaves = None"] * (number == 0)
-            lines.append(f"{pad}for item in {name}:")
-            pad += "    "
-            lines.append(f"{pad}more = item._leaves")
+            lines.append(f"{pad}{found} = joined([item._leaves for item in {name}])")
         else:
             guard = f" if is_{name} else None" if _is_operand(param) else _GUARDS[kind].format(name)
-            lines.append(f"{pad}{'more' if number else 'leaves'} = {name}._leaves{guard}")
-            if number == 0:
-                continue
+            lines.append(f"{pad}{found} = {name}._leaves{guard}")
+        if number == 0:
+            continue
         lines.append(f"{pad}if more is not None and more is not leaves:")
         lines.append(f"{pad}    try:")
         lines.append(f"{pad}        leaves = unions[leaves, more]")
@@ -360,10 +334,10 @@ def _leaves_source(spec: OpSpec) -> str:
         "        if leaves is not None:",
         "            result._leaves = leaves",
         f"            result._fn = {spec.name!r}",
-        "            if leaves in heavy:",
+        "            if leaves.large:",
         "                result._pressing = True",
         "            elif meta.large:",
-        "                weigh(leaves)",
+        "                leaves.large = True",
     ]
     return "\n".join(lines) + "\n"
 
@@ -410,8 +384,7 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
         "upload": upload,
         "union": union,
         "unions": UNIONS,
-        "heavy": HEAVY,
-        "weigh": weigh,
+        "joined": joined,
     }
     fast = not special and spec.settled and not spec.view and spec.returns == ("out",) and not spec.control
     kinds = {param.annotation for param in spec.params if param.kind.holds_tensors}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,13 +18,17 @@ from telegrad_protocol.shapes import Meta, contiguous, is_contiguous, like
 from telegrad_protocol.spec import OPS
 
 from . import _host
-from ._record import append, control, grad_mode, record, stream, weigh
+from ._leaves import Leaf, only, union
+from ._record import append, control, grad_mode, record, stream
 from ._sites import caller
 from ._stream import Future
 from ._tensor_str import format_scalar, format_tensor, summary_slices
-from ._types import Leaf, TensorBase
+from ._types import TensorBase
 
 _sending = threading.RLock()
+
+RETAINED: Final[weakref.WeakSet[Leaf]] = weakref.WeakSet()
+"""The gradient states of results that keep their gradient."""
 
 
 class _Defaults:
@@ -292,7 +297,7 @@ class Tensor(TensorBase, metaclass=TensorType):
             return self._values()
         from ._indexing import edges
 
-        with _no_grad():
+        with _grad(False):
             summary: np.ndarray = edges(self, pieces)._values()
         return summary
 
@@ -304,9 +309,9 @@ class Tensor(TensorBase, metaclass=TensorType):
     def _send(self) -> int:
         with _sending:
             if not self._id:
-                base = self._base
-                if base is not None:
-                    base._send()  # gives its views their names too
+                root = self.root
+                if root is not self:
+                    root._send()  # names what shares its memory too
                 else:
                     _send_values(self)
             return self._id
@@ -328,7 +333,7 @@ class Tensor(TensorBase, metaclass=TensorType):
         return copied
 
     def _copied(self) -> Tensor:
-        with _no_grad():
+        with _grad(False):
             twin = _host.tensor_like(self, self._host.copy()) if not self._id else record(OPS["clone"], (self,))
         twin.__class__ = type(self)
         twin.__dict__.update({k: v for k, v in self.__dict__.items() if not k.startswith("_")})
@@ -338,11 +343,21 @@ class Tensor(TensorBase, metaclass=TensorType):
 
     @property
     def requires_grad(self) -> bool:
-        return self._leaves is not None
+        return self._requires_grad_now()
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
         self.requires_grad_(wanted)
+
+    def _asks_requires_grad(self) -> bool:
+        """Ask the server, which alone knows what a gradient depends on."""
+        assert self._leaves is not None
+        found: ReadResult = stream.ask("describe", (self._id,), self.place, caller(), _as_is).result()
+        if found.data == b"\1":
+            self._leaves = self._leaves.uncertain(requires_grad=True)
+            return True
+        self._leaves = self._fn = None
+        return False
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Say whether gradients with respect to this leaf are wanted."""
@@ -355,9 +370,8 @@ class Tensor(TensorBase, metaclass=TensorType):
         before = self._leaves
         if requires_grad:
             self._leaf = self._leaf or Leaf(self)
-            self._leaves = frozenset((self._leaf,))
-            if self._meta.large:
-                weigh(self._leaves)
+            self._leaves = only(self._leaf)
+            self._leaves.large = self._meta.large
         else:
             self._leaves = None
         if self._id:
@@ -368,12 +382,16 @@ class Tensor(TensorBase, metaclass=TensorType):
     def grad(self) -> Tensor | None:
         """The accumulated gradient, or None."""
         leaf = self._leaf
-        if leaf is None or not leaf.has_grad:
+        if leaf is None or leaf.has_grad is False:
             return None
-        if leaf.grad is None:
+        if leaf.has_grad is None:
+            ask_has_grad([self])
+        if leaf.has_grad and leaf.grad is None:
             leaf.grad = TensorBase.make(stream.next_id(), like(self._meta))
+            if leaf.grad_leaves is not None:
+                leaf.grad._leaves, leaf.grad._fn, leaf.grad._pressing = leaf.grad_leaves, "gradients", True
             control("get_grad", self, outs=leaf.grad._id)
-        found: Tensor = leaf.grad
+        found: Tensor | None = leaf.grad
         return found
 
     @grad.setter
@@ -384,11 +402,11 @@ class Tensor(TensorBase, metaclass=TensorType):
                 f"{self.dtype} {list(self.shape)}"
             )
         leaf = self._leaf = self._leaf or Leaf(self)
-        if value is None and not leaf.has_grad:
+        if value is None and leaf.has_grad is False:
             return
-        before = leaf.has_grad, leaf.grad
-        leaf.has_grad, leaf.grad = value is not None, value
-        control("set_grad", self, value, undo=lambda: _restore(leaf, before))
+        before = leaf.state()
+        leaf.restore((value is not None, value, None))
+        control("set_grad", self, value, undo=lambda: leaf.restore(before))
 
     @property
     def grad_fn(self) -> Any:
@@ -397,8 +415,11 @@ class Tensor(TensorBase, metaclass=TensorType):
 
     @property
     def data(self) -> Tensor:
-        """The same memory, outside the graph."""
-        return self.detach()
+        """The same memory, outside the graph; writes to it are not seen by what autograd has saved."""
+        if not self._id and self._host is not None:
+            return _host.alias(self, own_version=True)
+        found: Tensor = record(OPS["_data"], (self,))
+        return found
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -407,24 +428,31 @@ class Tensor(TensorBase, metaclass=TensorType):
             return
         control("set_data", self, value)
         self._meta = value._meta
-        self._base, self._offset = value.root, value._offset
+        self._takes_memory_of(value)
+
+    def _takes_memory_of(self, value: TensorBase) -> None:
+        version = self.counter._version
+        self._base, self._memory, self._offset = None, value.root, value._offset
+        self._version, self._own_version = version, True
+        value.root.add_alias(self)
 
     def _settle_on(self, value: Tensor) -> None:
         """Become a tensor with the memory of `value`, which is on another device; a gradient stays behind."""
         twin, left = value.detach(), self._id
         self._id, self._host, twin._id = twin._id, twin._host, 0
-        self._meta, self._base, self._offset = twin._meta, twin._base, twin._offset
+        self._meta = twin._meta
+        self._takes_memory_of(twin)
         self._pressing = True
         if left:
             stream.rows.append(-left)
         if self._leaf is not None:
-            self._leaf.has_grad, self._leaf.grad = False, None
+            self._leaf.restore((False, None, None))
         if self._leaves is not None and self._id:
             control("set_requires_grad", self, True)
 
     @property
     def _version_now(self) -> int:
-        return self.root._version
+        return self.counter._version
 
     def detach(self) -> Tensor:
         """The same memory, outside the graph."""
@@ -452,9 +480,14 @@ class Tensor(TensorBase, metaclass=TensorType):
         if self.is_leaf or self._leaf is not None:
             return
         self._leaf = Leaf(self)
-        assert self._leaves is not None
-        self._leaves = self._leaves | {self._leaf}
+        RETAINED.add(self._leaf)
+        self._leaves = union(self._leaves, only(self._leaf))
         control("retain_grad", self)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether this result keeps its gradient."""
+        return self._leaf is not None and not self.is_leaf
 
     # Indexing ----------------------------------------------------------------------------------------------
 
@@ -486,8 +519,18 @@ class GradFn:
 TensorBase.proxy = Tensor
 
 
-def _restore(leaf: Leaf, before: tuple[bool, Any]) -> None:
-    leaf.has_grad, leaf.grad = before
+def ask_has_grad(tensors: list[Tensor]) -> None:
+    """Ask the server which of these have a gradient, where the client cannot know; one wait for each device."""
+    asked = [t for t in tensors if t._leaf is not None and t._leaf.has_grad is None]
+    answers = [
+        (found, stream.ask("has_grad", (tuple([t._id for t in found]),), place, caller(), _as_is))
+        for place in dict.fromkeys(t.place for t in asked)
+        if (found := [t for t in asked if t.place == place])
+    ]
+    for found, answer in answers:
+        for tensor, has in zip(found, answer.result().data, strict=True):
+            assert tensor._leaf is not None
+            tensor._leaf.has_grad = bool(has)
 
 
 def _backward_name(fn: str | None) -> str:
@@ -499,11 +542,14 @@ def _as_is(value: Any) -> Any:
     return value
 
 
-class _no_grad:
-    """Grad mode off for a block inside this module; users have `no_grad` in autograd."""
+class _grad:
+    """Grad mode for a block inside this module; users have `no_grad` and `enable_grad`."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = mode
 
     def __enter__(self) -> None:
-        self.before, grad_mode.on = grad_mode.on, False
+        self.before, grad_mode.on = grad_mode.on, self.mode
 
     def __exit__(self, *exception: object) -> None:
         grad_mode.on = self.before
@@ -521,8 +567,8 @@ def _fetch(device: str, result: ReadResult) -> np.ndarray:
 
 
 def _send_values(tensor: Tensor) -> None:
-    """Record the row that makes a host tensor one on the server, and name the views that exist of it."""
-    views = [view for view in tensor.family()[1:] if view._host is not None]
+    """Record the row that makes a host tensor one on the server, and name what else is alive on its memory."""
+    others = [other for other in tensor.sharers()[1:] if other._host is not None]
     array = np.ascontiguousarray(tensor._host)
     name, meta = stream.next_id(), tensor._meta
     if array.nbytes <= wire.INLINE_BYTES:
@@ -532,13 +578,27 @@ def _send_values(tensor: Tensor) -> None:
         stream.upload(name, array, meta.device)
     tensor._id, tensor._host = name, None
     tensor._pressing = tensor._pressing or meta.large
-    if tensor._leaves is not None:
-        control("set_requires_grad", tensor, True)
-    for view in views:
-        view._id, view._host = stream.next_id(), None
-        spec = OPS["as_strided"]
-        with _no_grad():
-            append(spec, (tensor, view._meta.shape, view._meta.strides, view._offset), view._id)
+    _name_sharers(tensor, others)
+    for sent in (tensor, *others):
+        if sent.is_leaf_with_grad:
+            control("set_requires_grad", sent, True)
+
+
+def _name_sharers(tensor: Tensor, others: list[TensorBase]) -> None:
+    """Record the rows that make views of a tensor, and, for what is detached, views of a detached one."""
+    whole: dict[TensorBase, TensorBase] = {tensor: tensor}
+    for other in others:
+        base, meta = other.base, other._meta
+        other._id, other._host = stream.next_id(), None
+        apart = OPS["_data" if base._own_version else "detach"]
+        if other is base and meta is tensor._meta:
+            append(apart, (tensor,), other._id)
+            whole[base] = other
+            continue
+        if base not in whole:
+            whole[base] = record(apart, (tensor,))
+        with _grad(other._frozen is None):
+            append(OPS["as_strided"], (whole[base], meta.shape, meta.strides, other._offset), other._id)
 
 
 def _rebuild(cls: type[Tensor], values: np.ndarray, dtype: str, requires_grad: bool, device: str) -> Tensor:

@@ -8,26 +8,7 @@ from typing import Any, ClassVar
 
 from telegrad_protocol.shapes import HasMeta, Meta
 
-
-class Leaf:
-    """The gradient state of a leaf, or of a result that retains its gradient.
-
-    `has_grad` follows what `backward` and `zero_grad` do; `grad` is the proxy of the gradient once somebody asked.
-    `passing`: made for one forward pass, so that no set of leaves that is remembered may have it.
-    """
-
-    passing: ClassVar[bool] = False
-
-    __slots__ = ("__weakref__", "grad", "has_grad", "owner")
-
-    def __init__(self, owner: TensorBase) -> None:
-        # Sets of leaves are remembered longer than the tensor lives; its gradient must not be.
-        self.owner = weakref.ref(owner, self._let_go)
-        self.has_grad = False
-        self.grad: Any = None
-
-    def _let_go(self, _: Any) -> None:
-        self.grad = None
+from ._leaves import Leaf, LeafSet, only, union
 
 
 class TensorBase(HasMeta):
@@ -36,17 +17,23 @@ class TensorBase(HasMeta):
     Attributes are set on an instance only where they differ from these defaults, which keeps recording cheap.
     `_id`: the name on the server, 0 while the values are on the host (`_host`). `_meta`: absent while the shape
     depends on values that nobody has asked for. `_leaves`: what gradients flow to; None if it does not require
-    grad. `_base`, `_offset`: for a view, the tensor whose memory it shows, and where. `_aliases`: the live views of
-    a base. `_version`: in-place writes so far, kept by the base. `_place`: the device's, where there is no `_meta`.
-    `_pressing`: it holds, or may hold, so much memory that the server is told at once when it is freed.
+    grad. `_base`, `_offset`: for a view, the tensor whose memory it shows and whose history it follows, and where.
+    `_frozen`: why no in-place op may change the history of this view. `_memory`: for a detached tensor, the one whose
+    memory it shares without its history. `_aliases`: what is alive of all that shares a memory, kept by the first.
+    `_version`: in-place writes so far, kept by the first, or where `_own_version` says so by a detached tensor.
+    `_place`: the device's, where there is no `_meta`. `_pressing`: it holds, or may hold, so much memory that the
+    server is told at once when it is freed.
     """
 
     proxy: ClassVar[type[TensorBase]]
 
     _id: int = 0
-    _leaves: frozenset[Leaf] | None = None
+    _leaves: LeafSet | None = None
     _leaf: Leaf | None = None
     _base: TensorBase | None = None
+    _frozen: str | None = None
+    _memory: TensorBase | None = None
+    _own_version: bool = False
     _offset: int = 0
     _aliases: list[weakref.ref[TensorBase]] | None = None
     _version: int = 0
@@ -90,18 +77,42 @@ class TensorBase(HasMeta):
         return self._place if meta is None else int(meta.place)
 
     @property
-    def root(self) -> TensorBase:
-        """The tensor whose memory this one shows: its base, or itself."""
+    def base(self) -> TensorBase:
+        """The tensor whose history this one's is part of: that which it is a view of, or itself."""
         return self if self._base is None else self._base
 
     @property
+    def root(self) -> TensorBase:
+        """The first tensor that had this one's memory."""
+        base = self.base
+        return base if base._memory is None else base._memory
+
+    @property
+    def counter(self) -> TensorBase:
+        """The tensor that counts the writes to this one's memory."""
+        base = self.base
+        return base if base._own_version else self.root
+
+    def _asks_requires_grad(self) -> bool:
+        raise NotImplementedError
+
+    def _requires_grad_now(self) -> bool:
+        leaves = self._leaves
+        return leaves is not None and (leaves.requires_grad or self._asks_requires_grad())
+
+    @property
     def requires_grad(self) -> bool:
-        return self._leaves is not None
+        return self._requires_grad_now()
 
     @property
     def is_leaf(self) -> bool:
         """Whether no recorded op made this tensor."""
-        return self._leaves is None or (self._leaf is not None and self._fn is None)
+        return self._fn is None or not self.requires_grad
+
+    @property
+    def is_leaf_with_grad(self) -> bool:
+        """Whether this is a leaf that requires grad."""
+        return self._leaves is not None and self._fn is None
 
     def add_alias(self, view: TensorBase) -> None:
         """Remember a view of this memory for as long as it lives."""
@@ -112,27 +123,35 @@ class TensorBase(HasMeta):
             aliases[:] = [alias for alias in aliases if alias() is not None]
         aliases.append(weakref.ref(view))
 
-    def family(self) -> list[TensorBase]:
-        """Every live tensor on the same memory, the base first."""
-        base = self.root
-        views = [alias() for alias in base._aliases or ()]
-        return [base, *(view for view in views if view is not None)]
+    def sharers(self) -> list[TensorBase]:
+        """Every live tensor on the same memory, the first of them first."""
+        root = self.root
+        others = [alias() for alias in root._aliases or ()]
+        return [root, *(other for other in others if other is not None)]
 
-    def written(self, leaves: frozenset[Leaf] | None, fn: str) -> Callable[[], None]:
+    def family(self) -> list[TensorBase]:
+        """Every live tensor whose history is this one's: its base, and the views of that."""
+        base = self.base
+        return [tensor for tensor in self.sharers() if tensor.base is base]
+
+    def written(self, leaves: LeafSet | None, fn: str) -> Callable[[], None]:
         """Follow an in-place write: a new version, and the history that everybody on this memory now has.
 
         Returns what takes it back.
         """
-        base = self.root
+        counter = self.counter
         before = [(weakref.ref(t), t._leaves, t._fn) for t in self.family()] if leaves is not None else []
-        base._version += 1
+        counter._version += 1
         for reference, _, _ in before:
             tensor = reference()
             if tensor is not None:
                 tensor._leaves, tensor._fn = leaves, fn
+                if tensor._leaf is not None and leaves is not None:  # it goes on keeping its gradient
+                    tensor._leaf.moved = True
+                    tensor._leaves = union(leaves, only(tensor._leaf))
 
         def undo() -> None:
-            base._version -= 1
+            counter._version -= 1
             for reference, old_leaves, old_fn in before:
                 tensor = reference()
                 if tensor is not None:

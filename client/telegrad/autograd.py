@@ -10,9 +10,12 @@ from telegrad_protocol.errors import AutogradError, DeviceError, ShapeError, Uns
 from telegrad_protocol.shapes import contiguous, like
 from telegrad_protocol.spec import OPS
 
+from ._creation import zeros_like
+from ._leaves import Leaf, joined, only, reached, union
 from ._record import control, grad_mode, record, stream
-from ._tensor import Tensor
-from ._types import Leaf, TensorBase
+from ._sites import caller
+from ._tensor import RETAINED, Tensor
+from ._types import TensorBase
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -126,25 +129,41 @@ def backward(
     roots = _listed(tensors)
     gradients = _root_gradients(roots, grad_tensors)
     targets = _listed(inputs) if inputs is not None else ()
+    if inputs is not None and not targets:
+        raise AutogradError("`inputs` argument to `backward()` cannot be empty.", op="backward")
     if len({root.place for root in roots}) > 1:
         raise DeviceError("backward() of tensors on several devices: call it for each device", op="backward")
-    reached = [_leaf_of(t) for t in targets] if targets else _reached(roots)
-    before = [(leaf, leaf.has_grad, leaf.grad) for leaf in reached]
-    for leaf in reached:
+    bridges, undo = _expect_gradients(roots, gradients, targets, create_graph)
+    retain = create_graph if retain_graph is None else bool(retain_graph)
+    control("backward", roots, gradients, targets, retain, create_graph, undo=undo)
+    for bridge in bridges:
+        bridge.bring_back(retain_graph, create_graph)
+
+
+def _expect_gradients(
+    roots: Sequence[Tensor], gradients: Sequence[Tensor | None], targets: Sequence[Tensor], create_graph: bool
+) -> tuple[list[Bridge], Callable[[], None]]:
+    """Note who will have a gradient; the copies on other devices that will, the latest first, and what takes it back."""
+    flows = [root._leaves for root in roots] + [g._leaves for g in gradients if g is not None and create_graph]
+    certain, possible = reached(root._leaves for root in roots)
+    possible += [leaf for leaf in RETAINED if leaf not in certain and leaf not in possible]
+    if targets:
+        wanted = [_leaf_of(target) for target in targets]
+        possible = [leaf for leaf in wanted if leaf not in certain]
+        certain = [leaf for leaf in wanted if leaf in certain]
+    before = [(leaf, leaf.state()) for leaf in (*certain, *possible)]
+    for leaf in certain:
         leaf.has_grad = True
-        if create_graph:
-            leaf.grad = None
-    control(
-        "backward",
-        roots,
-        gradients,
-        targets,
-        create_graph if retain_graph is None else bool(retain_graph),
-        create_graph,
-        undo=lambda: _restore(before),
-    )
-    for leaf in sorted((leaf for leaf in reached if isinstance(leaf, Bridge)), key=lambda bridge: -bridge.number):
-        leaf.bring_back(retain_graph, create_graph)
+    for leaf in possible:
+        leaf.has_grad = leaf.has_grad or None
+    if create_graph:
+        depends = joined(flows)
+        for leaf, _ in before:
+            older = leaf.grad._leaves if leaf.grad is not None else leaf.grad_leaves
+            found = joined([older, depends])
+            leaf.grad, leaf.grad_leaves = None, None if found is None else found.uncertain()
+    bridges = sorted((leaf for leaf in certain if isinstance(leaf, Bridge)), key=lambda bridge: -bridge.number)
+    return bridges, lambda: _restore(before)
 
 
 class Bridge(Leaf):
@@ -180,22 +199,15 @@ def carry(tensor: Tensor, device: str) -> Tensor:
     if tensor._leaves is None or not grad_mode.on:
         return arrived
     control("set_requires_grad", arrived, True)
-    arrived._leaves = tensor._leaves | {Bridge(tensor, arrived)}
+    arrived._leaves = union(tensor._leaves, only(Bridge(tensor, arrived)))
     copied: Tensor = record(OPS["clone"], (arrived,))
     arrived._leaves = None  # the bridge holds it, and must not be held by it
     return copied
 
 
-def _restore(before: list[tuple[Leaf, bool, Any]]) -> None:
-    for leaf, has_grad, grad in before:
-        leaf.has_grad, leaf.grad = has_grad, grad
-
-
-def _reached(roots: Sequence[Tensor]) -> list[Leaf]:
-    found: set[Leaf] = set()
-    for root in roots:
-        found |= root._leaves or frozenset()
-    return list(found)
+def _restore(before: list[tuple[Leaf, Any]]) -> None:
+    for leaf, state in before:
+        leaf.restore(state)
 
 
 def _leaf_of(tensor: Tensor) -> Leaf:
@@ -213,7 +225,7 @@ def _root_gradients(roots: Sequence[Tensor], given: Any) -> tuple[Tensor | None,
     if len(gradients) != len(roots):
         raise ShapeError(f"got {len(roots)} tensors and {len(gradients)} gradients", op="backward")
     for i, (root, gradient) in enumerate(zip(roots, gradients, strict=True)):
-        if not root.requires_grad:
+        if root._leaves is None:
             raise AutogradError(
                 f"element {i} of tensors does not require grad and does not have a grad_fn", op="backward"
             )
@@ -243,36 +255,37 @@ def grad(
     """
     roots, targets = _listed(outputs), _listed(inputs)
     gradients = _root_gradients(roots, grad_outputs)
-    for target in targets:
-        if not target.requires_grad:
-            raise AutogradError("One of the differentiated Tensors does not require grad", op="grad")
+    if any(target._leaves is None for target in targets):
+        raise AutogradError("One of the differentiated Tensors does not require grad", op="grad")
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     names = tuple([stream.next_id() for _ in targets])
     retain = create_graph if retain_graph is None else bool(retain_graph)
-    # Which inputs are reached is known to the server alone where an input is not a leaf; it answers with zeros.
-    control(
-        "gradients",
-        roots,
-        targets,
-        gradients,
-        retain,
-        create_graph,
-        bool(allow_unused or materialize_grads),
-        outs=names,
-    )
-    leaves = frozenset(_reached(roots)) if create_graph else None
+    unused = bool(allow_unused or materialize_grads)
+    control("gradients", roots, targets, gradients, retain, create_graph, unused, outs=names)
+    used = _which_are_used(roots, targets, names) if unused else [True] * len(targets)
+    depends = None
+    if create_graph:
+        depends = joined([t._leaves for t in (*roots, *(g for g in gradients if g is not None))])
     found: list[Tensor | None] = []
-    for name, target in zip(names, targets, strict=True):
-        unused = target.is_leaf and not _depends(roots, target)
-        if unused and allow_unused and not materialize_grads:
-            stream.rows.append(-name)
-            found.append(None)
+    for name, target, is_used in zip(names, targets, used, strict=True):
+        if not is_used:
+            found.append(zeros_like(target) if materialize_grads else None)
             continue
         made = cast("Tensor", TensorBase.make(name, like(target._meta)))
-        if create_graph:
-            made._leaves, made._fn, made._pressing = leaves, "gradients", True
+        if depends is not None:
+            made._leaves, made._fn, made._pressing = depends.uncertain(), "gradients", True
         found.append(made)
     return tuple(found)
 
 
-def _depends(roots: Sequence[Tensor], leaf: Tensor) -> bool:
-    return any(leaf._leaf in (root._leaves or ()) for root in roots)
+def _which_are_used(roots: Sequence[Tensor], targets: Sequence[Tensor], names: tuple[int, ...]) -> list[bool]:
+    """Which targets the roots depend on: known of leaves; for others the server is asked which gradients it found."""
+    certain, possible = map(set, reached(root._leaves for root in roots))
+    leaves = [target._leaf if target.is_leaf_with_grad else None for target in targets]
+    if all(leaf is not None and leaf not in possible for leaf in leaves):
+        return [leaf in certain for leaf in leaves]
+    answer = stream.ask("exists", (names,), roots[0].place, caller(), lambda result: result.data)
+    return [bool(byte) for byte in answer.result()]

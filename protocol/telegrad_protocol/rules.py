@@ -103,23 +103,24 @@ def reduce_dims(input: Meta, dim: Any, keepdim: bool, dtype: DType | None = None
     return like(input, shape=shape, dtype=dtype)
 
 
-def check_inplace(op: str, result: Meta, target: Meta) -> None:
+def check_inplace(spec: OpSpec, result: Meta, target: Meta) -> None:
     """Raise unless a result may be written into a tensor of `target`'s shape, strides and dtype."""
     if result.shape != target.shape:
         raise ShapeError(
             f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(result.shape)}",
-            op=op,
+            op=spec.name,
             expected=list(target.shape),
             got=list(result.shape),
         )
     if not dtypes.can_cast(result.dtype, target.dtype):
         raise OpError(
             f"result type {result.dtype.name} can't be cast to the desired output type {target.dtype.name}",
-            op=op,
+            op=spec.name,
             expected=target.dtype.name,
             got=result.dtype.name,
         )
-    check_writable(op, target)
+    if not spec.idempotent:
+        check_writable(spec.name, target)
 
 
 def check_writable(op: str, target: Meta) -> None:
@@ -150,8 +151,8 @@ def check_history(op: str, *, leaf: bool, of_leaf: bool, frozen: str | None) -> 
         )
 
 
-def frozen_view(spec: OpSpec, grad: bool) -> str | None:
-    """Why no recorded in-place op may write to views that a call of `spec` makes; None where it may."""
+def frozen_view(spec: OpSpec, grad: bool, number: int = 0) -> str | None:
+    """Why no recorded in-place op may write to a view, the result of that number of `spec`; None where it may."""
     if not grad:
         return (
             "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this "
@@ -159,10 +160,36 @@ def frozen_view(spec: OpSpec, grad: bool) -> str | None:
             "and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both "
             "outside (if you want the inplace to be tracked)."
         )
-    if spec.returns is None:
+    if spec.fixed_views:
         return (
-            f"An output of {spec.name} is a view and is being modified inplace. This view is the output of a function "
-            "that returns multiple views. Such functions do not allow the output views to be modified inplace. You "
-            "should replace the inplace operation by an out-of-place one."
+            f"Output {number} of {spec.fixed_views}Backward0 is a view and is being modified inplace. This view is the "
+            "output of a function that returns multiple views. Such functions do not allow the output views to be "
+            "modified inplace. You should replace the inplace operation by an out-of-place one."
         )
     return None
+
+
+def check_overlap(op: str, target: Meta, at: int, other: Meta, offset: int) -> None:
+    """Raise where an element-wise op would read, from the memory it writes to, other elements than those it writes.
+
+    Both lie in one memory, at these offsets. As PyTorch, only for tensors that fill the memory that they span.
+    """
+    if at == offset and target.strides == other.strides and target.shape == other.shape:
+        return
+    apart = at + target.numel <= offset or offset + other.numel <= at
+    if not apart and _is_dense(target) and _is_dense(other) and target.numel and other.numel:
+        raise OpError(
+            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
+            "location. Please clone() the tensor before performing the operation.",
+            op=op,
+        )
+
+
+def _is_dense(meta: Meta) -> bool:
+    """Whether the elements fill the memory that they span, in some order of the dimensions, none of them twice."""
+    expected = 1
+    for step, size in sorted((step, size) for size, step in zip(meta.shape, meta.strides, strict=True) if size != 1):
+        if step != expected:
+            return False
+        expected *= size
+    return True

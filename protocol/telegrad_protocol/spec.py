@@ -77,10 +77,16 @@ class OpSpec:
 
     name, doc, params: as declared. index: the op's code on the wire. returns: names of the results, or None where
     their number depends on the arguments. on: where users find it ("torch", "tensor", "functional", ...).
-    inplace: a variant with a trailing underscore exists. view: the results may share the input's memory.
-    detached: a view that is apart from the input's history; own_version: and from its version.
-    differentiable: gradients flow to the inputs. settled: shapes follow from metadata alone. control: a row that
-    acts on the session (free, read, backward, an optimizer's step) and is not a function of tensors.
+    inplace: a variant with a trailing underscore exists. differentiable: gradients flow to the inputs. settled: shapes
+    follow from metadata alone. control: a row that acts on the session (free, read, backward, an optimizer's step) and is
+    not a function of tensors.
+
+    view: the results may share the input's memory. detached: such a view is apart from the input's history;
+    own_version: and from its version. fixed_views: PyTorch's name for what makes these views, of which none may be given
+    a new history by an in-place op.
+
+    elementwise: an element of the result depends on that element of the inputs alone, so that in place no other may lie
+    in its memory. idempotent: in place it may write to an element twice, as an expanded tensor makes it.
     """
 
     def __init__(self, function: Callable[..., Any], rule: Rule | None, **traits: Any) -> None:
@@ -95,9 +101,12 @@ class OpSpec:
         self.view: bool = traits.pop("view", False)
         self.detached: bool = traits.pop("detached", False)
         self.own_version: bool = traits.pop("own_version", False)
+        self.fixed_views: str = traits.pop("fixed_views", "")
         self.differentiable: bool = traits.pop("differentiable", True)
         self.settled: bool = traits.pop("settled", True)
         self.control: bool = traits.pop("control", False)
+        self.elementwise: bool = traits.pop("elementwise", bool(getattr(rule, "operands_only", False)))
+        self.idempotent: bool = traits.pop("idempotent", False)
         self.family = function.__module__.rpartition(".")[2]
         if traits:
             raise TypeError(f"{self.name}: unknown traits {sorted(traits)}")

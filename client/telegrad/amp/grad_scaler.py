@@ -12,6 +12,7 @@ from telegrad._record import stream
 from telegrad._sites import caller
 from telegrad._stream import Future
 from telegrad._tensor import Tensor
+from telegrad.optim.optimizer import with_gradients
 from telegrad_protocol.dtypes import float16, float32
 
 
@@ -102,7 +103,7 @@ class GradScaler:
             raise ValueError("Attempting to unscale FP16 gradients.")
         for p in params:
             if p._leaf.grad is not None:
-                p._leaf.grad.root._version += 1
+                p._leaf.grad.counter._version += 1
         found = []
         for place in dict.fromkeys(p.place for p in params):
             names = tuple([p._send_once() for p in params if p.place == place])
@@ -171,9 +172,7 @@ class GradScaler:
 
 
 def _with_gradients(optimizer: Any) -> list[Any]:
-    params = [
-        p for group in optimizer.param_groups for p in group["params"] if p._leaf is not None and p._leaf.has_grad
-    ]
+    params = with_gradients(p for group in optimizer.param_groups for p in group["params"])
     if not params:
         raise RuntimeError("No inf checks were recorded for this optimizer: none of its parameters has a gradient.")
     return params

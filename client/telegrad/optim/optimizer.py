@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
+from telegrad._leaves import Leaf
 from telegrad._record import append, control, stream
-from telegrad._tensor import Tensor
-from telegrad._types import Leaf, TensorBase
+from telegrad._tensor import Tensor, ask_has_grad
+from telegrad._types import TensorBase
 from telegrad.autograd import enable_grad, no_grad
 from telegrad_protocol import dtypes
 from telegrad_protocol.shapes import Meta, like
@@ -19,24 +20,32 @@ from telegrad_protocol.spec import OPS
 
 def clear_grads(parameters: list[Any], set_to_none: bool = True) -> None:
     """Forget the gradients of parameters, or overwrite them with zeros; one row for all."""
-    having = [p for p in parameters if p._leaf is not None and p._leaf.has_grad]
+    having = [p for p in parameters if p._leaf is not None and p._leaf.has_grad is not False]
     if not having:
         return
     if not set_to_none:
         with no_grad():
-            for p in having:
+            for p in with_gradients(having):
                 p.grad.detach().zero_()
         return
-    before = [(p._leaf, p._leaf.grad) for p in having]
+    before = [(p._leaf, p._leaf.state()) for p in having]
     for leaf, _ in before:
-        leaf.has_grad, leaf.grad = False, None
+        leaf.restore((False, None, None))
     for place in dict.fromkeys(p.place for p in having):
         control("clear_grads", tuple([p for p in having if p.place == place]), undo=lambda: _restore(before))
 
 
 def _restore(before: list[tuple[Leaf, Any]]) -> None:
-    for leaf, grad in before:
-        leaf.has_grad, leaf.grad = True, grad
+    for leaf, state in before:
+        leaf.restore(state)
+
+
+def with_gradients(parameters: Iterable[Any]) -> list[Any]:
+    """Those that have a gradient; waits only for what depends on a gradient's own graph."""
+    having = [p for p in parameters if p._leaf is not None and p._leaf.has_grad is not False]
+    if any(p._leaf.has_grad is None for p in having):
+        ask_has_grad(having)
+    return [p for p in having if p._leaf.has_grad]
 
 
 class Optimizer:
@@ -105,7 +114,7 @@ class Optimizer:
         return loss
 
     def _step(self, group: dict[str, Any]) -> None:
-        params = [p for p in group["params"] if p._leaf is not None and p._leaf.has_grad]
+        params = with_gradients(group["params"])
         for place in dict.fromkeys(p.place for p in params):
             self._step_on_one_device(group, [p for p in params if p.place == place])
 
@@ -116,11 +125,11 @@ class Optimizer:
             self.state[p] = {name: self._slot(name, p._meta) for name in names}
         state = tuple([self.state[p][name]._send_once() for p in params for name in names])
         for p in params:
-            p.root._version += 1
+            p.counter._version += 1
 
         def undo() -> None:
             for p in params:
-                p.root._version -= 1
+                p.counter._version -= 1
             for p in fresh:
                 self.state.pop(p, None)
 

@@ -113,7 +113,7 @@ def _check_assigned(values: tuple[int, ...], target: tuple[int, ...]) -> None:
         )
 
 
-@op(_index_put, inplace=True)
+@op(_index_put, inplace=True, idempotent=True)
 def index_put(input: Tensor, indices: list[Tensor | None], values: Tensor, accumulate: bool = False) -> Tensor:
     """`input` with `values`, broadcast, written where the indices, or masks, look; added with `accumulate`."""
 
@@ -393,6 +393,6 @@ def _index_fill(input: Meta, dim: int, index: Meta, value: Meta | Number) -> Met
     return like(input)
 
 
-@op(_index_fill, inplace=True)
+@op(_index_fill, inplace=True, idempotent=True)
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -> Tensor:
     """`input` with one value in the slices that `index` names."""

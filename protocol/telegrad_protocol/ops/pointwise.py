@@ -266,17 +266,17 @@ def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> 
     """`input` where the condition holds, `other` elsewhere."""
 
 
-@op(lambda input, mask, value: Elementwise()(input, mask)._replace(compute=None), inplace=True)
+@op(lambda input, mask, value: Elementwise()(input, mask)._replace(compute=None), inplace=True, idempotent=True)
 def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
     """`input` with `value` where the mask holds."""
 
 
-@op(lambda input, value: like(input), inplace=True)
+@op(lambda input, value: like(input), inplace=True, idempotent=True)
 def fill(input: Tensor, value: Tensor | Number) -> Tensor:
     """A tensor like `input`, filled with one value."""
 
 
-@op(lambda input, src: like(input), on="", inplace=True)
+@op(lambda input, src: like(input), on="", inplace=True, elementwise=True)
 def copy(input: Tensor, src: Tensor) -> Tensor:
     """The values of `src` in the shape and dtype of `input`."""
 

@@ -61,6 +61,16 @@ def describe(input: Tensor) -> None:
     """Tells shape and dtype, where they depend on values; the data is one byte: whether the tensor requires grad."""
 
 
+@control(returns=("out",))
+def has_grad(tensors: list[Tensor]) -> None:
+    """Tells which tensors have a gradient: the data is one byte for each."""
+
+
+@control(returns=("out",))
+def exists(tensors: Size) -> None:
+    """Tells which ids name a tensor: the data is one byte for each."""
+
+
 @control()
 def backward(
     tensors: list[Tensor],
@@ -81,7 +91,10 @@ def gradients(
     create_graph: bool = False,
     allow_unused: bool = False,
 ) -> list[Tensor]:
-    """The gradients of `outputs` with respect to `inputs`, without touching any `.grad`."""
+    """The gradients of `outputs` with respect to `inputs`, without touching any `.grad`.
+
+    With `allow_unused`, the id of an input that the outputs do not depend on names nothing.
+    """
 
 
 @control(lambda input: input)

@@ -172,7 +172,7 @@ def _split(tensor: Meta, size: int | tuple[int, ...], dim: int) -> Inferred:
     return _pieces(tensor, wrap_dim(dim, tensor.ndim), cuts)
 
 
-@op(_split, view=True)
+@op(_split, view=True, fixed_views="Split")
 def split(tensor: Tensor, split_size_or_sections: int | Size, dim: int = 0) -> list[Tensor]:
     """Views of pieces of dimension `dim`: of one size, the last maybe smaller, or of these sizes."""
 
@@ -187,7 +187,11 @@ def chunk_cuts(shape: tuple[int, ...], chunks: int, dim: int) -> tuple[tuple[int
     return split_cuts(shape, -(-total // chunks), dim) if total else ((0, 0),) * chunks
 
 
-@op(lambda input, chunks, dim: _pieces(input, _axis(input, dim), chunk_cuts(input.shape, chunks, dim)), view=True)
+@op(
+    lambda input, chunks, dim: _pieces(input, _axis(input, dim), chunk_cuts(input.shape, chunks, dim)),
+    view=True,
+    fixed_views="Split",
+)
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> list[Tensor]:
     """Views of at most `chunks` pieces of dimension `dim`, all of one size but the last."""
 
@@ -226,7 +230,7 @@ def _unbind(input: Meta, dim: int) -> Inferred:
     return _several(input, [(*_whole(axis), index) for index in range(input.shape[axis])])
 
 
-@op(_unbind, view=True)
+@op(_unbind, view=True, fixed_views="Unbind")
 def unbind(input: Tensor, dim: int = 0) -> list[Tensor]:
     """A view per index of dimension `dim`, which goes away."""
 

@@ -175,7 +175,12 @@ class NumpyBackend(
 
     swapaxes = staticmethod(np.swapaxes)
     reshape = staticmethod(np.reshape)
-    broadcast_to = staticmethod(np.broadcast_to)
+
+    def broadcast_to(self, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """A view of that shape; whether it may be written to is told by its strides, not by NumPy's flag."""
+        view = np.broadcast_to(array, shape)
+        view.flags.writeable = array.flags.writeable
+        return view
 
     # Making ------------------------------------------------------------------------------------------------
 

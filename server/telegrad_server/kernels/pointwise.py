@@ -177,12 +177,17 @@ def cosh(xp, input):
 vjp(cosh, input=lambda f, g, input: f.mul(g, f.sinh(input)))
 
 
+def _no_slope(f, g, input_meta):
+    """The gradient of what is constant between steps: zeros, also where `g` is infinite."""
+    return f.zeros(input_meta.shape, dtype=input_meta.dtype)
+
+
 @kernel
 def floor(xp, input):
     return xp.floor(input)
 
 
-vjp(floor, input=lambda f, g: f.mul(g, 0.0))
+vjp(floor, input=_no_slope)
 
 
 @kernel
@@ -190,7 +195,7 @@ def ceil(xp, input):
     return xp.ceil(input)
 
 
-vjp(ceil, input=lambda f, g: f.mul(g, 0.0))
+vjp(ceil, input=_no_slope)
 
 
 @kernel
@@ -198,7 +203,7 @@ def trunc(xp, input):
     return xp.trunc(input)
 
 
-vjp(trunc, input=lambda f, g: f.mul(g, 0.0))
+vjp(trunc, input=_no_slope)
 
 
 @kernel
@@ -206,7 +211,7 @@ def sign(xp, input):
     return xp.sign(input)
 
 
-vjp(sign, input=lambda f, g: f.mul(g, 0.0))
+vjp(sign, input=_no_slope)
 
 
 @kernel
@@ -214,7 +219,7 @@ def round(xp, input, decimals):
     return xp.round(input, decimals)
 
 
-vjp(round, input=lambda f, g: f.mul(g, 0.0))
+vjp(round, input=_no_slope)
 
 
 @kernel
@@ -274,9 +279,11 @@ def div(xp, input, other, rounding_mode):
 
 vjp(
     div,
-    input=lambda f, g, other, rounding_mode: f.div(g, other) if rounding_mode is None else f.mul(g, 0.0),
-    other=lambda f, g, input, other, rounding_mode: (
-        f.neg(f.div(f.mul(g, input), f.mul(other, other))) if rounding_mode is None else f.mul(g, 0.0)
+    input=lambda f, g, other, rounding_mode, input_meta: (
+        f.div(g, other) if rounding_mode is None else _no_slope(f, g, input_meta)
+    ),
+    other=lambda f, g, input, other, rounding_mode, other_meta: (
+        f.neg(f.div(f.mul(g, input), f.mul(other, other))) if rounding_mode is None else _no_slope(f, g, other_meta)
     ),
 )
 
@@ -420,7 +427,7 @@ def fill(xp, input, value):
     return xp.full_like(input, value)
 
 
-vjp(fill, input=lambda f, g: f.mul(g, 0.0), value=lambda f, g: f.sum(g))
+vjp(fill, input=_no_slope, value=lambda f, g: f.sum(g))
 
 
 @kernel
@@ -428,7 +435,7 @@ def copy(xp, input, src):
     return xp.broadcast_copy(src, input)
 
 
-vjp(copy, input=lambda f, g: f.mul(g, 0.0), src=lambda f, g, src_meta: f._to_dtype(g, src_meta.dtype))
+vjp(copy, input=_no_slope, src=lambda f, g, src_meta: f._to_dtype(g, src_meta.dtype))
 
 
 @composite

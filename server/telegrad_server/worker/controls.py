@@ -143,6 +143,17 @@ def describe(session: Session, row: Row, input: Tensor) -> ReadResult:
 
 
 @handles
+def has_grad(session: Session, row: Row, tensors: tuple[Tensor, ...]) -> ReadResult:
+    return ReadResult(row.outs, "bool", (len(tensors),), bytes([tensor.grad is not None for tensor in tensors]))
+
+
+@handles
+def exists(session: Session, row: Row, names: tuple[int, ...]) -> ReadResult:
+    found = [type(session.tensors.get(name)) is Tensor for name in names]
+    return ReadResult(row.outs, "bool", (len(names),), bytes(found))
+
+
+@handles
 def backward(
     session: Session,
     row: Row,
@@ -184,20 +195,23 @@ def gradients(
     for root in roots:
         walk.start(*root)
     walk.run()
-    found = tuple([_found(engine, walk.wanted[edge], t, allow_unused) for edge, t in zip(edges, inputs, strict=True)])
-    session.bind(row.outs, found, "gradients")
+    found = [walk.wanted[edge] for edge in edges]
+    if not allow_unused and any(g is None for g in found):
+        raise AutogradError(
+            "One of the differentiated Tensors appears to not have been used in the graph. "
+            "Set allow_unused=True if this is the desired behavior.",
+            op="gradients",
+        )
+    if type(row.outs) is not tuple or len(row.outs) != len(inputs):
+        raise Malformed(f"the row names other than {len(inputs)} gradients", op="gradients")
+    made = {name: _own(engine, g) for name, g in zip(row.outs, found, strict=True) if g is not None}
+    session.tensors.update(made)
 
 
-def _found(engine: Any, g: Any, input: Tensor, allow_unused: bool) -> Tensor:
-    if g is None:
-        if not allow_unused:
-            raise AutogradError(
-                "One of the differentiated Tensors appears to not have been used in the graph. "
-                "Set allow_unused=True if this is the desired behavior.",
-                op="gradients",
-            )
-        return engine.wrap(engine.xp.zeros(input.shape, input.dtype))
-    return g if isinstance(g, Tensor) else engine.wrap(engine.xp.copy(g))
+def _own(engine: Any, g: Any) -> Tensor:
+    """A gradient as a tensor of its own: what comes back may be the caller's, or that of another input."""
+    made: Tensor = engine.recorded.clone(g) if isinstance(g, Tensor) else engine.wrap(engine.xp.copy(g))
+    return made
 
 
 def _input_edge(engine: Any, tensor: Tensor) -> Edge:

@@ -14,7 +14,7 @@ from telegrad_protocol.errors import (
     TelegradError,
     UnsupportedOp,
 )
-from telegrad_protocol.rules import check_history, check_inplace, check_writable, frozen_view
+from telegrad_protocol.rules import check_history, check_inplace, check_overlap, check_writable, frozen_view
 from telegrad_protocol.shapes import Meta
 from telegrad_protocol.spec import Inferred, OpSpec
 from telegrad_server.kernels import KERNELS, Raw
@@ -109,7 +109,7 @@ class Engine:
             source = args[spec.tensor_slots[0]]
             if spec.detached:
                 return (source.detached(source.storage.apart() if spec.own_version else None),)
-            return self._wrap_views(inferred, result, source, frozen_view(spec, grad))
+            return self._wrap_views(spec, inferred, result, source, grad)
         results = result if type(result) in (tuple, list) else (result,)
         results = [self.apart(self.xp.dense(data), args) for data in results]
         if not spec.settled:
@@ -129,20 +129,21 @@ class Engine:
         return self.xp.apart(data, tuple(arrays))
 
     def _wrap_views(
-        self, inferred: Inferred, result: Any, source: Tensor, frozen: str | None
+        self, spec: OpSpec, inferred: Inferred, result: Any, source: Tensor, grad: bool
     ) -> tuple[Tensor, ...]:
         results = result if type(result) in (tuple, list) else (result,)
         offsets = inferred.offset if type(inferred.offset) is tuple else (inferred.offset,)
         views = []
-        for data, meta, offset in zip(results, inferred.metas, offsets, strict=True):
+        for number, (data, meta, offset) in enumerate(zip(results, inferred.metas, offsets, strict=True)):
             view = Tensor(data, meta, source.storage)
             view.base = source.base or source
             view.offset = source.offset + offset
             view.rebased = view.base.rebased
             if source.origin is not None or (source.base is not None and source.node is None):
                 view.origin = source.origin or source
-            if frozen is not None or source.frozen is not None:
-                view.frozen = frozen or source.frozen
+            frozen = frozen_view(spec, grad, number) or source.frozen
+            if frozen is not None:
+                view.frozen = frozen
             views.append(view)
         return tuple(views)
 
@@ -254,10 +255,15 @@ class Engine:
             first = self._snapshot(target) if self._reads_first(kernel, args) else target.alias()
             args = (first, *args[1:])
         result = self.apply(kernel, args, grad=grad)
+        if grad and target.requires_grad and not kernel.spec.differentiable:
+            # Nothing of the old value is left: what came before has zeros for a gradient.
+            result = self.apply(KERNELS["copy"], (target.alias(), result), grad=True)
         if result._meta.dtype is not target._meta.dtype:
             result = self.apply(KERNELS["_to_dtype"], (result, target._meta.dtype), grad=grad)
         self.write(target, result.data)
         if result.requires_grad:
+            if result.node is not None and result.node.outs:
+                self._save_outs(result.node, (target,))
             self._rebase(target, result)
         return target
 
@@ -286,7 +292,11 @@ class Engine:
                 of_leaf=target.requires_grad and root is not None and root.requires_grad and root.node is None,
                 frozen=target.frozen,
             )
-        check_inplace(kernel.name, kernel.spec.infer(args).metas[0], target._meta)
+        check_inplace(kernel.spec, kernel.spec.infer(args).metas[0], target._meta)
+        if kernel.spec.elementwise:
+            for other in args[1:]:
+                if type(other) is Tensor and other.storage.memory is target.storage.memory:
+                    check_overlap(kernel.name, target._meta, target.offset, other._meta, other.offset)
 
     def _reads_first(self, kernel: Kernel, args: tuple[Any, ...]) -> bool:
         return 0 in kernel.plan(tuple(self._edges_of(kernel.spec, args))).kept
@@ -307,7 +317,9 @@ class Engine:
         base.rebased += 1
         meta, kernel = target._meta, KERNELS["as_strided_scatter"]
         args = (base.alias(), result, meta.shape, meta.strides, target.offset)
-        set_history(base, self._node(kernel, args, self._edges_of(kernel.spec, args), (base._meta,), None), 0)
+        node = self._node(kernel, args, self._edges_of(kernel.spec, args), (base._meta,), None)
+        node.saves = True  # as PyTorch, which keeps there what the op was
+        set_history(base, node, 0)
         self.settle(target)
 
     # Walking back -----------------------------------------------------------------------------------------
