@@ -40,6 +40,12 @@ class Leaf:
     def _let_go(self, _: Any) -> None:
         self.grad = self.grad_leaves = None
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether its owner lives and still requires grad."""
+        owner = self.owner()
+        return owner is not None and owner._leaves is not None
+
     def state(self) -> tuple[bool | None, Any, LeafSet | None]:
         """What `restore` takes back to."""
         return self.has_grad, self.grad, self.grad_leaves

@@ -94,8 +94,9 @@ def _wrap(
     offsets = inferred.offset if isinstance(inferred.offset, tuple) else (inferred.offset,) * len(outs)
     for number, (name, meta, offset) in enumerate(zip(outs, inferred.metas, offsets, strict=True)):
         result = TensorBase.make(name, meta)
-        if leaves is not None and meta.dtype.category == FLOAT:
-            _join_graph(result, spec, args, leaves)
+        flows = leaves if leaves is None or not spec.separate else args[spec.tensor_slots[0]][number]._leaves
+        if flows is not None and meta.dtype.category == FLOAT:
+            _join_graph(result, spec, args, flows)
         if offset is not None:
             _make_view(spec, number, result, args[spec.tensor_slots[0]], offset)
         results.append(result)

@@ -274,7 +274,9 @@ class Tensor(TensorBase, metaclass=TensorType):
     def __iter__(self) -> Iterator[Tensor]:
         if not self._meta.ndim:
             raise TypeError("iteration over a 0-d tensor")
-        return iter([self[i] for i in range(len(self))])
+        if self._host is not None:
+            return iter([self[i] for i in range(len(self))])
+        return iter(record(OPS["unbind"], (self, 0)))
 
     def __hash__(self) -> int:
         return id(self)

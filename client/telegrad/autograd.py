@@ -146,6 +146,7 @@ def _expect_gradients(
     """Note who will have a gradient; the copies on other devices that will, the latest first, and what takes it back."""
     flows = [root._leaves for root in roots] + [g._leaves for g in gradients if g is not None and create_graph]
     certain, possible = reached(root._leaves for root in roots)
+    certain = [leaf for leaf in certain if leaf.is_wanted]
     possible += [leaf for leaf in RETAINED if leaf not in certain and leaf not in possible]
     if targets:
         wanted = [_leaf_of(target) for target in targets]
@@ -171,6 +172,7 @@ class Bridge(Leaf):
 
     __slots__ = ("arrived", "number", "source")
     passing = True
+    is_wanted = True  # it holds its owner, which it has made a constant
 
     def __init__(self, source: Tensor, arrived: Tensor) -> None:
         super().__init__(arrived)

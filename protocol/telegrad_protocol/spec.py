@@ -85,6 +85,8 @@ class OpSpec:
     own_version: and from its version. fixed_views: PyTorch's name for what makes these views, of which none may be given
     a new history by an in-place op.
 
+    separate: of several results each depends on the tensor in its place alone.
+
     elementwise: an element of the result depends on that element of the inputs alone, so that in place no other may lie
     in its memory. idempotent: in place it may write to an element twice, as an expanded tensor makes it.
     """
@@ -106,6 +108,7 @@ class OpSpec:
         self.settled: bool = traits.pop("settled", True)
         self.control: bool = traits.pop("control", False)
         self.elementwise: bool = traits.pop("elementwise", bool(getattr(rule, "operands_only", False)))
+        self.separate: bool = traits.pop("separate", False)
         self.idempotent: bool = traits.pop("idempotent", False)
         self.family = function.__module__.rpartition(".")[2]
         if traits:

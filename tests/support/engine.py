@@ -12,14 +12,14 @@ from telegrad_server.samples.running import GENERATOR_OPS, Run, fill, new_engine
 __all__ = ["GENERATOR_OPS", "Run", "fill", "new_engine", "seeded", "torch_call", "torch_function", "weights"]
 
 
-def torch_call(sample: Sample, values: list[Any]) -> tuple[Any, ...]:
-    """The same call in PyTorch, on torch tensors."""
+def torch_call(sample: Sample, values: list[Any], method: str = "") -> tuple[Any, ...]:
+    """The same call in PyTorch, on torch tensors; as that method of the first, if one is named."""
 
     spec = OPS[sample.op]
     args = [_to_torch(value) for value in fill(sample, values)]
     named = {p.name: v for p, v in zip(spec.params, args, strict=True) if p.name != "generator"}
-    function, method = torch_function(sample.op)
-    if method:
+    function, is_method = (method, True) if method else torch_function(sample.op)
+    if is_method:
         first, *_ = spec.names
         receiver = named.pop(first)
         result = _call(getattr(receiver, function), spec, named)

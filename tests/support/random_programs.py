@@ -10,8 +10,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-Step = tuple[str, tuple[int, ...], Any]
-"""What is done, to which of the program's tensors, with which number."""
+Step = tuple[str, tuple[int, ...]]
+"""What is done, and to which of the program's tensors."""
 
 UNARY: dict[str, Callable[..., Any]] = {
     "t": lambda x: x.t(),
@@ -47,16 +47,16 @@ BINARY: dict[str, Callable[..., Any]] = {
     "mul": lambda x, y: x * y,
     "matmul": lambda x, y: x @ y * 0.3,
     "cat": lambda x, y: _cat(x, y)[1:4],
-    "stack": lambda x, y: _stack(x, y).sum(0),
+    "stack": lambda x, y: _stack(x, y).mean(0),
     "where": lambda x, y: x.where(x.detach() > 0.2, y),
     "row": lambda x, y: x + y[0],
     "column": lambda x, y: x * y[:, 1:2],
     "maximum": lambda x, y: x.maximum(y),
 }
 INPLACE: dict[str, Callable[..., Any]] = {
-    "add_": lambda x, y: x.add_(_apart(y)),
-    "mul_": lambda x, y: x.mul_(_apart(y)),
-    "copy_": lambda x, y: x.copy_(_apart(y)),
+    "add_": lambda x, y: x.add_(y.clone()),
+    "mul_": lambda x, y: x.mul_(y.clone()),
+    "copy_": lambda x, y: x.copy_(y.clone()),
     "zero_": lambda x, y: x.zero_(),
     "row_add_": lambda x, y: x[0].add_(y[1].clone()),
     "set_row": lambda x, y: x.__setitem__(1, y[0].clone()),
@@ -78,11 +78,6 @@ VIEWS: dict[str, Callable[..., Any]] = {
     "view_data": lambda x: x.data,
     "view_rows": lambda x: x.expand(3, 3),
 }
-
-
-def _apart(y: Any) -> Any:
-    """What PyTorch may read beside a write, or refuses; it does not define what an overlap of another kind gives."""
-    return y if y.is_contiguous() else y.clone()
 
 
 def _cat(x: Any, y: Any) -> Any:
@@ -117,9 +112,10 @@ class Program:
 
     def run(self, step: Step) -> str | None:
         """Carry out a step; what it raises, by PyTorch's first words."""
-        name, places, _ = step
+        name, places = step
         self.renewed = self.renewed or name in ("detach_add_", "no_grad")
         operands = [self.tensors[i] for i in places]
+        _ = [operand.grad_fn for operand in operands]  # PyTorch renews the history of a view when it is asked for
         try:
             if name in UNARY or name in VIEWS:
                 self._add({**UNARY, **VIEWS}[name](operands[0]))
@@ -131,7 +127,6 @@ class Program:
                 with self.lib.no_grad():
                     INPLACE["add_"](*operands)
             elif name == "retain":
-                _ = operands[0].grad_fn  # PyTorch renews the history of a view when it is asked for
                 operands[0].retain_grad()
         except RuntimeError as error:
             return str(error)[:18]
@@ -140,8 +135,8 @@ class Program:
     def _add(self, tensor: Any) -> None:
         self.tensors.append(tensor if tuple(tensor.shape) == (3, 3) else _fitted(tensor))
 
-    def backward(self, places: list[int], *, given: bool, create_graph: bool) -> Any:
-        """The gradients of a sum of some of the tensors."""
+    def backward(self, places: list[int], given: bool, create_graph: bool) -> Any:
+        """Go back from some of the tensors, with a gradient that the caller keeps if it is `given`; that gradient."""
         roots = [self.tensors[i] for i in places]
         if not given:
             sum((root * root).sum() for root in roots).backward(create_graph=create_graph)
@@ -184,7 +179,7 @@ def drawn(seed: int, length: int) -> tuple[list[Step], list[int], bool, bool]:
         table = {"unary": UNARY, "binary": BINARY, "inplace": INPLACE, "view": VIEWS}.get(kind)
         name = draw.choice(sorted(table)) if table else kind
         recent = [draw.choice([draw.randrange(count), count - 1]) for _ in range(2)]
-        steps.append((name, tuple(recent), None))
+        steps.append((name, tuple(recent)))
         count += table is UNARY or table is BINARY or table is VIEWS
     roots = draw.sample(range(count), min(3, count))
     return steps, roots, draw.random() < 0.3, draw.random() < 0.25

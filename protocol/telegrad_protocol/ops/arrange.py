@@ -200,7 +200,7 @@ def _meshgrid(tensors: tuple[Meta, ...], indexing: str) -> Inferred:
     return Inferred(tuple([like(tensor, shape=tuple(sizes)) for tensor in tensors]))
 
 
-@op(_meshgrid, on="torch")
+@op(_meshgrid, on="torch", separate=True)
 def meshgrid(tensors: list[Tensor], indexing: str = "ij") -> list[Tensor]:
     """The coordinates of every point of a grid, a tensor per axis; "xy" swaps the first two dimensions."""
 

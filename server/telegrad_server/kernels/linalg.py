@@ -37,7 +37,12 @@ def slogdet(xp, A):
 
 
 # The sign is constant wherever it has a derivative.
-vjp(slogdet, A=lambda f, g, A: None if g[1] is None else _scaled_inverse(f, g[1], A))
+vjp(
+    slogdet,
+    A=lambda f, g, A, A_meta: (
+        f.zeros(A_meta.shape, dtype=A_meta.dtype) if g[1] is None else _scaled_inverse(f, g[1], A)
+    ),
+)
 
 
 @kernel

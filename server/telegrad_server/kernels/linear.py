@@ -101,7 +101,9 @@ def inner(f, input, other):
 def _plus(f, input, product, beta, alpha):
     if alpha != 1:
         product = f.mul(product, alpha)
-    return product if beta == 0 else f.add(product, input, alpha=beta)
+    if beta == 0:  # not even NaN of the input counts; its gradient is zeros
+        return f.copy(f.expand(input, product.shape), product)
+    return f.add(product, input, alpha=beta)
 
 
 @composite

@@ -153,12 +153,11 @@ def _batch_norm_train(f, input, weight, bias, eps):
 @_batch_norm_train.forward
 def _(xp, input, weight, bias, eps):
     out, mean, var = xp.batch_norm(xp.reshape(input, _images(input.shape)), weight, bias, eps)
-    return (xp.reshape(out, input.shape), mean, var), (mean, var)
+    return (xp.reshape(out, input.shape), mean, var), None
 
 
 @_batch_norm_train.backward
-def _(xp, g, needs, aux, input, weight, bias_meta, eps):
-    mean, var = aux
+def _(xp, g, needs, mean, var, input, weight, bias_meta, eps):
     shape = _images(input.shape)
     x = xp.reshape(input, shape)
     g_out, g_mean, g_var = g

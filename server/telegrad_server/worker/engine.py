@@ -299,7 +299,8 @@ class Engine:
                     check_overlap(kernel.name, target._meta, target.offset, other._meta, other.offset)
 
     def _reads_first(self, kernel: Kernel, args: tuple[Any, ...]) -> bool:
-        return 0 in kernel.plan(tuple(self._edges_of(kernel.spec, args))).kept
+        """Whether a gradient needs the first argument's value: of a composite only its parts would know."""
+        return kernel.run is None or 0 in kernel.plan(tuple(self._edges_of(kernel.spec, args))).kept
 
     def _snapshot(self, tensor: Tensor) -> Tensor:
         self.budget.check(tensor._meta.nbytes, "keeping a value that is about to be overwritten")

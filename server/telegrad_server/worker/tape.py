@@ -189,7 +189,7 @@ class Walk:
     def _retain(self, node: Node, grads: list[Any]) -> None:
         for index, reference in node.retained:
             tensor = reference()
-            if tensor is not None and grads[index] is not None:
+            if tensor is not None and grads[index] is not None and tensor.is_result_of(node):
                 self.retained[tensor] = grads[index]
 
     def _visit_fused(self, node: Node, vjp: Vjp, g: Any) -> None:

@@ -87,6 +87,10 @@ class Tensor(HasMeta):
     def is_leaf(self) -> bool:
         return self.node is None
 
+    def is_result_of(self, node: Node) -> bool:
+        """Whether this is still that node's result: no in-place op has given it, or its base, another history."""
+        return self.node is node and (self.base is None or self.rebased == self.base.rebased)
+
     def alias(self) -> Tensor:
         """Another tensor on the same memory and with the same history."""
         twin = Tensor(self.data, self._meta, self.storage)

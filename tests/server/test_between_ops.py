@@ -1,0 +1,229 @@
+"""What happens between ops, for every op of the table: shared memory, who has a gradient, in place, backward twice.
+
+The random programs of `tests/client/test_random_programs.py` try the same on whole graphs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from support.engine import GENERATOR_OPS, Run, seeded, torch_call
+
+from telegrad_protocol.dtypes import can_cast
+from telegrad_protocol.errors import GraphFreed, TelegradError
+from telegrad_protocol.spec import OPS
+from telegrad_server.kernels import KERNELS
+from telegrad_server.samples import SAMPLES, Sample, T
+from telegrad_server.samples.base import FLOATING
+from telegrad_server.samples.running import weights
+from telegrad_server.worker.tape import Node, edge_of
+from telegrad_server.worker.tensor import Tensor
+
+ALL = [sample for samples in SAMPLES.values() for sample in samples]
+DIFFERENTIABLE = [s for s in ALL if OPS[s.op].differentiable and any(t.grad for t in s.tensors())]
+INPLACE = [s for s in ALL if OPS[s.op].inplace and isinstance(s.args[0], T) and s.args[0].dtype in FLOATING]
+
+
+def arrays_of(value: Any) -> list[np.ndarray]:
+    """The arrays in a structure of tuples."""
+    if isinstance(value, tuple | list):
+        return [array for item in value for array in arrays_of(item)]
+    return [value] if isinstance(value, np.ndarray) else []
+
+
+@pytest.mark.parametrize("sample", ALL, ids=str)
+def test_what_a_forward_sets_aside_is_nobody_elses(sample: Sample) -> None:
+    run = Run(sample)
+    for out in run.call():
+        if out.node is None:
+            continue
+        for kept in arrays_of(out.node.aux):
+            assert not any(np.may_share_memory(kept, t.data) for t in (*run.inputs, *run.outs))
+
+
+INSIDE = {"_relu_backward", "_batch_norm_train"}
+"""What only gradients and `batch_norm` call, which knows what it does with the results."""
+
+
+@pytest.mark.parametrize("sample", [s for s in DIFFERENTIABLE if s.op not in INSIDE], ids=str)
+def test_every_result_has_a_gradient_for_every_input(sample: Sample) -> None:
+    """So the client may count the leaves of a result as those of all arguments, and know who has a gradient."""
+    for index, declared in enumerate(sample.tensors()):
+        if not declared.grad:
+            continue
+        run = Run(sample)
+        for i, tensor in enumerate(run.inputs):
+            tensor.requires_grad = i == index
+        for number, out in enumerate(run.call()):
+            if not out.dtype.is_floating_point or (run.spec.separate and number != index):
+                continue
+            assert out.requires_grad, f"result {number} does not know input {index}"
+            walk = run.engine.walk(create_graph=False, retain=True)
+            walk.start(edge_of(out), weights(out.shape, 0, out.data.dtype), out._meta)
+            walk.run()
+            assert run.inputs[index] in walk.leaves, f"input {index} has no gradient from result {number}"
+
+
+@pytest.mark.parametrize("sample", DIFFERENTIABLE, ids=str)
+def test_a_gradient_that_is_handed_on_is_never_written(sample: Sample) -> None:
+    """Two walks meet at every leaf; what the caller gave, and what the forward saved, stays as it was."""
+    run = Run(sample, "float64")
+    outs = [out for out in run.call() if out.requires_grad]
+    given = [weights(out.shape, i, out.data.dtype) for i, out in enumerate(outs)]
+    saved = [array for out in outs if out.node is not None for array in _saved(out.node)]
+    before = [array.copy() for array in (*given, *saved)]
+    once = _leaves(run, outs, given)
+    for leaf, g in once.items():
+        leaf.grad = run.engine.wrap(np.array(g, copy=True))
+    walk = _walked(run, outs, given)
+    run.engine.commit(walk)
+    for array, was in zip((*given, *saved), before, strict=True):
+        np.testing.assert_array_equal(array, was)
+    for leaf, g in once.items():
+        assert leaf.grad is not None
+        np.testing.assert_allclose(leaf.grad.data, 2 * np.asarray(g), rtol=1e-12)
+
+
+@pytest.mark.parametrize("sample", DIFFERENTIABLE, ids=str)
+def test_gradients_that_are_kept_share_no_memory(sample: Sample) -> None:
+    run = Run(sample, "float64")
+    outs = [out for out in run.call() if out.requires_grad]
+    given = [weights(out.shape, i, out.data.dtype) for i, out in enumerate(outs)]
+    run.engine.commit(_walked(run, outs, given))
+    kept = [t.grad.data for t in run.inputs if t.grad is not None]
+    others = [*given, *[t.data for t in run.inputs], *[out.data for out in outs]]
+    for i, array in enumerate(kept):
+        assert not any(np.may_share_memory(array, other) for other in (*others, *kept[:i]))
+
+
+def _saved(node: Node) -> list[np.ndarray]:
+    tensors = [t for value in node.args for t in (value if isinstance(value, tuple) else (value,))]
+    return [t.data for t in tensors if isinstance(t, Tensor)] + arrays_of(node.aux) + [o[0] for o in node.outs or ()]
+
+
+def _walked(run: Run, outs: list[Tensor], given: list[np.ndarray]) -> Any:
+    walk = run.engine.walk(create_graph=False, retain=True)
+    for out, g in zip(outs, given, strict=True):
+        walk.start(edge_of(out), g, out._meta)
+    walk.run()
+    return walk
+
+
+def _leaves(run: Run, outs: list[Tensor], given: list[np.ndarray]) -> dict[Tensor, Any]:
+    return dict(_walked(run, outs, given).leaves)
+
+
+# Against PyTorch ------------------------------------------------------------------------------------------------
+
+
+def _in_torch(sample: Sample) -> list[Any]:
+    torch = pytest.importorskip("torch", reason="the oracle, torch, is not installed")
+    made = []
+    for array, t in zip(seeded(sample, "float64"), sample.tensors(), strict=True):
+        dtype = torch.float64 if t.dtype in FLOATING else getattr(torch, t.dtype)
+        made.append(torch.tensor(array, dtype=dtype).requires_grad_(t.grad))
+    return made
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("sample", [s for s in INPLACE if s.oracle and OPS[s.op].name != "copy"], ids=str)
+def test_what_is_overwritten_has_the_gradient_that_torch_gives(sample: Sample) -> None:
+    """y = x * 1; y.op_(...); the gradient of x, and of the other operands."""
+    inputs = _in_torch(sample)
+    method = f"{sample.op}_"
+    if not hasattr(inputs[0], method) or sample.op == "floor_divide":
+        pytest.skip("PyTorch has no such method, or no derivative of it")
+    run = Run(sample, "float64")
+    spec, kernel = run.spec, KERNELS[sample.op]
+    inferred = spec.infer(run.args).metas[0]
+    if inferred.shape != run.args[0].shape or not can_cast(inferred.dtype, run.args[0].dtype):
+        pytest.skip("the result does not fit")
+    for tensor, theirs in zip(run.inputs, inputs, strict=True):
+        tensor.requires_grad = theirs.requires_grad
+    run.inputs[0].requires_grad = True
+    inputs[0].requires_grad_()
+    target = run.engine.recorded.mul(run.args[0], 1.0)
+    run.engine.apply_inplace(kernel, (target, *run.args[1:]), grad=True)
+    y = inputs[0] * 1.0
+    torch_call(sample, [y, *inputs[1:]], method=method)
+    weight = weights(target.shape, 0, np.float64)
+    walk = run.engine.walk(create_graph=False, retain=False)
+    walk.start(edge_of(target), weight, target._meta)
+    walk.run()
+    import torch
+
+    y.backward(torch.tensor(weight))
+    if sample.op not in GENERATOR_OPS:
+        np.testing.assert_allclose(target.data, y.detach().numpy(), rtol=1e-9, atol=1e-11)
+    for mine, theirs in zip(run.inputs, inputs, strict=True):
+        g = walk.leaves.get(mine)
+        assert (g is None) == (theirs.grad is None)
+        if g is not None and sample.op not in GENERATOR_OPS:
+            np.testing.assert_allclose(g, theirs.grad.numpy(), rtol=1e-9, atol=1e-11)
+
+
+SAVES_THERE = {"pad", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d"}
+SAVES_THERE |= {"adaptive_avg_pool3d"}
+"""PyTorch saves the input of these for its shape; here a second backward is allowed."""
+
+SAVES_HERE = {"lerp", "trapezoid", "cumulative_trapezoid", "diagonal_scatter", "vector_norm"}
+"""Composites that multiply by a number or write into a copy, which saves something; PyTorch has an op of its own."""
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("sample", [s for s in DIFFERENTIABLE if s.oracle], ids=str)
+def test_backward_twice_is_allowed_where_torch_allows_it(sample: Sample) -> None:
+    inputs = _in_torch(sample)
+    outs = [out for out in torch_call(sample, inputs) if out.requires_grad]
+    if not outs or any(out.grad_fn is None for out in outs):
+        pytest.skip("nothing to walk over")
+    run = Run(sample, "float64")
+    ours = [out for out in run.call() if out.requires_grad]
+    here, there = _twice_here(run, ours), _twice_there(outs)
+    if (here, there) == ("twice", "once"):
+        assert sample.op in SAVES_THERE
+    elif (here, there) == ("once", "twice"):
+        assert sample.op in SAVES_HERE
+
+
+def _twice_here(run: Run, outs: list[Tensor]) -> str:
+    for _ in range(2):
+        walk = run.engine.walk(create_graph=False, retain=False)
+        for i, out in enumerate(outs):
+            walk.start(edge_of(out), weights(out.shape, i, out.data.dtype), out._meta)
+        try:
+            walk.run()
+        except GraphFreed:
+            return "once"
+    return "twice"
+
+
+def _twice_there(outs: list[Any]) -> str:
+    import torch
+
+    for _ in range(2):
+        try:
+            torch.autograd.backward(outs, [torch.ones_like(out) for out in outs])
+        except RuntimeError:
+            return "once"
+    return "twice"
+
+
+def test_the_engine_refuses_what_the_client_refuses() -> None:
+    """Whoever calls: an in-place write to a view of a leaf, to a fixed view, to elements that overlap."""
+    run = Run(next(s for s in ALL if s.op == "unbind"))
+    engine = run.engine
+    leaf = engine.wrap(np.ones((2, 2), np.float32))
+    leaf.requires_grad = True
+    for view in (engine.recorded.view(leaf, (4,)), leaf):
+        with pytest.raises(TelegradError, match="leaf Variable that requires grad"):
+            engine.apply_inplace(KERNELS["fill"], (view, 0.0), grad=True)
+    made = engine.recorded.mul(leaf, 2.0)
+    with pytest.raises(TelegradError, match="Output 0 of UnbindBackward0"):
+        engine.apply_inplace(KERNELS["fill"], (engine.recorded.unbind(made, 0)[0], 0.0), grad=True)
+    with pytest.raises(TelegradError, match="more than one element of the written-to tensor"):
+        engine.apply_inplace(
+            KERNELS["add"], (engine.recorded.expand(engine.recorded.view(made, (1, 4)), (3, 4)), 1, 1), grad=True
+        )
