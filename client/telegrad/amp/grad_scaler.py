@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from telegrad._creation import tensor
 from telegrad._ops import FUNCTIONS
@@ -13,6 +13,8 @@ from telegrad._sites import caller
 from telegrad._stream import Future
 from telegrad._tensor import Tensor
 from telegrad_protocol.dtypes import float16, float32
+
+T = TypeVar("T")
 
 
 class _Checks:
@@ -74,6 +76,10 @@ class GradScaler:
         """The scale; 1 if it is disabled."""
         return self._scale if self._enabled else 1.0
 
+    @overload
+    def scale(self, outputs: Tensor) -> Tensor: ...
+    @overload
+    def scale(self, outputs: T) -> T: ...
     def scale(self, outputs: Any) -> Any:
         """A tensor, or each of a list or tuple of them, times the scale."""
         if not self._enabled:
