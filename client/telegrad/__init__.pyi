@@ -15,6 +15,7 @@ from telegrad._composites import block_diag as block_diag
 from telegrad._composites import broadcast_shapes as broadcast_shapes
 from telegrad._composites import broadcast_tensors as broadcast_tensors
 from telegrad._composites import can_cast as can_cast
+from telegrad._composites import cat as _cat
 from telegrad._composites import cat as cat
 from telegrad._composites import einsum as einsum
 from telegrad._composites import equal as equal
@@ -78,15 +79,8 @@ from telegrad.random import randperm as randperm
 from telegrad.random import seed as seed
 from telegrad.random import set_rng_state as set_rng_state
 from telegrad_protocol.dtypes import DType
-from telegrad_protocol.dtypes import bfloat16 as bfloat16
-from telegrad_protocol.dtypes import float16 as float16
-from telegrad_protocol.dtypes import float32 as float32
-from telegrad_protocol.dtypes import float64 as float64
-from telegrad_protocol.dtypes import int8 as int8
-from telegrad_protocol.dtypes import int16 as int16
-from telegrad_protocol.dtypes import int32 as int32
-from telegrad_protocol.dtypes import int64 as int64
-from telegrad_protocol.dtypes import uint8 as uint8
+from telegrad_protocol.dtypes import DType as _DType
+from telegrad_protocol.errors import OutOfMemory as _OutOfMemory
 
 from . import amp as amp
 from . import autograd as autograd
@@ -97,6 +91,8 @@ from . import nn as nn
 from . import optim as optim
 from . import random as random
 from . import utils as utils
+
+OutOfMemoryError = _OutOfMemory
 
 def abs(input: Tensor) -> Tensor:
     """The absolute value of `input`."""
@@ -200,6 +196,8 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, 
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     """Ones with the probabilities in `input`, zeros otherwise."""
 
+bfloat16: DType
+
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`input1ᵀ weight[o] input2 + bias[o]` for each `o`: `(..., a)`, `(..., b)`, weight `(out, a, b)`."""
 
@@ -226,6 +224,8 @@ def bitwise_xor(input: Tensor, other: Tensor | Number) -> Tensor:
 
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Products of matrices in pairs: `(b, n, k)` and `(b, k, m)`."""
+
+bool: DType
 
 def broadcast_to(input: Tensor, size: Sizes) -> Tensor:
     """As `expand`."""
@@ -259,6 +259,9 @@ def clip(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number
 
 def clone(input: Tensor) -> Tensor:
     """A copy that gradients flow through."""
+
+concat = _cat
+concatenate = _cat
 
 def conv1d(
     input: Tensor,
@@ -399,8 +402,12 @@ def divide(input: Tensor | Number, other: Tensor | Number, *, rounding_mode: str
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The sum of the products of two vectors' elements."""
 
+double: DType
+
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
     """Joins tensors along the third dimension."""
+
+dtype = _DType
 
 @overload
 def empty(
@@ -464,6 +471,11 @@ def fliplr(input: Tensor) -> Tensor:
 def flipud(input: Tensor) -> Tensor:
     """Reverses the order of the rows."""
 
+float: DType
+float16: DType
+float32: DType
+float64: DType
+
 def floor(input: Tensor) -> Tensor:
     """The largest integer not above `input`."""
 
@@ -496,6 +508,8 @@ def group_norm(
 def gt(input: Tensor, other: Tensor | Number) -> Tensor:
     """True where `input` is greater than `other`."""
 
+half: DType
+
 def histc(input: Tensor, bins: _int = 100, min: Number = 0, max: Number = 0) -> Tensor:
     """How many elements fall into each of `bins` equal intervals of [min, max], or of their own range."""
 
@@ -519,6 +533,12 @@ def index_select(input: Tensor, dim: _int, index: Tensor) -> Tensor:
 
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """The sum of products over the last dimension of both, for every pair of their other indices."""
+
+int: DType
+int16: DType
+int32: DType
+int64: DType
+int8: DType
 
 def isclose(
     input: Tensor, other: Tensor, rtol: _float = 1e-05, atol: _float = 1e-08, equal_nan: _bool = False
@@ -604,6 +624,8 @@ def logical_xor(input: Tensor, other: Tensor) -> Tensor:
 
 def logsumexp(input: Tensor, dim: Sizes | None, keepdim: _bool = False) -> Tensor:
     """The logarithm of the sum of exponentials, without overflow."""
+
+long: DType
 
 def lt(input: Tensor, other: Tensor | Number) -> Tensor:
     """True where `input` is less than `other`."""
@@ -876,6 +898,8 @@ def select_scatter(input: Tensor, src: Tensor, dim: _int, index: _int) -> Tensor
 def selu(input: Tensor) -> Tensor:
     """`elu`, scaled so that activations normalise themselves (Klambauer et al., 2017)."""
 
+short: DType
+
 def sigmoid(input: Tensor) -> Tensor:
     """1 / (1 + exp(-input))."""
 
@@ -991,6 +1015,8 @@ def true_divide(input: Tensor | Number, other: Tensor | Number, *, rounding_mode
 
 def trunc(input: Tensor) -> Tensor:
     """`input` without its fraction."""
+
+uint8: DType
 
 def unbind(input: Tensor, dim: _int = 0) -> tuple[Tensor, ...]:
     """A view per index of dimension `dim`, which goes away."""

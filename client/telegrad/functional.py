@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal, overload
 
 from telegrad_protocol.spec import OPS
@@ -115,7 +115,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 def interpolate(
     input: Tensor,
     size: Sizes | None = None,
-    scale_factor: float | Sequence[float] | None = None,
+    scale_factor: float | list[float] | tuple[float, ...] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
@@ -129,6 +129,7 @@ def interpolate(
     dims = input.ndim - 2
     scales = None
     if size is None:
+        assert scale_factor is not None
         scales = tuple(scale_factor) if isinstance(scale_factor, list | tuple) else (float(scale_factor),) * dims
         size = tuple(int(n * scale) for n, scale in zip(input.shape[2:], scales, strict=True))
     elif isinstance(size, int):

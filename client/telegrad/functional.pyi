@@ -3,7 +3,6 @@
 Made by `make stubs` from the op table and the functions beside it: not to be edited.
 """
 
-from collections.abc import Sequence
 from typing import Literal, overload
 
 from telegrad._tensor import Tensor
@@ -276,7 +275,7 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
 def interpolate(
     input: Tensor,
     size: Sizes | None = None,
-    scale_factor: float | Sequence[float] | None = None,
+    scale_factor: float | list[float] | tuple[float, ...] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,

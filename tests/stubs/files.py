@@ -39,22 +39,26 @@ def package() -> str:
         if isinstance(value, ModuleType):
             stub.imports.add(f"from . import {name} as {name}")
         elif isinstance(value, DType):
-            stub.imports.add(f"from telegrad_protocol.dtypes import {_dtype_name(value)} as {name}")
+            stub.add(f"{name}: {stub.annotation('DType', vars(dtypes))}")
         elif _is_written(value):
-            stub.imports.add(f"from {value.__module__} import {value.__qualname__} as {name}")
+            _passed_on(stub, name, value)
         else:
             define(stub, name, of_function(value), value.__doc__)
     stub.add("__version__: str")
     return stub.finished()
 
 
-def _dtype_name(value: DType) -> str:
-    return next(name for name, dtype in vars(dtypes).items() if dtype is value)
-
-
 def _is_written(value: Any) -> bool:
     """Whether a checker finds this in the module that it says it comes from."""
     return isinstance(value, type) or (value.__module__ != "telegrad" and "<locals>" not in value.__qualname__)
+
+
+def _passed_on(stub: Stub, name: str, value: Any) -> None:
+    """Another module's definition; checkers take an import for public only where it keeps its name."""
+    own = value.__qualname__
+    stub.imports.add(f"from {value.__module__} import {own} as {own if own == name else f'_{own}'}")
+    if own != name:
+        stub.add(f"{name} = _{own}")
 
 
 def namespace(module: ModuleType) -> str:
