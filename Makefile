@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 EMULATION := .venv/.emulation
 
-.PHONY: demo test test-slow test-gpu lint bench serve oracle clean
+.PHONY: demo test test-slow test-gpu lint stubs bench serve oracle clean
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -34,12 +34,20 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@# Beside their stubs, these are not looked at above.
+	$(BIN)/mypy --follow-imports=silent client/telegrad/__init__.py client/telegrad/functional.py client/telegrad/linalg.py
+	$(BIN)/mypy --follow-imports=silent client/telegrad/nn/modules/activation.py client/telegrad/nn/modules/loss.py
+	cd tests && ../$(BIN)/python -m stubs --check
 	$(BIN)/lint-imports
 	$(BIN)/hadolint docker/*.Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 	@if command -v docker-compose >/dev/null; then \
 		TELEGRAD_TOKEN_FILE=/dev/null docker-compose --file docker/compose.yaml --profile cpu --profile cuda config --quiet; \
 	else echo 'no docker-compose here: docker/compose.yaml was held against its schema alone' >&2; fi
+
+# What type checkers know of the names that are attached at import.
+stubs: $(STAMP)
+	cd tests && ../$(BIN)/python -m stubs
 
 bench: $(STAMP)
 	cd tests && env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE ../$(BIN)/python -m bench $(BENCH)

@@ -8,7 +8,6 @@ tensor([2., 4.])
 """
 
 from importlib.metadata import version as _version
-from typing import TYPE_CHECKING, Any
 
 from telegrad_protocol.dtypes import DType as dtype
 from telegrad_protocol.dtypes import bfloat16, float16, float32, float64, int8, int16, int32, int64, uint8
@@ -24,12 +23,6 @@ from .amp import autocast, get_autocast_dtype, is_autocast_enabled
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 
-if TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any:
-        """Declared ops are read off the table, which the type checker cannot do."""
-
-
 __version__ = _version("telegrad")
 
 half, float, double = float16, float32, float64
@@ -37,6 +30,4 @@ short, int, long = int16, int32, int64
 
 globals().update(_attach.TORCH)
 
-__all__ = sorted(  # the declared ops are read off the table
-    {name for name in globals() if not name.startswith("_")} - {"TYPE_CHECKING", "Any"} | set(_attach.TORCH)
-)
+__all__ = sorted(name for name in globals() if not name.startswith("_"))

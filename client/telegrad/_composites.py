@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 
@@ -17,11 +17,12 @@ from ._ops import FUNCTIONS as F
 from ._record import inplace, return_type
 from ._tensor import Size, Tensor, device
 from ._types import TensorBase
+from ._typing import DeviceLike, Extremum, Middle, Number, Sizes, Spread
 
 # Reductions whose overloads differ in what they return ------------------------------------------------------------
 
 
-def _extremum(name: str) -> Callable[..., Any]:
+def _extremum(name: str) -> Extremum:
     full, pair, along = F[f"a{name}"], F[f"{name}imum"], F[f"_{name}_dim"]
 
     def function(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
@@ -34,14 +35,14 @@ def _extremum(name: str) -> Callable[..., Any]:
         f"`{name}(input)`: the {name}imum of all elements. `{name}(input, dim)`: values and indices along a dimension. "
         f"`{name}(input, other)`: the {name}imum, element by element."
     )
-    return function
+    return function  # type: ignore[return-value]  # one function for all its forms
 
 
 max = _extremum("max")
 min = _extremum("min")
 
 
-def _spread_of(name: str) -> Callable[..., Any]:
+def _spread_of(name: str) -> Spread:
     function = F[name]
 
     def measure(
@@ -54,24 +55,44 @@ def _spread_of(name: str) -> Callable[..., Any]:
         return function(input, dim, correction=correction, keepdim=keepdim)
 
     measure.__name__, measure.__doc__ = name, OPS[name].doc
-    return measure
+    return measure  # type: ignore[return-value]  # one function for both its forms
 
 
 std = _spread_of("std")
 var = _spread_of("var")
 
 
-def std_mean(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, **more: Any) -> Any:
+def std_mean(
+    input: Tensor,
+    dim: Sizes | None = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: Number | None = None,
+) -> tuple[Tensor, Tensor]:
     """Standard deviation and mean."""
-    return std(input, dim, unbiased, keepdim, **more), F["mean"](input, dim, keepdim)
+    return std(input, dim, unbiased, keepdim, correction=correction), F["mean"](input, dim, keepdim)
 
 
-def var_mean(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, **more: Any) -> Any:
+def var_mean(
+    input: Tensor,
+    dim: Sizes | None = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: Number | None = None,
+) -> tuple[Tensor, Tensor]:
     """Variance and mean."""
-    return var(input, dim, unbiased, keepdim, **more), F["mean"](input, dim, keepdim)
+    return var(input, dim, unbiased, keepdim, correction=correction), F["mean"](input, dim, keepdim)
 
 
-def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
+def norm(
+    input: Tensor,
+    p: float | Literal["fro"] | None = "fro",
+    dim: Sizes | None = None,
+    keepdim: bool = False,
+    dtype: DType | None = None,
+) -> Tensor:
     """The vector norm of all elements, or along `dim`; "fro" is the 2-norm."""
     order = 2.0 if p in ("fro", None) else float(p)
     return F["vector_norm"](input, order, dim, keepdim, dtype=dtype)
@@ -80,11 +101,11 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
 class AMinMax(NamedTuple):
     """The smallest and the largest value."""
 
-    min: Any
-    max: Any
+    min: Tensor
+    max: Tensor
 
 
-def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> Any:
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> AMinMax:
     """The smallest and the largest value."""
     return AMinMax(F["amin"](input, dim, keepdim), F["amax"](input, dim, keepdim))
 
@@ -92,7 +113,7 @@ def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> Any:
 # Joining and splitting ---------------------------------------------------------------------------------------------
 
 
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Any:
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Joins tensors of one shape along a new dimension; on the host while all of them are there."""
     if (
         len(tensors)
@@ -104,7 +125,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Any:
     return F["stack"](tensors, dim)
 
 
-def cat(tensors: Sequence[Tensor], dim: int = 0) -> Any:
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Joins tensors along an existing dimension; on the host while all of them are there."""
     if len(tensors) and _host.all_on_host(tensors) and _joinable(tensors, dim):
         joined = np.concatenate([t._host for t in tensors], axis=dim)
@@ -128,49 +149,75 @@ def _without(shape: tuple[int, ...], dim: int) -> tuple[int, ...]:
 concat = concatenate = cat
 
 
-def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> Any:
+def split(tensor: Tensor, split_size_or_sections: Sizes, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of a size, or of these sizes, along a dimension."""
     return F["split"](tensor, split_size_or_sections, dim)
 
 
-def broadcast_tensors(*tensors: Tensor) -> Any:
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     """The tensors, each expanded to their common shape."""
     shape = broadcast_shapes(*[t.shape for t in tensors])
     return tuple(F["expand"](t, shape) for t in tensors)
 
 
-def broadcast_shapes(*shapes: Any) -> Size:
+def broadcast_shapes(*shapes: Sizes) -> Size:
     """The common shape under broadcasting. Raises RuntimeError if there is none."""
     from telegrad_protocol.shapes import broadcast
 
     return Size(broadcast([(s,) if isinstance(s, int) else tuple(s) for s in shapes]))
 
 
-def meshgrid(*tensors: Any, indexing: str = "ij") -> Any:
+def meshgrid(*tensors: Tensor | Sequence[Tensor], indexing: str = "ij") -> tuple[Tensor, ...]:
     """Coordinates of a grid."""
     listed = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], list | tuple) else tensors
     return F["meshgrid"](listed, indexing=indexing)
 
 
-def einsum(equation: str, *operands: Any) -> Any:
+def einsum(equation: str, *operands: Tensor | Sequence[Tensor]) -> Tensor:
     """Sums of products by Einstein's convention."""
     listed = operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
     return F["einsum"](equation, listed)
 
 
-def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+@overload
+def where(condition: Tensor) -> tuple[Tensor, ...]: ...
+@overload
+def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> Tensor: ...
+def where(
+    condition: Tensor, input: Tensor | Number | None = None, other: Tensor | Number | None = None
+) -> Tensor | tuple[Tensor, ...]:
     """`input` where the condition holds, `other` elsewhere; with the condition alone, where it is true."""
     if input is None and other is None:
         return nonzero(condition, as_tuple=True)
     return F["where"](condition, input, other)
 
 
-def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+@overload
+def nonzero(input: Tensor, *, as_tuple: Literal[False] = False) -> Tensor: ...
+@overload
+def nonzero(input: Tensor, *, as_tuple: Literal[True]) -> tuple[Tensor, ...]: ...
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Tensor | tuple[Tensor, ...]:
     """The indices of elements that are not zero: a row each, or a tensor per dimension."""
     found = F["nonzero"](input)
     return tuple(F["unbind"](found, 1)) if as_tuple else found
 
 
+@overload
+def unique(
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: Literal[False] = False,
+    return_counts: Literal[False] = False,
+    dim: int | None = None,
+) -> Tensor: ...
+@overload
+def unique(
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any: ...
 def unique(
     input: Tensor,
     sorted: bool = True,
@@ -184,7 +231,7 @@ def unique(
     return found[0] if len(found) == 1 else tuple(found)
 
 
-def _median(name: str) -> Callable[..., Any]:
+def _median(name: str) -> Middle:
     full, along = F[name], F[f"_{name}_dim"]
 
     def function(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
@@ -199,19 +246,19 @@ median = _median("median")
 nanmedian = _median("nanmedian")
 
 
-def repeat_interleave(input: Tensor, repeats: Any, dim: int | None = None) -> Any:
+def repeat_interleave(input: Tensor, repeats: Tensor | int, dim: int | None = None) -> Tensor:
     """Each element a number of times in a row: one number for all, or a tensor of them."""
     if isinstance(repeats, TensorBase):
         return F["_repeat_interleave_each"](input, repeats, dim)
     return F["repeat_interleave"](input, repeats, dim)
 
 
-def block_diag(*tensors: Tensor) -> Any:
+def block_diag(*tensors: Tensor) -> Tensor:
     """The matrix with these matrices on its diagonal."""
     return F["_block_diagonal"](tensors)
 
 
-def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Any:
+def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Sequence[int]] = 2) -> Tensor:
     """Sums products over the last `dims` dimensions of a and the first of b, or over dimensions given in pairs."""
     if isinstance(dims, int):
         return F["_tensordot"](a, b, tuple(range(a.ndim - dims, a.ndim)), tuple(range(dims)))
@@ -232,7 +279,7 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-
     return bool(F["all"](F["isclose"](input, other, rtol, atol, equal_nan)))
 
 
-def is_tensor(obj: Any) -> bool:
+def is_tensor(obj: object) -> bool:
     """Whether an object is a tensor."""
     return isinstance(obj, TensorBase)
 
@@ -246,7 +293,7 @@ def numel(input: Tensor) -> int:
     return input.numel()
 
 
-def result_type(*operands: Any) -> DType:
+def result_type(*operands: Tensor | Number) -> DType:
     """The dtype that an arithmetic op on these gives."""
     from telegrad_protocol.rules import common_dtype
 
@@ -266,7 +313,25 @@ def can_cast(from_: DType, to: DType) -> bool:
 # Casts and moves ---------------------------------------------------------------------------------------------------
 
 
-def _to(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+@overload
+def _to(
+    self: Tensor, dtype: DType, non_blocking: bool = False, copy: bool = False, *, memory_format: Any = None
+) -> Tensor: ...
+@overload
+def _to(
+    self: Tensor,
+    device: DeviceLike = None,
+    dtype: DType | None = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    *,
+    memory_format: Any = None,
+) -> Tensor: ...
+@overload
+def _to(
+    self: Tensor, other: Tensor, non_blocking: bool = False, copy: bool = False, *, memory_format: Any = None
+) -> Tensor: ...
+def _to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """The tensor with another dtype or on another device; itself where nothing changes.
 
     `to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`; `copy=True` copies in any case.
@@ -297,7 +362,7 @@ def to_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[DType |
     return dtype, where, copy
 
 
-def move(self: Any, where: str) -> Any:
+def move(self: Tensor, where: str) -> Tensor:
     """The values on another device: from the host straight there, between devices of the server without the client."""
     if self._meta.device == where:
         return self
@@ -306,7 +371,7 @@ def move(self: Any, where: str) -> Any:
     return autograd.carry(self, where)
 
 
-def cast(self: Tensor, dtype: DType) -> Any:
+def cast(self: Tensor, dtype: DType) -> Tensor:
     """The values in another dtype; on the host while they are there."""
     if self._host is not None and self._leaves is None and self.numel() <= _SMALL:
         values = _host.widened(self._host, self.dtype.name)
@@ -319,8 +384,8 @@ _SMALL = 1 << 12
 """Host tensors up to this size are cast on the host; larger ones on the server, which has to have them anyway."""
 
 
-def _caster(dtype: DType) -> Callable[[Tensor], Any]:
-    def method(self: Tensor) -> Any:
+def _caster(dtype: DType) -> Callable[[Tensor], Tensor]:
+    def method(self: Tensor) -> Tensor:
         return _to(self, dtype)
 
     method.__name__ = dtype.name
@@ -328,7 +393,11 @@ def _caster(dtype: DType) -> Callable[[Tensor], Any]:
     return method
 
 
-def _type(self: Tensor, dtype: Any = None) -> Any:
+@overload
+def _type(self: Tensor, dtype: None = None) -> str: ...
+@overload
+def _type(self: Tensor, dtype: DType | str) -> Tensor: ...
+def _type(self: Tensor, dtype: DType | str | None = None) -> Tensor | str:
     """The name of the tensor type, or the tensor with another dtype."""
     if dtype is None:
         return f"torch.{_TYPE_NAMES[self.dtype]}Tensor"
@@ -350,12 +419,12 @@ _TYPE_NAMES = {
 _DTYPE_OF_TYPE = {f"torch.{name}Tensor": dtype for dtype, name in _TYPE_NAMES.items()}
 
 
-def _cpu(self: Tensor) -> Any:
+def _cpu(self: Tensor) -> Tensor:
     """The tensor in the server's main memory."""
     return move(self, "cpu")
 
 
-def _cuda(self: Tensor, device: Any = None) -> Any:
+def _cuda(self: Tensor, device: DeviceLike = None) -> Tensor:
     """The tensor on a GPU of the server."""
     return move(self, named("cuda" if device is None else device))
 
@@ -363,23 +432,24 @@ def _cuda(self: Tensor, device: Any = None) -> Any:
 # Methods -----------------------------------------------------------------------------------------------------------
 
 
-def _expand(self: Tensor, *size: Any) -> Any:
+def _expand(self: Tensor, *size: Sizes) -> Tensor:
+    """A view in which dimensions of size 1 are repeated; -1 keeps a size."""
     return F["expand"](self, size[0] if len(size) == 1 and not isinstance(size[0], int) else size)
 
 
-def _view(self: Tensor, *shape: Any, dtype: DType | None = None) -> Any:
+def _view(self: Tensor, *shape: Sizes, dtype: DType | None = None) -> Tensor:
     """The same memory in another shape."""
     if len(shape) == 1 and isinstance(shape[0], DType):
         raise NotImplementedError("view(dtype) is not supported")
     return F["view"](self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
 
 
-def _copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Any:
+def _copy_(self: Tensor, src: Tensor | Number, non_blocking: bool = False) -> Tensor:
     """Overwrite with the values of `src`, broadcast and cast, from whatever device."""
     return inplace(OPS["copy"], (self, move(src, self._meta.device) if isinstance(src, TensorBase) else src))
 
 
-def _zero_(self: Tensor) -> Any:
+def _zero_(self: Tensor) -> Tensor:
     """Overwrite with zeros."""
     return inplace(OPS["fill"], (self, 0))
 
@@ -388,8 +458,8 @@ def _masked_fill(self: Tensor, mask: Tensor, value: Any) -> Any:
     return F["masked_fill"](self, mask, value)
 
 
-def _size_like(name: str) -> Callable[[Tensor, Tensor], Any]:
-    def method(self: Tensor, other: Tensor) -> Any:
+def _size_like(name: str) -> Callable[[Tensor, Tensor], Tensor]:
+    def method(self: Tensor, other: Tensor) -> Tensor:
         return F[name](self, other._meta.shape)
 
     method.__name__ = f"{name}_as"
@@ -397,12 +467,37 @@ def _size_like(name: str) -> Callable[[Tensor, Tensor], Any]:
     return method
 
 
-def _transposed(self: Tensor) -> Any:
+def _transposed(self: Tensor) -> Tensor:
     """The tensor with its dimensions in reverse order."""
     return F["permute"](self, tuple(range(self.ndim))[::-1])
 
 
-def _type_as(self: Tensor, other: Tensor) -> Any:
+def _matrices_transposed(self: Tensor) -> Tensor:
+    """The tensor with its last two dimensions exchanged."""
+    return F["transpose"](self, -2, -1)
+
+
+def _matrix_transposed(self: Tensor) -> Tensor:
+    """The matrix transposed."""
+    return F["transpose"](self, 0, 1)
+
+
+def _reversed(self: Tensor) -> Tensor:
+    """The rows in reverse order."""
+    return F["flip"](self, (0,)) if self.ndim else self
+
+
+def _unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """A view of all windows of a size along a dimension, `step` apart; their elements are the last dimension."""
+    return F["_unfold_windows"](self, dimension, size, step)
+
+
+def _where(self: Tensor, condition: Tensor, other: Tensor | Number) -> Tensor:
+    """This tensor's elements where the condition holds, those of `other` elsewhere."""
+    return F["where"](condition, self, other)
+
+
+def _type_as(self: Tensor, other: Tensor) -> Tensor:
     """The tensor with the dtype of another."""
     return _to(self, other.dtype)
 
@@ -425,7 +520,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "median": median,
     "nanmedian": nanmedian,
     "repeat_interleave": repeat_interleave,
-    "unfold": lambda self, dimension, size, step: F["_unfold_windows"](self, dimension, size, step),
+    "unfold": _unfold,
     "max": max,
     "min": min,
     "std": std,
@@ -433,7 +528,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "norm": norm,
     "aminmax": aminmax,
     "split": split,
-    "where": lambda self, condition, other: F["where"](condition, self, other),
+    "where": _where,
     "nonzero": nonzero,
     "unique": unique,
     "equal": equal,
@@ -463,13 +558,13 @@ METHODS: dict[str, Callable[..., Any]] = {
     "share_memory_": _share_memory_,
     "is_same_size": _is_same_size,
     "get_device": _get_device,
-    "__reversed__": lambda self: F["flip"](self, (0,)) if self.ndim else self,
+    "__reversed__": _reversed,
 }
 
-PROPERTIES: dict[str, Callable[[Tensor], Any]] = {
+PROPERTIES: dict[str, Callable[[Tensor], Tensor]] = {
     "T": _transposed,
-    "mT": lambda self: F["transpose"](self, -2, -1),
-    "H": lambda self: F["transpose"](self, 0, 1),
+    "mT": _matrices_transposed,
+    "H": _matrix_transposed,
 }
 
 ALIASES = {
@@ -520,7 +615,7 @@ TORCH: dict[str, Any] = {
     if not name.startswith("_")
     and callable(value)
     and getattr(value, "__module__", None) == __name__
-    and name not in ("attach", "cast", "to_arguments", "AMinMax")
+    and name not in ("attach", "cast", "move", "to_arguments", "AMinMax")
 }
 """The functions here that belong into the `torch` namespace."""
 

@@ -15,6 +15,7 @@ from ._ops import FUNCTIONS
 from ._record import stream
 from ._tensor import Tensor, defaults
 from ._tensor import device as Device
+from ._typing import DeviceLike, Factory, LikeFactory, NewFactory, Number, Sizes
 
 
 def set_default_dtype(d: DType) -> None:
@@ -29,7 +30,7 @@ def get_default_dtype() -> DType:
     return defaults.dtype
 
 
-def set_default_device(device: Any) -> None:
+def set_default_device(device: DeviceLike) -> None:
     """Where tensors are made if nothing is said. Raises RuntimeError for a device that the server does not have."""
     defaults.device = str(check_device("cpu" if device is None else device))
 
@@ -63,9 +64,9 @@ def named(device: Any, default: str | None = None) -> str:
     return (default or defaults.device) if device is None else str(check_device(device))
 
 
-def finish(made: Any, requires_grad: bool) -> Any:
+def finish(made: Any, requires_grad: bool) -> Tensor:
     """What every factory does at its end."""
-    return made.requires_grad_() if requires_grad else made
+    return made.requires_grad_() if requires_grad else made  # type: ignore[no-any-return]
 
 
 def sizes(size: tuple[Any, ...]) -> Any:
@@ -74,7 +75,12 @@ def sizes(size: tuple[Any, ...]) -> Any:
 
 
 def tensor(
-    data: Any, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
+    data: Any,
+    *,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:
     """A tensor with a copy of `data`: numbers, nested lists, NumPy arrays. It stays on the host until an op needs it.
 
@@ -92,7 +98,7 @@ def tensor(
     return made
 
 
-def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tensor:
+def as_tensor(data: Any, dtype: DType | None = None, device: DeviceLike = None) -> Tensor:
     """`data` itself if it is a tensor of that dtype on that device, else a tensor with a copy of it."""
     if not isinstance(data, Tensor):
         return tensor(data, dtype=dtype, device=device)
@@ -120,7 +126,7 @@ def refuse(name: str, unused: dict[str, Any]) -> None:
         raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
 
 
-def _factory(name: str, doc: str) -> Callable[..., Any]:
+def _factory(name: str, doc: str) -> Factory:
     function = FUNCTIONS[name]
 
     def make(
@@ -140,22 +146,40 @@ empty = _factory("empty", "A tensor of a shape whose values mean nothing yet.")
 
 
 def full(
-    size: Any, fill_value: Any, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
-) -> Any:
+    size: Sizes,
+    fill_value: Number,
+    *,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """A tensor filled with one value, whose type decides the dtype if none is given."""
     if dtype is None and isinstance(fill_value, float):
         dtype = defaults.dtype
     return finish(FUNCTIONS["full"](size, fill_value, dtype=dtype, device=named(device)), requires_grad)
 
 
-def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
     return finish(FUNCTIONS["eye"](n, m, dtype=dtype or defaults.dtype, device=named(device)), requires_grad)
 
 
 def arange(
-    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Any:
+    start: Number | Tensor,
+    end: Number | Tensor | None = None,
+    step: Number | Tensor = 1,
+    *,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Numbers from `start` up to, and without, `end`."""
     if end is None:
         start, end = 0, start
@@ -166,29 +190,35 @@ def arange(
 
 
 def linspace(
-    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Any:
+    start: Number,
+    end: Number,
+    steps: int,
+    *,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """`steps` numbers at equal distances, both ends among them."""
     made = FUNCTIONS["linspace"](start, end, steps, dtype=dtype or defaults.dtype, device=named(device))
     return finish(made, requires_grad)
 
 
 def logspace(
-    start: Any,
-    end: Any,
+    start: Number,
+    end: Number,
     steps: int,
     base: float = 10.0,
     *,
-    dtype: Any = None,
-    device: Any = None,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
     requires_grad: bool = False,
-) -> Any:
+) -> Tensor:
     """`steps` powers of `base`, their exponents at equal distances."""
     made = FUNCTIONS["logspace"](start, end, steps, base, dtype=dtype or defaults.dtype, device=named(device))
     return finish(made, requires_grad)
 
 
-def _like(factory: Callable[..., Any]) -> Callable[..., Any]:
+def _like(factory: Any) -> LikeFactory:
     name = f"{factory.__name__}_like"
 
     def make(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **given: Any) -> Any:
@@ -205,14 +235,19 @@ zeros_like, ones_like, empty_like = _like(zeros), _like(ones), _like(empty)
 
 
 def full_like(
-    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Any:
+    input: Tensor,
+    fill_value: Number,
+    *,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """As `full`, with the shape and dtype of `input`."""
     where = named(device, input._meta.device)
     return full(input.shape, fill_value, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
 
-def _new(factory: Callable[..., Any]) -> Callable[..., Any]:
+def _new(factory: Any) -> NewFactory:
     name = f"new_{factory.__name__}"
 
     def method(
@@ -225,18 +260,31 @@ def _new(factory: Callable[..., Any]) -> Callable[..., Any]:
 
     method.__name__ = name
     method.__doc__ = f"As `{factory.__name__}`, of this tensor's dtype, and where it is."
-    return method
+    return method  # type: ignore[return-value]  # one function for both forms of the size
 
 
 def _new_full(
-    self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Any:
+    self: Tensor,
+    size: Sizes,
+    fill_value: Number,
+    *,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """As `full`, of this tensor's dtype."""
     where = named(device, self._meta.device)
     return full(size, fill_value, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
 
 
-def _new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def _new_tensor(
+    self: Tensor,
+    data: Any,
+    *,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """As `tensor`, of this tensor's dtype."""
     where = named(device, self._meta.device)
     return tensor(data, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)

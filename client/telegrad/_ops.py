@@ -32,9 +32,13 @@ def _spread(function: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
+def takes_sizes(spec: OpSpec) -> bool:
+    """Whether the method takes its sizes one by one too."""
+    return len(spec.params) == 2 and spec.params[1].annotation == "Size"
+
+
 def _method(spec: OpSpec) -> Callable[..., Any]:
-    takes_sizes = len(spec.params) == 2 and spec.params[1].annotation == "Size"
-    return _spread(FUNCTIONS[spec.name]) if takes_sizes else FUNCTIONS[spec.name]
+    return _spread(FUNCTIONS[spec.name]) if takes_sizes(spec) else FUNCTIONS[spec.name]
 
 
 def attach_methods() -> None:
@@ -47,7 +51,7 @@ def attach_methods() -> None:
                 setattr(Tensor, f"{name}_", record_inplace(spec))
 
 
-_BINARY: Final = {
+BINARY: Final = {
     "add": "add",
     "sub": "sub",
     "mul": "mul",
@@ -62,13 +66,13 @@ _BINARY: Final = {
     "lshift": "bitwise_left_shift",
     "rshift": "bitwise_right_shift",
 }
-_COMPARE: Final = ("eq", "ne", "lt", "le", "gt", "ge")
-_UNARY: Final = {"neg": "neg", "abs": "abs", "invert": "bitwise_not"}
+COMPARE: Final = ("eq", "ne", "lt", "le", "gt", "ge")
+UNARY: Final = {"neg": "neg", "abs": "abs", "invert": "bitwise_not"}
 
 
 def attach_operators() -> None:
     """Give `Tensor` Python's operators."""
-    for dunder, name in _BINARY.items():
+    for dunder, name in BINARY.items():
         if name not in FUNCTIONS:
             continue
         function = binder(OPS[name], operator=True)
@@ -76,10 +80,10 @@ def attach_operators() -> None:
         setattr(Tensor, f"__r{dunder}__", _reflected(FUNCTIONS[name], name))
         if OPS[name].inplace:
             setattr(Tensor, f"__i{dunder}__", operator(record_inplace(OPS[name])))
-    for name in _COMPARE:
+    for name in COMPARE:
         if name in FUNCTIONS:
             setattr(Tensor, f"__{name}__", binder(OPS[name], operator=True))
-    for dunder, name in _UNARY.items():
+    for dunder, name in UNARY.items():
         if name in FUNCTIONS:
             setattr(Tensor, f"__{dunder}__", FUNCTIONS[name])
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self, SupportsIndex, TypeVar, overload
 
 import numpy as np
 
@@ -24,6 +24,14 @@ from ._sites import caller
 from ._stream import Future
 from ._tensor_str import format_scalar, format_tensor, summary_slices
 from ._types import TensorBase
+
+if TYPE_CHECKING:
+    from ._declared import Declared
+    from ._typing import Index, Operand
+else:
+    Declared = TensorBase  # the methods of declared ops are attached later; type checkers have them from a stub
+
+T = TypeVar("T")
 
 _sending = threading.RLock()
 
@@ -57,6 +65,10 @@ class Size(tuple[int, ...]):
     def __repr__(self) -> str:
         return f"torch.Size({list(self)})"
 
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> Size: ...
     def __getitem__(self, index: Any) -> Any:
         found = tuple.__getitem__(self, index)
         return Size(found) if isinstance(index, slice) else found
@@ -106,21 +118,25 @@ class device:
 class TensorType(type):
     """How users make a `Tensor`. Recording makes proxies without it: a class that has no `__init__` is made faster."""
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __call__(cls: type[T], *args: Any, **kwargs: Any) -> T:
         if type.__getattribute__(cls, "__init__") is not object.__init__:  # a subclass that is made in its own way
-            return super().__call__(*args, **kwargs)
-        made: Any = super().__call__()
+            return super().__call__(*args, **kwargs)  # type: ignore[misc,no-any-return]
+        made: Any = super().__call__()  # type: ignore[misc]
         made._fill(*args, **kwargs)
-        return made
+        return made  # type: ignore[no-any-return]
 
 
-class Tensor(TensorBase, metaclass=TensorType):
+class Tensor(Declared, metaclass=TensorType):
     """A multi-dimensional array on the server, with PyTorch's interface.
 
     `Tensor(2, 3)` is an uninitialised float32 tensor of that shape, `Tensor([1, 2])` one with these values.
     """
 
     __array_priority__ = 1000
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *data: Any) -> None: ...
 
     def _fill(self, *data: Any) -> None:
         if len(data) == 1 and not isinstance(data[0], int):
@@ -165,7 +181,11 @@ class Tensor(TensorBase, metaclass=TensorType):
     def nbytes(self) -> int:
         return self._meta.nbytes
 
-    def size(self, dim: int | None = None) -> Any:
+    @overload
+    def size(self, dim: None = None) -> Size: ...
+    @overload
+    def size(self, dim: int) -> int: ...
+    def size(self, dim: int | None = None) -> Size | int:
         """The shape, or one of its sizes."""
         return self.shape if dim is None else self._meta.shape[dim]
 
@@ -183,7 +203,11 @@ class Tensor(TensorBase, metaclass=TensorType):
         """Bytes of one element."""
         return self._meta.dtype.itemsize
 
-    def stride(self, dim: int | None = None) -> Any:
+    @overload
+    def stride(self, dim: None = None) -> tuple[int, ...]: ...
+    @overload
+    def stride(self, dim: int) -> int: ...
+    def stride(self, dim: int | None = None) -> tuple[int, ...] | int:
         """Steps between neighbours along each dimension, in elements."""
         return self._meta.strides if dim is None else self._meta.strides[dim]
 
@@ -361,7 +385,7 @@ class Tensor(TensorBase, metaclass=TensorType):
         self._leaves = self._fn = None
         return False
 
-    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Say whether gradients with respect to this leaf are wanted."""
         if not requires_grad and not self.is_leaf:
             raise RuntimeError("you can only change requires_grad flags of leaf variables.")
@@ -411,7 +435,7 @@ class Tensor(TensorBase, metaclass=TensorType):
         control("set_grad", self, value, undo=lambda: leaf.restore(before))
 
     @property
-    def grad_fn(self) -> Any:
+    def grad_fn(self) -> GradFn | None:
         """What made this tensor, by name; None for a leaf."""
         return None if self.is_leaf else GradFn(_backward_name(self._fn))
 
@@ -468,7 +492,7 @@ class Tensor(TensorBase, metaclass=TensorType):
         gradient: Tensor | None = None,
         retain_graph: bool | None = None,
         create_graph: bool = False,
-        inputs: Any = None,
+        inputs: Tensor | Sequence[Tensor] | None = None,
     ) -> None:
         """Add the gradients of this tensor to the `.grad` of the leaves it depends on."""
         from . import autograd
@@ -493,13 +517,13 @@ class Tensor(TensorBase, metaclass=TensorType):
 
     # Indexing ----------------------------------------------------------------------------------------------
 
-    def __getitem__(self, index: Any) -> Tensor:
+    def __getitem__(self, index: Index) -> Tensor:
         from ._indexing import get
 
         found: Tensor = get(self, index)
         return found
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def __setitem__(self, index: Index, value: Operand | list[Any]) -> None:
         from ._indexing import put
 
         put(self, index, value)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import HasMeta, Meta
 
 from ._leaves import Leaf, LeafSet, only, union
@@ -53,12 +54,25 @@ class TensorBase(HasMeta):
             result._meta = meta
         return result
 
-    def __getattr__(self, name: str) -> Any:
-        # Reached only for what the instance does not have: metadata that depends on values is fetched on first use.
-        if name == "_meta":
-            self._meta = meta = self._resolve_meta()
-            return meta
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+    if TYPE_CHECKING:  # what the class of proxies has, as far as the modules below it use it
+
+        @property
+        def device(self) -> Any: ...
+        @property
+        def dtype(self) -> DType: ...
+        @property
+        def ndim(self) -> int: ...
+        def to(self, *args: Any, **kwargs: Any) -> Any: ...
+        def _values(self) -> Any: ...
+
+    else:  # to a type checker, a name that is not declared is a mistake
+
+        def __getattr__(self, name: str) -> Any:
+            # Reached only for what the instance does not have: metadata that depends on values is fetched on first use.
+            if name == "_meta":
+                self._meta = meta = self._resolve_meta()
+                return meta
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def _resolve_meta(self) -> Meta:
         raise NotImplementedError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, overload
 
 from telegrad_protocol.spec import OPS
 
@@ -11,13 +11,8 @@ from . import _ops
 from ._ops import FUNCTIONS
 from ._record import inplace
 from ._tensor import Tensor
+from ._typing import Sizes
 from .autograd import no_grad
-
-if TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any:
-        """Declared ops are read off the table, which the type checker cannot do."""
-
 
 DECLARED = _ops.on("functional")
 globals().update(DECLARED)
@@ -53,7 +48,7 @@ def batch_norm(
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
-) -> Any:
+) -> Tensor:
     """Normalises each channel over the batch; in training, the running statistics follow the batch's.
 
     Formula: (input - mean) / sqrt(var + eps) * weight + bias, with the biased variance; the running variance takes
@@ -74,22 +69,43 @@ def batch_norm(
     return out
 
 
+@overload
 def max_pool2d(
     input: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+) -> Tensor: ...
+@overload
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    *,
+    return_indices: Literal[True],
+) -> tuple[Tensor, Tensor]: ...
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Any:
+) -> Tensor | tuple[Tensor, Tensor]:
     """The maximum of each window; with `return_indices`, also where it was."""
     stride = kernel_size if stride is None or stride == [] else stride
     values, indices = FUNCTIONS["_max_pool2d_with_indices"](input, kernel_size, stride, padding, dilation, ceil_mode)
     return (values, indices) if return_indices else values
 
 
-def one_hot(tensor: Tensor, num_classes: int = -1) -> Any:
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """A row of zeros with a one at the class; as many classes as the largest index needs if none are given."""
     if num_classes == -1:
         return FUNCTIONS["_one_hot_inferred"](tensor)
@@ -98,13 +114,13 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Any:
 
 def interpolate(
     input: Tensor,
-    size: Any = None,
-    scale_factor: Any = None,
+    size: Sizes | None = None,
+    scale_factor: float | list[float] | tuple[float, ...] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
-) -> Any:
+) -> Tensor:
     """Resizes to a size, or by a factor. Raises NotImplementedError for `antialias` and `recompute_scale_factor`."""
     if antialias or recompute_scale_factor:
         raise NotImplementedError("interpolate: antialias and recompute_scale_factor are not supported")
@@ -113,6 +129,7 @@ def interpolate(
     dims = input.ndim - 2
     scales = None
     if size is None:
+        assert scale_factor is not None
         scales = tuple(scale_factor) if isinstance(scale_factor, list | tuple) else (float(scale_factor),) * dims
         size = tuple(int(n * scale) for n, scale in zip(input.shape[2:], scales, strict=True))
     elif isinstance(size, int):
@@ -120,12 +137,12 @@ def interpolate(
     return FUNCTIONS["_interpolate"](input, tuple(size), scales, mode, bool(align_corners))
 
 
-def tanh(input: Tensor) -> Any:
+def tanh(input: Tensor) -> Tensor:
     """The hyperbolic tangent."""
     return FUNCTIONS["tanh"](input)
 
 
-def sigmoid(input: Tensor) -> Any:
+def sigmoid(input: Tensor) -> Tensor:
     """1 / (1 + exp(-input))."""
     return FUNCTIONS["sigmoid"](input)
 

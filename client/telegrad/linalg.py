@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 from . import _ops
 from ._ops import FUNCTIONS
 
+if TYPE_CHECKING:
+    from telegrad_protocol.dtypes import DType
+
+    from ._tensor import Tensor
+    from ._typing import Sizes
+
 globals().update(_ops.on("linalg"))
 
 
-def norm(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+def norm(
+    A: Tensor,
+    ord: float | Literal["fro"] | None = None,
+    dim: Sizes | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+) -> Tensor:
     """The vector norm of all elements, or along `dim`."""
     if isinstance(ord, str):
         if ord != "fro":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
@@ -16,6 +16,7 @@ from ._ops import FUNCTIONS
 from ._record import append, control, inplace, stream
 from ._tensor import Tensor, defaults, device
 from ._types import TensorBase
+from ._typing import DeviceLike, Draw, Sizes
 
 _STATE_BYTES, _CUDA_STATE_BYTES = 5056, 16
 _DEFAULT_SEED = 67280421310721
@@ -30,7 +31,7 @@ class Generator:
     True
     """
 
-    def __init__(self, device: Any = "cpu") -> None:
+    def __init__(self, device: DeviceLike = "cpu") -> None:
         self._id = stream.next_id()
         self._seed = _DEFAULT_SEED
         self._device = str(check_device(device))
@@ -121,7 +122,7 @@ def _state_of(generator: Generator | None) -> Tensor:
     return made  # type: ignore[no-any-return]
 
 
-def _draw(name: str, doc: str) -> Callable[..., Any]:
+def _draw(name: str, doc: str) -> Draw:
     function = FUNCTIONS[name]
 
     def draw(
@@ -146,6 +147,28 @@ rand = _draw("rand", "Uniform numbers in [0, 1).")
 randn = _draw("randn", "Normal numbers with mean 0 and variance 1.")
 
 
+@overload
+def randint(
+    high: int,
+    size: Sizes,
+    /,
+    *,
+    generator: Generator | None = None,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor: ...
+@overload
+def randint(
+    low: int,
+    high: int,
+    size: Sizes,
+    *,
+    generator: Generator | None = None,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor: ...
 def randint(
     low: int,
     high: Any = None,
@@ -153,9 +176,9 @@ def randint(
     *,
     generator: Generator | None = None,
     dtype: DType | None = None,
-    device: Any = None,
+    device: DeviceLike = None,
     requires_grad: bool = False,
-) -> Any:
+) -> Tensor:
     """Integers in [low, high); `randint(high, size)` starts at 0."""
     if size is None:
         low, high, size = 0, low, high
@@ -165,26 +188,37 @@ def randint(
 
 
 def randperm(
-    n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Any:
+    n: int,
+    *,
+    generator: Generator | None = None,
+    dtype: DType | None = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """The numbers 0 to n - 1 in random order."""
     made = FUNCTIONS["randperm"](n, dtype=dtype or dtypes.int64, generator=generator, device=named(device))
     return finish(made, requires_grad)
 
 
-def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def rand_like(
+    input: Tensor, *, dtype: DType | None = None, device: DeviceLike = None, requires_grad: bool = False
+) -> Tensor:
     """As `rand`, with the shape and dtype of `input`."""
     where = named(device, input._meta.device)
     return rand(input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
 
-def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def randn_like(
+    input: Tensor, *, dtype: DType | None = None, device: DeviceLike = None, requires_grad: bool = False
+) -> Tensor:
     """As `randn`, with the shape and dtype of `input`."""
     where = named(device, input._meta.device)
     return randn(input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
 
-def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: Any = None) -> Any:
+def randint_like(
+    input: Tensor, low: int, high: int | None = None, *, dtype: DType | None = None, device: DeviceLike = None
+) -> Tensor:
     """As `randint`, with the shape and dtype of `input`."""
     low, high = (0, low) if high is None else (low, high)
     return randint(low, high, input.shape, dtype=dtype or input.dtype, device=named(device, input._meta.device))
@@ -193,29 +227,31 @@ def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any
 # In-place draws -------------------------------------------------------------------------------------------------
 
 
-def _uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None, **bounds: Any) -> Tensor:
+def _uniform_(
+    self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None, **bounds: float
+) -> Tensor:
     """Fill with uniform numbers in [from, to)."""
     low, high = bounds.pop("from", a), bounds.pop("to", b)
     return inplace(OPS["_uniform"], (self, low, high, generator))  # type: ignore[no-any-return]
 
 
-def _normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
+def _normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill with normal numbers."""
     return inplace(OPS["_normal"], (self, mean, std, generator))  # type: ignore[no-any-return]
 
 
-def _random_(self: Tensor, a: int | None = None, b: int | None = None, *, generator: Any = None) -> Tensor:
+def _random_(self: Tensor, a: int | None = None, b: int | None = None, *, generator: Generator | None = None) -> Tensor:
     """Fill with integers: of the dtype's range, in [0, a), or in [a, b)."""
     low, high = (0, a) if b is None and a is not None else (a, b)
     return inplace(OPS["_random"], (self, low, high, generator))  # type: ignore[no-any-return]
 
 
-def _exponential_(self: Tensor, lambd: float = 1.0, *, generator: Any = None) -> Tensor:
+def _exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill with exponentially distributed numbers."""
     return inplace(OPS["_exponential"], (self, lambd, generator))  # type: ignore[no-any-return]
 
 
-def _bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
+def _bernoulli_(self: Tensor, p: Tensor | float = 0.5, *, generator: Generator | None = None) -> Tensor:
     """Fill with ones with probability `p`, zeros otherwise."""
     return inplace(OPS["_bernoulli"], (self, p, generator))  # type: ignore[no-any-return]
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import telegrad.nn.functional as F
 from support.inprocess import LocalSession
 
 import telegrad as tg
+import telegrad.nn.functional as F
 from telegrad import nn
 from telegrad._record import SCOPES, stream
 from telegrad.amp.autocast_mode import FLOAT32, LOW, WIDEST

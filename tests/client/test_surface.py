@@ -5,9 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import telegrad.nn.functional as functional
-
 import telegrad
+import telegrad.nn.functional as functional
 from telegrad import nn
 
 TRAINING = """

@@ -11,13 +11,15 @@ import threading
 import warnings
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 from telegrad._ops import FUNCTIONS
 from telegrad._record import SCOPES
 from telegrad._types import TensorBase
 from telegrad_protocol.dtypes import DType, bfloat16, float16, float32
 from telegrad_protocol.spec import OpSpec
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 LOW: Final = (
     "addbmm addmm addmv baddbmm bmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d einsum inner "
@@ -93,7 +95,7 @@ class autocast:
         _state.low = self._outer.pop()
         _casts.close()
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: F) -> F:
         """Decorate a function."""
 
         @wraps(function)
@@ -101,7 +103,7 @@ class autocast:
             with self:
                 return function(*args, **kwargs)
 
-        return inside
+        return cast("F", inside)
 
 
 def is_autocast_enabled(device_type: str = "cuda") -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from telegrad._creation import tensor
 from telegrad._ops import FUNCTIONS
@@ -14,6 +14,8 @@ from telegrad._stream import Future
 from telegrad._tensor import Tensor
 from telegrad.optim.optimizer import with_gradients
 from telegrad_protocol.dtypes import float16, float32
+
+T = TypeVar("T")
 
 
 class _Checks:
@@ -75,6 +77,10 @@ class GradScaler:
         """The scale; 1 if it is disabled."""
         return self._scale if self._enabled else 1.0
 
+    @overload
+    def scale(self, outputs: Tensor) -> Tensor: ...
+    @overload
+    def scale(self, outputs: T) -> T: ...
     def scale(self, outputs: Any) -> Any:
         """A tensor, or each of a list or tuple of them, times the scale."""
         if not self._enabled:

@@ -1,10 +1,6 @@
 """Neural networks: modules, functions, initialisation."""
 
-import sys as _sys
-
-from telegrad import functional
-
-from . import init, modules, utils
+from . import functional, init, modules, utils
 from .modules.activation import (
     CELU,
     ELU,
@@ -84,9 +80,6 @@ from .modules.shape import (
 )
 from .modules.sparse import Embedding
 from .parameter import Buffer, Parameter
-
-# `import telegrad.nn.functional` finds the very same module.
-_sys.modules[__name__ + ".functional"] = functional
 
 __all__ = [
     "CELU",

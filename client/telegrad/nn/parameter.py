@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from telegrad._tensor import Tensor
 
@@ -10,7 +10,7 @@ from telegrad._tensor import Tensor
 class Parameter(Tensor):
     """A tensor that a module learns: assigned to an attribute, it appears among the module's parameters."""
 
-    def __new__(cls, data: Any = None, requires_grad: bool = True) -> Any:
+    def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Self:
         from telegrad._creation import empty
 
         source = empty(0) if data is None else data
@@ -18,9 +18,9 @@ class Parameter(Tensor):
         made.__class__ = cls
         if requires_grad:
             made.requires_grad_()
-        return made
+        return made  # type: ignore[no-any-return]
 
-    def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
+    def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:
         pass
 
     def __repr__(self) -> str:
@@ -30,13 +30,15 @@ class Parameter(Tensor):
 class Buffer(Tensor):
     """A tensor that belongs to a module's state without being learned."""
 
-    def __new__(cls, data: Any = None, *, persistent: bool = True) -> Any:
+    persistent: bool
+
+    def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Self:
         from telegrad._creation import empty
 
         made: Any = (empty(0) if data is None else data).detach()
         made.__class__ = cls
         made.persistent = persistent
-        return made
+        return made  # type: ignore[no-any-return]
 
-    def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
+    def __init__(self, data: Tensor | None = None, *, persistent: bool = True) -> None:
         pass

@@ -6,7 +6,7 @@ import copy
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias, TypeVar, overload
 
 from telegrad._leaves import Leaf
 from telegrad._record import append, control, stream
@@ -16,6 +16,11 @@ from telegrad.autograd import enable_grad, no_grad
 from telegrad_protocol import dtypes
 from telegrad_protocol.shapes import Meta, like
 from telegrad_protocol.spec import OPS
+
+Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+"""Parameters, groups of them, or parameters with their names."""
+
+R = TypeVar("R")
 
 
 def clear_grads(parameters: list[Any], set_to_none: bool = True) -> None:
@@ -57,13 +62,13 @@ class Optimizer:
 
     row: ClassVar[str] = ""
 
-    def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
+    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError("params argument given to the optimizer should be an iterable of Tensors or dicts")
         self.defaults = defaults
         self.state: dict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
-        groups = [{"params": params}] if isinstance(params, set) else list(params)
+        groups: list[Any] = [{"params": params}] if isinstance(params, set) else list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
         if not isinstance(groups[0], dict):
@@ -102,6 +107,10 @@ class Optimizer:
         """Clear the gradients of all parameters; one row."""
         clear_grads([p for group in self.param_groups for p in group["params"]], set_to_none)
 
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], R]) -> R: ...
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; one row per group and device."""
         loss = None
@@ -200,6 +209,3 @@ def refuse(**options: Any) -> None:
     for name, value in options.items():
         if value:
             raise NotImplementedError(f"{name}=True is not supported")
-
-
-Params = Iterable[Any]

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from telegrad import _creation as creation
 from telegrad import functional as F
+from telegrad._tensor import Tensor
+from telegrad._typing import DeviceLike
+from telegrad.nn.parameter import Parameter
+from telegrad_protocol.dtypes import DType
 
 from .module import Module
 
@@ -27,8 +32,9 @@ class _Activation(Module):
         for name, default in self.options.items():
             setattr(self, name, given.get(name, default))
 
-    def forward(self, input: Any) -> Any:
-        return getattr(F, self.function)(input, **{name: getattr(self, name) for name in self.options})
+    def forward(self, input: Tensor) -> Tensor:
+        result: Tensor = getattr(F, self.function)(input, **{name: getattr(self, name) for name in self.options})
+        return result
 
     def extra_repr(self) -> str:
         names = self.options if self.shown is None else self.shown
@@ -79,15 +85,17 @@ class Threshold(_Activation):
 class PReLU(Module):
     """x where it is positive, a learned multiple of it elsewhere (He et al., 2015)."""
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
-        from telegrad import _creation as creation
-        from telegrad.nn.parameter import Parameter
+    num_parameters: int
+    weight: Parameter
 
+    def __init__(
+        self, num_parameters: int = 1, init: float = 0.25, device: DeviceLike = None, dtype: DType | None = None
+    ) -> None:
         super().__init__()
         self.num_parameters = num_parameters
         self.weight = Parameter(creation.full((num_parameters,), float(init), device=device, dtype=dtype))
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Tensor:
         return F.prelu(input, self.weight)
 
     def extra_repr(self) -> str:

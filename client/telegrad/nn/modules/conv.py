@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from telegrad import _creation as creation
 from telegrad import functional as F
+from telegrad._tensor import Tensor
+from telegrad._typing import DeviceLike, Sizes
 from telegrad.nn import init
 from telegrad.nn.parameter import Parameter
+from telegrad_protocol.dtypes import DType
 
 from .module import Module
 
@@ -27,16 +31,16 @@ class _Conv(Module):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
+        kernel_size: Sizes,
+        stride: Sizes = 1,
+        padding: Sizes | str = 0,
+        dilation: Sizes = 1,
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-        output_padding: Any = 0,
+        device: DeviceLike = None,
+        dtype: DType | None = None,
+        output_padding: Sizes = 0,
     ) -> None:
         super().__init__()
         if in_channels % groups or out_channels % groups:
@@ -65,9 +69,9 @@ class _Conv(Module):
             if fan_in:
                 init.uniform_(self.bias, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
 
-    def forward(self, input: Any) -> Any:
-        function = getattr(F, f"conv{self.dims}d")
-        padding: Any = self.padding
+    def forward(self, input: Tensor) -> Tensor:
+        function: Callable[..., Tensor] = getattr(F, f"conv{self.dims}d")
+        padding: Sizes | str = self.padding
         if self.padding_mode != "zeros":
             input = F.pad(input, self._both_ends(), mode=self.padding_mode)
             padding = 0
@@ -123,16 +127,16 @@ class _ConvTransposed(_Conv):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        padding: Any = 0,
-        output_padding: Any = 0,
+        kernel_size: Sizes,
+        stride: Sizes = 1,
+        padding: Sizes | str = 0,
+        output_padding: Sizes = 0,
         groups: int = 1,
         bias: bool = True,
-        dilation: Any = 1,
+        dilation: Sizes = 1,
         padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
+        device: DeviceLike = None,
+        dtype: DType | None = None,
     ) -> None:
         if padding_mode != "zeros":
             raise ValueError('Only "zeros" padding mode is supported for transposed convolutions')
@@ -151,10 +155,10 @@ class _ConvTransposed(_Conv):
             output_padding,
         )
 
-    def forward(self, input: Any, output_size: Any = None) -> Any:
+    def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
         if output_size is not None:
             raise NotImplementedError("output_size is not supported: give output_padding to the constructor")
-        function = getattr(F, f"conv_transpose{self.dims}d")
+        function: Callable[..., Tensor] = getattr(F, f"conv_transpose{self.dims}d")
         return function(
             input,
             self.weight,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from telegrad import functional as F
+from telegrad._tensor import Tensor
 
 from .module import Module
 
@@ -18,8 +17,9 @@ class _Dropout(Module):
             raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
         self.p, self.inplace = p, inplace
 
-    def forward(self, input: Any) -> Any:
-        return getattr(F, self.function)(input, self.p, self.training, inplace=self.inplace)
+    def forward(self, input: Tensor) -> Tensor:
+        result: Tensor = getattr(F, self.function)(input, self.p, self.training, inplace=self.inplace)
+        return result
 
     def extra_repr(self) -> str:
         return f"p={self.p}, inplace={self.inplace}"

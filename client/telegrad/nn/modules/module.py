@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, Self, TypeVar, overload
 
 from telegrad._tensor import Tensor
+from telegrad._typing import DeviceLike
 from telegrad.autograd import no_grad
 from telegrad.nn.parameter import Buffer, Parameter
+from telegrad_protocol.dtypes import DType
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+
+class _Forward(Protocol[P, R]):
+    """What a call of a module passes on to."""
+
+    @property
+    def forward(self) -> Callable[P, R]: ...
 
 
 class IncompatibleKeys(NamedTuple):
@@ -56,6 +68,14 @@ class Module:
     """
 
     training: bool
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Tensor | None]
+    _modules: dict[str, Any]
+    _non_persistent_buffers_set: set[str]
+    _forward_hooks: dict[int, Any]
+    _forward_pre_hooks: dict[int, Any]
+    _state_dict_hooks: dict[int, Any]
+    _load_state_dict_pre_hooks: dict[int, Any]
 
     def __init__(self) -> None:
         for name, value in (
@@ -71,11 +91,11 @@ class Module:
         ):
             object.__setattr__(self, name, value)
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def _forward_unimplemented(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; subclasses say."""
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
         if not self._forward_pre_hooks and not self._forward_hooks:
             return self.forward(*args, **kwargs)
         for hook, with_kwargs in list(self._forward_pre_hooks.values()):
@@ -85,6 +105,14 @@ class Module:
             changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
             result = result if changed is None else changed
         return result
+
+    if TYPE_CHECKING:  # a call takes and gives what the subclass's `forward` does
+        forward: Callable[..., Any]
+
+        def __call__(self: _Forward[P, R], *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    else:
+        forward, __call__ = _forward_unimplemented, _call
 
     # Attributes --------------------------------------------------------------------------------------------
 
@@ -114,11 +142,11 @@ class Module:
         else:
             object.__setattr__(self, name, value)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Tensor | Module:
         for kind in ("_parameters", "_buffers", "_modules"):
             table = self.__dict__.get(kind)
             if table is not None and name in table:
-                return table[name]
+                return table[name]  # type: ignore[no-any-return]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __delattr__(self, name: str) -> None:
@@ -299,7 +327,7 @@ class Module:
 
     # Modes and casts ---------------------------------------------------------------------------------------
 
-    def train(self, mode: bool = True) -> Any:
+    def train(self, mode: bool = True) -> Self:
         """Set training mode here and below."""
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
@@ -307,11 +335,11 @@ class Module:
             module.training = mode
         return self
 
-    def eval(self) -> Any:
+    def eval(self) -> Self:
         """Set evaluation mode here and below."""
         return self.train(False)
 
-    def requires_grad_(self, requires_grad: bool = True) -> Any:
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Say for all parameters whether gradients are wanted."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
@@ -323,14 +351,14 @@ class Module:
 
         clear_grads(list(self.parameters()), set_to_none)
 
-    def apply(self, fn: Callable[[Module], Any]) -> Any:
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Call a function on every module below, then on this one."""
         for module in self.children():
             module.apply(fn)
         fn(self)
         return self
 
-    def _apply(self, convert: Callable[[Tensor], Tensor]) -> Any:
+    def _apply(self, convert: Callable[[Tensor], Tensor]) -> Self:
         for module in self.modules():
             for parameter in module._parameters.values():
                 if parameter is not None and (changed := convert(parameter.data)) is not parameter:
@@ -340,7 +368,13 @@ class Module:
                     module._buffers[name] = convert(buffer)
         return self
 
-    def to(self, *args: Any, **kwargs: Any) -> Any:
+    @overload
+    def to(self, dtype: DType, non_blocking: bool = False) -> Self: ...
+    @overload
+    def to(self, device: DeviceLike = None, dtype: DType | None = None, non_blocking: bool = False) -> Self: ...
+    @overload
+    def to(self, tensor: Tensor, non_blocking: bool = False) -> Self: ...
+    def to(self, *args: Any, **kwargs: Any) -> Self:
         """Move or cast parameters and buffers, in place; a dtype reaches floating ones only."""
         from telegrad._composites import to_arguments
 
@@ -351,35 +385,35 @@ class Module:
             )
         return self._apply(lambda t: t.to(where or t.device, dtype if t.is_floating_point() else t.dtype))
 
-    def float(self) -> Any:
+    def float(self) -> Self:
         """Parameters and buffers as float32."""
         from telegrad_protocol.dtypes import float32
 
         return self.to(float32)
 
-    def double(self) -> Any:
+    def double(self) -> Self:
         """Parameters and buffers as float64."""
         from telegrad_protocol.dtypes import float64
 
         return self.to(float64)
 
-    def half(self) -> Any:
+    def half(self) -> Self:
         """Parameters and buffers as float16."""
         from telegrad_protocol.dtypes import float16
 
         return self.to(float16)
 
-    def bfloat16(self) -> Any:
+    def bfloat16(self) -> Self:
         """Parameters and buffers as bfloat16."""
         from telegrad_protocol.dtypes import bfloat16
 
         return self.to(bfloat16)
 
-    def cpu(self) -> Any:
+    def cpu(self) -> Self:
         """Parameters and buffers in the server's main memory."""
         return self.to("cpu")
 
-    def cuda(self, device: Any = None) -> Any:
+    def cuda(self, device: DeviceLike = None) -> Self:
         """Parameters and buffers on a GPU of the server."""
         return self.to("cuda" if device is None else device)
 

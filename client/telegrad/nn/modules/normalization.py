@@ -6,9 +6,12 @@ from typing import Any
 
 from telegrad import _creation as creation
 from telegrad import functional as F
+from telegrad._tensor import Tensor
+from telegrad._typing import DeviceLike, Sizes
 from telegrad.nn import init
 from telegrad.nn.parameter import Parameter
 from telegrad_protocol import dtypes
+from telegrad_protocol.dtypes import DType
 
 from .module import Module
 
@@ -17,6 +20,11 @@ class _BatchNorm(Module):
     """Normalises each channel over the batch, and keeps running statistics for evaluation."""
 
     ranks: tuple[int, ...] = ()
+    weight: Parameter
+    bias: Parameter
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
 
     def __init__(
         self,
@@ -25,13 +33,13 @@ class _BatchNorm(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
-        device: Any = None,
-        dtype: Any = None,
+        device: DeviceLike = None,
+        dtype: DType | None = None,
     ) -> None:
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
-        made = {"device": device, "dtype": dtype}
+        made: dict[str, Any] = {"device": device, "dtype": dtype}
         for name, maker in (("weight", creation.ones), ("bias", creation.zeros)):
             self.register_parameter(name, Parameter(maker(num_features, **made)) if affine else None)
         tracked = track_running_stats
@@ -53,7 +61,7 @@ class _BatchNorm(Module):
             init.ones_(self.weight)
             init.zeros_(self.bias)
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Tensor:
         if input.ndim not in self.ranks:
             wanted = " or ".join(f"{rank}D" for rank in self.ranks)
             raise ValueError(f"expected {wanted} input (got {input.ndim}D input)")
@@ -94,19 +102,22 @@ class BatchNorm3d(_BatchNorm):
 class LayerNorm(Module):
     """Normalises over the last dimensions (Ba et al., 2016)."""
 
+    weight: Parameter
+    bias: Parameter
+
     def __init__(
         self,
-        normalized_shape: Any,
+        normalized_shape: Sizes,
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
+        device: DeviceLike = None,
+        dtype: DType | None = None,
     ) -> None:
         super().__init__()
         self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
-        made = {"device": device, "dtype": dtype}
+        made: dict[str, Any] = {"device": device, "dtype": dtype}
         affine, shape = elementwise_affine, self.normalized_shape
         self.register_parameter("weight", Parameter(creation.ones(shape, **made)) if affine else None)
         self.register_parameter("bias", Parameter(creation.zeros(shape, **made)) if affine and bias else None)
@@ -118,7 +129,7 @@ class LayerNorm(Module):
         if self.bias is not None:
             init.zeros_(self.bias)
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Tensor:
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
@@ -128,13 +139,15 @@ class LayerNorm(Module):
 class RMSNorm(Module):
     """Divides by the root of the mean square over the last dimensions (Zhang and Sennrich, 2019)."""
 
+    weight: Parameter
+
     def __init__(
         self,
-        normalized_shape: Any,
+        normalized_shape: Sizes,
         eps: float | None = None,
         elementwise_affine: bool = True,
-        device: Any = None,
-        dtype: Any = None,
+        device: DeviceLike = None,
+        dtype: DType | None = None,
     ) -> None:
         super().__init__()
         self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
@@ -142,7 +155,7 @@ class RMSNorm(Module):
         weight = creation.ones(self.normalized_shape, device=device, dtype=dtype) if elementwise_affine else None
         self.register_parameter("weight", None if weight is None else Parameter(weight))
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Tensor:
         return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
 
     def extra_repr(self) -> str:
@@ -152,24 +165,27 @@ class RMSNorm(Module):
 class GroupNorm(Module):
     """Normalises groups of channels (Wu and He, 2018)."""
 
+    weight: Parameter
+    bias: Parameter
+
     def __init__(
         self,
         num_groups: int,
         num_channels: int,
         eps: float = 1e-5,
         affine: bool = True,
-        device: Any = None,
-        dtype: Any = None,
+        device: DeviceLike = None,
+        dtype: DType | None = None,
     ) -> None:
         super().__init__()
         if num_channels % num_groups:
             raise ValueError("num_channels must be divisible by num_groups")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
-        made = {"device": device, "dtype": dtype}
+        made: dict[str, Any] = {"device": device, "dtype": dtype}
         self.register_parameter("weight", Parameter(creation.ones(num_channels, **made)) if affine else None)
         self.register_parameter("bias", Parameter(creation.zeros(num_channels, **made)) if affine else None)
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Tensor:
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:

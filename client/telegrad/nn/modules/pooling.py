@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from telegrad import functional as F
+from telegrad._tensor import Tensor
+from telegrad._typing import Sizes
 
 from .module import Module
 
@@ -16,10 +18,10 @@ class _MaxPool(Module):
 
     def __init__(
         self,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        dilation: Any = 1,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
+        dilation: Sizes = 1,
         return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
@@ -28,8 +30,8 @@ class _MaxPool(Module):
         self.padding, self.dilation = padding, dilation
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
 
-    def forward(self, input: Any) -> Any:
-        function = getattr(F, f"max_pool{self.dims}d")
+    def forward(self, input: Tensor) -> Tensor:
+        function: Callable[..., Tensor] = getattr(F, f"max_pool{self.dims}d")
         return function(
             input,
             self.kernel_size,
@@ -72,9 +74,9 @@ class _AvgPool(Module):
 
     def __init__(
         self,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
         divisor_override: int | None = None,
@@ -86,8 +88,8 @@ class _AvgPool(Module):
         self.padding, self.ceil_mode, self.count_include_pad = padding, ceil_mode, count_include_pad
         self.divisor_override = divisor_override
 
-    def forward(self, input: Any) -> Any:
-        function = getattr(F, f"avg_pool{self.dims}d")
+    def forward(self, input: Tensor) -> Tensor:
+        function: Callable[..., Tensor] = getattr(F, f"avg_pool{self.dims}d")
         more = () if self.dims == 1 else (self.divisor_override,)
         return function(
             input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad, *more
@@ -118,12 +120,13 @@ class AvgPool3d(_AvgPool):
 class _AdaptivePool(Module):
     function = ""
 
-    def __init__(self, output_size: Any) -> None:
+    def __init__(self, output_size: Sizes) -> None:
         super().__init__()
         self.output_size = output_size
 
-    def forward(self, input: Any) -> Any:
-        return getattr(F, self.function)(input, self.output_size)
+    def forward(self, input: Tensor) -> Tensor:
+        result: Tensor = getattr(F, self.function)(input, self.output_size)
+        return result
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"

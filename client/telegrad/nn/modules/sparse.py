@@ -6,9 +6,12 @@ from typing import Any
 
 from telegrad import _creation as creation
 from telegrad import functional as F
+from telegrad._tensor import Tensor
+from telegrad._typing import DeviceLike
 from telegrad.autograd import no_grad
 from telegrad.nn import init
 from telegrad.nn.parameter import Parameter
+from telegrad_protocol.dtypes import DType
 
 from .module import Module
 
@@ -25,8 +28,8 @@ class Embedding(Module):
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
         sparse: bool = False,
-        device: Any = None,
-        dtype: Any = None,
+        device: DeviceLike = None,
+        dtype: DType | None = None,
     ) -> None:
         super().__init__()
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
@@ -53,7 +56,7 @@ class Embedding(Module):
         made.weight = Parameter(embeddings, not freeze)
         return made
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Tensor) -> Tensor:
         return F.embedding(
             input,
             self.weight,

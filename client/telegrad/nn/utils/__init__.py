@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from telegrad import _composites as composites
 from telegrad._ops import FUNCTIONS
+from telegrad._tensor import Tensor
 from telegrad.autograd import no_grad
 
 
-def _gradients(parameters: Any) -> list[Any]:
-    listed = [parameters] if hasattr(parameters, "grad") else list(parameters)
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     return [p.grad for p in listed if p.grad is not None]
 
 
 @no_grad()
 def clip_grad_norm_(
-    parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: Any = None
-) -> Any:
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
     """Scale gradients so that their norm together is at most `max_norm`; gives the norm before.
 
     Nothing is read: the factor is computed on the server. `error_if_nonfinite` has to wait for the norm.
@@ -29,7 +33,7 @@ def clip_grad_norm_(
 
         return tensor(0.0)
     norms = composites.stack([FUNCTIONS["vector_norm"](g, float(norm_type)) for g in grads])
-    total = FUNCTIONS["vector_norm"](norms, float(norm_type))
+    total: Tensor = FUNCTIONS["vector_norm"](norms, float(norm_type))
     if error_if_nonfinite and not bool(total.isfinite()):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be clipped."
@@ -41,19 +45,19 @@ def clip_grad_norm_(
 
 
 @no_grad()
-def clip_grad_value_(parameters: Any, clip_value: float, foreach: Any = None) -> None:
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
     """Limit every element of every gradient to [-clip_value, clip_value]."""
     for g in _gradients(parameters):
         g.clamp_(-float(clip_value), float(clip_value))
 
 
-def parameters_to_vector(parameters: Iterable[Any]) -> Any:
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     """All parameters, one after the other, in one vector."""
     return composites.cat([p.reshape(-1) for p in parameters])
 
 
 @no_grad()
-def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
+def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     """Write one vector back into parameters."""
     start = 0
     for p in parameters:

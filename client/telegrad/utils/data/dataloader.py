@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple
 
 from telegrad import _composites as composites
 from telegrad import _creation as creation
 from telegrad._tensor import Tensor
+from telegrad.random import Generator
 from telegrad_protocol import dtypes
 
 from .dataset import Dataset, IterableDataset, T
@@ -103,8 +104,8 @@ class DataLoader(Generic[T]):
         dataset: Dataset[T],
         batch_size: int | None = 1,
         shuffle: bool | None = None,
-        sampler: Any = None,
-        batch_sampler: Any = None,
+        sampler: Iterable[Any] | None = None,
+        batch_sampler: Iterable[Sequence[int]] | None = None,
         num_workers: int = 0,
         collate_fn: Callable[[Any], Any] | None = None,
         pin_memory: bool = False,
@@ -112,7 +113,7 @@ class DataLoader(Generic[T]):
         timeout: float = 0,
         worker_init_fn: Callable[[int], Any] | None = None,
         multiprocessing_context: Any = None,
-        generator: Any = None,
+        generator: Generator | None = None,
         *,
         prefetch_factor: int | None = None,
         persistent_workers: bool = False,
@@ -129,10 +130,10 @@ class DataLoader(Generic[T]):
         self.drop_last = drop_last
         if sampler is None and not self._iterable:
             sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
-        self.sampler = sampler
+        self.sampler: Any = sampler
         if batch_sampler is None and batch_size is not None and not self._iterable:
             batch_sampler = BatchSampler(sampler, batch_size, drop_last)
-        self.batch_sampler = batch_sampler
+        self.batch_sampler: Any = batch_sampler
         self.collate_fn = collate_fn or (_same if batch_size is None else default_collate)
         self._samples = Samples(dataset, self.collate_fn, self._iterable, batch_size, drop_last)
         self._pool: Pool | None = None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from typing import Any, Generic, TypeVar, cast
 
 from telegrad import random as tg_random
+from telegrad._tensor import Tensor
 
 T = TypeVar("T", covariant=True)
 
@@ -16,7 +17,7 @@ T = TypeVar("T", covariant=True)
 class Dataset(Generic[T]):
     """Samples by index: subclasses give `__getitem__` and, usually, `__len__`."""
 
-    def __getitem__(self, index: Any) -> Any:
+    def __getitem__(self, index: Any) -> T:
         raise NotImplementedError(f"{type(self).__name__} does not define __getitem__")
 
     def __add__(self, other: Dataset[Any]) -> ConcatDataset:
@@ -26,19 +27,19 @@ class Dataset(Generic[T]):
 class IterableDataset(Dataset[T]):
     """Samples one after the other: subclasses give `__iter__`."""
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[T]:
         raise NotImplementedError(f"{type(self).__name__} does not define __iter__")
 
 
-class TensorDataset(Dataset[Any]):
+class TensorDataset(Dataset[tuple[Tensor, ...]]):
     """The rows of tensors, side by side."""
 
-    def __init__(self, *tensors: Any) -> None:
+    def __init__(self, *tensors: Tensor) -> None:
         if any(t.size(0) != tensors[0].size(0) for t in tensors):
             raise AssertionError("Size mismatch between tensors")
         self.tensors = tensors
 
-    def __getitem__(self, index: Any) -> tuple[Any, ...]:
+    def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
         return tuple(t[index] for t in self.tensors)
 
     def __len__(self) -> int:
@@ -79,11 +80,12 @@ class ChainDataset(IterableDataset[Any]):
         return sum(len(d) for d in self.datasets)
 
 
-class Subset(Dataset[Any]):
+class Subset(Dataset[T]):
     """Some of a data set's samples."""
 
-    def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
-        self.dataset, self.indices = dataset, indices
+    def __init__(self, dataset: Dataset[T], indices: Sequence[int]) -> None:
+        self.dataset: Any = dataset
+        self.indices = indices
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, list):
@@ -101,14 +103,17 @@ class Subset(Dataset[Any]):
         return len(self.indices)
 
 
-def random_split(dataset: Any, lengths: Sequence[float], generator: Any = None) -> list[Subset]:
+def random_split(
+    dataset: Dataset[T], lengths: Sequence[float], generator: tg_random.Generator | None = None
+) -> list[Subset[T]]:
     """Disjoint random parts of these lengths, or of these fractions. Raises ValueError if they do not add up."""
+    count = len(cast("Sized", dataset))
     sizes = list(lengths)
     if math.isclose(sum(sizes), 1) and sum(sizes) <= 1:
-        sizes = [math.floor(len(dataset) * share) for share in lengths]
-        for i in range(len(dataset) - int(sum(sizes))):
+        sizes = [math.floor(count * share) for share in lengths]
+        for i in range(count - int(sum(sizes))):
             sizes[i % len(sizes)] += 1
-    if sum(sizes) != len(dataset):
+    if sum(sizes) != count:
         raise ValueError("Sum of input lengths does not equal the length of the input dataset!")
     order = tg_random.randperm(int(sum(sizes)), generator=generator).tolist()
     ends = list(itertools.accumulate(int(size) for size in sizes))
