@@ -7,7 +7,7 @@ knows its parts alone: joining costs the same however many leaves there are.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, Final
 
 FEW: Final = 256
@@ -22,12 +22,13 @@ class Leaf:
     `has_grad` follows what `backward` and `zero_grad` do: True, False, or None where only the server knows. `grad` is
     the proxy of the gradient once somebody asked, `grad_leaves` what gradients flow to from there. `passing`: made for
     one forward pass, so that no set that is remembered may have it. `moved`: an in-place op has given its owner, which is
-    no leaf, a new history; whether what was computed before or after reaches it only the server knows.
+    no leaf, a new history; whether what was computed before or after reaches it only the server knows. `keeps`: its owner
+    is no leaf, and keeps its gradient nevertheless. `hooks` are called with the gradient on its way; see `Mark`.
     """
 
     passing: ClassVar[bool] = False
 
-    __slots__ = ("__weakref__", "grad", "grad_leaves", "has_grad", "moved", "owner")
+    __slots__ = ("__weakref__", "grad", "grad_leaves", "has_grad", "hooks", "keeps", "moved", "owner")
 
     def __init__(self, owner: Any) -> None:
         # Sets of leaves are remembered longer than the tensor lives; its gradient must not be.
@@ -36,6 +37,8 @@ class Leaf:
         self.grad: Any = None
         self.grad_leaves: LeafSet | None = None
         self.moved = False
+        self.keeps = False
+        self.hooks: dict[int, Callable[[Any], Any]] | None = None
 
     def _let_go(self, _: Any) -> None:
         self.grad = self.grad_leaves = None
@@ -45,6 +48,16 @@ class Leaf:
         """Whether its owner lives and still requires grad."""
         owner = self.owner()
         return owner is not None and owner._leaves is not None
+
+    @property
+    def takes_grad(self) -> bool:
+        """Whether its owner has a `.grad`: it is a leaf, or keeps its gradient."""
+        owner = self.owner()
+        return self.keeps or (owner is not None and owner._fn is None)
+
+    def stop(self) -> Any:
+        """The tensor whose hooks these are; None if it is gone."""
+        return self.owner()
 
     def state(self) -> tuple[bool | None, Any, LeafSet | None]:
         """What `restore` takes back to."""
@@ -147,6 +160,25 @@ def reached(sets: Iterable[LeafSet | None]) -> tuple[list[Leaf], list[Leaf]]:
         for leaf in part.members or ():
             (certain if sure and not leaf.moved else possible)[leaf] = None
     return list(certain), [leaf for leaf in possible if leaf not in certain]
+
+
+def may_be_reached(followed: Iterable[Leaf], leaves: Iterable[Leaf]) -> list[Leaf]:
+    """Of results that are followed, those that have a leaf in common with these.
+
+    What was computed from a result before it was followed does not have it among its leaves.
+    """
+    there = set(leaves)
+    owners = [(leaf, leaf.owner()) for leaf in followed if leaf not in there]
+    return [
+        leaf
+        for leaf, owner in owners
+        if owner is not None and owner._fn is not None and not there.isdisjoint(_all([owner._leaves]))
+    ]
+
+
+def _all(sets: Iterable[LeafSet | None]) -> list[Leaf]:
+    certain, possible = reached(sets)
+    return certain + possible
 
 
 def _walk(waiting: list[tuple[LeafSet, bool]], seen: set[tuple[LeafSet, bool]]) -> Iterator[tuple[LeafSet, bool]]:

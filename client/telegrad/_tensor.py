@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self, SupportsIndex, TypeVar, overload
 
@@ -18,6 +18,7 @@ from telegrad_protocol.shapes import Meta, contiguous, is_contiguous, like
 from telegrad_protocol.spec import OPS
 
 from . import _host
+from ._handles import RemovableHandle
 from ._leaves import Leaf, only, union
 from ._record import append, control, grad_mode, record, stream
 from ._sites import caller
@@ -503,17 +504,37 @@ class Tensor(Declared, metaclass=TensorType):
         """Keep the gradient of this result too."""
         if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        if self.is_leaf or self._leaf is not None:
+        if self.is_leaf or self.retains_grad:
             return
-        self._leaf = Leaf(self)
-        RETAINED.add(self._leaf)
-        self._leaves = union(self._leaves, only(self._leaf))
+        leaf = self._leaf = self._leaf or Leaf(self)
+        leaf.keeps, leaf.moved = True, self._renewed
+        self._leaves = union(self._leaves, only(leaf))
+        RETAINED.add(leaf)
         control("retain_grad", self)
 
     @property
     def retains_grad(self) -> bool:
         """Whether this result keeps its gradient."""
-        return self._leaf is not None and not self.is_leaf
+        return self._leaf is not None and self._leaf.keeps
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Call `hook` with this tensor's gradient whenever one is computed; what it returns goes on in its place.
+
+        The handle that comes back takes it away again. A hook that reads no value makes nobody wait. Raises
+        RuntimeError for a tensor that does not require grad.
+
+        >>> import telegrad as tg
+        >>> x = tg.ones(2, requires_grad=True)
+        >>> handle = x.register_hook(lambda grad: grad * 10)
+        >>> (x * 3).sum().backward()
+        >>> x.grad
+        tensor([30., 30.])
+        """
+        if not self.requires_grad:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        from ._hooks import register
+
+        return register(self, hook)
 
     # Indexing ----------------------------------------------------------------------------------------------
 

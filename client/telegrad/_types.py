@@ -19,7 +19,9 @@ class TensorBase(HasMeta):
     `_id`: the name on the server, 0 while the values are on the host (`_host`). `_meta`: absent while the shape
     depends on values that nobody has asked for. `_leaves`: what gradients flow to; None if it does not require
     grad. `_base`, `_offset`: for a view, the tensor whose memory it shows and whose history it follows, and where.
-    `_frozen`: why no in-place op may change the history of this view. `_memory`: for a detached tensor, the one whose
+    `_frozen`: why no in-place op may change the history of this view. `_renewed`: one has. `_mark`: has
+    the hooks of a result.
+    `_memory`: for a detached tensor, the one whose
     memory it shares without its history. `_aliases`: what is alive of all that shares a memory, kept by the first.
     `_version`: in-place writes so far, kept by the first, or where `_own_version` says so by a detached tensor.
     `_place`: the device's, where there is no `_meta`. `_pressing`: it holds, or may hold, so much memory that the
@@ -33,6 +35,8 @@ class TensorBase(HasMeta):
     _leaf: Leaf | None = None
     _base: TensorBase | None = None
     _frozen: str | None = None
+    _renewed: bool = False
+    _mark: Leaf | None = None
     _memory: TensorBase | None = None
     _own_version: bool = False
     _offset: int = 0
@@ -159,7 +163,8 @@ class TensorBase(HasMeta):
         for reference, _, _ in before:
             tensor = reference()
             if tensor is not None:
-                tensor._leaves, tensor._fn = leaves, fn
+                tensor._leaves, tensor._fn, tensor._renewed = leaves, fn, True
+                tensor._mark = None  # hooks stay with what it was
                 if tensor._leaf is not None and leaves is not None:  # it goes on keeping its gradient
                     tensor._leaf.moved = True
                     tensor._leaves = union(leaves, only(tensor._leaf))

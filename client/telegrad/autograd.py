@@ -11,7 +11,8 @@ from telegrad_protocol.shapes import contiguous, like
 from telegrad_protocol.spec import OPS
 
 from ._creation import zeros_like
-from ._leaves import Leaf, joined, only, reached, union
+from ._hooks import SteppedWalk, stops_among
+from ._leaves import Leaf, LeafSet, joined, may_be_reached, only, reached, union
 from ._record import control, grad_mode, record, stream
 from ._sites import caller
 from ._tensor import RETAINED, Tensor
@@ -133,38 +134,53 @@ def backward(
         raise AutogradError("`inputs` argument to `backward()` cannot be empty.", op="backward")
     if len({root.place for root in roots}) > 1:
         raise DeviceError("backward() of tensors on several devices: call it for each device", op="backward")
-    bridges, undo = _expect_gradients(roots, gradients, targets, create_graph)
     retain = create_graph if retain_graph is None else bool(retain_graph)
-    control("backward", roots, gradients, targets, retain, create_graph, undo=undo)
-    for bridge in bridges:
+    certain, possible = _reached(roots, targets)
+    args = (roots, gradients, targets, retain, create_graph)
+    depends = _depends(roots, gradients) if create_graph else None
+    stops = stops_among(certain, possible, partial=bool(targets))
+    walk = SteppedWalk("begin_walk", args, roots[0]._meta.device, depends) if stops.leaves else None
+    if walk is not None:
+        walk.call_hooks(stops)
+    if not targets:  # what has hooks alone takes none
+        certain, possible = ([leaf for leaf in found if leaf.takes_grad] for found in (certain, possible))
+    undo = _expect_gradients(certain, possible, depends)
+    if walk is not None:
+        walk.end(undo=undo)
+    else:
+        control("backward", *args, undo=undo)
+    for bridge in sorted((leaf for leaf in certain if isinstance(leaf, Bridge)), key=lambda bridge: -bridge.number):
         bridge.bring_back(retain_graph, create_graph)
 
 
-def _expect_gradients(
-    roots: Sequence[Tensor], gradients: Sequence[Tensor | None], targets: Sequence[Tensor], create_graph: bool
-) -> tuple[list[Bridge], Callable[[], None]]:
-    """Note who will have a gradient; the copies on other devices that will, the latest first, and what takes it back."""
-    flows = [root._leaves for root in roots] + [g._leaves for g in gradients if g is not None and create_graph]
+def _reached(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> tuple[list[Leaf], list[Leaf]]:
+    """The tensors that will have a gradient for certain, and those that may: leaves, and what keeps its gradient."""
     certain, possible = reached(root._leaves for root in roots)
     certain = [leaf for leaf in certain if leaf.is_wanted]
-    possible += [leaf for leaf in RETAINED if leaf not in certain and leaf not in possible]
     if targets:
         wanted = [_leaf_of(target) for target in targets]
-        possible = [leaf for leaf in wanted if leaf not in certain]
-        certain = [leaf for leaf in wanted if leaf in certain]
+        return [leaf for leaf in wanted if leaf in certain], [leaf for leaf in wanted if leaf not in certain]
+    return certain, [*possible, *may_be_reached(RETAINED, [*certain, *possible])]
+
+
+def _depends(roots: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> LeafSet | None:
+    """What gradients may depend on."""
+    return joined(t._leaves for t in (*roots, *gradients) if t is not None)
+
+
+def _expect_gradients(certain: list[Leaf], possible: list[Leaf], depends: LeafSet | None) -> Callable[[], None]:
+    """Note who will have a gradient, and on what it depends; what takes that back."""
     before = [(leaf, leaf.state()) for leaf in (*certain, *possible)]
     for leaf in certain:
         leaf.has_grad = True
     for leaf in possible:
         leaf.has_grad = leaf.has_grad or None
-    if create_graph:
-        depends = joined(flows)
+    if depends is not None:
         for leaf, _ in before:
             older = leaf.grad._leaves if leaf.grad is not None else leaf.grad_leaves
             found = joined([older, depends])
             leaf.grad, leaf.grad_leaves = None, None if found is None else found.uncertain()
-    bridges = sorted((leaf for leaf in certain if isinstance(leaf, Bridge)), key=lambda bridge: -bridge.number)
-    return bridges, lambda: _restore(before)
+    return lambda: _restore(before)
 
 
 class Bridge(Leaf):
@@ -172,6 +188,7 @@ class Bridge(Leaf):
 
     __slots__ = ("arrived", "number", "source")
     passing = True
+    takes_grad = True
     is_wanted = True  # it holds its owner, which it has made a constant
 
     def __init__(self, source: Tensor, arrived: Tensor) -> None:
@@ -266,11 +283,16 @@ def grad(
     names = tuple([stream.next_id() for _ in targets])
     retain = create_graph if retain_graph is None else bool(retain_graph)
     unused = bool(allow_unused or materialize_grads)
-    control("gradients", roots, targets, gradients, retain, create_graph, unused, outs=names)
+    depends = _depends(roots, gradients) if create_graph else None
+    args = (roots, targets, gradients, retain, create_graph, unused)
+    stops = stops_among(*reached(root._leaves for root in roots), partial=True)
+    if stops.leaves:
+        walk = SteppedWalk("begin_collecting_walk", args, roots[0]._meta.device, depends)
+        walk.call_hooks(stops)
+        walk.end(outs=names)
+    else:
+        control("gradients", *args, outs=names)
     used = _which_are_used(roots, targets, names) if unused else [True] * len(targets)
-    depends = None
-    if create_graph:
-        depends = joined([t._leaves for t in (*roots, *(g for g in gradients if g is not None))])
     found: list[Tensor | None] = []
     for name, target, is_used in zip(names, targets, used, strict=True):
         if not is_used:

@@ -58,6 +58,7 @@ def compare(torch: Any, seed: int) -> None:
         assert late == ""
         if gradient is not None:
             assert gradient.tolist() == own.tolist(), "the caller's own gradient was written to"
+        assert same(there.told(), here.told()), "what hooks saw"
         for number, (a, b) in enumerate(zip(there.state(), here.state(), strict=True)):
             assert same(a, b), f"tensor {number}"
 

@@ -108,6 +108,7 @@ class Program:
         values = random.Random(seed)
         numbers = [[[values.uniform(-1, 1) for _ in range(3)] for _ in range(3)] for _ in range(self.LEAVES)]
         self.tensors = [lib.tensor(n, dtype=lib.float64, requires_grad=i < 3) for i, n in enumerate(numbers)]
+        self.seen: list[Any] = []  # gradients that a hook was called with, and keeps
         self.renewed = False  # PyTorch loses what keeps its gradient after a write that is not recorded
 
     def run(self, step: Step) -> str | None:
@@ -128,9 +129,18 @@ class Program:
                     INPLACE["add_"](*operands)
             elif name == "retain":
                 operands[0].retain_grad()
+            elif name == "hook":
+                operands[0].register_hook(self._saw)
+            elif name == "hook_scale":
+                operands[0].register_hook(lambda g: g * 0.5)
+            elif name == "hook_view":
+                operands[0].register_hook(lambda g: g.t())
         except RuntimeError as error:
             return str(error)[:18]
         return None
+
+    def _saw(self, gradient: Any) -> None:
+        self.seen.append(gradient)
 
     def _add(self, tensor: Any) -> None:
         self.tensors.append(tensor if tuple(tensor.shape) == (3, 3) else _fitted(tensor))
@@ -161,6 +171,10 @@ class Program:
             )
         return found
 
+    def told(self) -> list[Any]:
+        """The gradients that hooks were called with, in an order that does not depend on that of leaves."""
+        return sorted(gradient.tolist() for gradient in self.seen)
+
 
 def _fitted(tensor: Any) -> Any:
     """A tensor of another shape, brought back to 3x3."""
@@ -169,13 +183,16 @@ def _fitted(tensor: Any) -> Any:
     return tensor[0].expand(3, 3) if tensor.ndim == 2 else tensor.reshape(-1)[:9].reshape(3, 3)
 
 
+KINDS = ["unary", "binary", "inplace", "view", "no_grad", "retain", "hook", "hook_scale", "hook_view"]
+
+
 def drawn(seed: int, length: int) -> tuple[list[Step], list[int], bool, bool]:
     """The steps of a program, the places of its roots, whether they are given gradients, and `create_graph`."""
     draw = random.Random(seed)
     steps: list[Step] = []
     count = Program.LEAVES
     for _ in range(length):
-        kind = draw.choices(["unary", "binary", "inplace", "view", "no_grad", "retain"], [4, 4, 3, 2, 0.3, 1])[0]
+        kind = draw.choices(KINDS, [4, 4, 3, 2, 0.3, 1, 0.3, 0.3, 0.3])[0]
         table = {"unary": UNARY, "binary": BINARY, "inplace": INPLACE, "view": VIEWS}.get(kind)
         name = draw.choice(sorted(table)) if table else kind
         recent = [draw.choice([draw.randrange(count), count - 1]) for _ in range(2)]

@@ -97,6 +97,59 @@ def gradients(
     """
 
 
+@control(returns=("out",))
+def begin_walk(
+    tensors: list[Tensor],
+    gradients: list[Tensor | None],
+    inputs: list[Tensor],
+    retain_graph: bool = False,
+    create_graph: bool = False,
+) -> None:
+    """As `backward`, in steps: the id stands for the walk, which `end_walk` ends."""
+
+
+@control(returns=("out",))
+def begin_collecting_walk(
+    outputs: list[Tensor],
+    inputs: list[Tensor],
+    grad_outputs: list[Tensor | None],
+    retain_graph: bool = False,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> None:
+    """As `gradients`, in steps: the id stands for the walk; the results are named by `end_walk`."""
+
+
+@control(lambda input: input)
+def watch(input: Tensor) -> Tensor:
+    """Names what `input` is in the graph now, whatever in-place ops make of it."""
+
+
+@control(lambda walk, input: input)
+def walk_to(walk: int, input: Tensor) -> Tensor:
+    """Goes on with a walk until the gradient of `input` is whole, and names a copy of it."""
+
+
+@control()
+def replace_gradient(walk: int, input: Tensor, gradient: Tensor) -> None:
+    """Lets another gradient flow on from where a walk stands."""
+
+
+@control(returns=("out",))
+def next_stop(walk: int, inputs: list[Tensor]) -> None:
+    """Goes on with a walk to the first of `inputs` that a gradient reaches: its place among them, or -1."""
+
+
+@control()
+def end_walk(walk: int) -> list[Tensor]:
+    """Goes on with a walk to its end, and keeps what it found."""
+
+
+@control()
+def drop_walk(walk: int) -> None:
+    """Gives a walk up."""
+
+
 @control(lambda input: input)
 def get_grad(input: Tensor) -> Tensor:
     """Names the tensor that is `input.grad`; an error if there is none."""

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from telegrad_protocol.dtypes import uint8
-from telegrad_protocol.errors import AutogradError, Malformed, OpError, ShapeError
+from telegrad_protocol.errors import ShapeError
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.shapes import contiguous
 from telegrad_protocol.wire import INLINE_BYTES
 
-from .engine import set_history
-from .tape import Edge, edge_of
 from .tensor import Tensor
 from .transfers import Read
 
@@ -143,145 +141,17 @@ def describe(session: Session, row: Row, input: Tensor) -> ReadResult:
 
 
 @handles
-def has_grad(session: Session, row: Row, tensors: tuple[Tensor, ...]) -> ReadResult:
-    return ReadResult(row.outs, "bool", (len(tensors),), bytes([tensor.grad is not None for tensor in tensors]))
-
-
-@handles
 def exists(session: Session, row: Row, names: tuple[int, ...]) -> ReadResult:
     found = [type(session.tensors.get(name)) is Tensor for name in names]
     return ReadResult(row.outs, "bool", (len(names),), bytes(found))
 
 
 @handles
-def backward(
-    session: Session,
-    row: Row,
-    tensors: tuple[Tensor, ...],
-    gradients: tuple[Tensor | None, ...],
-    inputs: tuple[Tensor, ...],
-    retain_graph: bool,
-    create_graph: bool,
-) -> None:
-    engine = session.engine
-    walk = engine.walk(create_graph=create_graph, retain=retain_graph or create_graph)
-    roots = _roots(session, tensors, gradients, create_graph)
-    if inputs:
-        walk.want([_input_edge(engine, t) for t in inputs], [root[0] for root in roots])
-    for root in roots:
-        walk.start(*root)
-    walk.run()
-    if inputs:
-        walk.leaves = {t: g for t in inputs if (g := walk.wanted[edge_of(t)]) is not None}
-    engine.commit(walk)
-
-
-@handles
-def gradients(
-    session: Session,
-    row: Row,
-    outputs: tuple[Tensor, ...],
-    inputs: tuple[Tensor, ...],
-    grad_outputs: tuple[Tensor | None, ...],
-    retain_graph: bool,
-    create_graph: bool,
-    allow_unused: bool,
-) -> None:
-    engine = session.engine
-    walk = engine.walk(create_graph=create_graph, retain=retain_graph or create_graph)
-    roots = _roots(session, outputs, grad_outputs, create_graph)
-    edges = [_input_edge(engine, t) for t in inputs]
-    walk.want(edges, [root[0] for root in roots])
-    for root in roots:
-        walk.start(*root)
-    walk.run()
-    found = [walk.wanted[edge] for edge in edges]
-    if not allow_unused and any(g is None for g in found):
-        raise AutogradError(
-            "One of the differentiated Tensors appears to not have been used in the graph. "
-            "Set allow_unused=True if this is the desired behavior.",
-            op="gradients",
-        )
-    if type(row.outs) is not tuple or len(row.outs) != len(inputs):
-        raise Malformed(f"the row names other than {len(inputs)} gradients", op="gradients")
-    made = {name: _own(engine, g) for name, g in zip(row.outs, found, strict=True) if g is not None}
-    session.tensors.update(made)
-
-
-def _own(engine: Any, g: Any) -> Tensor:
-    """A gradient as a tensor of its own: what comes back may be the caller's, or that of another input."""
-    made: Tensor = engine.recorded.clone(g) if isinstance(g, Tensor) else engine.wrap(engine.xp.copy(g))
-    return made
-
-
-def _input_edge(engine: Any, tensor: Tensor) -> Edge:
-    if not engine.settle(tensor).requires_grad:
-        raise AutogradError("One of the differentiated Tensors does not require grad", op="gradients")
-    return edge_of(tensor)
-
-
-def _roots(session: Session, tensors: Any, gradients: Any, create_graph: bool) -> list[Any]:
-    if len(tensors) != len(gradients):
-        raise Malformed(f"{len(tensors)} tensors and {len(gradients)} gradients", op="backward")
-    return [_root(session, t, g, create_graph) for t, g in zip(tensors, gradients, strict=True)]
-
-
-def _root(session: Session, tensor: Tensor, gradient: Tensor | None, create_graph: bool) -> tuple[Edge, Any, Any]:
-    engine, meta = session.engine, tensor._meta
-    if not engine.settle(tensor).requires_grad:
-        raise AutogradError("element 0 of tensors does not require grad and does not have a grad_fn", op="backward")
-    if gradient is None:
-        if meta.numel != 1:
-            raise AutogradError(
-                "grad can be implicitly created only for scalar outputs", op="backward", got=list(meta.shape)
-            )
-        gradient = engine.wrap(engine.xp.ones(meta.shape, meta.dtype))
-    elif gradient.shape != meta.shape:
-        raise ShapeError(
-            f"Mismatch in shape: grad_output has a shape of {list(gradient.shape)} and output has a shape of "
-            f"{list(meta.shape)}.",
-            op="backward",
-        )
-    return edge_of(tensor), gradient if create_graph else gradient.data, meta
-
-
-@handles
-def get_grad(session: Session, row: Row, input: Tensor) -> None:
-    if input.grad is None:
-        raise OpError("the tensor has no gradient", op="get_grad")
-    session.bind(row.outs, input.grad, "get_grad")
-
-
-@handles
-def set_grad(session: Session, row: Row, input: Tensor, grad: Tensor | None) -> None:
-    if grad is not None and (grad.shape != input.shape or grad.dtype is not input.dtype):
-        raise ShapeError("assigned grad has data of a different size or type", op="set_grad")
-    input.grad = grad
-
-
-@handles
-def set_requires_grad(session: Session, row: Row, input: Tensor, requires_grad: bool) -> None:
-    if input.node is not None and not requires_grad:
-        raise AutogradError("you can only change requires_grad flags of leaf variables.", op="set_requires_grad")
-    if requires_grad and not input.dtype.is_floating_point:
-        raise AutogradError("only Tensors of floating point dtype can require gradients", op="set_requires_grad")
-    input.requires_grad = requires_grad
-
-
-@handles
-def retain_grad(session: Session, row: Row, input: Tensor) -> None:
-    if not session.engine.settle(input).requires_grad:
-        raise AutogradError("can't retain_grad on Tensor that has requires_grad=False", op="retain_grad")
-    if input.node is not None and not input.retains:
-        input.retains = True
-        set_history(input, input.node, input.index)
-
-
-@handles
 def set_data(session: Session, row: Row, input: Tensor, data: Tensor) -> None:
     data = data.detached(data.storage.apart(input.storage.version))
     input.data, input._meta, input.storage = data.data, data._meta, data.storage
-    input.base, input.offset, input.rebased, input.origin = data.base, data.offset, data.rebased, None
+    input.base, input.offset, input.rebased = data.base, data.offset, data.rebased
+    input.origin, input.alone = None, data.alone
 
 
 @handles

@@ -139,7 +139,7 @@ class Engine:
             view.base = source.base or source
             view.offset = source.offset + offset
             view.rebased = view.base.rebased
-            if source.origin is not None or (source.base is not None and source.node is None):
+            if source.origin is not None or source.alone:
                 view.origin = source.origin or source
             frozen = frozen_view(spec, grad, number) or source.frozen
             if frozen is not None:
@@ -319,7 +319,7 @@ class Engine:
         meta, kernel = target._meta, KERNELS["as_strided_scatter"]
         args = (base.alias(), result, meta.shape, meta.strides, target.offset)
         node = self._node(kernel, args, self._edges_of(kernel.spec, args), (base._meta,), None)
-        node.saves = True  # as PyTorch, which keeps there what the op was
+        node.saves = not target.alone  # as PyTorch, which keeps there what was done to a view
         set_history(base, node, 0)
         self.settle(target)
 

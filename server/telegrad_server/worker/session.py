@@ -11,7 +11,8 @@ from telegrad_protocol.spec import BY_INDEX, OpSpec
 from telegrad_server.kernels import KERNELS
 from telegrad_server.kernels.registry import Kernel
 
-from . import optim as optim  # registers its handlers
+from . import autograd as autograd  # registers its handlers
+from . import optim as optim
 from .controls import HANDLERS, Sent
 from .dispatch import Execute, make
 from .engine import Engine
@@ -56,6 +57,7 @@ class Session:
         self.generators: dict[int | None, Any] = {None: xp.new_generator(DEFAULT_SEED)}
         self.uploads: dict[int, Upload] = {}
         self.reads: dict[int, Read] = {}
+        self.walks: dict[Any, Any] = {}
         self.streams: dict[int, Stream] = {0: Stream()}
 
     def execute(self, row: Row) -> ReadResult | Sent | None:
@@ -195,7 +197,7 @@ class Session:
         """Let go of everything."""
         for name in list(self.uploads):
             self.drop_upload(name)
-        for table in (self.tensors, self.reads, self.generators, self.streams):
+        for table in (self.tensors, self.walks, self.reads, self.generators, self.streams):
             table.clear()
 
 

@@ -138,9 +138,10 @@ class Walk:
     def start(self, edge: Edge, g: Any, meta: Meta) -> None:
         self._send(edge, g, meta)
 
-    def run(self) -> None:
-        """Visit every node that a gradient reaches."""
-        while self.heap:
+    def run(self, until: Edge | None = None) -> None:
+        """Visit every node that a gradient reaches; or those that come before an edge, whose gradient is then whole."""
+        last = until[0].number if until is not None and until[1] >= 0 else 0
+        while self.heap and -self.heap[0][0] > last:
             _, node = heapq.heappop(self.heap)
             grads = self.pending.pop(node)
             if node.freed:
@@ -154,6 +155,35 @@ class Walk:
             self._visit(node, grads)
             if not self.retain:
                 node.free()
+
+    def at(self, edge: Edge) -> Any:
+        """The gradient that has gathered at an edge, or None."""
+        target, index = edge
+        if index < 0:
+            return self.wanted.get(edge) if self.wanted else self.leaves.get(target)
+        slots = self.pending.get(target)
+        return self.wanted.get(edge) if slots is None else slots[index]
+
+    def put(self, edge: Edge, g: Any) -> None:
+        """Let another gradient go on from an edge; somebody else has it too."""
+        target, index = edge
+        self.sums.discard(edge)
+        if edge in self.wanted:
+            self.wanted[edge] = g
+        if index >= 0 and target in self.pending:
+            self.pending[target][index] = g
+        if index < 0 and target in self.leaves:
+            self.leaves[target] = g
+            self.own.discard(target)
+
+    def run_to_first(self, edges: list[Edge]) -> int:
+        """Go on to whichever of these edges is reached first; its place among them, or -1."""
+        order = sorted(range(len(edges)), key=lambda i: -(edges[i][0].number if edges[i][1] >= 0 else 0))
+        for place in order:
+            self.run(edges[place])
+            if self.at(edges[place]) is not None:
+                return place
+        return -1
 
     def _visit(self, node: Node, grads: list[Any]) -> None:
         if node.versions or node.outs:

@@ -51,7 +51,8 @@ class Tensor(HasMeta):
     contiguous tensor that owns the memory, and its `offset` there in elements. `rebased` counts, on a base, how often an
     in-place op gave it a new history; on a view it is the base's count when the view's own node was made. `origin`: the
     tensor that a view was taken of, directly or through other views, where that is not the base but itself a detached
-    view. `frozen`: why no in-place op may give this view a new history. `retains`: it keeps its gradient.
+    view. `frozen`: why no in-place op may give this view a new history. `alone`: a view of memory, of no history but its own.
+    `retains`: it keeps its gradient.
     """
 
     # Set on an instance only where they differ from these, which keeps making a tensor cheap.
@@ -64,6 +65,7 @@ class Tensor(HasMeta):
     rebased = 0
     origin: Tensor | None = None
     frozen: str | None = None
+    alone = False
     retains = False
 
     def __init__(self, data: Any, meta: Meta, storage: Storage) -> None:
@@ -103,5 +105,5 @@ class Tensor(HasMeta):
         """Another tensor on the same memory, outside the graph, whatever becomes of this one's history."""
         apart = Tensor(self.data, self._meta, storage or self.storage)
         if self.base is not None:
-            apart.base, apart.offset = self.base.detached(apart.storage), self.offset
+            apart.base, apart.offset, apart.alone = self.base.detached(apart.storage), self.offset, True
         return apart

@@ -1,0 +1,142 @@
+"""Hooks on tensors: a walk back over the graph in steps, between which Python sees gradients and may replace them.
+
+Which tensor's turn comes when is known here as long as the order of recording tells; a hook then waits for nothing. The
+server is asked where an in-place op has changed a history, or where only it knows whether a gradient arrives.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple, cast
+
+from telegrad_protocol.shapes import like
+
+from ._handles import RemovableHandle
+from ._leaves import Leaf, LeafSet, may_be_reached, only, union
+from ._record import control, grad_mode, stream
+from ._sites import caller
+from ._tensor import Tensor
+from ._types import TensorBase
+
+HOOKED: Final[weakref.WeakSet[Leaf]] = weakref.WeakSet()
+"""What has, or had, hooks: leaves, and the marks of results."""
+
+
+class Mark(Leaf):
+    """Stands in sets of leaves for a result with hooks, as it was when they were registered.
+
+    An in-place op gives the result another history; the hooks stay with the old one, which `watched` names.
+    """
+
+    __slots__ = ("number", "watched")
+    passing = True
+    is_wanted = True
+    takes_grad = False
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.watched = cast("Tensor", TensorBase.make(stream.next_id(), like(tensor._meta)))
+        control("watch", tensor, outs=self.watched._id)
+        super().__init__(self.watched)
+        self.watched._leaves, self.watched._fn = tensor._leaves, tensor._fn
+        self.moved = tensor._renewed
+        self.number = tensor._id
+
+    def stop(self) -> Tensor:
+        return self.watched
+
+
+def register(tensor: Tensor, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+    """Have a hook called with a tensor's gradient."""
+    found = tensor._leaf if tensor.is_leaf else tensor._mark
+    if found is None:
+        assert tensor._leaves is not None
+        found = tensor._mark = Mark(tensor)
+        tensor._leaves = union(tensor._leaves, only(found))
+    found.hooks = {} if found.hooks is None else found.hooks
+    HOOKED.add(found)
+    handle = RemovableHandle(found.hooks)
+    found.hooks[handle.id] = hook
+    return handle
+
+
+class Stops(NamedTuple):
+    """The hooks that a walk calls, in the order of their turns where that is `known`."""
+
+    leaves: list[Leaf]
+    known: bool
+
+
+def stops_among(certain: list[Leaf], possible: list[Leaf], *, partial: bool) -> Stops:
+    """The hooks of a walk that reaches these; `partial`: of which it may leave some out."""
+    hooked = [leaf for leaf in HOOKED if leaf.hooks and leaf.stop() is not None]
+    if not hooked:
+        return Stops([], True)
+    sure, maybe = set(certain), {*possible, *may_be_reached(hooked, [*certain, *possible])}
+    stops = [leaf for leaf in hooked if leaf in sure or leaf in maybe]
+    known = not partial and all(leaf in sure and not leaf.moved for leaf in stops)
+    # A result is visited before what it was made of; leaves have their turn when all is visited.
+    stops.sort(key=lambda leaf: (not isinstance(leaf, Mark), -getattr(leaf, "number", leaf.stop()._send_once())))
+    return Stops(stops, known)
+
+
+class SteppedWalk:
+    """A walk under way on the server, which `name` stands for."""
+
+    def __init__(self, begin: str, args: tuple[Any, ...], device: str, depends: LeafSet | None) -> None:
+        self.name = stream.next_id()
+        self.device = device
+        self.depends = depends
+        control(begin, *args, outs=self.name)
+
+    def call_hooks(self, stops: Stops) -> None:
+        """Go from tensor to tensor and call the hooks of each; a hook that raises ends the walk."""
+        before, grad_mode.on = grad_mode.on, self.depends is not None
+        try:
+            for leaf in stops.leaves if stops.known else self._asked(stops.leaves):
+                self._stop_at(leaf)
+        except BaseException:
+            control("drop_walk", self.name, device=self.device)
+            raise
+        finally:
+            grad_mode.on = before
+
+    def end(self, outs: Any = None, undo: Callable[[], None] | None = None) -> None:
+        """Go on to the end; the row keeps what was found."""
+        control("end_walk", self.name, outs=outs, undo=undo, device=self.device)
+
+    def _asked(self, leaves: list[Leaf]) -> Iterator[Leaf]:
+        remaining = list(leaves)
+        while remaining:
+            tensors = [leaf.stop() for leaf in remaining]
+            args = (self.name, tuple([tensor._send_once() for tensor in tensors]))
+            answer = stream.ask("next_stop", args, tensors[0].place, caller(), lambda result: result.data)
+            place = int.from_bytes(answer.result(), "little", signed=True)
+            if place < 0:
+                return
+            yield remaining.pop(place)
+
+    def _stop_at(self, leaf: Leaf) -> None:
+        tensor: Tensor = leaf.stop()
+        gradient = cast("Tensor", TensorBase.make(stream.next_id(), like(tensor._meta)))
+        control("walk_to", self.name, tensor, outs=gradient._id)
+        if self.depends is not None:
+            gradient._leaves, gradient._fn = self.depends.uncertain(), "gradients"
+        replaced = gradient
+        for hook in list((leaf.hooks or {}).values()):
+            found = hook(replaced)
+            if found is not None:
+                replaced = _checked(found, tensor, hook)
+        if replaced is not gradient:
+            control("replace_gradient", self.name, tensor, replaced)
+
+
+def _checked(found: Any, tensor: Tensor, hook: Any) -> Tensor:
+    name = getattr(hook, "__name__", type(hook).__name__)
+    if not isinstance(found, Tensor):
+        raise TypeError(f"expected Variable, but hook returned '{type(found).__name__}'")
+    if found.shape != tensor.shape:
+        raise RuntimeError(f"hook '{name}' has changed the size of value")
+    if found.dtype is not tensor.dtype:
+        raise RuntimeError(f"hook '{name}' has changed the type of value (was {tensor.dtype} got {found.dtype})")
+    return found
