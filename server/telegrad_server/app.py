@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from telegrad_protocol.errors import CODES, Malformed, MethodNotAllowed, NotFound, ServiceError, TelegradError
 
-from .front import control, door, door_tensors
+from .front import control, door, door_tensors, runs
 from .front.answers import JSON, MSGPACK, error_body, error_headers, internal, wants_msgpack
 from .front.hot import Hot
 from .front.openapi import describe_api, methods_at
@@ -45,7 +45,7 @@ def create_app(settings: Settings, worker: Worker, sessions: Sessions | None = N
     app.state.sessions = sessions
     app.state.worker = worker
     app.state.settings = settings
-    for routes in (control, door_tensors, door):
+    for routes in (control, door_tensors, door, runs):
         app.include_router(routes.router)
     app.openapi = lambda: describe_api(app, settings)  # type: ignore[method-assign]
     _add_docs(app)
