@@ -106,8 +106,8 @@ def _as_told(record: dict[str, Any]) -> TelegradError:
     """The error, with a tensor's id as callers write it."""
     error = from_record(record)
     tensor = str(error.details.get("got"))
-    if error.code == "unknown_tensor" and tensor.isdigit():
-        op = error.details["op"] if OPS[error.details["op"]].public else None
-        details = {**error.details, "op": op, "got": f"t{tensor}"}
-        return type(error)(f"there is no tensor 't{tensor}' in this session", **details)
-    return error
+    if error.code != "unknown_tensor" or "argument" not in error.details or not tensor.isdigit():
+        return error
+    op = error.details["op"] if OPS[error.details["op"]].public else None
+    details = {**error.details, "op": op, "got": f"t{tensor}"}
+    return type(error)(f"there is no tensor 't{tensor}' in this session", **details)

@@ -15,7 +15,7 @@ from telegrad_protocol.errors import Malformed, NotAcceptable, OpTypeError, OpVa
 from telegrad_protocol.messages import ReadResult
 from telegrad_protocol.shapes import contiguous
 
-from .answers import header
+from .answers import header, json_line
 
 JSON: Final = "application/json"
 MSGPACK: Final = wire.CONTENT_TYPE
@@ -145,11 +145,6 @@ def _holds(value: Any) -> bool:
 def render(value: Any, kind: str) -> bytes:
     """Plain data as JSON or msgpack."""
     return wire.pack(value) if kind == MSGPACK else json_line(value)
-
-
-def json_line(value: Any) -> bytes:
-    """Plain data as JSON that ends its line, for terminals."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
 def finite(value: Any) -> Any:

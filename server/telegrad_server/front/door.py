@@ -16,7 +16,7 @@ from .caller import control_row
 from .calls import call, find_op, id_of, op_info
 from .codec import PLAIN
 from .documented import ANSWER, BODY, OP, SESSION, OpName, SessionId, TensorId, answers, errors, takes
-from .models import TENSOR, Backward, Empty, OpCall, OpInfo, OpResult, OpTable, checked
+from .models import TENSOR, Backward, Empty, OpCall, OpInfo, OpResult, OpTable, RowTable, checked
 from .requests import answer, caller_of, plain_body
 
 router = APIRouter()
@@ -32,6 +32,12 @@ def _table() -> dict[str, Any]:
 async def list_ops(request: Request) -> Response:
     """Every op that can be called by name, with its signature."""
     return answer(request, _table())
+
+
+@router.get("/v1/rows", tags=["rows"], responses=answers(RowTable, "The table") | errors(ANSWER))
+async def list_rows(request: Request) -> Response:
+    """The rows of the binary protocol, for writers of clients: signatures in the order of their codes. See WIRE.md."""
+    return answer(request, {"digest": spec.digest(), "rows": [found.signature for found in BY_INDEX]})
 
 
 @router.get("/v1/ops/{name}", tags=["ops"], responses=answers(OpInfo, "The op") | errors((UnknownOp,), ANSWER))

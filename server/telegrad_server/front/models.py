@@ -88,7 +88,11 @@ class Hello(BaseModel):
     protocol: int | None = Field(None, description="Protocol version that the caller speaks")
     package: str | None = Field(None, description="Version of the caller's package")
     digest: str | None = Field(None, description="Fingerprint of the caller's op table, if it sends rows")
-    device: str = Field("cpu", pattern="^(cpu|cuda(:[0-9]{1,3})?)$", description="Where single calls make tensors")
+    device: str = Field(
+        "cpu",
+        description="Where single calls make tensors",
+        json_schema_extra={"pattern": "^(cpu|cuda(:[0-9]{1,3})?)$"},
+    )
 
 
 class Opened(BaseModel):
@@ -339,6 +343,12 @@ class OpInfo(BaseModel):
     view: bool = Field(description="Whether the result may share the input's memory")
     differentiable: bool
     control: bool = Field(description="Whether it acts on the session, instead of being a function of tensors")
+
+
+class RowTable(BaseModel):
+    model_config = _shown({"digest": "5d7f0a93c6b1e2484f0d9c3b7a6e5f12", "rows": [_OP_EXAMPLE["signature"]]})
+    digest: str = Field(description="Fingerprint of the table")
+    rows: list[str] = Field(description="Signatures in the order of the rows' codes")
 
 
 class OpTable(BaseModel):
