@@ -27,7 +27,9 @@ _PYTHON: Final = """\
 import telegrad as torch
 torch.connect("{url}")
 print(torch.ones(3) * 2)"""
-_CURL: Final = "curl {url}/v1/sessions -H 'content-type: application/json' -d '{{}}'"
+_CURL: Final = """\
+curl {url}/v1/sessions \\
+  -H 'content-type: application/json' -d '{{}}'"""
 
 
 @router.get("/", include_in_schema=False)
@@ -49,7 +51,7 @@ def _plain() -> dict[str, Any]:
 
 def _text(url: str) -> str:
     links = "".join(f"  {url}{path:14} {words}\n" for path, words in _LINKS.values())
-    return f"telegrad {version('telegrad')}\n{_WHAT}\n\n{links}\nA session begins with\n\n  {_CURL.format(url=url)}\n"
+    return f"telegrad {version('telegrad')}\n{_WHAT}\n\n{links}\nA session begins with\n\n{_CURL.format(url=url)}\n"
 
 
 def _page(url: str) -> str:

@@ -227,7 +227,7 @@ class Backward(BaseModel):
     create_graph: bool = Field(False, description="Record the gradients themselves, for higher orders")
 
 
-_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,99}$"
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
 _GIVEN = "Stands for the result in later calls of the list"
 
 
@@ -236,7 +236,7 @@ class ListedOp(OpCall):
 
     model_config = _strict({"op": "matmul", "args": ["t1", "t3"], "name": "found"})
     op: str
-    name: Annotated[str, Field(pattern=_NAME)] | Sequence[Annotated[str, Field(pattern=_NAME)]] | None = Field(
+    name: _Name | Annotated[Sequence[_Name], Field(max_length=LISTED)] | None = Field(
         None, description=f"{_GIVEN}; a list where there are several"
     )
 
@@ -245,7 +245,7 @@ class ListedTensor(NewTensor):
     """A tensor made within a list of calls."""
 
     model_config = _strict({"data": [[1.0], [2.0]], "name": "x"})
-    name: str | None = Field(None, pattern=_NAME, description=_GIVEN)
+    name: _Name | None = Field(None, description=_GIVEN)
 
 
 class ListedBackward(Backward):

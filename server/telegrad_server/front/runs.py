@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from telegrad_protocol.errors import Malformed, TelegradError
+from telegrad_protocol.errors import Malformed, TelegradError, TooLarge
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.spec import OPS
+from telegrad_protocol.wire import LIMITS
 
 from . import codec
 from .caller import Caller, Outcome, control_row, pack_rows
@@ -17,7 +18,7 @@ from .calls import Call, Names, bind, find_op, freed_ids, known_count, not_there
 from .codec import PLAIN
 from .documented import ANSWER, BODY, OP, SESSION, SessionId, answers, errors, takes
 from .door_tensors import check_bytes, check_grad, value_in
-from .models import TENSOR, CallList, ListedBackward, ListedOp, ListedTensor, ListTold, checked
+from .models import LISTED, TENSOR, CallList, ListedBackward, ListedOp, ListedTensor, ListTold, checked
 from .requests import answer, caller_of, plain_body, session_of
 from .sessions import Session
 from .values import whole
@@ -36,7 +37,7 @@ _BEFORE: Final = -1
 async def run_calls(request: Request, session: SessionId) -> Response:
     """Run several calls, read values and forget tensors: a whole training step is one request.
 
-    A call is an op, as in `POST …/ops/{name}`; a walk back, `{"backward": "loss"}`; or a tensor, as in `POST …/tensors`.
+    A call is an op, as in `POST .../ops/{name}`; a walk back, `{"backward": "loss"}`; or a tensor, as in `POST .../tensors`.
     A call's `name` stands for its result in the calls after it, in `read` and in `free`.
 
     The first call that fails ends the list. The calls before it have been done, and what they wrote in place stays
@@ -65,7 +66,7 @@ class Plan:
         self.rows: list[Row] = []
         self.owners: list[int] = []
         self.checks: list[tuple[str, int]] = []
-        self.made: list[int] = []
+        self.made: set[int] = set()
         self.later: list[int] = []
         self.calls: list[Call] = []
         self.told: list[list[int | None]] = []
@@ -133,7 +134,7 @@ class Plan:
             if tensor not in self.made:
                 self.checks.append(("read", tensor))
             self._append(place, control_row("read", read, tensor))
-            self.made.append(read)
+            self.made.add(read)
 
     def _new_id(self, name: str | None) -> int:
         """The id of a result; a number that callers see only where they may use it afterwards."""
@@ -141,6 +142,8 @@ class Plan:
 
     def _append(self, place: int, row: Row) -> None:
         pack_rows([row])  # so that what cannot be sent is told of its call
+        if len(self.rows) == LIMITS.rows - 2 * LISTED:  # room for the checks
+            raise TooLarge("the list makes too many tensors", expected=LIMITS.rows)
         self.rows.append(row)
         self.owners.append(place)
 
@@ -149,7 +152,7 @@ class Plan:
         for name, tensor in zip(named, call.ids, strict=True):
             if name is not None:
                 self._name(name, tensor)
-        self.made += call.outs
+        self.made |= set(call.outs)
         told = [None if tensor in self.freed_ids else tensor for tensor in call.ids]
         for tensor in told:
             if tensor is not None and not call.makes_generator:
@@ -181,7 +184,7 @@ class Plan:
     async def run(self, owner: Session, kind: str) -> dict[str, Any]:
         """Carry it out: what the caller is told. Raises the error of what failed, with the state of every call."""
         checks = [control_row("describe", None, tensor) for _, tensor in self.checks]
-        outcome = await self.caller.attempt([*checks, *self.rows], self.made)
+        outcome = await self.caller.attempt([*checks, *self.rows], list(self.made))
         reads = [found for found in outcome.results if found.id is not None]
         if outcome.error is not None:
             await _drop(owner, reads)
@@ -191,7 +194,7 @@ class Plan:
         try:
             values = await self._values(owner, reads, kind)
         except TelegradError as error:
-            await self.caller.forget(self.made)
+            await self.caller.forget(list(self.made))
             raise self._failure(error, len(self.calls)) from None
         if self.later:
             await self.caller.forget(self.later)
