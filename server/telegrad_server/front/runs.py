@@ -161,8 +161,8 @@ class Plan:
         self.told.append(told)
 
     def _name(self, name: str, tensor: int) -> None:
-        if codec.number(name) is not None or TENSOR.fullmatch(name):
-            raise Malformed(f"name: '{name}' means something else in arguments", argument="name", got=name)
+        if not name or codec.number(name) is not None or TENSOR.fullmatch(name):
+            raise Malformed(f"name: '{name}' is no name, or means something else", argument="name", got=name)
         if name in self.names.given:
             raise Malformed(f"name: an earlier call is named '{name}'", argument="name", got=name)
         self.names.given[name] = tensor
@@ -178,6 +178,8 @@ class Plan:
             self._append(place, control_row("free", None, tuple(here)))
         self.checks += [("free", tensor) for tensor in before]
         self.later += before
+        if len(self.later) > LISTED:
+            raise TooLarge(f"the list frees more than {LISTED} tensors from before it", argument="free")
 
     # Running ----------------------------------------------------------------------------------------------
 

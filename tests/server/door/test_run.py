@@ -201,6 +201,8 @@ def test_what_fails_while_running(http: httpx.Client, failing: Any, status: int,
         ({"op": "neg", "args": ["y"], "name": "y"}, 400, "malformed", "'y'"),
         ({"op": "neg", "args": ["y"], "name": "t7"}, 400, "malformed", "t7"),
         ({"op": "neg", "args": ["y"], "name": "nan"}, 400, "malformed", "nan"),
+        ({"op": "neg", "args": ["y"], "name": ""}, 400, "malformed", "no name"),
+        ({"op": "split", "args": ["y", 1], "name": [str(i) for i in range(70_000)]}, 413, "too_large", "too many"),
         ({"op": "sum", "args": ["y"], "inplace": True}, 422, "unsupported", "in-place"),
         ({"backward": "z"}, 422, "bad_type", "'z'"),
         ({"data": [1], "requires_grad": True}, 422, "autograd", "floating point"),
@@ -263,6 +265,8 @@ def test_a_run_has_bounds(http: httpx.Client) -> None:
     refused(http, 400, "malformed", *[call] * 1001)
     refused(http, 400, "malformed")
     refused(http, 400, "malformed", call, free=["t1"] * 1001)
+    many = [{**call, "free": [f"t{1000 * k + i}" for i in range(600)]} for k in range(2)]
+    assert told(refused(http, 413, "too_large", *many)) == ["not_run", "failed"]
     refused(http, 400, "malformed", {"op": "neg", "backward": "t1"})
     refused(http, 400, "malformed", {"args": []})
     refused(http, 400, "malformed", "neg")
