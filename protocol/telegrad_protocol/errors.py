@@ -39,7 +39,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-DETAILS = ("op", "argument", "expected", "got", "hint", "row", "request")
+DETAILS = ("op", "argument", "expected", "got", "hint", "row", "request", "calls")
 
 
 class TelegradError(RuntimeError):

@@ -113,9 +113,11 @@ def _numbers(value: Any) -> tuple[float, ...]:
 def _dtype(value: Any) -> DType:
     if isinstance(value, DType):
         return value
-    if isinstance(value, str) and value in BY_NAME:
-        return BY_NAME[value]
-    raise TypeError
+    if not isinstance(value, str):
+        raise TypeError
+    if value not in BY_NAME:
+        raise TypeError(f"there is no dtype '{value[:50]}', but {', '.join(sorted(BY_NAME))}")
+    return BY_NAME[value]
 
 
 def _device(value: Any) -> str:
@@ -187,6 +189,8 @@ _PLAIN: Final[dict[str, Kind]] = {
     "str": Kind(_string, schema={"type": "string"}),
     "bytes": Kind(_bytes, "None", schema={"type": "string"}),
     "Size": Kind(_integers, schema=_INTEGER_OR_INTEGERS),
+    # Tensors by their ids, where some need not exist.
+    "Ids": Kind(_integers, schema={"type": "array", "items": _TENSOR}),
     "Size | str": Kind(_integers_or_word, schema={"anyOf": [*_INTEGER_OR_INTEGERS["anyOf"], {"type": "string"}]}),
     "Dims": Kind(_optional(_integer_or_integers), schema=_nullable(_INTEGER_OR_INTEGERS)),
     "int | Size": Kind(_integer_or_integers, schema=_INTEGER_OR_INTEGERS),

@@ -25,6 +25,7 @@ Tensor: TypeAlias = HasMeta
 Number: TypeAlias = "bool | int | float"
 Value: TypeAlias = "bool | int | float"
 Size: TypeAlias = "int | tuple[int, ...]"
+Ids: TypeAlias = "int | tuple[int, ...]"
 Dims: TypeAlias = "int | tuple[int, ...] | None"
 Index: TypeAlias = "tuple[Any, ...]"
 Generator: TypeAlias = int
@@ -79,7 +80,8 @@ class OpSpec:
     their number depends on the arguments. on: where users find it ("torch", "tensor", "functional", ...).
     inplace: a variant with a trailing underscore exists. differentiable: gradients flow to the inputs. settled: shapes
     follow from metadata alone. control: a row that acts on the session (free, read, backward, an optimizer's step) and is
-    not a function of tensors.
+    not a function of tensors. public: part of the API that is called by name, as over HTTP: not what begins with an
+    underscore, and of control rows those that say so.
 
     view: the results may share the input's memory. detached: such a view is apart from the input's history;
     own_version: and from its version. fixed_views: PyTorch's name for what makes these views, of which none may be given
@@ -110,6 +112,7 @@ class OpSpec:
         self.elementwise: bool = traits.pop("elementwise", bool(getattr(rule, "operands_only", False)))
         self.separate: bool = traits.pop("separate", False)
         self.idempotent: bool = traits.pop("idempotent", False)
+        self.public: bool = traits.pop("public", not self.control and not self.name.startswith("_"))
         self.family = function.__module__.rpartition(".")[2]
         if traits:
             raise TypeError(f"{self.name}: unknown traits {sorted(traits)}")
@@ -319,12 +322,12 @@ def digest() -> str:
 
 
 def find(name: str) -> OpSpec:
-    """The op of that name. Raises `UnknownOp` with the nearest names."""
+    """The public op of that name. Raises `UnknownOp` with the nearest names."""
     spec = OPS.get(name)
-    if spec is None:
+    if spec is None or not spec.public:
         import difflib
 
-        near = difflib.get_close_matches(name, OPS, n=3)
+        near = difflib.get_close_matches(name, [known for known, spec in OPS.items() if spec.public], n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "GET /v1/ops lists every op"
         raise UnknownOp(f"there is no op named '{name}'", op=name, hint=hint)
     return spec

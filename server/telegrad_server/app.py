@@ -10,15 +10,15 @@ import fastapi_offline
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from telegrad_protocol.errors import CODES, Malformed, MethodNotAllowed, NotFound, ServiceError, TelegradError
 
-from .front import control, door, door_tensors
-from .front.answers import JSON, MSGPACK, error_body, error_headers, internal, wants_msgpack
+from .front import control, door, door_tensors, home, runs
+from .front.answers import JSON, MSGPACK, error_body, error_headers, internal, json_line, wants_msgpack
 from .front.hot import Hot
 from .front.openapi import describe_api, methods_at
 from .front.security import Security
@@ -37,15 +37,17 @@ def create_app(settings: Settings, worker: Worker, sessions: Sessions | None = N
         title="telegrad",
         version=version("telegrad"),
         summary="Tensors and autograd graphs that live here; use them over HTTP.",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        default_response_class=Line,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.sessions = sessions
     app.state.worker = worker
     app.state.settings = settings
-    for routes in (control, door_tensors, door):
+    for routes in (control, door_tensors, door, runs, home):
         app.include_router(routes.router)
     app.openapi = lambda: describe_api(app, settings)  # type: ignore[method-assign]
     _add_docs(app)
@@ -53,10 +55,21 @@ def create_app(settings: Settings, worker: Worker, sessions: Sessions | None = N
     return Security(Hot(app, sessions), settings)
 
 
+class Line(JSONResponse):
+    """JSON as every answer has it."""
+
+    def render(self, content: Any) -> bytes:
+        return json_line(content)
+
+
 def _add_docs(app: FastAPI) -> None:
-    """Swagger UI with its assets from an installed package: the page needs nothing from elsewhere."""
+    """The document, and Swagger UI with its assets from an installed package: the page needs nothing from elsewhere."""
     assets = Path(fastapi_offline.__file__).parent / "static"
     app.mount(_ASSETS, StaticFiles(directory=assets), name="docs-assets")
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def document() -> Response:
+        return Line(app.openapi())
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

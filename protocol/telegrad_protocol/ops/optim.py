@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from telegrad_protocol.spec import Size, Tensor, control
+from telegrad_protocol.spec import Ids, Tensor, control
 
 
-@control()
+@control(public=True)
 def clear_grads(tensors: list[Tensor]) -> None:
     """Forgets the gradients of tensors."""
 
@@ -18,10 +18,10 @@ def unscale_grads(params: list[Tensor], factor: float) -> None:
     """Multiplies the gradients of `params` by `factor`; reads whether all of them were finite, as one bool."""
 
 
-@control()
+@control(public=True)
 def sgd_step(
     params: list[Tensor],
-    state: Size,
+    state: Ids,
     lr: float,
     momentum: float = 0.0,
     dampening: float = 0.0,
@@ -32,10 +32,10 @@ def sgd_step(
     """Stochastic gradient descent; `state` has a momentum buffer per parameter, or nothing without momentum."""
 
 
-@control()
+@control(public=True)
 def adam_step(
     params: list[Tensor],
-    state: Size,
+    state: Ids,
     lr: float,
     beta1: float = 0.9,
     beta2: float = 0.999,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import Meta, contiguous
-from telegrad_protocol.spec import Device, Generator, Size, Tensor, control
+from telegrad_protocol.spec import Device, Generator, Ids, Size, Tensor, control
 
 
 def _as_declared(_data: object, dtype: DType, shape: tuple[int, ...]) -> Meta:
@@ -22,7 +22,7 @@ def upload(upload: int, dtype: DType, shape: Size) -> Tensor:
 
 
 @control()
-def free(tensors: Size) -> None:
+def free(tensors: Ids) -> None:
     """Forgets tensors by their ids. Ids that name nothing are passed over."""
 
 
@@ -82,7 +82,7 @@ def backward(
     """Adds the gradients of `tensors` to the `.grad` of the leaves they depend on, or of `inputs` if there are any."""
 
 
-@control()
+@control(public=True)
 def gradients(
     outputs: list[Tensor],
     inputs: list[Tensor],
@@ -150,22 +150,22 @@ def drop_walk(walk: int) -> None:
     """Gives a walk up."""
 
 
-@control(lambda input: input)
+@control(lambda input: input, public=True)
 def get_grad(input: Tensor) -> Tensor:
     """Names the tensor that is `input.grad`; an error if there is none."""
 
 
-@control()
+@control(public=True)
 def set_grad(input: Tensor, grad: Tensor | None) -> None:
     """Makes `grad` the gradient of `input`, or clears it."""
 
 
-@control()
+@control(public=True)
 def set_requires_grad(input: Tensor, requires_grad: bool) -> None:
     """Says whether gradients of a leaf are wanted."""
 
 
-@control()
+@control(public=True)
 def retain_grad(input: Tensor) -> None:
     """Makes a tensor that is not a leaf keep its gradient."""
 
@@ -175,21 +175,21 @@ def set_data(input: Tensor, data: Tensor) -> None:
     """Lets `input` share the memory of `data` from now on, outside the graph."""
 
 
-@control()
+@control(public=True)
 def manual_seed(seed: int, generator: Generator | None = None) -> None:
     """Seeds a generator."""
 
 
-@control(returns=("out",))
+@control(returns=("out",), public=True)
 def new_generator(seed: int) -> None:
     """Makes a generator; its id stands for it where an op takes one."""
 
 
-@control(returns=("out",))
+@control(returns=("out",), public=True)
 def get_generator_state(generator: Generator | None = None) -> None:
     """The state of a generator as a uint8 tensor, in PyTorch's layout."""
 
 
-@control()
+@control(public=True)
 def set_generator_state(state: Tensor, generator: Generator | None = None) -> None:
     """Restores a generator from a state."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from telegrad_protocol import wire
 from telegrad_protocol.errors import InternalError, TelegradError, WrongContentType
@@ -11,6 +12,8 @@ from telegrad_server.logs import log
 
 MSGPACK = wire.CONTENT_TYPE.encode()
 JSON = b"application/json"
+EMPTY: Final = b"{}\n"
+"""The answer of what has nothing to tell."""
 
 
 def header(scope: Any, name: bytes) -> bytes | None:
@@ -35,9 +38,12 @@ def need_content_type(scope: Any, expected: bytes) -> None:
 def error_body(error: TelegradError, request_id: str, *, msgpack: bool) -> bytes:
     """The record of an error as the caller wants to read it."""
     record = {**error.to_record(), "request": request_id}
-    return (
-        wire.pack(record, default=repr) if msgpack else json.dumps(record, default=repr, separators=(",", ":")).encode()
-    )
+    return wire.pack(record, default=repr) if msgpack else json_line(record, default=repr)
+
+
+def json_line(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:
+    """Plain data as JSON that ends its line, as terminals have it; `default` makes others plain."""
+    return json.dumps(value, default=default, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
 def wants_msgpack(scope: Any) -> bool:

@@ -12,8 +12,10 @@ import numpy as np
 from telegrad_protocol import dtypes, wire
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import Malformed, NotAcceptable, OpTypeError, OpValueError, TooLarge, WrongContentType
+from telegrad_protocol.messages import ReadResult
+from telegrad_protocol.shapes import contiguous
 
-from .answers import header
+from .answers import header, json_line
 
 JSON: Final = "application/json"
 MSGPACK: Final = wire.CONTENT_TYPE
@@ -56,7 +58,8 @@ def content_type(scope: Any, allowed: tuple[str, ...]) -> str:
     found = (header(scope, b"content-type") or b"").partition(b";")[0].strip().lower().decode("latin-1")
     if found not in allowed:
         expected = " or ".join(allowed)
-        raise WrongContentType(f"the body must be {expected}", expected=expected, got=found or "nothing")
+        hint = f"send the header 'Content-Type: {allowed[0]}'"
+        raise WrongContentType(f"the body must be {expected}", expected=expected, got=found or "nothing", hint=hint)
     return found
 
 
@@ -141,7 +144,7 @@ def _holds(value: Any) -> bool:
 
 def render(value: Any, kind: str) -> bytes:
     """Plain data as JSON or msgpack."""
-    return wire.pack(value) if kind == MSGPACK else json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+    return wire.pack(value) if kind == MSGPACK else json_line(value)
 
 
 def finite(value: Any) -> Any:
@@ -166,7 +169,9 @@ def number(text: str) -> float | None:
 def dtype_named(name: str) -> DType:
     """The dtype of that name. Raises `OpTypeError` with the names there are."""
     if name not in dtypes.BY_NAME:
-        raise OpTypeError(f"there is no dtype '{name}'", argument="dtype", expected=sorted(dtypes.BY_NAME), got=name)
+        known = sorted(dtypes.BY_NAME)
+        message = f"there is no dtype '{name[:50]}', but {', '.join(known)}"
+        raise OpTypeError(message, argument="dtype", expected=known, got=name[:50])
     return dtypes.BY_NAME[name]
 
 
@@ -283,8 +288,13 @@ def _npy_fields(major: int, head: bytes) -> tuple[tuple[int, ...], bool, np.dtyp
     return tuple(int(size) for size in shape), bool(fortran), native
 
 
+def size_of(found: ReadResult) -> int:
+    """The bytes of a value."""
+    return contiguous(found.shape, dtypes.by_name(found.dtype)).nbytes
+
+
 def check_json_size(nbytes: int) -> None:
-    """Raise `TooLarge` for a value that is better read as bytes."""
+    """Raise `TooLarge` for values that are better read as bytes."""
     if nbytes > JSON_BYTES:
         raise TooLarge(
             f"the value has {nbytes} bytes, more than the {JSON_BYTES} that are written as JSON or msgpack",

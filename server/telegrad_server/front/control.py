@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from telegrad_protocol import spec, wire
 from telegrad_protocol.devices import canonical
-from telegrad_protocol.errors import TooMany, VersionMismatch
+from telegrad_protocol.errors import DeviceError, TooMany, VersionMismatch
 from telegrad_protocol.messages import PROTOCOL_VERSION, OpenSession, SessionOpened, StreamOpened
 
 from . import codec
@@ -17,6 +17,7 @@ from .answers import MSGPACK, wants_msgpack
 from .documented import BODY, SESSION, SessionId, answers, errors, record, takes
 from .models import Empty, Health, Hello, Info, Lease, Opened, OpenedStream, checked
 from .requests import read_body, session_of, sessions_of
+from .sessions import Sessions
 
 router = APIRouter()
 _NAME = "8f2a6c1e9b3d4f70a1b2c3d4e5f60718293a4b5c6d7e8f90"
@@ -48,14 +49,14 @@ async def info(request: Request) -> Info:
     "/v1/sessions",
     tags=["sessions"],
     openapi_extra=takes(Hello, **record(protocol=1, package="0.1.0", digest=spec.digest())),
-    responses=answers(Opened, "The session", _OPENED) | errors(BODY, (VersionMismatch, TooMany)),
+    responses=answers(Opened, "The session", _OPENED) | errors(BODY, (VersionMismatch, TooMany, DeviceError)),
 )
 async def open_session(request: Request) -> Any:
     """Open a session. Its id is a secret: whoever has it, and the token, has the tensors."""
     hello = await _hello(request)
     check_versions(hello)
     sessions = sessions_of(request)
-    session = await sessions.open(request.scope["owner"], canonical(hello.device))
+    session = await sessions.open(request.scope["owner"], _device(hello, sessions))
     if hello.digest is None:  # not one who sends rows
         session.reserve_first_stream()
     opened = SessionOpened(
@@ -68,6 +69,14 @@ async def open_session(request: Request) -> Any:
         tuple(sessions.workers),
     )
     return _answer(request, opened)
+
+
+def _device(hello: Hello, sessions: Sessions) -> str:
+    try:
+        return canonical(hello.device)
+    except DeviceError as error:
+        error.details["hint"] = f"this server has {', '.join(sessions.workers)}"
+        raise
 
 
 async def _hello(request: Request) -> Hello:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Path
 from pydantic import BaseModel
@@ -31,10 +31,13 @@ from .models import TENSOR, ErrorRecord
 
 Responses = dict[int | str, dict[str, Any]]
 
+REFERRED: Final[dict[str, Any]] = {}
+"""Schemas that those of bodies refer to."""
+
 SessionId = Annotated[
     str, Path(description="The session's id", examples=["8f2a6c1e9b3d4f70a1b2c3d4e5f60718293a4b5c6d7e8f90"])
 ]
-TensorId = Annotated[str, Path(description="A tensor's id", pattern=TENSOR, examples=["t1"])]
+TensorId = Annotated[str, Path(description="A tensor's id", pattern=TENSOR.pattern, examples=["t1"])]
 OpName = Annotated[str, Path(description="An op of the table", examples=["mul"])]
 
 ANY = (Malformed, Unauthorized, Forbidden, NotFound, InternalError, Unavailable, WorkerDied)
@@ -74,6 +77,7 @@ def record(**fields: Any) -> dict[str, Any]:
 def takes(model: type[BaseModel], *, required: bool = True, **further: Any) -> dict[str, Any]:
     """The body that a route decodes by itself, in JSON and msgpack and further types."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    REFERRED.update(schema.pop("$defs", {}))
     examples = {f"example{i}": {"value": value} for i, value in enumerate(schema.pop("examples", []), 1)}
     content = {kind: {"schema": schema, "examples": examples} for kind in (JSON, MSGPACK)}
     return {"requestBody": {"required": required, "content": {**content, **further}}}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import Any, Final
 
@@ -14,10 +13,10 @@ from telegrad_protocol.spec import BY_INDEX
 
 from . import codec
 from .caller import control_row
-from .calls import call, id_of, op_info
+from .calls import call, find_op, id_of, op_info
 from .codec import PLAIN
 from .documented import ANSWER, BODY, OP, SESSION, OpName, SessionId, TensorId, answers, errors, takes
-from .models import TENSOR, Backward, Empty, OpCall, OpInfo, OpResult, OpTable, checked
+from .models import TENSOR, Backward, Empty, OpCall, OpInfo, OpResult, OpTable, RowTable, checked
 from .requests import answer, caller_of, plain_body
 
 router = APIRouter()
@@ -26,19 +25,25 @@ _ON_SESSION: Final = errors(SESSION, BODY, OP, ANSWER)
 
 @cache
 def _table() -> dict[str, Any]:
-    return {"digest": spec.digest(), "ops": [op_info(found) for found in BY_INDEX]}
+    return {"digest": spec.digest(), "ops": [op_info(found) for found in BY_INDEX if found.public]}
 
 
 @router.get("/v1/ops", tags=["ops"], responses=answers(OpTable, "The table") | errors(ANSWER))
 async def list_ops(request: Request) -> Response:
-    """Every op with its signature."""
+    """Every op that can be called by name, with its signature."""
     return answer(request, _table())
+
+
+@router.get("/v1/rows", tags=["rows"], responses=answers(RowTable, "The table") | errors(ANSWER))
+async def list_rows(request: Request) -> Response:
+    """The rows of the binary protocol, for writers of clients: signatures in the order of their codes. See WIRE.md."""
+    return answer(request, {"digest": spec.digest(), "rows": [found.signature for found in BY_INDEX]})
 
 
 @router.get("/v1/ops/{name}", tags=["ops"], responses=answers(OpInfo, "The op") | errors((UnknownOp,), ANSWER))
 async def show_op(request: Request, name: OpName) -> Response:
     """One op: signature, documentation, and a JSON schema for every argument."""
-    return answer(request, op_info(spec.find(name)))
+    return answer(request, op_info(find_op(name)))
 
 
 @router.post(
@@ -52,7 +57,8 @@ async def call_op(request: Request, session: SessionId, name: OpName) -> Respons
     codec.choose(request.scope, PLAIN)
     caller = await caller_of(request, session)
     wanted = checked(OpCall, await plain_body(request))
-    found = await call(caller, spec.find(name), wanted.args, inplace=wanted.inplace, grad=wanted.grad)
+    options = {"inplace": wanted.inplace, "grad": wanted.grad, "free": wanted.free}
+    found = await call(caller, find_op(name), wanted.args, **options)
     return answer(request, {"result": found})
 
 
@@ -74,6 +80,6 @@ async def backward(request: Request, session: SessionId, tensor: TensorId) -> Re
 
 
 def _id_in(name: str) -> int:
-    if not re.fullmatch(TENSOR, name):
+    if not TENSOR.fullmatch(name):
         raise Malformed("gradient: a tensor is named by its id", argument="gradient", expected="t5", got=name[:50])
     return id_of(name)

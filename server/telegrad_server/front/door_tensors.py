@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request, Response
 
 from telegrad_protocol import dtypes
-from telegrad_protocol.errors import Malformed, TelegradError, TooLarge
+from telegrad_protocol.errors import AutogradError, Malformed, TelegradError, TooLarge
 from telegrad_protocol.messages import Row
 from telegrad_protocol.shapes import contiguous
 from telegrad_protocol.wire import INLINE_BYTES
@@ -17,12 +17,12 @@ from telegrad_protocol.wire import INLINE_BYTES
 from . import codec
 from .caller import Caller, control_row
 from .calls import describe, id_of, metadata
-from .codec import MSGPACK, NPY, OCTETS, PLAIN, VALUES, Value
+from .codec import NPY, OCTETS, PLAIN, VALUES, Value
 from .documented import ANSWER, BODY, OP, SESSION, SessionId, TensorId, answers, errors, takes
 from .models import Empty, NewTensor, TensorInfo, TensorList, ValueBody, checked
 from .requests import answer, caller_of, plain_body, session_of
 from .sessions import Session
-from .values import Streamed, gather
+from .values import Streamed, whole
 
 router = APIRouter(prefix="/v1/sessions/{session}/tensors", tags=["tensors"])
 
@@ -52,8 +52,9 @@ async def make_tensor(
         value, elements = await _take_npy(request)
     else:
         wanted = checked(NewTensor, await plain_body(request))
-        value = _value_in(wanted)
+        value = value_in(wanted)
         elements, requires_grad = _one(value.data), requires_grad or wanted.requires_grad
+    check_grad(value, requires_grad)
     return answer(request, await _make(caller, owner, value, elements, requires_grad))
 
 
@@ -80,7 +81,7 @@ async def delete_tensor(request: Request, session: SessionId, tensor: TensorId) 
     codec.choose(request.scope, PLAIN)
     caller, name = await caller_of(request, session), id_of(tensor)
     await describe(caller, [], [name], [])  # freeing passes over ids that name nothing; a caller wants to know
-    await caller.submit([control_row("free", None, (name,))])
+    await caller.forget([name])
     return answer(request, {})
 
 
@@ -103,7 +104,26 @@ async def read_grad(request: Request, session: SessionId, tensor: TensorId) -> R
 # Values in ------------------------------------------------------------------------------------------------------
 
 
-def _value_in(wanted: NewTensor) -> Value:
+def check_grad(value: Value, requires_grad: bool) -> None:
+    """Raise `AutogradError` for elements that have no gradient, before they come in."""
+    if requires_grad and not value.dtype.is_floating_point:
+        raise AutogradError(
+            "only Tensors of floating point dtype can require gradients",
+            argument="requires_grad",
+            got=value.dtype.name,
+            hint="""make it with a floating dtype: {"dtype": "float32"}""",
+        )
+
+
+def check_bytes(value: Value) -> None:
+    """Raise `Malformed` unless there are as many bytes as dtype and shape say."""
+    nbytes = contiguous(value.shape, value.dtype).nbytes
+    if len(value.data) != nbytes:
+        raise Malformed(f"the body has {len(value.data)} bytes of elements", expected=nbytes, got=len(value.data))
+
+
+def value_in(wanted: NewTensor) -> Value:
+    """The elements in a body."""
     dtype = None if wanted.dtype is None else codec.dtype_named(wanted.dtype)
     if not isinstance(wanted.data, bytes):
         if wanted.shape is not None:
@@ -187,7 +207,11 @@ async def _upload(owner: Session, name: int, nbytes: int, chunks: AsyncIterator[
     except BaseException:
         await owner.abandon_upload(upload)
         raise
-    await owner.finish_upload(upload)
+    try:
+        await owner.finish_upload(upload)
+    except TelegradError:
+        await owner.worker.drop_upload(owner.name, name)  # no row waits to hear of it
+        raise
     del owner.uploaded[name]
 
 
@@ -217,8 +241,7 @@ async def _read(request: Request, session: str, caller: Caller, name: int, befor
     after = [control_row("free", None, (name,))] if before else []
     rows = [*before, control_row("read", read, name), *after]
     (found,) = await caller.submit(rows, [read, name] if before else [read])
-    owner, dtype = session_of(request, session), dtypes.by_name(found.dtype)
-    nbytes = contiguous(found.shape, dtype).nbytes
+    owner, dtype, nbytes = session_of(request, session), dtypes.by_name(found.dtype), codec.size_of(found)
     try:
         head, headers = _head(kind, dtype, found.shape, nbytes)
     except TelegradError:
@@ -229,12 +252,7 @@ async def _read(request: Request, session: str, caller: Caller, name: int, befor
         if found.data is not None:
             return Response(head + found.data, headers=headers, media_type=kind)
         return Streamed(owner, read, nbytes, head, headers, kind)
-    data = found.data
-    if data is None:
-        data = await gather(owner, read, nbytes)
-    elements = data if kind == MSGPACK else codec.to_nested(Value(dtype, found.shape, data))
-    body = {"dtype": found.dtype, "shape": list(found.shape), "data": elements}
-    return Response(codec.render(body, kind), media_type=kind)
+    return Response(codec.render(await whole(owner, found, kind), kind), media_type=kind)
 
 
 def _head(kind: str, dtype: Any, shape: tuple[int, ...], nbytes: int) -> tuple[bytes, dict[str, str]]:

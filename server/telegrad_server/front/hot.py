@@ -13,7 +13,7 @@ from telegrad_protocol.errors import Malformed, MethodNotAllowed, TelegradError,
 from telegrad_protocol.wire import LIMITS
 from telegrad_server.logs import log
 
-from .answers import JSON, MSGPACK, header, internal, need_content_type, send_body, send_error
+from .answers import EMPTY, JSON, MSGPACK, header, internal, need_content_type, send_body, send_error
 from .reads import send_read
 from .sessions import Session, Sessions, Upload
 
@@ -66,7 +66,7 @@ class Hot:
         send = answer.send
         try:
             if path == "/v1/health" and scope["method"] == "GET":
-                await send_body(send, 200, b'{"status":"ok"}', JSON)
+                await send_body(send, 200, b'{"status":"ok"}\n', JSON)
             elif (match := _ROUTE.fullmatch(path)) is not None:
                 await self._route(match, scope, receive, send)
             else:
@@ -90,7 +90,7 @@ class Hot:
         elif read is not None and method == "DELETE":
             part = await session.on(_device(scope))
             await part.worker.drop_read(part.name, int(read))
-            await send_body(send, 200, b"{}", JSON)
+            await send_body(send, 200, EMPTY, JSON)
         else:
             allowed = "GET, DELETE" if read is not None else "PUT"
             raise MethodNotAllowed(f"{method} is not for this path", expected=allowed, got=method)
@@ -119,7 +119,7 @@ class Hot:
         upload = await session.begin_upload(name, int(length), _device(scope))
         if upload is not None:
             await self._fill(session, upload, receive)
-        await send_body(send, 200, b"{}", JSON)
+        await send_body(send, 200, EMPTY, JSON)
 
     async def _fill(self, session: Session, upload: Upload, receive: Any) -> None:
         try:

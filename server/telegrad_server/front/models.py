@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from telegrad_protocol.dtypes import BY_NAME
 from telegrad_protocol.errors import CODES, Malformed
 
-TENSOR = r"^t[0-9]{1,15}$"
+TENSOR: Final = re.compile(r"^t[0-9]{1,15}$")
+LISTED: Final = 1000
+"""Calls that one request may list, and names that a list of tensors may have."""
+
 DTYPES = sorted(BY_NAME)
 _OP_EXAMPLE = {
     "name": "neg",
@@ -62,6 +66,7 @@ class ErrorRecord(BaseModel):
     got: Any = Field(None, description="What came instead")
     hint: Any = Field(None, description="What to do")
     row: Any = Field(None, description="The failing row's place in a submission")
+    calls: Any = Field(None, description="Of a list of calls: what became of each")
     request: str = Field(description="The id under which the server logs this request")
 
 
@@ -83,7 +88,11 @@ class Hello(BaseModel):
     protocol: int | None = Field(None, description="Protocol version that the caller speaks")
     package: str | None = Field(None, description="Version of the caller's package")
     digest: str | None = Field(None, description="Fingerprint of the caller's op table, if it sends rows")
-    device: str = Field("cpu", pattern="^(cpu|cuda(:[0-9]{1,3})?)$", description="Where single calls make tensors")
+    device: str = Field(
+        "cpu",
+        description="Where single calls make tensors",
+        json_schema_extra={"pattern": "^(cpu|cuda(:[0-9]{1,3})?)$"},
+    )
 
 
 class Opened(BaseModel):
@@ -163,7 +172,7 @@ class TensorInfo(BaseModel):
     """A tensor without its elements."""
 
     model_config = _shown(_TENSOR_EXAMPLE)
-    id: str = Field(pattern=TENSOR)
+    id: str = Field(pattern=TENSOR.pattern)
     dtype: str = Field(json_schema_extra={"enum": DTYPES})
     shape: list[int]
     requires_grad: bool
@@ -191,6 +200,7 @@ class OpCall(BaseModel):
     args: Mapping[str, Any] | Sequence[Any] = Field(default_factory=dict)
     inplace: bool = Field(False, description="Write the result into the first argument")
     grad: bool = Field(True, description="False: do not record, as within torch.no_grad()")
+    free: Sequence[str] = Field((), max_length=LISTED, description="Tensors to forget once the call is done")
 
 
 class GeneratorInfo(BaseModel):
@@ -211,10 +221,99 @@ class Backward(BaseModel):
     gradient: str | None = Field(
         None,
         description="The id of the gradient to begin with",
-        json_schema_extra={"anyOf": [{"type": "string", "pattern": TENSOR}, {"type": "null"}]},
+        json_schema_extra={"anyOf": [{"type": "string", "pattern": TENSOR.pattern}, {"type": "null"}]},
     )
     retain_graph: bool = Field(False, description="Keep the graph, so that it can be walked again")
     create_graph: bool = Field(False, description="Record the gradients themselves, for higher orders")
+
+
+_GIVEN = "Stands for the result in later calls of the list: any word that is no id and no number"
+
+
+class ListedOp(OpCall):
+    """An op of a list of calls."""
+
+    model_config = _strict({"op": "matmul", "args": ["t1", "t3"], "name": "found"})
+    op: str
+    name: str | Sequence[str] | None = Field(None, description=f"{_GIVEN}; a list where there are several")
+
+
+class ListedTensor(NewTensor):
+    """A tensor made within a list of calls."""
+
+    model_config = _strict({"data": [[1.0], [2.0]], "name": "x"})
+    name: str | None = Field(None, description=_GIVEN)
+
+
+class ListedBackward(Backward):
+    """A walk back within a list of calls."""
+
+    model_config = _strict({"backward": "loss"})
+    backward: str = Field(description="The tensor to begin at")
+    gradient: str | None = Field(None, description="The gradient to begin with")
+
+
+def _which(call: Any) -> str | None:
+    """What a call of a list is, by the field that only it has."""
+    if isinstance(call, Mapping):
+        return next((key for key in ("op", "backward", "data") if key in call), None)
+    return {ListedOp: "op", ListedBackward: "backward", ListedTensor: "data"}.get(type(call))
+
+
+Listed = Annotated[
+    Annotated[ListedOp, Tag("op")] | Annotated[ListedBackward, Tag("backward")] | Annotated[ListedTensor, Tag("data")],
+    Discriminator(
+        _which, custom_error_type="no_call", custom_error_message="A call has a field 'op', 'backward' or 'data'"
+    ),
+]
+
+
+class CallList(BaseModel):
+    """Calls that are done in this order, then values that are wanted back, then tensors to forget.
+
+    Calls, `read` and `free` may name results of calls before them. The first call that fails ends the list: those before
+    it have been done, those after it have not, nothing was freed, and what the list has made is gone.
+    """
+
+    model_config = _strict(
+        {
+            "calls": [
+                {"op": "matmul", "args": ["t1", "t3"], "name": "found"},
+                {"op": "mse_loss", "args": ["found", "t2"], "name": "loss"},
+                {"backward": "loss"},
+                {"op": "sgd_step", "args": {"params": ["t3"], "state": [], "lr": 0.1}},
+                {"op": "clear_grads", "args": [["t3"]]},
+            ],
+            "read": ["loss"],
+            "free": ["found", "loss"],
+        }
+    )
+    calls: Sequence[Listed] = Field(min_length=1, max_length=LISTED)
+    read: Sequence[str] = Field((), max_length=LISTED, description="Tensors whose values are wanted back")
+    free: Sequence[str] = Field((), max_length=LISTED, description="Tensors to forget once everything is done")
+
+
+class CallTold(BaseModel):
+    """What became of a call of a list."""
+
+    status: Literal["done", "failed", "not_run"]
+    result: TensorInfo | list[TensorInfo | None] | GeneratorInfo | None = Field(
+        None, description="Of a call that is done: as that call alone tells it, null for what was freed"
+    )
+    error: Any = Field(None, description="Of the call that failed: its record")
+
+
+class ListTold(BaseModel):
+    """What a list of calls gave."""
+
+    model_config = _shown(
+        {
+            "calls": [{"status": "done", "result": {**_TENSOR_EXAMPLE, "id": "t4"}}],
+            "values": {"loss": {"dtype": "float32", "shape": [], "data": 0.25}},
+        }
+    )
+    calls: list[CallTold]
+    values: dict[str, ValueBody] = Field(description="What `read` asked for, by the names used there")
 
 
 class ParamInfo(BaseModel):
@@ -241,6 +340,12 @@ class OpInfo(BaseModel):
     view: bool = Field(description="Whether the result may share the input's memory")
     differentiable: bool
     control: bool = Field(description="Whether it acts on the session, instead of being a function of tensors")
+
+
+class RowTable(BaseModel):
+    model_config = _shown({"digest": "5d7f0a93c6b1e2484f0d9c3b7a6e5f12", "rows": [_OP_EXAMPLE["signature"]]})
+    digest: str = Field(description="Fingerprint of the table")
+    rows: list[str] = Field(description="Signatures in the order of the rows' codes")
 
 
 class OpTable(BaseModel):

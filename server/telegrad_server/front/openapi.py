@@ -13,7 +13,7 @@ from telegrad_protocol.wire import LIMITS
 from telegrad_server.settings import Settings
 
 from .codec import JSON, MSGPACK, OCTETS
-from .documented import BODY, OP, SESSION, Responses, errors
+from .documented import BODY, OP, REFERRED, SESSION, Responses, errors
 from .security import OPEN_PATHS
 
 _REF: Final = "#/components/schemas/"
@@ -30,6 +30,7 @@ def describe_api(app: FastAPI, settings: Settings) -> dict[str, Any]:
             document["paths"].setdefault(path, {}).update(operations)
         for operation in _operations(document):
             _without_fastapis_own(operation)
+        document["components"]["schemas"] |= REFERRED
         for name in ("HTTPValidationError", "ValidationError"):
             document["components"]["schemas"].pop(name, None)
         if settings.tokens:

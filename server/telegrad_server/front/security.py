@@ -12,7 +12,7 @@ from telegrad_server.settings import Settings, is_loopback
 
 from .answers import send_error
 
-OPEN_PATHS: Final = ("/v1/health", "/docs", "/openapi.json", "/v1/ops")
+OPEN_PATHS: Final = ("/", "/v1/health", "/docs", "/openapi.json", "/v1/ops", "/v1/rows")
 """Paths that tell nothing of anybody's work and need no token."""
 
 

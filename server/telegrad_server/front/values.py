@@ -6,8 +6,11 @@ from typing import Any
 
 from fastapi import Response
 
+from telegrad_protocol import dtypes
+from telegrad_protocol.messages import ReadResult
 from telegrad_server.worker.link import SLOT_BYTES
 
+from . import codec
 from .reads import read_copy, send_read
 from .sessions import Session
 
@@ -47,3 +50,12 @@ async def gather(session: Session, read: int, nbytes: int) -> bytes:
     finally:
         await session.worker.drop_read(session.name, read)
     return bytes(data)
+
+
+async def whole(session: Session, found: ReadResult, kind: str) -> dict[str, Any]:
+    """What a `read` row found, as JSON or msgpack tells it."""
+    dtype, data = dtypes.by_name(found.dtype), found.data
+    if data is None:
+        data = await gather(session, found.id, codec.size_of(found))
+    elements = data if kind == codec.MSGPACK else codec.to_nested(codec.Value(dtype, found.shape, data))
+    return {"dtype": found.dtype, "shape": list(found.shape), "data": elements}

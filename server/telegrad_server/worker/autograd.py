@@ -29,8 +29,16 @@ Finish = Callable[[Row, Walk], None]
 @handles
 def get_grad(session: Session, row: Row, input: Tensor) -> None:
     if input.grad is None:
-        raise OpError("the tensor has no gradient", op="get_grad")
+        raise OpError("the tensor has no gradient", op="get_grad", hint=_why_no_gradient(session, input))
     session.bind(row.outs, input.grad, "get_grad")
+
+
+def _why_no_gradient(session: Session, input: Tensor) -> str:
+    if not session.engine.settle(input).requires_grad:
+        return "it does not require grad: make it with requires_grad, before computing with it"
+    if input.node is not None:
+        return "it is not a leaf: retain_grad, called before backward, makes it keep its gradient"
+    return "no backward has reached it, or its gradient was cleared"
 
 
 @handles
@@ -45,7 +53,12 @@ def set_requires_grad(session: Session, row: Row, input: Tensor, requires_grad: 
     if input.node is not None and not requires_grad:
         raise AutogradError("you can only change requires_grad flags of leaf variables.", op="set_requires_grad")
     if requires_grad and not input.dtype.is_floating_point:
-        raise AutogradError("only Tensors of floating point dtype can require gradients", op="set_requires_grad")
+        raise AutogradError(
+            "only Tensors of floating point dtype can require gradients",
+            op="set_requires_grad",
+            got=input.dtype.name,
+            hint="make it with another dtype, such as float32",
+        )
     input.requires_grad = requires_grad
 
 
@@ -242,11 +255,18 @@ def _roots(session: Session, tensors: Any, gradients: Any, create_graph: bool) -
 def _root(session: Session, tensor: Tensor, gradient: Tensor | None, create_graph: bool) -> tuple[Edge, Any, Any]:
     engine, meta = session.engine, tensor._meta
     if not engine.settle(tensor).requires_grad:
-        raise AutogradError("element 0 of tensors does not require grad and does not have a grad_fn", op="backward")
+        raise AutogradError(
+            "element 0 of tensors does not require grad and does not have a grad_fn",
+            op="backward",
+            hint="nothing that it was computed from has requires_grad, or it was computed without recording",
+        )
     if gradient is None:
         if meta.numel != 1:
             raise AutogradError(
-                "grad can be implicitly created only for scalar outputs", op="backward", got=list(meta.shape)
+                "grad can be implicitly created only for scalar outputs",
+                op="backward",
+                got=list(meta.shape),
+                hint="give the gradient to begin with, or begin at a sum or mean",
             )
         gradient = engine.wrap(engine.xp.ones(meta.shape, meta.dtype))
     elif gradient.shape != meta.shape:

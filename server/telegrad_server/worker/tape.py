@@ -151,6 +151,7 @@ class Walk:
                     ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
                     "graph a second time.",
                     op=node.kernel.name,
+                    hint="compute the result anew, or ask for retain_graph in the backward before",
                 )
             self._visit(node, grads)
             if not self.retain:

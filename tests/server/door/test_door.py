@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import msgpack
 import numpy as np
 import pytest
+
+from telegrad_protocol.spec import BY_INDEX
 
 MSGPACK = {"content-type": "application/msgpack", "accept": "application/msgpack"}
 
@@ -72,9 +76,8 @@ def test_a_failed_call_holds_up_nobody_and_leaves_nothing(http: httpx.Client) ->
     make(http, [1.0, 2.0])
     error = refused(http.post("/ops/add", json={"args": ["t1", "t2"]}), 422, "bad_shape")
     assert error["op"] == "add"
-    refused(http.post("/tensors", json={"data": [1], "requires_grad": True}), 422, "autograd")
-    after = call(http, "neg", "t2")
-    assert [t["id"] for t in ok(http.get("/tensors"))["tensors"]] == ["t1", "t2", after["id"]]
+    assert [t["id"] for t in ok(http.get("/tensors"))["tensors"]] == ["t1", "t2"]
+    assert call(http, "neg", "t2")["id"] == "t4"
     call(http, "neg", "t2", inplace=True)
     refused(http.post("/ops/log", json={"args": ["t9"], "inplace": True}), 404, "unknown_tensor")
     assert ok(http.get("/tensors/t2/value"))["data"] == [-1.0, -2.0]
@@ -84,13 +87,150 @@ def test_errors_say_what_to_do(http: httpx.Client) -> None:
     make(http, [1.0])
     assert "mul" in refused(http.post("/ops/mull", json={"args": []}), 404, "unknown_op")["hint"]
     wrong = refused(http.post("/ops/mul", json={"args": ["t1", "one"]}), 422, "bad_type")
-    assert (wrong["op"], wrong["argument"], wrong["got"]) == ("mul", "other", "str")
+    assert (wrong["op"], wrong["argument"], wrong["got"]) == ("mul", "other", "one")
+    assert "'t5'" in wrong["expected"]
     refused(http.post("/ops/mul", json={"args": {"self": 1}}), 422, "bad_type")
     refused(http.post("/ops/mul", json={"args": ["t1", 2**70]}), 422, "bad_value")
-    refused(http.post("/ops/read", json={"args": ["t1"]}), 422, "unsupported")
     refused(http.post("/ops/sum", json={"args": ["t1"], "inplace": True}), 422, "unsupported")
     refused(http.post("/ops/sum", json={"args": ["t1"], "place": True}), 400, "malformed")
-    refused(http.get("/tensors/t1/grad"), 422, "op_failed")
+    assert http.get("/tensors/t9").json()["message"] == "there is no tensor 't9' in this session"
+    assert "'t9'" in refused(http.post("/ops/neg", json={"args": ["t9"]}), 404, "unknown_tensor")["message"]
+    refused(http.post("/ops/adam_step", json={"args": {"params": [], "state": [7], "lr": 0.1}}), 422, "bad_type")
+
+
+DTYPE_WORDS = "bfloat16, bool, float16, float32"
+
+
+def test_what_there_is_no_such_thing_as_lists_what_there_is(http: httpx.Client, url: str) -> None:
+    for response in (
+        http.post("/tensors", json={"data": [1], "dtype": "floot32"}),
+        http.post("/ops/zeros", json={"args": {"size": [2], "dtype": "floot32"}}),
+        http.post("/ops/full", json={"args": {"size": [2], "fill_value": 1, "dtype": "floot32"}}),
+    ):
+        record = refused(response, 422, "bad_type")
+        assert "floot32" in record["message"]
+        assert DTYPE_WORDS in record["message"]
+        assert record["argument"] == "dtype"
+    record = refused(httpx.post(f"{url}/v1/sessions", json={"device": "gpu"}), 422, "bad_device")
+    assert "cpu" in record["hint"]
+    assert refused(httpx.post(f"{url}/v1/sessions", json={"device": "cuda"}), 422, "bad_device")["expected"] == "cpu"
+    refused(http.post("/ops/zeros", json={"args": {"size": [2], "device": "gpu"}}), 422, "bad_device")
+    elsewhere = refused(http.post("/ops/zeros", json={"args": {"size": [2], "device": "cuda"}}), 422, "bad_device")
+    assert (elsewhere["expected"], elsewhere["argument"]) == ("cpu", "device")
+    assert ok(http.post("/ops/zeros", json={"args": {"size": [2], "device": "cpu"}}))["result"]["shape"] == [2]
+    form = http.post("/tensors", content=b"{}", headers={"content-type": "application/x-www-form-urlencoded"})
+    assert "Content-Type: application/json" in refused(form, 415, "wrong_content_type")["hint"]
+    assert "application/x-npy" in form.json()["expected"]
+    near = refused(http.post("/ops/add_", json={}), 404, "unknown_op")["hint"]
+    assert (near, "inplace" in near) == ("call 'add' with \"inplace\": true", True)
+    assert "matmul" in refused(http.post("/ops/matmull", json={}), 404, "unknown_op")["hint"]
+
+
+PRIVATE = [op.name for op in BY_INDEX if op.name.startswith("_")]
+ROWS = ["backward", "constant", "describe", "device_name", "empty_cache", "free", "memory_stats", "read"]
+ROWS += ["reset_peak_memory", "send", "set_data", "unscale_grads", "upload"]
+
+
+def test_what_is_not_public_is_unknown(http: httpx.Client) -> None:
+    make(http, [1.0])
+    listed = {op["name"] for op in httpx.get(f"{http.base_url.copy_with(path='/v1/ops')}").json()["ops"]}
+    assert {name for name in listed if name.startswith("_")} == set()
+    assert {op.name for op in BY_INDEX} - listed == {*PRIVATE, *ROWS}
+    assert len(PRIVATE) > 40
+    for name in (*PRIVATE, *ROWS):
+        record = refused(http.post(f"/ops/{name}", json={"args": ["t1"]}), 404, "unknown_op")
+        refused(httpx.get(f"{http.base_url.copy_with(path=f'/v1/ops/{name}')}"), 404, "unknown_op")
+        suggested = re.findall(r"[a-z0-9_]+", record["hint"].partition("did you mean")[2])
+        assert set(suggested) - {"or"} <= listed, record
+    assert "GET" in refused(http.post("/ops/read", json={"args": ["t1"]}), 404, "unknown_op")["hint"]
+    assert [t["id"] for t in ok(http.get("/tensors"))["tensors"]] == ["t1"]
+
+
+@pytest.mark.parametrize("kind", ["json", "npy", "npy, turned", "npy, large"])
+def test_what_cannot_require_grad_leaves_nothing(http: httpx.Client, kind: str) -> None:
+    if kind == "json":
+        response = http.post("/tensors", json={"data": [1, 2], "requires_grad": True})
+    else:
+        array = np.ones((300, 400) if "large" in kind else (2, 3), np.int64, order="F" if "turned" in kind else "C")
+        headers = {"content-type": "application/x-npy"}
+        response = http.post("/tensors?requires_grad=true", content=npy(array), headers=headers)
+    assert "dtype" in refused(response, 422, "autograd")["hint"]
+    assert ok(http.get("/tensors"))["tensors"] == []
+
+
+def test_what_fails_half_way_leaves_nothing(http: httpx.Client) -> None:
+    """Every way to make a tensor, each failing after something of it was there; asked at once, with no call between."""
+    make(http, [[1.0, 2.0]], requires_grad=True)
+    make(http, [1, 2, 3])
+    headers = {"content-type": "application/x-npy"}
+    whole = npy(np.ones((300, 400)))
+    turned = npy(np.asfortranarray(np.ones((1 << 12, 1 << 12))))
+    body = msgpack.packb({"data": b"1234", "dtype": "float32", "shape": [2]})
+    attempts: list[Callable[[], httpx.Response]] = [
+        lambda: http.post("/tensors", content=whole[:-8], headers=headers),
+        lambda: http.post("/tensors", content=npy(np.ones(4))[:-8], headers=headers),
+        lambda: http.post(
+            "/tensors", content=turned, headers=headers
+        ),  # it fits once, and not a second time to be turned
+        lambda: http.post("/tensors", content=body, headers=MSGPACK),
+        lambda: http.post("/ops/add", json={"args": ["t1", "t2"]}),
+        lambda: http.post("/ops/sort", json={"args": ["t1", 5]}),
+        lambda: http.post("/ops/split", json={"args": ["t1", -1]}),
+        lambda: http.post("/ops/gradients", json={"args": [["t1"], ["t2"], [None]]}),
+        lambda: http.post("/ops/get_grad", json={"args": ["t1"]}),
+        lambda: http.post("/ops/rand", json={"args": {"size": [2], "generator": 99}}),
+        lambda: http.post("/ops/set_requires_grad", json={"args": ["t2", True]}),
+        lambda: http.get("/tensors/t1/grad"),
+    ]
+    for number, attempt in enumerate(attempts):
+        assert attempt().status_code >= 400, number
+        assert [t["id"] for t in ok(http.get("/tensors"))["tensors"]] == ["t1", "t2"], number
+
+
+def test_gradients_that_are_not_there_say_why(http: httpx.Client) -> None:
+    make(http, [1.0, 2.0], requires_grad=True)
+    make(http, [1.0, 2.0])
+    y = call(http, "mul", "t1", "t1")["id"]
+    loss = call(http, "sum", y)["id"]
+    assert "backward" in refused(http.get("/tensors/t1/grad"), 422, "op_failed")["hint"]
+    assert "requires_grad" in refused(http.get("/tensors/t2/grad"), 422, "op_failed")["hint"]
+    assert "gradient" in refused(http.post(f"/tensors/{y}/backward", json={}), 422, "autograd")["hint"]
+    assert "requires_grad" in refused(http.post("/tensors/t2/backward", json={}), 422, "autograd")["hint"]
+    assert ok(http.post(f"/tensors/{loss}/backward", json={})) == {}
+    twice = refused(http.post(f"/tensors/{loss}/backward", json={}), 422, "graph_freed")
+    assert "retain_graph" in twice["hint"]
+    assert ok(http.get("/tensors/t1/grad"))["data"] == [2.0, 4.0]  # the second has added nothing
+    assert "retain_grad" in refused(http.get(f"/tensors/{y}/grad"), 422, "op_failed")["hint"]
+    z = call(http, "mul", "t1", 3.0)["id"]
+    call(http, "retain_grad", z)
+    assert ok(http.post(f"/tensors/{z}/backward", json={"gradient": "t2"})) == {}
+    assert ok(http.get(f"/tensors/{z}/grad"))["data"] == [1.0, 2.0]
+
+
+def test_text_ends_its_line(http: httpx.Client, url: str) -> None:
+    make(http, [1.0])
+    session = str(http.base_url).rstrip("/")
+    for address in (
+        "/v1/health",
+        "/v1/info",
+        "/v1/ops",
+        "/v1/ops/mul",
+        "/v1/rows",
+        "/openapi.json",
+        "/",
+        "/v1/nothing",
+    ):
+        assert httpx.get(url + address).content.endswith(b"}\n"), address
+    for address in ("/tensors", "/tensors/t1", "/tensors/t1/value", "/tensors/t1/grad", "/uploads/1"):
+        assert httpx.get(session + address).content.endswith(b"}\n"), address
+    for address, body in (("/ops/neg", {"args": ["t1"]}), ("/run", {"calls": [{"op": "neg", "args": ["t1"]}]})):
+        assert httpx.post(session + address, json=body).content.endswith(b"}\n"), address
+    assert httpx.post(session + "/lease").content.endswith(b"}\n")
+    assert httpx.delete(session + "/reads/1").content == b"{}\n"
+    upload = httpx.put(session + "/uploads/1", content=b"1234", headers={"content-type": "application/octet-stream"})
+    assert upload.content == b"{}\n"
+    packed = httpx.get(session + "/tensors/t1", headers={"accept": "application/msgpack"}).content
+    assert msgpack.unpackb(packed)["id"] == "t1"
 
 
 def test_numbers_that_json_has_no_word_for(http: httpx.Client) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
+from importlib.metadata import version
 from typing import Any
 
 import httpx
@@ -58,12 +61,46 @@ def test_the_page_asks_nobody_else(url: str) -> None:
         assert httpx.get(url + link).status_code == 200, link
 
 
-def test_every_op_is_listed(url: str) -> None:
+def test_every_public_op_is_listed(url: str) -> None:
     table = httpx.get(f"{url}/v1/ops").json()
-    assert {op["name"]: op["signature"] for op in table["ops"]} == {op.name: op.signature for op in BY_INDEX}
+    public = {op.name: op.signature for op in BY_INDEX if op.public}
+    assert {op["name"]: op["signature"] for op in table["ops"]} == public
     for op in table["ops"]:
         assert [param["name"] for param in op["params"]] == list(OPS[op["name"]].names)
         assert all(param["schema"] for param in op["params"]), op["name"]
     alone = httpx.get(f"{url}/v1/ops/mul").json()
     assert alone in table["ops"]
     assert httpx.get(f"{url}/v1/ops/mull").json()["code"] == "unknown_op"
+
+
+def test_rows_are_listed_for_other_clients(url: str) -> None:
+    """A client of the wire needs every op's code, and what the digest is of."""
+    table = httpx.get(f"{url}/v1/rows").json()
+    assert table["rows"] == [op.signature for op in BY_INDEX]
+    assert table["digest"] == hashlib.blake2b("\n".join(table["rows"]).encode(), digest_size=16).hexdigest()
+
+
+def test_nothing_private_is_documented(document: dict[str, Any]) -> None:
+    text = json.dumps(document)
+    assert [op.name for op in BY_INDEX if op.name.startswith("_") and re.search(rf"\b{op.name}\b", text)] == []
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+
+
+def test_the_first_page_shows_the_way(url: str) -> None:
+    page = httpx.get(f"{url}/", headers={"accept": BROWSER})
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert f"telegrad {version('telegrad')}" in page.text
+    links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert {"/docs", "/v1/ops", "/v1/info", "/openapi.json"} <= set(links)
+    plain = httpx.get(f"{url}/", headers={"accept": "*/*"})
+    assert plain.headers["content-type"] == "application/json"
+    assert (plain.json()["name"], plain.json()["version"]) == ("telegrad", version("telegrad"))
+    assert set(plain.json()["links"].values()) <= set(links)
+    text = httpx.get(f"{url}/", headers={"accept": "text/plain"})
+    assert text.headers["content-type"].startswith("text/plain")
+    assert "/docs" in text.text
+    assert httpx.get(f"{url}/", headers={"accept": "image/png"}).status_code == 406
+    for link in links:
+        assert httpx.get(url + link).status_code == 200, link

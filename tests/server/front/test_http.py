@@ -356,7 +356,8 @@ def test_a_server_with_tokens_asks_for_one() -> None:
             response = await server.client.post("/v1/sessions", json={}, headers=headers)
             error_of(response, 401, "unauthorized")
             assert response.headers["www-authenticate"] == "Bearer"
-        assert (await server.client.get("/v1/health")).status_code == 200
+        for open_path in ("/", "/v1/health", "/v1/ops", "/v1/rows", "/docs"):
+            assert (await server.client.get(open_path)).status_code == 200, open_path
         first, other = ({"authorization": f"Bearer {token}"} for token in (TOKEN, OTHER))
         opened = (await server.client.post("/v1/sessions", json={}, headers=first)).json()
         path = f"/v1/sessions/{opened['session']}"
