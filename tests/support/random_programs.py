@@ -108,12 +108,16 @@ class Program:
         values = random.Random(seed)
         numbers = [[[values.uniform(-1, 1) for _ in range(3)] for _ in range(3)] for _ in range(self.LEAVES)]
         self.tensors = [lib.tensor(n, dtype=lib.float64, requires_grad=i < 3) for i, n in enumerate(numbers)]
-        self.seen: list[Any] = []  # gradients that a hook was called with, and keeps
+        self.seen: list[Any] = []  # gradients that a hook was called with
+        self.hooked = False
         self.renewed = False  # PyTorch loses what keeps its gradient after a write that is not recorded
 
     def run(self, step: Step) -> str | None:
         """Carry out a step; what it raises, by PyTorch's first words."""
         name, places = step
+        if self.hooked and (name in INPLACE or name == "no_grad"):
+            return None  # of hooks on views that are written to later, PyTorch calls some and some not
+        self.hooked = self.hooked or name.startswith("hook")
         self.renewed = self.renewed or name in ("detach_add_", "no_grad")
         operands = [self.tensors[i] for i in places]
         _ = [operand.grad_fn for operand in operands]  # PyTorch renews the history of a view when it is asked for
@@ -140,7 +144,7 @@ class Program:
         return None
 
     def _saw(self, gradient: Any) -> None:
-        self.seen.append(gradient)
+        self.seen.append(gradient.clone())  # PyTorch goes on to write to it
 
     def _add(self, tensor: Any) -> None:
         self.tensors.append(tensor if tuple(tensor.shape) == (3, 3) else _fitted(tensor))
@@ -151,9 +155,10 @@ class Program:
         if not given:
             sum((root * root).sum() for root in roots).backward(create_graph=create_graph)
             return None
-        gradient = self.lib.tensor([[0.5, -1.0, 2.0]] * 3, dtype=self.lib.float64)
-        self.lib.autograd.backward(roots, [gradient] * len(roots), create_graph=create_graph)
-        return gradient
+        numbers = [[[0.5, -1.0, 2.0 + i]] * 3 for i in range(len(roots))]
+        gradients = [self.lib.tensor(n, dtype=self.lib.float64) for n in numbers]
+        self.lib.autograd.backward(roots, gradients, create_graph=create_graph)
+        return self.lib.cat(gradients)
 
     def state(self) -> list[Any]:
         """Every tensor's values, whether it requires grad and is a leaf, and its gradient."""
