@@ -11,6 +11,7 @@ from typing import overload
 
 from telegrad._composites import allclose as allclose
 from telegrad._composites import aminmax as aminmax
+from telegrad._composites import as_strided as as_strided
 from telegrad._composites import block_diag as block_diag
 from telegrad._composites import broadcast_shapes as broadcast_shapes
 from telegrad._composites import broadcast_tensors as broadcast_tensors
@@ -156,9 +157,6 @@ def argsort(input: Tensor, dim: _int = -1, descending: _bool = False, *, stable:
 
 def argwhere(input: Tensor) -> Tensor:
     """The indices of nonzero elements, a row each: `(n, ndim)`."""
-
-def as_strided(input: Tensor, size: Sizes, stride: Sizes, storage_offset: _int | None = None) -> Tensor:
-    """A view by sizes, strides and offset, in elements, of a contiguous tensor's memory."""
 
 def as_strided_scatter(
     input: Tensor, src: Tensor, size: Sizes, stride: Sizes, storage_offset: _int | None = None

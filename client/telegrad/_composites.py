@@ -110,6 +110,27 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     return AMinMax(F["amin"](input, dim, keepdim), F["amax"](input, dim, keepdim))
 
 
+# Views of memory ---------------------------------------------------------------------------------------------------
+
+
+def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
+    """A view by sizes, strides and offset, in elements, of the memory that `input` shows: all of it, whatever `input` is.
+
+    Raises RuntimeError where the view would leave the memory.
+
+    >>> import telegrad as tg
+    >>> tg.as_strided(tg.arange(6.0).reshape(2, 3).t(), (2, 2), (1, 3))
+    tensor([[0., 3.],
+            [1., 4.]])
+    """
+    base, offset = input.base, input._offset if storage_offset is None else storage_offset
+    if base._memory is not None and (base._offset or not base._meta.contiguous or base._meta.numel != base.root._meta.numel):
+        if base._leaves is not None:
+            raise NotImplementedError("as_strided of a tensor that requires grad and shows a part of detached memory")
+        base = F["detach"](base.root)
+    return F["as_strided"](base, size, stride, offset)
+
+
 # Joining and splitting ---------------------------------------------------------------------------------------------
 
 
@@ -557,6 +578,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "reshape_as": _size_like("reshape"),
     "share_memory_": _share_memory_,
     "is_same_size": _is_same_size,
+    "as_strided": as_strided,
     "get_device": _get_device,
     "__reversed__": _reversed,
 }

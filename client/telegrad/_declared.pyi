@@ -154,8 +154,16 @@ class Declared(TensorBase):
         """Where the elements in order along a dimension were."""
     def argwhere(self) -> Tensor:
         """The indices of nonzero elements, a row each: `(n, ndim)`."""
-    def as_strided(self, size: Sizes, stride: Sizes, storage_offset: _int | None = None) -> Tensor:
-        """A view by sizes, strides and offset, in elements, of a contiguous tensor's memory."""
+    def as_strided(self, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int | None = None) -> Tensor:
+        """A view by sizes, strides and offset, in elements, of the memory that `input` shows: all of it, whatever `input` is.
+
+        Raises RuntimeError where the view would leave the memory.
+
+        >>> import telegrad as tg
+        >>> tg.as_strided(tg.arange(6.0).reshape(2, 3).t(), (2, 2), (1, 3))
+        tensor([[0., 3.],
+                [1., 4.]])
+        """
     def as_strided_scatter(self, src: Tensor, size: Sizes, stride: Sizes, storage_offset: _int | None = None) -> Tensor:
         """A copy of `input` with `src` written where `as_strided` of the same arguments would look."""
     def asin(self) -> Tensor:

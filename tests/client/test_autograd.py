@@ -372,3 +372,14 @@ def test_backward_twice_where_nothing_was_saved() -> None:
 def test_an_empty_list_of_inputs_is_refused(here: LocalSession) -> None:
     with pytest.raises(RuntimeError, match="`inputs` argument to `backward\\(\\)` cannot be empty"):
         leaf(2).sum().backward(inputs=[])
+
+
+def test_as_strided_sees_the_memory_whatever_shows_it() -> None:
+    x = tg.arange(12.0).reshape(3, 4)
+    assert tg.as_strided(x.t(), (2, 2), (1, 4)).tolist() == [[0.0, 4.0], [1.0, 5.0]]
+    assert x[1:].as_strided((2, 2), (4, 1)).tolist() == [[4.0, 5.0], [8.0, 9.0]]
+    assert x[1:].as_strided((2, 2), (4, 1), 1).tolist() == [[1.0, 2.0], [5.0, 6.0]]
+    assert x.t().detach().as_strided((2, 2), (1, 4)).tolist() == [[0.0, 4.0], [1.0, 5.0]]
+    w = tg.arange(6.0, requires_grad=True)
+    (w * 2)[1:].as_strided((2, 2), (1, 1)).sum().backward()
+    assert w.grad.tolist() == [0.0, 2.0, 4.0, 2.0, 0.0, 0.0]

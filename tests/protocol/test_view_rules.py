@@ -48,7 +48,7 @@ def in_torch(sample: Sample, tensor: Any) -> tuple[Any, ...]:
         return (tensor[(*index, ...)],)
     if sample.op == "_unfold_windows":
         return (tensor.unfold(*sample.args[1:]),)
-    return torch_call(sample, [tensor])
+    return (tensor.data,) if sample.op == "_data" else torch_call(sample, [tensor])
 
 
 def offsets_of(found: Inferred) -> tuple[Any, ...]:

@@ -57,6 +57,8 @@ def view(input: Tensor, shape: Size) -> Tensor:
 
 
 def _as_strided(input: Meta, size: tuple[int, ...], stride: tuple[int, ...], storage_offset: int | None) -> Inferred:
+    if not input.contiguous:
+        raise ShapeError("as_strided: the tensor must be contiguous", hint="call it on the tensor that owns the memory")
     if len(size) != len(stride):
         raise ShapeError(f"mismatch in length of strides and shape: {len(stride)} and {len(size)}", argument="stride")
     if any(step < 0 for step in stride):

@@ -128,7 +128,17 @@ def test_what_there_is_no_such_thing_as_lists_what_there_is(http: httpx.Client, 
 
 PRIVATE = [op.name for op in BY_INDEX if op.name.startswith("_")]
 ROWS = ["backward", "constant", "describe", "device_name", "empty_cache", "free", "memory_stats", "read"]
-ROWS += ["reset_peak_memory", "send", "set_data", "unscale_grads", "upload", "has_grad", "exists", "watch", "begin_walk"]
+ROWS += [
+    "reset_peak_memory",
+    "send",
+    "set_data",
+    "unscale_grads",
+    "upload",
+    "has_grad",
+    "exists",
+    "watch",
+    "begin_walk",
+]
 ROWS += ["begin_collecting_walk", "walk_to", "replace_gradient", "next_stop", "end_walk", "drop_walk"]
 
 
