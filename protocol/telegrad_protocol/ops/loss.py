@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpValueError, ShapeError
-from telegrad_protocol.rules import common_dtype, need_floating
+from telegrad_protocol.rules import common_dtype, elementwise, need_floating
 from telegrad_protocol.shapes import Meta, broadcast, like
 from telegrad_protocol.spec import Tensor, op
 
@@ -170,6 +170,11 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
     """Half the squared difference where the difference is below `delta`, else linear with slope `delta`."""
 
 
+@op(elementwise("float"), on="")
+def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:
+    """`huber_loss` element by element."""
+
+
 def _bce(input: Meta, target: Meta, weight: Meta | None, reduction: str) -> Meta:
     need_floating(input)
     if input.shape != target.shape:
@@ -188,6 +193,11 @@ def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
 ) -> Tensor:
     """The cross entropy of probabilities `input` with `target`; logarithms are bounded by -100."""
+
+
+@op(elementwise("float"), on="")
+def _bernoulli_nll(input: Tensor, target: Tensor) -> Tensor:
+    """`binary_cross_entropy` element by element."""
 
 
 def _bce_logits(input: Meta, target: Meta, weight: Meta | None, reduction: str, pos_weight: Meta | None) -> Meta:

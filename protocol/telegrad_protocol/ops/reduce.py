@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import OpIndexError, ShapeError
@@ -134,6 +136,13 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
 def _vector_norm(input: Meta, ord: float, dim: Dims, keepdim: bool, dtype: DType | None) -> Meta:
     if dtype is None and input.dtype.category != dtypes.FLOAT:
         raise ShapeError(f"linalg.vector_norm: expected a floating point tensor, got {input.dtype}", argument="x")
+    if (ord < 0 or ord == math.inf) and 0 in [input.shape[axis] for axis in wrap_dims(dim, input.ndim)]:
+        raise ShapeError(
+            f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not have "
+            "an identity",
+            argument="x",
+            got=list(input.shape),
+        )
     return reduce_dims(input, dim, keepdim, dtype)
 
 
@@ -147,8 +156,3 @@ def vector_norm(
 @op(lambda input, dim: reduce_dims(input, dim, False, dtypes.int64), differentiable=False)
 def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
     """How many elements are not zero."""
-
-
-@op(lambda x, dim, keepdim: reduce_dims(x, dim, keepdim), on="")
-def _norm2(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """The Euclidean norm; its gradient at 0 is 0."""

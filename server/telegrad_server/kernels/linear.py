@@ -243,11 +243,15 @@ def pairwise_distance(f, x1, x2, p, eps, keepdim):
     return f.vector_norm(f.add(f.sub(x1, x2), eps), p, -1, keepdim)
 
 
+def at_least(f, x, bound):
+    """What keeps a division by `x` safe, and lets the gradient pass."""
+    return f.add(x, f.detach(f.clamp_min(f.sub(bound, x), 0.0)))
+
+
 @composite
 def cosine_similarity(f, x1, x2, dim, eps):
-    product = f.sum(f.mul(x1, x2), dim)
-    first, second = (f.clamp(f.sqrt(f.sum(f.mul(x, x), dim)), eps) for x in (x1, x2))
-    return f.div(product, f.mul(first, second))
+    first, second = (f.div(x, at_least(f, f.vector_norm(x, 2, dim, True), eps)) for x in (x1, x2))
+    return f.sum(f.mul(first, second), dim)
 
 
 @composite
