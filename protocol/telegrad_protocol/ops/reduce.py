@@ -9,7 +9,7 @@ from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import OpIndexError, ShapeError
 from telegrad_protocol.rules import need_floating, reduce_dims, reduction_dtype
 from telegrad_protocol.shapes import Meta, like, reduced, wrap_dim, wrap_dims
-from telegrad_protocol.spec import Dims, Inferred, Tensor, op
+from telegrad_protocol.spec import Checked, Dims, Inferred, Tensor, op
 
 
 def _sum(input: Meta, dim: Dims, keepdim: bool, dtype: DType | None) -> Meta:
@@ -100,17 +100,19 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 def _truth(input: Meta, dim: Dims, keepdim: bool) -> Meta:
     dtype = dtypes.uint8 if input.dtype is dtypes.uint8 else dtypes.bool_
+    if dim == ():
+        return like(input, dtype=dtype)
     return reduce_dims(input, dim, keepdim, dtype)
 
 
 @op(_truth, differentiable=False)
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """Whether every element is true."""
+    """Whether every element is true; over no dimensions, `()`, whether each is."""
 
 
 @op(_truth, differentiable=False)
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """Whether any element is true."""
+    """Whether any element is true; over no dimensions, `()`, whether each is."""
 
 
 def _spread(input: Meta, dim: Dims, correction: float, keepdim: bool) -> Meta:
@@ -148,7 +150,7 @@ def _vector_norm(input: Meta, ord: float, dim: Dims, keepdim: bool, dtype: DType
 
 @op(_vector_norm, on="linalg")
 def vector_norm(
-    x: Tensor, ord: float = 2, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
+    x: Tensor, ord: Checked = 2, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
     """The norm (sum |x|^ord)^(1/ord); the largest absolute value for inf, the count of nonzeros for 0."""
 

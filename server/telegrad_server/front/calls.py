@@ -17,7 +17,7 @@ from .caller import Caller, control_row
 from .codec import finite, number
 
 _NAME: Final = re.compile(r"t[0-9]{1,15}")
-_NUMBERS: Final = ("Number", "Value", "float")
+_NUMBERS: Final = ("Number", "Value", "Checked", "float")
 ELSEWHERE: Final = {
     "constant": "POST /v1/sessions/{session}/tensors",
     "upload": "POST /v1/sessions/{session}/tensors",

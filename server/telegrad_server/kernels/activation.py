@@ -178,9 +178,7 @@ def hardsigmoid(xp, input):
 
 vjp(
     hardsigmoid,
-    input=lambda f, g, input: f.where(
-        f.logical_and(f.gt(input, -3.0), f.lt(input, 3.0)), f.mul(g, 1 / 6), 0.0
-    ),
+    input=lambda f, g, input: f.where(f.logical_and(f.gt(input, -3.0), f.lt(input, 3.0)), f.mul(g, 1 / 6), 0.0),
 )
 
 

@@ -6,8 +6,8 @@ import math
 
 from telegrad_protocol import dtypes
 
-from .registry import composite, kernel, vjp
 from .linear import at_least
+from .registry import composite, kernel, vjp
 from .rows import dtype_of
 
 

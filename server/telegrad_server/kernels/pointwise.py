@@ -317,6 +317,9 @@ vjp(
 
 @kernel
 def pow(xp, input, exponent):
+    # PyTorch takes roots, of -0.0 and -inf too, where they are powers of something else.
+    if not hasattr(exponent, "shape") and exponent in (0.5, -0.5):
+        return xp.sqrt(input) if exponent > 0 else xp.rsqrt(input)
     return xp.power(input, exponent)
 
 
@@ -625,9 +628,7 @@ def xlogy(xp, input, other):
 
 vjp(
     xlogy,
-    input=lambda f, g, input, other: f.where(
-        f.logical_and(f.eq(input, 0), f.le(other, 0)), 0.0, f.xlogy(g, other)
-    ),
+    input=lambda f, g, input, other: f.where(f.logical_and(f.eq(input, 0), f.le(other, 0)), 0.0, f.xlogy(g, other)),
     other=lambda f, g, input, other: f.mul(g, f.div(input, other)),
 )
 

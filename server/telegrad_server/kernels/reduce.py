@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from telegrad_protocol import dtypes
 from telegrad_protocol.shapes import reduced, wrap_dims
 
 from .registry import composite, kernel, vjp
@@ -184,30 +185,30 @@ def argmin(xp, input, dim, keepdim):
 
 @kernel
 def all(xp, input, dim, keepdim):
-    return xp.all(input, axes_of(dim, input.ndim), keepdim)
+    return _each_truth(xp, input) if dim == () else xp.all(input, axes_of(dim, input.ndim), keepdim)
 
 
 @kernel
 def any(xp, input, dim, keepdim):
-    return xp.any(input, axes_of(dim, input.ndim), keepdim)
+    return _each_truth(xp, input) if dim == () else xp.any(input, axes_of(dim, input.ndim), keepdim)
 
 
-def _freedom(shape, dim, correction):
-    """What a variance divides by."""
-    return max(math.prod(shape[axis] for axis in axes_of(dim, len(shape))) - correction, 0)
+def _each_truth(xp, input):
+    truth = xp.not_equal(input, 0)
+    return xp.cast_like(truth, input) if xp.meta_of(input).dtype is dtypes.uint8 else truth
 
 
 @kernel
 def var(xp, input, dim, correction, keepdim):
     axes = axes_of(dim, input.ndim)
     distance = xp.subtract(input, xp.mean(input, axes, True))
-    freedom = _freedom(input.shape, dim, correction)
-    return xp.multiply(xp.sum(xp.multiply(distance, distance), axes, keepdim), 1 / freedom if freedom else math.inf)
+    freedom = math.prod(input.shape[axis] for axis in axes) - correction
+    return xp.multiply(xp.sum(xp.multiply(distance, distance), axes, keepdim), 1 / freedom if freedom > 0 else math.inf)
 
 
 def _var_input(f, g, input, dim, correction):
     """From the gradient with its dimensions kept."""
-    freedom = _freedom(input.shape, dim, correction)
+    freedom = math.prod(input.shape[axis] for axis in axes_of(dim, input.ndim)) - correction
     return f.mul(f.mul(g, 2 / freedom if freedom else math.inf), f.sub(input, f.mean(input, dim, True)))
 
 
