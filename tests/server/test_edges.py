@@ -301,3 +301,24 @@ def test_zero_is_not_taken_for_absent(sample: Sample) -> None:
         return
     found = differences(sample, case, "float64")
     assert not found, told(found)
+
+
+# Without gradients ------------------------------------------------------------------------------------------------
+
+FLAT = [
+    sample
+    for samples in SAMPLES.values()
+    for sample in samples
+    if not OPS[sample.op].differentiable
+    and sample.oracle
+    and sample.op not in GENERATOR_OPS
+    and any(t.grad for t in sample.tensors())
+]
+
+
+@pytest.mark.parametrize("sample", FLAT, ids=str)
+def test_values_without_gradients_at_the_edge_are_those_of_torch(sample: Sample) -> None:
+    found: list[str] = []
+    for case in cases(sample, "float64", huge=False):
+        found += differences(sample, case, "float64")
+    assert not found, told(found)
