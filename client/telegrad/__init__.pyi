@@ -126,7 +126,7 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: N
     """`beta * input + alpha * (mat @ vec)`; with `beta` 0, `input` is not read."""
 
 def all(input: Tensor, dim: Sizes | None = None, keepdim: _bool = False) -> Tensor:
-    """Whether every element is true."""
+    """Whether every element is true; over no dimensions, `()`, whether each is."""
 
 def amax(input: Tensor, dim: Sizes | None = (), keepdim: _bool = False) -> Tensor:
     """The largest value; where several are, the gradient is shared among them."""
@@ -135,7 +135,7 @@ def amin(input: Tensor, dim: Sizes | None = (), keepdim: _bool = False) -> Tenso
     """The smallest value; where several are, the gradient is shared among them."""
 
 def any(input: Tensor, dim: Sizes | None = None, keepdim: _bool = False) -> Tensor:
-    """Whether any element is true."""
+    """Whether any element is true; over no dimensions, `()`, whether each is."""
 
 def arccos(input: Tensor) -> Tensor:
     """The inverse cosine."""
@@ -366,7 +366,7 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Number | Non
     """The running integral of samples along a dimension by trapezoids, one value per gap."""
 
 def det(A: Tensor) -> Tensor:
-    """The determinants of square matrices; the gradient needs them to be invertible."""
+    """The determinants of square matrices."""
 
 def detach(input: Tensor) -> Tensor:
     """The same memory, outside the graph."""
@@ -389,7 +389,10 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: _int = 0, dim1: _int = 
 def diff(
     input: Tensor, n: _int = 1, dim: _int = -1, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
-    """Differences of neighbours along a dimension, `n` times over; what `prepend` and `append` give is joined first."""
+    """Differences of neighbours along a dimension, `n` times over; what `prepend` and `append` give is joined first.
+
+    The input itself for an `n` of 0.
+    """
 
 def div(input: Tensor | Number, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
     """Divides `input` by `other`; rounds down ("floor") or towards zero ("trunc") if asked."""

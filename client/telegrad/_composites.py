@@ -124,7 +124,9 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
             [1., 4.]])
     """
     base, offset = input.base, input._offset if storage_offset is None else storage_offset
-    if base._memory is not None and (base._offset or not base._meta.contiguous or base._meta.numel != base.root._meta.numel):
+    if base._memory is not None and (
+        base._offset or not base._meta.contiguous or base._meta.numel != base.root._meta.numel
+    ):
         if base._leaves is not None:
             raise NotImplementedError("as_strided of a tensor that requires grad and shows a part of detached memory")
         base = F["detach"](base.root)

@@ -123,7 +123,7 @@ class Declared(TensorBase):
     def addmv_(self, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Self:
         """`beta * input + alpha * (mat @ vec)`; with `beta` 0, `input` is not read."""
     def all(self, dim: Sizes | None = None, keepdim: _bool = False) -> Tensor:
-        """Whether every element is true."""
+        """Whether every element is true; over no dimensions, `()`, whether each is."""
     def allclose(self, other: Tensor, rtol: _float = 1e-05, atol: _float = 1e-08, equal_nan: _bool = False) -> _bool:
         """Whether all elements are close: |input - other| <= atol + rtol * |other|."""
     def amax(self, dim: Sizes | None = (), keepdim: _bool = False) -> Tensor:
@@ -133,7 +133,7 @@ class Declared(TensorBase):
     def aminmax(self, *, dim: _int | None = None, keepdim: _bool = False) -> AMinMax:
         """The smallest and the largest value."""
     def any(self, dim: Sizes | None = None, keepdim: _bool = False) -> Tensor:
-        """Whether any element is true."""
+        """Whether any element is true; over no dimensions, `()`, whether each is."""
     def arccos(self) -> Tensor:
         """The inverse cosine."""
     def arccos_(self) -> Self:
@@ -280,7 +280,7 @@ class Declared(TensorBase):
     def cumsum_(self, dim: _int, *, dtype: DType | None = None) -> Self:
         """Running sums along a dimension."""
     def det(self) -> Tensor:
-        """The determinants of square matrices; the gradient needs them to be invertible."""
+        """The determinants of square matrices."""
     def detach(self) -> Tensor:
         """The same memory, outside the graph."""
     def diag(self, diagonal: _int = 0) -> Tensor:
@@ -294,7 +294,10 @@ class Declared(TensorBase):
     def diagonal_scatter(self, src: Tensor, offset: _int = 0, dim1: _int = 0, dim2: _int = 1) -> Tensor:
         """A copy of `input` with `src` on a diagonal."""
     def diff(self, n: _int = 1, dim: _int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
-        """Differences of neighbours along a dimension, `n` times over; what `prepend` and `append` give is joined first."""
+        """Differences of neighbours along a dimension, `n` times over; what `prepend` and `append` give is joined first.
+
+        The input itself for an `n` of 0.
+        """
     def div(self, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
         """Divides `input` by `other`; rounds down ("floor") or towards zero ("trunc") if asked."""
     def div_(self, other: Tensor | Number, *, rounding_mode: str | None = None) -> Self:

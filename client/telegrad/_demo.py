@@ -139,6 +139,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the picture (default: %(default)s)")
     parser.add_argument("--data", choices=["digits", "fashion"], help="(default: fashion where it is installed)")
     options = parser.parse_args(arguments)
+    if options.epochs is not None and options.epochs < 1:
+        parser.error("--epochs is at least 1")
     fashion = options.data == "fashion" or (options.data is None and FASHION.is_dir())
     data = load_fashion() if fashion else load_digits()
     tg.manual_seed(0)

@@ -17,7 +17,7 @@ def cross(input: Tensor, other: Tensor, dim: int = -1) -> Tensor:
     """The cross product of vectors of 3 along `dim`."""
 
 def det(A: Tensor) -> Tensor:
-    """The determinants of square matrices; the gradient needs them to be invertible."""
+    """The determinants of square matrices."""
 
 def eigh(A: Tensor, UPLO: str = "L") -> EigenvaluesEigenvectors:
     """Eigenvalues of symmetric matrices in ascending order, and eigenvectors as columns, read from one triangle."""

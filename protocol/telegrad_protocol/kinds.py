@@ -182,8 +182,10 @@ _PLAIN: Final[dict[str, Kind]] = {
     ),
     "int": Kind(_integer, schema=_INTEGER),
     "float": Kind(_float, "{0}.__class__", schema=_NUMBER),
+    # A float whose value the op's rule looks at.
+    "Checked": Kind(_float, "{0}", schema=_NUMBER),
     "Number": Kind(_number, "{0}.__class__", schema=_NUMBER),
-    # A number whose value decides the result's shape.
+    # A number whose value decides the result's shape, or that the rule looks at.
     "Value": Kind(_number, "({0}.__class__, {0})", schema=_NUMBER),
     "bool": Kind(_boolean, schema={"type": "boolean"}),
     "str": Kind(_string, schema={"type": "string"}),

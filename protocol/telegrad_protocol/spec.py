@@ -24,6 +24,7 @@ from .shapes import HasMeta, Meta
 Tensor: TypeAlias = HasMeta
 Number: TypeAlias = "bool | int | float"
 Value: TypeAlias = "bool | int | float"
+Checked: TypeAlias = float
 Size: TypeAlias = "int | tuple[int, ...]"
 Ids: TypeAlias = "int | tuple[int, ...]"
 Dims: TypeAlias = "int | tuple[int, ...] | None"
@@ -274,7 +275,8 @@ def _compile_key(spec: OpSpec) -> Callable[..., Any]:
     """A function from arguments to the memo key: metadata for tensors, types for numbers, values for the rest.
 
     A Python number's value never changes a result's metadata but its type does: full(2, 1), full(2, 1.0) and
-    full(2, True) differ while 1 == 1.0 == True.
+    full(2, True) differ while 1 == 1.0 == True. A number that the rule refuses or not is declared `Checked` or `Value`:
+    its value is part of the key.
     """
     parts = ", ".join(param.kind.key_source.format(param.name) for param in spec.params)
     source = f"def key({', '.join(spec.names)}):\n    return ({parts}{',' if parts else ''})"

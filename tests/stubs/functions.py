@@ -23,6 +23,7 @@ OF_THE_TABLE = {
     "Size": "Sizes",
     "Dims": "Sizes | None",
     "Value": "Number",
+    "Checked": "float",
     "Index": "Any",
     "Device": "DeviceLike",
     "list": "Sequence",

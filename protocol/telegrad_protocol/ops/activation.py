@@ -5,7 +5,7 @@ from __future__ import annotations
 from telegrad_protocol.errors import OpValueError, ShapeError
 from telegrad_protocol.rules import elementwise, floating
 from telegrad_protocol.shapes import Meta, like, wrap_dim
-from telegrad_protocol.spec import Number, Tensor, op
+from telegrad_protocol.spec import Checked, Number, Tensor, op
 
 _F = "functional"
 
@@ -76,8 +76,14 @@ def selu(input: Tensor) -> Tensor:
     """`elu`, scaled so that activations normalise themselves (Klambauer et al., 2017)."""
 
 
-@op(floating, on="torch functional", inplace=True)
-def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
+def _celu(input: Meta, alpha: float) -> Meta:
+    if alpha == 0:
+        raise ShapeError("ZeroDivisionError: alpha cannot be 0 for CELU", argument="alpha", got=alpha)
+    return floating(input)
+
+
+@op(_celu, on="torch functional", inplace=True)
+def celu(input: Tensor, alpha: Checked = 1.0) -> Tensor:
     """max(0, x) + min(0, alpha (exp(x / alpha) - 1))."""
 
 

@@ -320,7 +320,17 @@ def _unfold(input: Meta, kernel_size: Shape, dilation: Shape, padding: Shape, st
 def patch_sizes(*sizes: Shape) -> tuple[Shape, ...]:
     """Kernel, dilation, padding and stride of patches, two numbers each."""
     names = ("kernel_size", "dilation", "padding", "stride")
-    return tuple([per_dim(size, 2, name) for size, name in zip(sizes, names, strict=True)])
+    found = tuple([per_dim(size, 2, name) for size, name in zip(sizes, names, strict=True)])
+    for size, name in zip(found, names, strict=True):
+        if name != "padding" and min(size) < 1:
+            word = name.split("_")[0]
+            raise ShapeError(
+                f"{name.replace('_', ' ')} should be greater than zero, but got {word}_height: {size[0]} "
+                f"{word}_width: {size[1]}",
+                argument=name,
+                got=list(size),
+            )
+    return found
 
 
 @op(_unfold, on="functional")

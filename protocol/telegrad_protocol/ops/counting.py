@@ -5,7 +5,7 @@ from __future__ import annotations
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import ShapeError, UnsupportedOp
 from telegrad_protocol.shapes import Meta, contiguous, like, wrap_dim
-from telegrad_protocol.spec import Inferred, Number, Tensor, op
+from telegrad_protocol.spec import Inferred, Number, Tensor, Value, op
 
 
 def _bincount(input: Meta, weights: Meta | None, minlength: int) -> Meta:
@@ -44,7 +44,7 @@ def _histc(input: Meta, bins: int, min: Number, max: Number) -> Meta:
 
 
 @op(_histc, differentiable=False)
-def histc(input: Tensor, bins: int = 100, min: Number = 0, max: Number = 0) -> Tensor:
+def histc(input: Tensor, bins: int = 100, min: Value = 0, max: Value = 0) -> Tensor:
     """How many elements fall into each of `bins` equal intervals of [min, max], or of their own range."""
 
 

@@ -39,7 +39,7 @@ def _det(A: Meta) -> Meta:
 
 @op(_det, on="linalg torch tensor")
 def det(A: Tensor) -> Tensor:
-    """The determinants of square matrices; the gradient needs them to be invertible."""
+    """The determinants of square matrices."""
 
 
 def _slogdet(A: Meta) -> Inferred:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpValueError, ShapeError
-from telegrad_protocol.rules import common_dtype, need_floating
+from telegrad_protocol.rules import common_dtype, elementwise, need_floating
 from telegrad_protocol.shapes import Meta, broadcast, like
-from telegrad_protocol.spec import Tensor, op
+from telegrad_protocol.spec import Checked, Tensor, op
 
 
 def _reduced(input: Meta, shape: tuple[int, ...], reduction: str, *others: Meta) -> Meta:
@@ -85,7 +85,7 @@ def cross_entropy(
     *,
     ignore_index: int = -100,
     reduction: str = "mean",
-    label_smoothing: float = 0.0,
+    label_smoothing: Checked = 0.0,
 ) -> Tensor:
     """The cross entropy of logits `(N, C)`, `(C,)` or `(N, C, ...)` with classes or class probabilities.
 
@@ -156,18 +156,31 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor
     """The absolute difference."""
 
 
-def _bounded(input: Meta, target: Meta, reduction: str, bound: float) -> Meta:
+def _smooth_l1(input: Meta, target: Meta, reduction: str, beta: float) -> Meta:
+    if beta < 0:
+        raise ShapeError("smooth_l1_loss does not support negative values for beta.", argument="beta", got=beta)
     return _elementwise(input, target, reduction)
 
 
-@op(_bounded, on="functional")
-def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+@op(_smooth_l1, on="functional")
+def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", beta: Checked = 1.0) -> Tensor:
     """Half the squared difference over `beta` where the difference is below `beta`, else linear."""
 
 
-@op(_bounded, on="functional")
-def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta: float = 1.0) -> Tensor:
+def _huber_loss(input: Meta, target: Meta, reduction: str, delta: float) -> Meta:
+    if delta <= 0:
+        raise ShapeError("huber_loss does not support non-positive values for delta.", argument="delta", got=delta)
+    return _elementwise(input, target, reduction)
+
+
+@op(_huber_loss, on="functional")
+def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta: Checked = 1.0) -> Tensor:
     """Half the squared difference where the difference is below `delta`, else linear with slope `delta`."""
+
+
+@op(elementwise("float"), on="")
+def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:
+    """`huber_loss` element by element."""
 
 
 def _bce(input: Meta, target: Meta, weight: Meta | None, reduction: str) -> Meta:
@@ -188,6 +201,11 @@ def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
 ) -> Tensor:
     """The cross entropy of probabilities `input` with `target`; logarithms are bounded by -100."""
+
+
+@op(elementwise("float"), on="")
+def _bernoulli_nll(input: Tensor, target: Tensor) -> Tensor:
+    """`binary_cross_entropy` element by element."""
 
 
 def _bce_logits(input: Meta, target: Meta, weight: Meta | None, reduction: str, pos_weight: Meta | None) -> Meta:
@@ -264,6 +282,8 @@ def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, *, 
 def _triplet(
     anchor: Meta, positive: Meta, negative: Meta, margin: float, p: float, eps: float, swap: bool, reduction: str
 ) -> Meta:
+    if margin <= 0:
+        raise OpValueError(f"margin must be greater than 0, got {margin}", argument="margin", got=margin)
     shape = broadcast((anchor.shape, positive.shape, negative.shape))
     return _reduced(anchor, shape[:-1], reduction, positive, negative)
 
@@ -273,7 +293,7 @@ def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
     negative: Tensor,
-    margin: float = 1.0,
+    margin: Checked = 1.0,
     p: float = 2.0,
     eps: float = 1e-6,
     swap: bool = False,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import OpIndexError, ShapeError
 from telegrad_protocol.rules import need_floating, reduce_dims, reduction_dtype
 from telegrad_protocol.shapes import Meta, like, reduced, wrap_dim, wrap_dims
-from telegrad_protocol.spec import Dims, Inferred, Tensor, op
+from telegrad_protocol.spec import Checked, Dims, Inferred, Tensor, op
 
 
 def _sum(input: Meta, dim: Dims, keepdim: bool, dtype: DType | None) -> Meta:
@@ -98,17 +100,19 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 def _truth(input: Meta, dim: Dims, keepdim: bool) -> Meta:
     dtype = dtypes.uint8 if input.dtype is dtypes.uint8 else dtypes.bool_
+    if dim == ():
+        return like(input, dtype=dtype)
     return reduce_dims(input, dim, keepdim, dtype)
 
 
 @op(_truth, differentiable=False)
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """Whether every element is true."""
+    """Whether every element is true; over no dimensions, `()`, whether each is."""
 
 
 @op(_truth, differentiable=False)
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """Whether any element is true."""
+    """Whether any element is true; over no dimensions, `()`, whether each is."""
 
 
 def _spread(input: Meta, dim: Dims, correction: float, keepdim: bool) -> Meta:
@@ -134,12 +138,19 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
 def _vector_norm(input: Meta, ord: float, dim: Dims, keepdim: bool, dtype: DType | None) -> Meta:
     if dtype is None and input.dtype.category != dtypes.FLOAT:
         raise ShapeError(f"linalg.vector_norm: expected a floating point tensor, got {input.dtype}", argument="x")
+    if (ord < 0 or ord == math.inf) and 0 in [input.shape[axis] for axis in wrap_dims(dim, input.ndim)]:
+        raise ShapeError(
+            f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not have "
+            "an identity",
+            argument="x",
+            got=list(input.shape),
+        )
     return reduce_dims(input, dim, keepdim, dtype)
 
 
 @op(_vector_norm, on="linalg")
 def vector_norm(
-    x: Tensor, ord: float = 2, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
+    x: Tensor, ord: Checked = 2, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
     """The norm (sum |x|^ord)^(1/ord); the largest absolute value for inf, the count of nonzeros for 0."""
 
@@ -147,8 +158,3 @@ def vector_norm(
 @op(lambda input, dim: reduce_dims(input, dim, False, dtypes.int64), differentiable=False)
 def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
     """How many elements are not zero."""
-
-
-@op(lambda x, dim, keepdim: reduce_dims(x, dim, keepdim), on="")
-def _norm2(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """The Euclidean norm; its gradient at 0 is 0."""

@@ -68,6 +68,8 @@ def _diff(input: Meta, n: int, dim: int, prepend: Meta | None, append: Meta | No
     if any(part.ndim != input.ndim for part in parts):
         raise ShapeError("diff expects prepend or append to be the same dimension as input", argument="prepend")
     axis = wrap_dim(dim, input.ndim)
+    if n == 0:
+        return like(input)
     whole = cat_rule(parts, axis).meta
     shape = (*whole.shape[:axis], max(whole.shape[axis] - n, 0), *whole.shape[axis + 1 :])
     return like(whole, shape=shape)
@@ -77,7 +79,10 @@ def _diff(input: Meta, n: int, dim: int, prepend: Meta | None, append: Meta | No
 def diff(
     input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
-    """Differences of neighbours along a dimension, `n` times over; what `prepend` and `append` give is joined first."""
+    """Differences of neighbours along a dimension, `n` times over; what `prepend` and `append` give is joined first.
+
+    The input itself for an `n` of 0.
+    """
 
 
 def sample_shape(y: tuple[int, ...], x: tuple[int, ...], axis: int) -> tuple[int, ...]:

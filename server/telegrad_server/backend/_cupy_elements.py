@@ -20,7 +20,6 @@ class ElementPrimitives(Part):
     divide = Arithmetic()
     negative = Native()
     absolute = Native()
-    sign = Native()
     exp = Native()
     exp2 = Native()
     expm1 = Native()
@@ -61,6 +60,11 @@ class ElementPrimitives(Part):
     fmod = Arithmetic()
     expand_dims = Native()
     squeeze = Native()
+
+    def sign(self, array: Any) -> Any:
+        """-1, 0 or 1; 0 for nan, as in PyTorch."""
+        cp = self.cp
+        return cp.greater(array, 0).astype(array.dtype) - cp.less(array, 0).astype(array.dtype)
 
     def floor(self, array: Any) -> Any:
         """The next integer below; of integers, themselves and in their own dtype."""

@@ -10,6 +10,8 @@ import numpy as np
 from telegrad_server import fused
 
 _FAST = (np.dtype(np.float32), np.dtype(np.float64))
+# From so many elements on, choosing one by one costs more than the call of a compiled kernel.
+MANY = 1 << 12
 
 
 class ElementPrimitives:
@@ -21,7 +23,6 @@ class ElementPrimitives:
     divide = staticmethod(np.divide)
     negative = staticmethod(np.negative)
     absolute = staticmethod(np.absolute)
-    sign = staticmethod(np.sign)
     exp = staticmethod(np.exp)
     exp2 = staticmethod(np.exp2)
     expm1 = staticmethod(np.expm1)
@@ -63,6 +64,10 @@ class ElementPrimitives:
     take_along_axis = staticmethod(np.take_along_axis)
     expand_dims = staticmethod(np.expand_dims)
     squeeze = staticmethod(np.squeeze)
+
+    def sign(self, array: Any) -> Any:
+        """-1, 0 or 1; 0 for nan, as in PyTorch."""
+        return np.greater(array, 0).astype(array.dtype) - np.less(array, 0).astype(array.dtype)
 
     def floor(self, array: Any) -> Any:
         """The next integer below; of integers, themselves and in their own dtype."""
@@ -131,7 +136,7 @@ class ElementPrimitives:
 
     def where(self, condition: Any, a: Any, b: Any) -> Any:
         """One or the other; of two Python numbers, in float32 rather than NumPy's float64."""
-        chosen = np.where(condition, a, b)
+        chosen = _chosen(condition, a, b)
         numbers = not hasattr(a, "dtype") and not hasattr(b, "dtype")
         return chosen.astype(np.float32) if numbers and chosen.dtype == np.float64 else chosen
 
@@ -186,6 +191,20 @@ class ElementPrimitives:
 
     def any(self, array: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
         return _truth(np.any(array, axis=axes, keepdims=keepdims), array)
+
+
+def _chosen(condition: Any, a: Any, b: Any) -> Any:
+    """As NumPy's `where`, which jumps for each element, by a kernel of ours where there are many."""
+    if np.size(condition) < MANY or condition.dtype != np.bool_:
+        return np.where(condition, a, b)
+    arrays = [x for x in (a, b) if hasattr(x, "dtype")]
+    if not arrays or arrays[0].dtype not in _FAST or arrays[-1].dtype != arrays[0].dtype:
+        return np.where(condition, a, b)
+    values = [condition, a, b]
+    if not all(x.shape == condition.shape and x.flags.c_contiguous for x in (condition, *arrays)):
+        shape = np.broadcast_shapes(condition.shape, *[x.shape for x in arrays])
+        values = [np.ascontiguousarray(np.broadcast_to(x, shape)) if hasattr(x, "dtype") else x for x in values]
+    return fused.pointwise.chosen(*values)
 
 
 def _wide(array: Any) -> Any:

@@ -18,7 +18,7 @@ from .caller import Caller, control_row
 from .codec import finite, number
 from .models import TENSOR
 
-_NUMBERS: Final = ("Number", "Value", "float")
+_NUMBERS: Final = ("Number", "Value", "Checked", "float")
 ELSEWHERE: Final = {
     "constant": "POST /v1/sessions/{session}/tensors",
     "upload": "POST /v1/sessions/{session}/tensors",

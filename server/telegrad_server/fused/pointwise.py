@@ -97,6 +97,27 @@ def _erf(x, out):
         out[i] = erf(x[i])
 
 
+@kernel
+def _either(condition, a, b, out):
+    for i in range(out.size):
+        left, right = a[i], b[i]
+        out[i] = left if condition[i] else right
+
+
+@kernel
+def _unless(condition, a, out, number):
+    for i in range(out.size):
+        value = a[i]
+        out[i] = number if condition[i] else value
+
+
+@kernel
+def _if(condition, a, out, number):
+    for i in range(out.size):
+        value = a[i]
+        out[i] = value if condition[i] else number
+
+
 def _each(kernel: Callable[..., None], *arrays: np.ndarray) -> np.ndarray:
     out = np.empty_like(arrays[0])
     share_elements(kernel, (*arrays, out))
@@ -146,3 +167,17 @@ def tanh_backward(g: np.ndarray, out: np.ndarray) -> np.ndarray:
 def erf_forward(x: np.ndarray) -> np.ndarray:
     """The error function."""
     return _each(_erf, x)
+
+
+def chosen(condition: np.ndarray, a: np.ndarray | float, b: np.ndarray | float) -> np.ndarray:
+    """`a` where the condition holds, else `b`, of which one may be a number."""
+    like = a if isinstance(a, np.ndarray) else b
+    assert isinstance(like, np.ndarray)
+    out, real = np.empty_like(like), like.dtype.type
+    if not isinstance(a, np.ndarray):
+        share_elements(_unless, (condition, like, out), real(a))
+    elif not isinstance(b, np.ndarray):
+        share_elements(_if, (condition, like, out), real(b))
+    else:
+        share_elements(_either, (condition, a, b, out))
+    return out

@@ -41,26 +41,54 @@ def _gelu_second(f, x, approximate):
     return f.mul(slope, f.add(inner, f.mul(f.mul(x, bend), 0.5)))
 
 
-@composite
-def silu(f, input):
-    return f.mul(input, f.sigmoid(input))
+def _log1p_exp(xp, x):
+    """log(1 + exp(x)) without overflow."""
+    return xp.add(xp.maximum(x, 0), xp.log1p(xp.exp(xp.negative(xp.absolute(x)))))
 
 
-@composite
-def mish(f, input):
-    return f.mul(input, f.tanh(f.softplus(input)))
+@kernel
+def softplus(xp, input, beta, threshold):
+    scaled = xp.multiply(input, beta)
+    return xp.where(xp.greater(scaled, threshold), input, xp.divide(_log1p_exp(xp, scaled), beta))
 
 
-@composite
-def softplus(f, input, beta, threshold):
-    scaled = f.mul(input, beta)
-    smooth = f.div(f.add(f.clamp_min(scaled, 0.0), f.log1p(f.exp(f.neg(f.abs(scaled))))), beta)
-    return f.where(f.gt(scaled, threshold), input, smooth)
+vjp(softplus, input=lambda f, g, input, beta, threshold: _softplus_input(f, g, f.mul(input, beta), threshold))
 
 
-@composite
-def logsigmoid(f, input):
-    return f.sub(f.clamp_max(input, 0.0), f.log1p(f.exp(f.neg(f.abs(input)))))
+def _softplus_input(f, g, scaled, threshold):
+    return f.where(f.gt(scaled, threshold), g, f.mul(g, f.sigmoid(scaled)))
+
+
+@kernel
+def logsigmoid(xp, input):
+    return xp.negative(_log1p_exp(xp, xp.negative(input)))
+
+
+vjp(logsigmoid, input=lambda f, g, input: f.mul(g, f.sigmoid(f.neg(input))))
+
+
+@kernel
+def silu(xp, input):
+    return xp.multiply(input, xp.sigmoid(input))
+
+
+vjp(silu, input=lambda f, g, input: f.mul(g, _silu_slope(f, input, f.sigmoid(input))))
+
+
+def _silu_slope(f, x, share):
+    return f.mul(share, f.add(f.mul(x, f.sub(1.0, share)), 1.0))
+
+
+@kernel
+def mish(xp, input):
+    return xp.multiply(input, xp.tanh(_log1p_exp(xp, input)))
+
+
+vjp(mish, input=lambda f, g, input: f.mul(g, _mish_slope(f, input, f.tanh(f.softplus(input)))))
+
+
+def _mish_slope(f, x, share):
+    return f.add(share, f.mul(f.mul(x, f.sigmoid(x)), f.sub(1.0, f.mul(share, share))))
 
 
 @composite
@@ -83,9 +111,16 @@ def leaky_relu(f, input, negative_slope):
     return f.where(f.gt(input, 0), input, f.mul(input, negative_slope))
 
 
-@composite
-def elu(f, input, alpha):
-    return f.where(f.gt(input, 0), input, f.mul(f.expm1(f.clamp_max(input, 0.0)), alpha))
+@kernel
+def elu(xp, input, alpha):
+    return xp.where(xp.less_equal(input, 0), xp.multiply(xp.expm1(xp.minimum(input, 0)), alpha), input)
+
+
+vjp(elu, input=lambda f, g, input, alpha: _elu_input(f, g, input, f.mul(f.exp(f.clamp_max(input, 0.0)), alpha)))
+
+
+def _elu_input(f, g, input, slope):
+    return f.where(f.le(input, 0), f.mul(g, slope), g)
 
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -96,9 +131,13 @@ def selu(f, input):
     return f.mul(f.elu(input, SELU_ALPHA), SELU_SCALE)
 
 
-@composite
-def celu(f, input, alpha):
-    return f.where(f.gt(input, 0), input, f.mul(f.expm1(f.div(f.clamp_max(input, 0.0), alpha)), alpha))
+@kernel
+def celu(xp, input, alpha):
+    curve = xp.multiply(xp.expm1(xp.divide(xp.minimum(input, 0), alpha)), alpha)
+    return xp.where(xp.less_equal(input, 0), curve, input)
+
+
+vjp(celu, input=lambda f, g, input, alpha: _elu_input(f, g, input, f.exp(f.div(f.clamp_max(input, 0.0), alpha))))
 
 
 @kernel
@@ -108,35 +147,55 @@ def hardtanh(xp, input, min_val, max_val):
 
 vjp(
     hardtanh,
-    input=lambda f, g, input, min_val, max_val: f.mul(
-        g, f._cast_like(f.logical_and(f.gt(input, min_val), f.lt(input, max_val)), g)
+    input=lambda f, g, input, min_val, max_val: f.where(
+        f.logical_or(f.le(input, min_val), f.ge(input, max_val)), 0.0, g
     ),
 )
 
 
-@composite
-def hardswish(f, input):
-    return f.mul(input, f.hardsigmoid(input))
+def _six_at_most(xp, input):
+    """relu6(x + 3)."""
+    return xp.minimum(xp.maximum(xp.add(input, 3.0), 0), 6)
 
 
-@composite
-def hardsigmoid(f, input):
-    return f.div(f.hardtanh(f.add(input, 3.0), 0.0, 6.0), 6.0)
+@kernel
+def hardswish(xp, input):
+    return xp.divide(xp.multiply(input, _six_at_most(xp, input)), 6.0)
+
+
+vjp(
+    hardswish,
+    input=lambda f, g, input: f.where(
+        f.le(input, -3.0), 0.0, f.where(f.lt(input, 3.0), f.mul(g, f.add(f.div(input, 3.0), 0.5)), g)
+    ),
+)
+
+
+@kernel
+def hardsigmoid(xp, input):
+    return xp.divide(_six_at_most(xp, input), 6.0)
+
+
+vjp(
+    hardsigmoid,
+    input=lambda f, g, input: f.where(f.logical_and(f.gt(input, -3.0), f.lt(input, 3.0)), f.mul(g, 1 / 6), 0.0),
+)
 
 
 @composite
 def softshrink(f, input, lambd):
-    return f.sub(input, f.clamp(input, -lambd, lambd))
+    towards = f.mul(f.detach(f.sign(input)), lambd)
+    return f.where(f.le(f.abs(input), lambd), 0.0, f.sub(input, towards))
 
 
 @composite
 def hardshrink(f, input, lambd):
-    return f.where(f.gt(f.abs(input), lambd), input, 0.0)
+    return f.where(f.le(f.abs(input), lambd), 0.0, input)
 
 
 @composite
 def threshold(f, input, threshold, value):
-    return f.where(f.gt(input, threshold), input, f.fill(input, value))
+    return f.where(f.le(input, threshold), f.fill(input, value), input)
 
 
 @composite
@@ -149,4 +208,6 @@ def glu(f, input, dim):
 def prelu(f, input, weight):
     shape = (1, -1, *(1,) * (input.ndim - 2)) if input.ndim > 1 else (-1,)
     slope = f.reshape(weight, shape) if input.ndim else f.reshape(weight, ())
-    return f.where(f.gt(input, 0), input, f.mul(input, slope))
+    positive = f.gt(input, 0)
+    # The slope meets none of what it is not for: an infinity there would make nan of no gradient.
+    return f.where(positive, input, f.mul(f.where(positive, 0.0, input), slope))

@@ -257,27 +257,27 @@ def _scatter_extremum(xp, input, dim, index, src, largest, include_self):
 vjp(
     _scatter_extremum,
     input=lambda f, g, input, dim, index, src, include_self, out: _kept_share(
-        f, g, *_winners(f, input, dim, index, src, include_self, out), dim, index
+        f, g, *_winners(f, input, dim, index, src, out), dim, index, include_self
     ),
-    src=lambda f, g, input, dim, index, src, src_meta, include_self, out: _padded(
-        f, _sent_share(f, g, *_winners(f, input, dim, index, src, include_self, out), dim, index), src_meta
+    src=lambda f, g, input, dim, index, src, src_meta, out: _padded(
+        f, _sent_share(f, g, *_winners(f, input, dim, index, src, out), dim, index), src_meta
     ),
 )
 
 
-def _winners(f, input, dim, index, src, include_self, out):
-    """Ones where what was there, and where what was sent, is the extremum."""
+def _winners(f, input, dim, index, src, out):
+    """Ones where what was there, and where what was sent, is the extremum; both take part in PyTorch's sharing."""
     kept = f._cast_like(f.eq(input, out), input)
-    kept = kept if include_self else f.scatter(f.fill(kept, 1), dim, index, 0)
     return kept, f._cast_like(f.eq(_corner(f, src, index), f.gather(out, dim, index)), src)
 
 
-def _kept_share(f, g, kept, sent, dim, index):
-    return f.mul(f.div(g, f.clamp(f.scatter_add(kept, dim, index, sent), 1)), kept)
+def _kept_share(f, g, kept, sent, dim, index, include_self):
+    share = f.mul(f.div(g, f.scatter_add(kept, dim, index, sent)), kept)
+    return share if include_self else f.scatter(share, dim, index, 0)
 
 
 def _sent_share(f, g, kept, sent, dim, index):
-    return f.mul(f.gather(f.div(g, f.clamp(f.scatter_add(kept, dim, index, sent), 1)), dim, index), sent)
+    return f.mul(f.gather(f.div(g, f.scatter_add(kept, dim, index, sent)), dim, index), sent)
 
 
 @composite

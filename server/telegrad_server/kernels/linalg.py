@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import math
+
 from telegrad_protocol.ops.linalg import is_vector
 
 from .linear import mirrored
+from .pointwise import nothing
 from .registry import kernel, vjp
 from .rows import dtype_of
 
@@ -24,11 +27,20 @@ def det(xp, A):
     return xp.det(A)
 
 
-def _scaled_inverse(f, factor, A):
-    return f.mul(f.reshape(factor, (*factor.shape, 1, 1)), mirrored(f, f.inv(A)))
+def _scaled_inverse(f, factor, A, singular):
+    """Inverses, turned over and scaled; of the identity where a matrix has none."""
+    singular = f.reshape(singular, (*singular.shape, 1, 1))
+    safe = f.where(singular, _identity(f, A.shape[-1], dtype_of(f, A)), A)
+    return f.mul(f.reshape(factor, (*factor.shape, 1, 1)), mirrored(f, f.inv(safe)))
 
 
-vjp(det, A=lambda f, g, A, out: _scaled_inverse(f, f.mul(g, out), A))
+def _identity(f, size, dtype):
+    ones = f.ones((size, size), dtype=dtype)
+    return f.sub(f.tril(ones), f.tril(ones, -1))
+
+
+# PyTorch scales by the determinant too: where that is 0, so is the gradient.
+vjp(det, A=lambda f, g, A, out: _scaled_inverse(f, f.mul(g, out), A, f.eq(out, 0)))
 
 
 @kernel
@@ -39,10 +51,12 @@ def slogdet(xp, A):
 # The sign is constant wherever it has a derivative.
 vjp(
     slogdet,
-    A=lambda f, g, A, A_meta: (
-        f.zeros(A_meta.shape, dtype=A_meta.dtype) if g[1] is None else _scaled_inverse(f, g[1], A)
-    ),
+    A=lambda f, g, A, sign: nothing(f, A) if g[1] is None else _slogdet_grad(f, g[1], A, f.eq(sign, 0)),
 )
+
+
+def _slogdet_grad(f, g, A, singular):
+    return _scaled_inverse(f, f.where(singular, math.inf, g), A, singular)
 
 
 @kernel
@@ -96,15 +110,14 @@ def eigh(xp, A, UPLO):
 def _eigh_grad(f, g, eigenvalues, eigenvectors):
     along, turning = g
     size = eigenvalues.shape[-1]
-    ones = f.ones((size, size), dtype=dtype_of(f, eigenvalues))
-    unit = f.sub(f.tril(ones), f.tril(ones, -1))
+    unit = _identity(f, size, dtype_of(f, eigenvalues))
     inner = None if along is None else f.mul(f.reshape(along, (*along.shape, 1)), unit)
     if turning is not None:
         apart = f.sub(
             f.reshape(eigenvalues, (*eigenvalues.shape[:-1], 1, size)), f.reshape(eigenvalues, (*eigenvalues.shape, 1))
         )
         turned = f.matmul(mirrored(f, eigenvectors), turning)
-        mixed = f.mul(f.div(turned, f.add(apart, unit)), f.sub(ones, unit))
+        mixed = f.mul(f.div(turned, f.add(apart, unit)), f.add(f.neg(unit), 1.0))
         inner = mixed if inner is None else f.add(inner, mixed)
     return _symmetric(f, f.matmul(f.matmul(eigenvectors, inner), mirrored(f, eigenvectors)))
 

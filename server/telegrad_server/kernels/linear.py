@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from telegrad_protocol.ops._einsum import parse
+from telegrad_protocol.shapes import broadcast
 
 from .registry import composite, kernel, vjp
 
@@ -101,9 +102,8 @@ def inner(f, input, other):
 def _plus(f, input, product, beta, alpha):
     if alpha != 1:
         product = f.mul(product, alpha)
-    if beta == 0:  # not even NaN of the input counts; its gradient is zeros
-        return f.copy(f.expand(input, product.shape), product)
-    return f.add(product, input, alpha=beta)
+    # Times 0, not even nan counts; the gradient is 0, but it is there.
+    return f.add(product, f.fill(input, 0) if beta == 0 else input, alpha=1 if beta == 0 else beta)
 
 
 @composite
@@ -237,7 +237,10 @@ def _matrices(f, x, labels, batch, rows, columns):
 def cdist(f, x1, x2, p):
     rows = f.reshape(x1, (*x1.shape[:-1], 1, x1.shape[-1]))
     others = f.reshape(x2, (*x2.shape[:-2], 1, *x2.shape[-2:]))
-    return f.vector_norm(f.sub(rows, others), p, -1)
+    apart = f.sub(rows, others)
+    distance = f.vector_norm(apart, p, -1)
+    # A count has no gradient where distances have one of 0.
+    return f.add(distance, f.sum(f.fill(apart, 0), -1)) if p == 0 else distance
 
 
 @composite
@@ -245,11 +248,17 @@ def pairwise_distance(f, x1, x2, p, eps, keepdim):
     return f.vector_norm(f.add(f.sub(x1, x2), eps), p, -1, keepdim)
 
 
+def at_least(f, x, bound):
+    """What keeps a division by `x` safe, and lets the gradient pass."""
+    return f.add(x, f.detach(f.clamp_min(f.sub(bound, x), 0.0)))
+
+
 @composite
 def cosine_similarity(f, x1, x2, dim, eps):
-    product = f.sum(f.mul(x1, x2), dim)
-    first, second = (f.clamp(f.sqrt(f.sum(f.mul(x, x), dim)), eps) for x in (x1, x2))
-    return f.div(product, f.mul(first, second))
+    shape = broadcast([tuple(x1.shape), tuple(x2.shape)])
+    first, second = (f.expand(x, shape) for x in (x1, x2))
+    first, second = (f.div(x, at_least(f, f.vector_norm(x, 2, dim, True), eps)) for x in (first, second))
+    return f.sum(f.mul(first, second), dim)
 
 
 @composite

@@ -6,7 +6,8 @@ import math
 
 from telegrad_protocol import dtypes
 
-from .registry import composite, kernel
+from .linear import at_least
+from .registry import composite, kernel, vjp
 from .rows import dtype_of
 
 
@@ -127,25 +128,50 @@ def l1_loss(f, input, target, reduction):
 
 @composite
 def smooth_l1_loss(f, input, target, reduction, beta):
-    apart = f.abs(f.sub(input, target))
     if beta == 0:
-        return reduced(f, apart, reduction)
-    near = f.mul(f.mul(apart, apart), 0.5 / beta)
-    return reduced(f, f.where(f.lt(apart, beta), near, f.sub(apart, 0.5 * beta)), reduction)
+        return f.l1_loss(input, target, reduction)
+    return reduced(f, f.div(f._huber(input, target, beta), beta), reduction)
+
+
+@kernel
+def _huber(xp, input, target, delta):
+    apart = xp.absolute(xp.subtract(input, target))
+    far = xp.multiply(xp.subtract(apart, 0.5 * delta), delta)
+    return xp.where(xp.less(apart, delta), xp.multiply(xp.multiply(apart, apart), 0.5), far)
+
+
+vjp(
+    _huber,
+    input=lambda f, g, input, target, delta: f.mul(g, f.clamp(f.sub(input, target), -delta, delta)),
+    target=lambda f, g, input, target, delta: f.mul(g, f.clamp(f.sub(target, input), -delta, delta)),
+)
 
 
 @composite
 def huber_loss(f, input, target, reduction, delta):
-    apart = f.abs(f.sub(input, target))
-    near = f.mul(f.mul(apart, apart), 0.5)
-    return reduced(f, f.where(f.lt(apart, delta), near, f.mul(f.sub(apart, 0.5 * delta), delta)), reduction)
+    return reduced(f, f._huber(input, target, delta), reduction)
+
+
+@kernel
+def _bernoulli_nll(xp, input, target):
+    hits = xp.multiply(target, xp.maximum(xp.log(input), -100.0))
+    misses = xp.multiply(xp.subtract(1.0, target), xp.maximum(xp.log1p(xp.negative(input)), -100.0))
+    return xp.negative(xp.add(hits, misses))
+
+
+# Where the forward bounds a logarithm, the gradient bounds what it divides by, and goes on.
+vjp(
+    _bernoulli_nll,
+    input=lambda f, g, input, target: f.div(
+        f.mul(g, f.sub(input, target)), f.clamp_min(f.mul(f.sub(1.0, input), input), 1e-12)
+    ),
+    target=lambda f, g, input: f.mul(g, f.sub(f.log1p(f.neg(input)), f.log(input))),
+)
 
 
 @composite
 def binary_cross_entropy(f, input, target, weight, reduction):
-    hits = f.mul(target, f.clamp(f.log(input), -100.0))
-    misses = f.mul(f.add(f.neg(target), 1.0), f.clamp(f.log1p(f.neg(input)), -100.0))
-    losses = f.neg(f.add(hits, misses))
+    losses = f._bernoulli_nll(input, target)
     return reduced(f, losses if weight is None else f.mul(losses, weight), reduction)
 
 
@@ -211,7 +237,8 @@ def soft_margin_loss(f, input, target, reduction):
 def multi_margin_loss(f, input, target, p, margin, weight, reduction):
     rows, flat = _rows_of(f, input), _flat(f, target)
     column = f.reshape(f._checked_targets(flat, rows.shape[1], -1), (-1, 1))
-    gaps = f.clamp(f.add(f.sub(rows, f.gather(rows, 1, column)), margin), 0.0)
+    gaps = f.add(f.sub(rows, f.gather(rows, 1, column)), margin)
+    gaps = f.where(f.gt(gaps, 0), gaps, 0.0)
     gaps = gaps if p == 1 else f.mul(gaps, gaps)
     if weight is not None:
         gaps = f.mul(gaps, f.reshape(f.index_select(weight, 0, flat), (-1, 1)))
@@ -236,8 +263,7 @@ def poisson_nll_loss(f, input, target, log_input, full, eps, reduction):
 def gaussian_nll_loss(f, input, target, var, full, eps, reduction):
     if var.ndim == input.ndim - 1:
         var = f.reshape(var, (*var.shape, 1))
-    # The bound keeps the division safe and lets the gradient pass, as PyTorch has it.
-    bound = f.add(var, f.detach(f.sub(f.clamp(var, eps), var)))
+    bound = at_least(f, var, eps)
     apart = f.sub(input, target)
     losses = f.mul(f.add(f.log(bound), f.div(f.mul(apart, apart), bound)), 0.5)
     return reduced(f, f.add(losses, 0.5 * math.log(2 * math.pi)) if full else losses, reduction)

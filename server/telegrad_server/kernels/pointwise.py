@@ -9,6 +9,11 @@ from .registry import composite, kernel, vjp
 LN2, LN10 = math.log(2), math.log(10)
 
 
+def nothing(f, g):
+    """The gradient of what does not depend on the input: zeros, whatever comes in."""
+    return f.detach(f.fill(g, 0))
+
+
 @kernel
 def neg(xp, input):
     return xp.negative(input)
@@ -177,17 +182,12 @@ def cosh(xp, input):
 vjp(cosh, input=lambda f, g, input: f.mul(g, f.sinh(input)))
 
 
-def _no_slope(f, g, input_meta):
-    """The gradient of what is constant between steps: zeros, also where `g` is infinite."""
-    return f.zeros(input_meta.shape, dtype=input_meta.dtype)
-
-
 @kernel
 def floor(xp, input):
     return xp.floor(input)
 
 
-vjp(floor, input=_no_slope)
+vjp(floor, input=nothing)
 
 
 @kernel
@@ -195,7 +195,7 @@ def ceil(xp, input):
     return xp.ceil(input)
 
 
-vjp(ceil, input=_no_slope)
+vjp(ceil, input=nothing)
 
 
 @kernel
@@ -203,7 +203,7 @@ def trunc(xp, input):
     return xp.trunc(input)
 
 
-vjp(trunc, input=_no_slope)
+vjp(trunc, input=nothing)
 
 
 @kernel
@@ -211,7 +211,7 @@ def sign(xp, input):
     return xp.sign(input)
 
 
-vjp(sign, input=_no_slope)
+vjp(sign, input=nothing)
 
 
 @kernel
@@ -219,7 +219,7 @@ def round(xp, input, decimals):
     return xp.round(input, decimals)
 
 
-vjp(round, input=_no_slope)
+vjp(round, input=nothing)
 
 
 @kernel
@@ -279,11 +279,9 @@ def div(xp, input, other, rounding_mode):
 
 vjp(
     div,
-    input=lambda f, g, other, rounding_mode, input_meta: (
-        f.div(g, other) if rounding_mode is None else _no_slope(f, g, input_meta)
-    ),
-    other=lambda f, g, input, other, rounding_mode, other_meta: (
-        f.neg(f.div(f.mul(g, input), f.mul(other, other))) if rounding_mode is None else _no_slope(f, g, other_meta)
+    input=lambda f, g, other, rounding_mode: f.div(g, other) if rounding_mode is None else nothing(f, g),
+    other=lambda f, g, input, other, rounding_mode: (
+        f.neg(f.mul(g, f.div(f.div(input, other), other))) if rounding_mode is None else nothing(f, g)
     ),
 )
 
@@ -319,24 +317,40 @@ vjp(
 
 @kernel
 def pow(xp, input, exponent):
+    # PyTorch takes roots, of -0.0 and -inf too, where they are powers of something else.
+    if not hasattr(exponent, "shape") and exponent in (0.5, -0.5):
+        return xp.sqrt(input) if exponent > 0 else xp.rsqrt(input)
     return xp.power(input, exponent)
 
 
 vjp(
     pow,
     input=lambda f, g, input, exponent: _pow_input(f, g, input, exponent),
-    exponent=lambda f, g, input, out: f.mul(
-        g, f.mul(out, f.log(input) if hasattr(input, "shape") else math.log(input))
-    ),
+    exponent=lambda f, g, input, exponent, out: _pow_exponent(f, g, input, exponent, out),
 )
 
 
 def _pow_input(f, g, input, exponent):
+    """A constant, which anything to the power 0 is, has no slope, not even at 0."""
     if not hasattr(exponent, "shape"):
-        if exponent == 0:
-            return f.mul(g, 0.0)
-        return f.mul(g, f.mul(f.pow(input, exponent - 1), exponent))
-    return f.mul(g, f.mul(f.pow(input, f.sub(exponent, 1)), exponent))
+        return nothing(f, g) if exponent == 0 else f.mul(g, f.mul(f.pow(input, exponent - 1), exponent))
+    slope = f.mul(f.pow(input, f.sub(exponent, 1)), exponent)
+    return f.where(f.eq(exponent, 0), 0.0, f.mul(g, slope))
+
+
+def _pow_exponent(f, g, input, exponent, out):
+    """0 to a power is 0, without slope, from the power 0 on, where its logarithm is no number to multiply with."""
+    if not hasattr(input, "shape"):
+        slope = f.mul(out, _log_of(input))
+        return f.mul(g, slope if input else f.where(f.ge(exponent, 0), 0.0, slope))
+    flat = f.logical_and(f.eq(input, 0), f.ge(exponent, 0))
+    return f.mul(g, f.where(flat, 0.0, f.mul(out, f.log(input))))
+
+
+def _log_of(number):
+    if number > 0:
+        return math.log(number)
+    return -math.inf if number == 0 else math.nan
 
 
 @kernel
@@ -346,8 +360,8 @@ def maximum(xp, input, other):
 
 vjp(
     maximum,
-    input=lambda f, g, input, other: f.mul(g, _share(f, f.gt(input, other), f.eq(input, other), g)),
-    other=lambda f, g, input, other: f.mul(g, _share(f, f.lt(input, other), f.eq(input, other), g)),
+    input=lambda f, g, input, other: _share(f, g, f.lt(input, other), f.eq(input, other)),
+    other=lambda f, g, input, other: _share(f, g, f.gt(input, other), f.eq(input, other)),
 )
 
 
@@ -358,14 +372,14 @@ def minimum(xp, input, other):
 
 vjp(
     minimum,
-    input=lambda f, g, input, other: f.mul(g, _share(f, f.lt(input, other), f.eq(input, other), g)),
-    other=lambda f, g, input, other: f.mul(g, _share(f, f.gt(input, other), f.eq(input, other), g)),
+    input=lambda f, g, input, other: _share(f, g, f.gt(input, other), f.eq(input, other)),
+    other=lambda f, g, input, other: _share(f, g, f.lt(input, other), f.eq(input, other)),
 )
 
 
-def _share(f, wins, ties, g):
-    """1 where this side wins, a half where both are the same."""
-    return f.add(f._cast_like(wins, g), f.mul(f._cast_like(ties, g), 0.5))
+def _share(f, g, loses, ties):
+    """All of the gradient, half of it where both sides are the same, none where this side loses; all at nan."""
+    return f.where(loses, 0.0, f.where(ties, f.mul(g, 0.5), g))
 
 
 @kernel
@@ -382,17 +396,27 @@ def clamp(xp, input, min, max):
 
 vjp(
     clamp,
-    input=lambda f, g, input, min, max: f.mul(g, _inside(f, g, input, min, max)),
-    min=lambda f, g, input, min, max: f.mul(g, f._cast_like(f.lt(input, min), g)),
-    max=lambda f, g, input, min, max: f.mul(g, f._cast_like(f.gt(input, max), g)),
+    input=lambda f, g, input, min, max: f.where(_inside(f, input, min, max), g, 0.0),
+    min=lambda f, g, input, min, max: f.where(_below(f, input, min, max), g, 0.0),
+    max=lambda f, g, input, min, max: f.where(_above(f, input, min, max), g, 0.0),
 )
 
 
-def _inside(f, g, input, min, max):
+def _below(f, input, min, max):
+    """Where the lower bound is the result: of two bounds that cross, the upper one is."""
+    below = f.lt(input, min)
+    return below if max is None else f.logical_and(below, f.lt(min, max))
+
+
+def _above(f, input, min, max):
+    above = f.gt(input, max)
+    return above if min is None else f.logical_or(above, f.gt(min, max))
+
+
+def _inside(f, input, min, max):
     above = None if min is None else f.ge(input, min)
     below = None if max is None else f.le(input, max)
-    both = above if below is None else below if above is None else f.logical_and(above, below)
-    return f._cast_like(both, g)
+    return above if below is None else below if above is None else f.logical_and(above, below)
 
 
 @composite
@@ -427,7 +451,7 @@ def fill(xp, input, value):
     return xp.full_like(input, value)
 
 
-vjp(fill, input=_no_slope, value=lambda f, g: f.sum(g))
+vjp(fill, input=nothing, value=lambda f, g: f.sum(g))
 
 
 @kernel
@@ -435,22 +459,40 @@ def copy(xp, input, src):
     return xp.broadcast_copy(src, input)
 
 
-vjp(copy, input=_no_slope, src=lambda f, g, src_meta: f._to_dtype(g, src_meta.dtype))
+vjp(copy, input=nothing, src=lambda f, g, src_meta: f._to_dtype(g, src_meta.dtype))
 
 
-@composite
-def lerp(f, input, end, weight):
-    return f.add(input, f.mul(f.sub(end, input), weight))
+@kernel
+def lerp(xp, input, end, weight):
+    """Counted from the nearer end, so that a weight of 1 gives the end exactly."""
+    apart = xp.subtract(end, input)
+    if not hasattr(weight, "shape"):
+        near = -0.5 < weight < 0.5
+        return xp.add(input, xp.multiply(apart, weight)) if near else _from_end(xp, end, apart, 1 - weight)
+    near = xp.less(xp.absolute(weight), 0.5)
+    return xp.where(near, xp.add(input, xp.multiply(apart, weight)), _from_end(xp, end, apart, xp.subtract(1, weight)))
+
+
+def _from_end(xp, end, apart, rest):
+    return xp.subtract(end, xp.multiply(apart, rest))
+
+
+vjp(
+    lerp,
+    input=lambda f, g, weight: f.mul(g, f.sub(1.0, weight) if hasattr(weight, "shape") else 1 - weight),
+    end=lambda f, g, weight: f.mul(g, weight),
+    weight=lambda f, g, input, end: f.mul(g, f.sub(end, input)),
+)
 
 
 @composite
 def addcmul(f, input, tensor1, tensor2, value):
-    return f.add(input, f.mul(f.mul(tensor1, tensor2), value))
+    return f.add(input, f.mul(tensor1 if value == 1 else f.mul(tensor1, value), tensor2))
 
 
 @composite
 def addcdiv(f, input, tensor1, tensor2, value):
-    return f.add(input, f.mul(f.div(tensor1, tensor2), value))
+    return f.add(input, f.div(tensor1 if value == 1 else f.mul(tensor1, value), tensor2))
 
 
 @composite
@@ -478,7 +520,7 @@ vjp(relu, input=lambda f, g, out: f._relu_backward(g, out))
 
 @kernel
 def _relu_backward(xp, grad, out):
-    return xp.multiply(grad, xp.greater(out, 0))
+    return xp.where(xp.less_equal(out, 0), 0, grad)
 
 
 vjp(_relu_backward, grad=lambda f, g, out: f._relu_backward(g, out), out=lambda f, g: None)
@@ -586,14 +628,20 @@ def xlogy(xp, input, other):
 
 vjp(
     xlogy,
-    input=lambda f, g, input, other: f.mul(
-        g, f.where(f.logical_and(f.eq(input, 0), f.le(other, 0)), 0.0, f.log(other))
-    ),
+    input=lambda f, g, input, other: f.where(f.logical_and(f.eq(input, 0), f.le(other, 0)), 0.0, f.xlogy(g, other)),
     other=lambda f, g, input, other: f.mul(g, f.div(input, other)),
 )
 
 
-@composite
-def logaddexp(f, input, other):
-    high, low = f.maximum(input, other), f.minimum(input, other)
-    return f.where(f.eq(input, other), f.add(input, LN2), f.add(high, f.log1p(f.exp(f.sub(low, high)))))
+@kernel
+def logaddexp(xp, input, other):
+    apart = xp.negative(xp.absolute(xp.subtract(input, other)))
+    far = xp.add(xp.maximum(input, other), xp.log1p(xp.exp(apart)))
+    return xp.where(xp.equal(input, other), xp.add(input, LN2), far)
+
+
+vjp(
+    logaddexp,
+    input=lambda f, g, input, other: f.mul(g, f.sigmoid(f.sub(input, other))),
+    other=lambda f, g, input, other: f.mul(g, f.sigmoid(f.sub(other, input))),
+)

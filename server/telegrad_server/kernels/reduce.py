@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
+from telegrad_protocol import dtypes
 from telegrad_protocol.shapes import reduced, wrap_dims
 
+from .pointwise import nothing
 from .registry import composite, kernel, vjp
 
 
@@ -19,11 +21,14 @@ def kept(shape, dim):
     return reduced(shape, axes_of(dim, len(shape)), True)
 
 
+def unreduced(f, x, meta, dim, keepdim):
+    """A reduction's result, or its gradient, as if the reduced dimensions were still there."""
+    return x if keepdim else f.reshape(x, kept(meta.shape, dim))
+
+
 def spread(f, g, meta, dim, keepdim):
-    """The gradient of a reduction, as if the reduced dimensions were still there, stretched to the input's shape."""
-    if not keepdim:
-        g = f.reshape(g, kept(meta.shape, dim))
-    return f.expand(g, meta.shape)
+    """The gradient of a reduction, stretched to the input's shape."""
+    return f.expand(unreduced(f, g, meta, dim, keepdim), meta.shape)
 
 
 def count(meta, dim):
@@ -94,7 +99,7 @@ def _others(f, input, meta, dim):
 def _extremum_input(f, g, input, meta, out, dim, keepdim):
     g = spread(f, g, meta, dim, keepdim)
     best = f._cast_like(f.eq(input, spread(f, out, meta, dim, keepdim)), g)
-    return f.div(f.mul(g, best), f.sum(best, dim or None, True))
+    return f.div(f.mul(g, best), f.sum(best, dim, True))
 
 
 @kernel
@@ -181,24 +186,58 @@ def argmin(xp, input, dim, keepdim):
 
 @kernel
 def all(xp, input, dim, keepdim):
-    return xp.all(input, axes_of(dim, input.ndim), keepdim)
+    return _each_truth(xp, input) if dim == () else xp.all(input, axes_of(dim, input.ndim), keepdim)
 
 
 @kernel
 def any(xp, input, dim, keepdim):
-    return xp.any(input, axes_of(dim, input.ndim), keepdim)
+    return _each_truth(xp, input) if dim == () else xp.any(input, axes_of(dim, input.ndim), keepdim)
 
 
-@composite
-def var(f, input, dim, correction, keepdim):
-    n = count(input if not hasattr(input, "_meta") else input._meta, dim)
-    distance = f.sub(input, f.mean(input, dim, True))
-    return f.mul(f.sum(f.mul(distance, distance), dim, keepdim), 1.0 / (n - correction) if n > correction else math.nan)
+def _each_truth(xp, input):
+    truth = xp.not_equal(input, 0)
+    return xp.cast_like(truth, input) if xp.meta_of(input).dtype is dtypes.uint8 else truth
 
 
-@composite
-def std(f, input, dim, correction, keepdim):
-    return f.sqrt(f.var(input, dim, correction=correction, keepdim=keepdim))
+@kernel
+def var(xp, input, dim, correction, keepdim):
+    axes = axes_of(dim, input.ndim)
+    distance = xp.subtract(input, xp.mean(input, axes, True))
+    freedom = math.prod(input.shape[axis] for axis in axes) - correction
+    return xp.multiply(xp.sum(xp.multiply(distance, distance), axes, keepdim), 1 / freedom if freedom > 0 else math.inf)
+
+
+def _var_input(f, g, input, dim, correction):
+    """From the gradient with its dimensions kept."""
+    freedom = math.prod(input.shape[axis] for axis in axes_of(dim, input.ndim)) - correction
+    return f.mul(f.mul(g, 2 / freedom if freedom else math.inf), f.sub(input, f.mean(input, dim, True)))
+
+
+vjp(
+    var,
+    input=lambda f, g, input, input_meta, dim, correction, keepdim: _var_input(
+        f, unreduced(f, g, input_meta, dim, keepdim), input, dim, correction
+    ),
+)
+
+
+@kernel
+def std(xp, input, dim, correction, keepdim):
+    return xp.sqrt(var.run(xp, input, dim, correction, keepdim))
+
+
+def _std_input(f, g, input, meta, out, dim, correction, keepdim):
+    """Of equal values, where the root is steep, the gradient is 0."""
+    g = f.where(f.eq(out, 0), 0.0, f.div(g, f.mul(out, 2)))
+    return _var_input(f, unreduced(f, g, meta, dim, keepdim), input, dim, correction)
+
+
+vjp(
+    std,
+    input=lambda f, g, input, input_meta, out, dim, correction, keepdim: _std_input(
+        f, g, input, input_meta, out, dim, correction, keepdim
+    ),
+)
 
 
 @composite
@@ -209,31 +248,50 @@ def logsumexp(f, input, dim, keepdim):
     return f.add(total, top if keepdim else f.reshape(top, total.shape))
 
 
-@composite
-def vector_norm(f, x, ord, dim, keepdim, dtype):
-    x = x if dtype is None else f._to_dtype(x, dtype)
-    if ord == math.inf:
-        return f.amax(f.abs(x), dim, keepdim)
-    if ord == -math.inf:
-        return f.amin(f.abs(x), dim, keepdim)
-    if ord == 0:
-        return (
-            f._cast_like(f.count_nonzero(x, dim), x) if not keepdim else f.sum(f._cast_like(f.ne(x, 0), x), dim, True)
-        )
-    if ord == 2:
-        return f._norm2(x, dim, keepdim)
-    return f.pow(f.sum(f.pow(f.abs(x), ord), dim, keepdim), 1.0 / ord)
-
-
 @kernel
-def _norm2(xp, x, dim, keepdim):
-    return xp.sqrt(xp.sum(xp.multiply(x, x), axes_of(dim, x.ndim), keepdim))
+def vector_norm(xp, x, ord, dim, keepdim, dtype):
+    x = x if dtype is None else xp.cast(x, dtype)
+    axes = axes_of(dim, x.ndim)
+    if ord == 0:
+        return xp.cast_like(xp.sum(xp.not_equal(x, 0), axes, keepdim), x)
+    if ord == 2:
+        return xp.sqrt(xp.sum(xp.multiply(x, x), axes, keepdim))
+    size = xp.absolute(x)
+    if ord in (math.inf, -math.inf):
+        return (xp.max if ord > 0 else xp.min)(size, axes, keepdim)
+    return xp.power(xp.sum(xp.power(size, ord), axes, keepdim), 1.0 / ord)
+
+
+def _norm_input(f, g, x, meta, out, ord, dim, keepdim, dtype):
+    if ord == 0:
+        return nothing(f, x)  # a count
+    x = x if dtype in (None, meta.dtype) else f._to_dtype(x, dtype)
+    g, out = (unreduced(f, value, meta, dim, keepdim) for value in (g, out))
+    gx = _norm_slope(f, g, x, out, ord, dim)
+    return gx if dtype in (None, meta.dtype) else f._to_dtype(gx, meta.dtype)
+
+
+def _norm_slope(f, g, x, out, ord, dim):
+    """PyTorch's choice where there is no derivative: 0 for a norm of 0, and the largest elements share."""
+    if ord in (math.inf, -math.inf):
+        largest = f.logical_or(f.eq(f.abs(x), out), f.logical_and(f.isnan(x), f.isnan(out)))
+        largest = f._cast_like(largest, x)
+        return f.mul(f.sign(x), f.mul(f.div(g, f.sum(largest, dim, True)), largest))
+    if ord == 1:
+        return f.mul(f.sign(x), g)
+    if ord < 1:
+        steep = f.where(f.eq(x, 0), 0.0, f.mul(f.sign(x), f.pow(f.abs(x), ord - 1)))
+        return f.mul(f.mul(steep, g), f.pow(out, 1 - ord))
+    share = f.where(f.eq(out, 0), 0.0, f.div(g, out if ord == 2 else f.pow(out, ord - 1)))
+    if ord < 2:
+        return f.mul(f.mul(f.sign(x), f.pow(f.abs(x), ord - 1)), share)
+    return f.mul(x if ord == 2 else f.mul(x, f.pow(f.abs(x), ord - 2)), share)
 
 
 vjp(
-    _norm2,
-    x=lambda f, g, x, x_meta, out, dim, keepdim: f.nan_to_num(
-        f.mul(x, f.div(spread(f, g, x_meta, dim, keepdim), spread(f, out, x_meta, dim, keepdim))), 0.0
+    vector_norm,
+    x=lambda f, g, x, x_meta, out, ord, dim, keepdim, dtype: _norm_input(
+        f, g, x, x_meta, out, ord, dim, keepdim, dtype
     ),
 )
 

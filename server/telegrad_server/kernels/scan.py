@@ -121,6 +121,8 @@ def _span(f, x, axis, start, stop):
 @composite
 def diff(f, input, n, dim, prepend, append):
     axis = wrap_dim(dim, input.ndim)
+    if n == 0:
+        return f.clone(input)
     parts = tuple([part for part in (prepend, input, append) if part is not None])
     x = f.cat(parts, axis) if len(parts) > 1 else f.clone(input)
     truths = dtype_of(f, x) is dtypes.bool_

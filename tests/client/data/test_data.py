@@ -221,3 +221,9 @@ def test_options_that_contradict_each_other_are_refused(options: dict[str, Any],
         data.DataLoader(Squares(0), shuffle=True)
     with pytest.raises(ValueError, match="its own order"):
         data.DataLoader(Shards(3), shuffle=True)
+
+
+@pytest.mark.parametrize("factor", [0, -1])
+def test_nothing_to_fetch_ahead_is_refused_and_not_taken_for_the_default(factor: int) -> None:
+    with pytest.raises(ValueError, match="prefetch_factor option"):
+        data.DataLoader(Squares(3), num_workers=1, prefetch_factor=factor)

@@ -145,6 +145,8 @@ class DataLoader(Generic[T]):
             raise ValueError("timeout option should be non-negative")
         if count == 0 and prefetch is not None:
             raise ValueError("prefetch_factor option could only be specified in multiprocessing.")
+        if prefetch is not None and prefetch < 1:
+            raise ValueError(f"prefetch_factor option should be at least 1, got {prefetch}")
         if count == 0 and (persistent or timeout or context is not None):
             raise ValueError("persistent_workers, timeout and multiprocessing_context options need num_workers > 0")
 
