@@ -241,6 +241,11 @@ def is_floating_point(input: Tensor) -> bool:
     return input.is_floating_point()
 
 
+def is_inference(input: Tensor) -> bool:
+    """Whether a tensor's memory was made in inference mode."""
+    return input.is_inference()
+
+
 def numel(input: Tensor) -> int:
     """The number of elements."""
     return input.numel()

@@ -11,6 +11,7 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import contiguous, meta
 
+from ._modes import born
 from ._types import TensorBase
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _plain(data: Any) -> Any:
 
 def from_array(array: np.ndarray, dtype: DType, device: str | None = None) -> Tensor:
     """A host tensor on an array that nobody else writes to; on the server it will be on `device`."""
-    made = cast("Tensor", object.__new__(TensorBase.proxy))
+    made = cast("Tensor", born(object.__new__(TensorBase.proxy)))
     made._host = array
     made._meta = contiguous(array.shape, dtype, device)
     return made

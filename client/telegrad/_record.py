@@ -7,7 +7,6 @@ call with these shapes, lists, views, several results, errors) goes through `rec
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -18,39 +17,13 @@ from telegrad_protocol.messages import GRAD, INPLACE
 from telegrad_protocol.rules import check_inplace
 from telegrad_protocol.spec import OPS, Inferred, OpSpec, Param
 
+from ._modes import born, grad_mode
 from ._sites import USERS_FILES, caller, outside
 from ._stream import Stream
 from ._types import Leaf, TensorBase
 
 stream: Final = Stream()
 
-
-class GradMode:
-    """Whether ops are recorded for autograd, per thread (`on`).
-
-    `everywhere` says that no thread has switched it off: what recording asks first, since a plain attribute costs a
-    fifth of a thread's own. It is a flag of rows, 0 or 1: adding a bool takes CPython longer.
-    """
-
-    def __init__(self) -> None:
-        self.everywhere = GRAD
-        self._own = threading.local()
-        self._off: set[int] = set()
-        self._lock = threading.Lock()
-
-    @property
-    def on(self) -> bool:
-        return getattr(self._own, "on", True)
-
-    @on.setter
-    def on(self, mode: bool) -> None:
-        self._own.on = mode
-        with self._lock:
-            (self._off.discard if mode else self._off.add)(threading.get_ident())
-            self.everywhere = 0 if self._off else GRAD
-
-
-grad_mode: Final = GradMode()
 
 Leaves = frozenset[Leaf]
 UNIONS: Final[dict[tuple[Leaves | None, Leaves], Leaves]] = {}
@@ -121,7 +94,7 @@ def _wrap(
     results = []
     offsets = inferred.offset if isinstance(inferred.offset, tuple) else (inferred.offset,) * len(outs)
     for name, meta, offset in zip(outs, inferred.metas, offsets, strict=True):
-        result = TensorBase.make(name, meta)
+        result = born(TensorBase.make(name, meta))
         if leaves is not None and meta.dtype.category == FLOAT:
             _join_graph(result, spec, args, leaves)
         if offset is not None:
@@ -155,7 +128,7 @@ def _record_unsettled(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     append(spec, args, outs[0] if spec.returns == ("out",) else outs)
     results = []
     for name, meta in zip(outs, bound.metas, strict=True):
-        result = TensorBase.make(name, None)
+        result = born(TensorBase.make(name, None))
         result._place = meta.place
         if leaves is not None and meta.dtype.category == FLOAT:
             _join_graph(result, spec, args, leaves)
@@ -185,6 +158,12 @@ def inplace(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     target: TensorBase = args[0]
     if not spec.inplace:
         raise UnsupportedOp(f"{spec.name} has no in-place variant", op=spec.name)
+    if target.root._inference and not grad_mode.inference:
+        raise AutogradError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a "
+            "normal tensor before doing inplace update.",
+            op=spec.name,
+        )
     recorded = grad_mode.on and spec.differentiable
     if recorded and target.is_leaf and target.requires_grad:
         raise AutogradError(
@@ -330,6 +309,24 @@ def {name}({signature}):
 SCOPES: Final[dict[str, list[dict[str, Any]]]] = {}
 """What the generated functions of each op see as their globals: autocast changes `known` and `slow` in it."""
 
+
+def _maker() -> Callable[[], Any]:
+    """What makes an empty proxy."""
+    made: Callable[[], Any] = type.__call__.__get__(TensorBase.proxy)
+    return made
+
+
+def _watch_inference(some: bool) -> None:
+    """Let the generated functions mark what they make while a thread is in inference mode; at no cost otherwise."""
+    plain = _maker()
+    new = (lambda: born(plain())) if some else plain
+    for scopes in SCOPES.values():
+        for scope in scopes:
+            scope["new"] = new
+
+
+grad_mode.watch = _watch_inference
+
 _GUARDS: Final = {"Tensor": "", "Tensor | None": " if {0} is not None else None"}
 
 
@@ -405,7 +402,7 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
         "next_id": stream.next_id,
         "append": stream.rows.append,
         "stream": stream,
-        "new": type.__call__.__get__(TensorBase.proxy),
+        "new": _maker(),
         "TensorBase": TensorBase,
         "upload": upload,
         "union": union,

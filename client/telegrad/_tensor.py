@@ -17,7 +17,8 @@ from telegrad_protocol.shapes import Meta, contiguous, is_contiguous, like
 from telegrad_protocol.spec import OPS
 
 from . import _host
-from ._record import append, control, grad_mode, record, stream, weigh
+from ._modes import born, grad_mode, no_recording
+from ._record import append, control, record, stream, weigh
 from ._sites import caller
 from ._stream import Future
 from ._tensor_str import format_scalar, format_tensor, summary_slices
@@ -122,7 +123,7 @@ class Tensor(TensorBase, metaclass=TensorType):
             array = _host.array_of(data[0], dtypes.float32)
         else:
             array = np.zeros(data if data else (0,), np.float32)
-        self._host = array
+        born(self)._host = array
         self._meta = contiguous(array.shape, dtypes.float32)
 
     def __del__(self, release: Any = stream.rows.append) -> None:
@@ -292,7 +293,7 @@ class Tensor(TensorBase, metaclass=TensorType):
             return self._values()
         from ._indexing import edges
 
-        with _no_grad():
+        with no_recording():
             summary: np.ndarray = edges(self, pieces)._values()
         return summary
 
@@ -328,7 +329,7 @@ class Tensor(TensorBase, metaclass=TensorType):
         return copied
 
     def _copied(self) -> Tensor:
-        with _no_grad():
+        with no_recording():
             twin = _host.tensor_like(self, self._host.copy()) if not self._id else record(OPS["clone"], (self,))
         twin.__class__ = type(self)
         twin.__dict__.update({k: v for k, v in self.__dict__.items() if not k.startswith("_")})
@@ -350,6 +351,8 @@ class Tensor(TensorBase, metaclass=TensorType):
             raise RuntimeError("you can only change requires_grad flags of leaf variables.")
         if requires_grad and not self.is_floating_point():
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
+        if requires_grad and self.is_inference() and not grad_mode.inference:
+            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
         if requires_grad == self.requires_grad:
             return self
         before = self._leaves
@@ -363,6 +366,10 @@ class Tensor(TensorBase, metaclass=TensorType):
         if self._id:
             control("set_requires_grad", self, requires_grad, undo=lambda: setattr(self, "_leaves", before))
         return self
+
+    def is_inference(self) -> bool:
+        """Whether its memory was made in inference mode."""
+        return self.root._inference
 
     @property
     def grad(self) -> Tensor | None:
@@ -499,16 +506,6 @@ def _as_is(value: Any) -> Any:
     return value
 
 
-class _no_grad:
-    """Grad mode off for a block inside this module; users have `no_grad` in autograd."""
-
-    def __enter__(self) -> None:
-        self.before, grad_mode.on = grad_mode.on, False
-
-    def __exit__(self, *exception: object) -> None:
-        grad_mode.on = self.before
-
-
 def _fetch(device: str, result: ReadResult) -> np.ndarray:
     """The array of a device's finished read; large values come on a connection of their own, straight into the array."""
     dtype = _host.NUMPY[dtypes.by_name(result.dtype)]
@@ -537,7 +534,7 @@ def _send_values(tensor: Tensor) -> None:
     for view in views:
         view._id, view._host = stream.next_id(), None
         spec = OPS["as_strided"]
-        with _no_grad():
+        with no_recording():
             append(spec, (tensor, view._meta.shape, view._meta.strides, view._offset), view._id)
 
 

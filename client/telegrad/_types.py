@@ -39,6 +39,7 @@ class TensorBase(HasMeta):
     grad. `_base`, `_offset`: for a view, the tensor whose memory it shows, and where. `_aliases`: the live views of
     a base. `_version`: in-place writes so far, kept by the base. `_place`: the device's, where there is no `_meta`.
     `_pressing`: it holds, or may hold, so much memory that the server is told at once when it is freed.
+    `_inference`: of memory that was made in inference mode.
     """
 
     proxy: ClassVar[type[TensorBase]]
@@ -54,6 +55,7 @@ class TensorBase(HasMeta):
     _host: Any = None
     _place: int = 0
     _pressing: bool = False
+    _inference: bool = False
 
     @classmethod
     def make(cls, name: int, meta: Meta | None) -> TensorBase:
