@@ -336,23 +336,11 @@ def _caster(dtype: DType) -> Callable[[Tensor], Any]:
 def _type(self: Tensor, dtype: Any = None) -> Any:
     """The name of the tensor type, or the tensor with another dtype."""
     if dtype is None:
-        return f"torch.{_TYPE_NAMES[self.dtype]}Tensor"
+        return f"torch.{dtypes.TYPE_NAMES[self.dtype]}Tensor"
     return _to(self, dtype if isinstance(dtype, DType) else _DTYPE_OF_TYPE[dtype])
 
 
-_TYPE_NAMES = {
-    dtypes.float32: "Float",
-    dtypes.float64: "Double",
-    dtypes.float16: "Half",
-    dtypes.bfloat16: "BFloat16",
-    dtypes.int64: "Long",
-    dtypes.int32: "Int",
-    dtypes.int16: "Short",
-    dtypes.int8: "Char",
-    dtypes.uint8: "Byte",
-    dtypes.bool_: "Bool",
-}
-_DTYPE_OF_TYPE = {f"torch.{name}Tensor": dtype for dtype, name in _TYPE_NAMES.items()}
+_DTYPE_OF_TYPE = {f"torch.{name}Tensor": dtype for dtype, name in dtypes.TYPE_NAMES.items()}
 
 
 def _cpu(self: Tensor) -> Any:

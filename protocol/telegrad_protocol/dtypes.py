@@ -57,6 +57,20 @@ float64: Final = DType("float64", 8, FLOAT)
 ALL: Final = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64)
 BY_NAME: Final[dict[str, DType]] = {dtype.name: dtype for dtype in ALL}
 
+TYPE_NAMES: Final[dict[DType, str]] = {
+    bool_: "Bool",
+    uint8: "Byte",
+    int8: "Char",
+    int16: "Short",
+    int32: "Int",
+    int64: "Long",
+    float16: "Half",
+    bfloat16: "BFloat16",
+    float32: "Float",
+    float64: "Double",
+}
+"""What PyTorch's errors, and the names of its tensor types, call them."""
+
 
 def by_name(name: str) -> DType:
     """The type of that name. Raises KeyError for a name that is none."""

@@ -77,8 +77,7 @@ def a_generator_runs_in_the_mode_and_its_caller_does_not(lib: Any, notes: list[A
 
             with outer():
                 notes.append((name, numbers.__name__, numbers.__doc__, lib.is_grad_enabled()))
-                for number in numbers():
-                    notes.append((number, lib.is_grad_enabled(), lib.is_inference_mode_enabled()))
+                notes += [(n, lib.is_grad_enabled(), lib.is_inference_mode_enabled()) for n in numbers()]
 
 
 @story
@@ -140,8 +139,7 @@ def generators_in_step(lib: Any, notes: list[Any]) -> None:
             yield lib.is_grad_enabled()
 
     both = zip(off(), on(), strict=False)
-    for _ in range(3):
-        notes.append((next(both), lib.is_grad_enabled()))
+    notes += [(next(both), lib.is_grad_enabled()) for _ in range(3)]
 
 
 @story

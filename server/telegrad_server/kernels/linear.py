@@ -6,6 +6,7 @@ import math
 
 from telegrad_protocol.ops._einsum import parse
 
+from .pointwise import fitting
 from .registry import composite, kernel, vjp
 
 
@@ -99,6 +100,7 @@ def inner(f, input, other):
 
 
 def _plus(f, input, product, beta, alpha):
+    alpha, beta = fitting(f, product, alpha), fitting(f, product, beta)
     if alpha != 1:
         product = f.mul(product, alpha)
     return product if beta == 0 else f.add(product, input, alpha=beta)

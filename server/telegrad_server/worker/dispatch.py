@@ -82,7 +82,7 @@ def {name}(session, row):
             engine.budget.check(nbytes, {name!r})
         result = run(engine.xp, {arrays})
         data = engine.xp.dense(result{first})
-        if meta.half:
+        if not meta.full:
             data = engine.xp.exact(data, meta.dtype)
         out = Tensor(data, meta, Storage(nbytes, engine.budget))
     except Exception as error:
