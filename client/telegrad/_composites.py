@@ -307,7 +307,7 @@ def move(self: Any, where: str) -> Any:
     if self._meta.device == where:
         return self
     if self._host is not None and self._leaves is None:
-        return _host.from_array(np.ascontiguousarray(self._host), self.dtype, where)
+        return _host.from_array(np.asarray(self._host, order="C"), self.dtype, where)
     return autograd.carry(self, where)
 
 
@@ -316,7 +316,7 @@ def cast(self: Tensor, dtype: DType) -> Any:
     if self._host is not None and self._leaves is None and self.numel() <= _SMALL:
         values = _host.widened(self._host, self.dtype.name)
         with np.errstate(invalid="ignore", over="ignore"):
-            return _host.from_array(_host.narrowed(np.ascontiguousarray(values), dtype.name), dtype, self._meta.device)
+            return _host.from_array(_host.narrowed(np.asarray(values, order="C"), dtype.name), dtype, self._meta.device)
     return F["_to_dtype"](self, dtype)
 
 

@@ -68,7 +68,7 @@ def a_generator_runs_in_the_mode_and_its_caller_does_not(lib: Any, notes: list[A
         for name, mode in modes(lib).items():
 
             @mode()
-            def numbers(lib: Any = lib) -> Any:
+            def numbers(lib: Any = lib, notes: list[Any] = notes) -> Any:
                 """Counts."""
                 for i in range(3):
                     notes.append(("inside", lib.is_grad_enabled(), lib.is_inference_mode_enabled()))

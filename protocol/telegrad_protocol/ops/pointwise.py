@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpError, OpTypeError, OpValueError
-from telegrad_protocol.rules import Elementwise, check_factor, elementwise, not_implemented
+from telegrad_protocol.rules import Elementwise, check_factor, check_inplace, elementwise, not_implemented
 from telegrad_protocol.shapes import Meta, broadcast, like
 from telegrad_protocol.spec import Inferred, Number, Tensor, op
 
@@ -318,7 +318,13 @@ def fill(input: Tensor, value: Tensor | Number) -> Tensor:
     """A tensor like `input`, filled with one value."""
 
 
-@op(lambda input, src: like(input), on="", inplace=True)
+def _overwritten(input: Meta, src: Meta) -> Meta:
+    found = like(input)
+    check_inplace("copy", like(input, shape=broadcast((input.shape, src.shape))), input)
+    return found
+
+
+@op(_overwritten, on="", inplace=True)
 def copy(input: Tensor, src: Tensor) -> Tensor:
     """The values of `src` in the shape and dtype of `input`."""
 
