@@ -89,6 +89,21 @@ def max_pool2d(
     return (values, indices) if return_indices else values
 
 
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The maxima of windows that cover the last two dimensions evenly; with `return_indices`, also where they were."""
+    values, indices = FUNCTIONS["_adaptive_max_pool2d_with_indices"](input, output_size)
+    return (values, indices) if return_indices else values
+
+
+def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The maxima of windows that cover the last dimension evenly; with `return_indices`, also where they were."""
+    if not return_indices:
+        return FUNCTIONS["adaptive_max_pool1d"](input, output_size)
+    (width,) = (output_size,) if isinstance(output_size, int) else output_size
+    found = FUNCTIONS["_adaptive_max_pool2d_with_indices"](FUNCTIONS["unsqueeze"](input, -2), (1, width))
+    return tuple(FUNCTIONS["squeeze"](part, -2) for part in found)
+
+
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Any:
     """A row of zeros with a one at the class; as many classes as the largest index needs if none are given."""
     if num_classes == -1:

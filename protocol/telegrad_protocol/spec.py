@@ -25,6 +25,7 @@ Tensor: TypeAlias = HasMeta
 Number: TypeAlias = "bool | int | float"
 Value: TypeAlias = "bool | int | float"
 Size: TypeAlias = "int | tuple[int, ...]"
+OpenSize: TypeAlias = "int | tuple[int | None, ...]"
 Dims: TypeAlias = "int | tuple[int, ...] | None"
 Index: TypeAlias = "tuple[Any, ...]"
 Generator: TypeAlias = int
