@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from telegrad_protocol.spec import OPS
 
 from . import _host
 from ._record import inplace, record
+from ._sites import warn
 from ._types import TensorBase
 
 
@@ -128,12 +128,10 @@ def _lists_items(index: Any) -> bool:
     kinds = slice | TensorBase | np.ndarray
     several = any(item is None or item is Ellipsis or isinstance(item, kinds) or _is_sequence(item) for item in index)
     if several:
-        warnings.warn(
+        warn(
             "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch "
             "2.9; use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, "
-            "x[torch.tensor(seq)], which will result either in an error or a different result",
-            UserWarning,
-            stacklevel=6,
+            "x[torch.tensor(seq)], which will result either in an error or a different result"
         )
     return several
 
@@ -190,9 +188,8 @@ def _bound(bound: Any) -> int | None:
 
 def _index_tensor(item: Any) -> Any:
     if item._meta.dtype is dtypes.uint8:
-        words = "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead."
         if item._meta.ndim:
-            warnings.warn(words, UserWarning, stacklevel=7)
+            warn("indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.")
         return item.to(dtypes.bool_)
     if item._meta.dtype not in (dtypes.int64, dtypes.int32, dtypes.bool_):
         raise OpIndexError(

@@ -18,7 +18,7 @@ from telegrad_protocol.rules import check_inplace
 from telegrad_protocol.spec import OPS, Inferred, OpSpec, Param
 
 from ._modes import born, grad_mode
-from ._sites import USERS_FILES, caller, outside
+from ._sites import USERS_FILES, caller, outside, warn
 from ._stream import Stream
 from ._types import Leaf, TensorBase
 
@@ -71,6 +71,8 @@ def record(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     if not spec.settled:
         return _record_unsettled(spec, args)
     inferred = spec.infer(args)
+    if inferred.warning is not None:
+        warn(inferred.warning)
     outs = tuple([stream.next_id() for _ in inferred.metas])
     leaves = leaves_of(spec, args) if grad_mode.on and spec.differentiable else None
     append(spec, args, outs[0] if spec.returns == ("out",) else outs)
@@ -365,10 +367,20 @@ def _leaves_source(spec: OpSpec) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _signature(spec: OpSpec, scope: dict[str, Any], operator: bool) -> str:
+def _choosing(choose: Callable[[OpSpec, tuple[Any, ...]], tuple[Any, ...]]) -> Callable[..., Any]:
+    def record_chosen(spec: OpSpec, args: tuple[Any, ...]) -> Any:
+        return record(spec, choose(spec, args))
+
+    return record_chosen
+
+
+def _signature(spec: OpSpec, scope: dict[str, Any], operator: bool, chosen: bool) -> str:
     """The parameters as Python writes them; those of an operator that have defaults are nobody's to give."""
     words: list[str] = []
-    for param in spec.params:
+    for place, param in enumerate(spec.params):
+        if chosen and place and param.required:
+            words.append(f"{param.name}=None")
+            continue
         if not param.required:
             scope[f"default_{param.name}"] = param.default
             if operator:
@@ -384,13 +396,22 @@ def _named(spec: OpSpec, operator: bool) -> list[Param]:
     return [p._replace(name=f"default_{p.name}") if operator and not p.required else p for p in spec.params]
 
 
-def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bool = False) -> Callable[..., Any]:
+def binder(
+    spec: OpSpec,
+    *,
+    slow: Callable[..., Any] | None = None,
+    operator: bool = False,
+    choose: Callable[[OpSpec, tuple[Any, ...]], tuple[Any, ...]] | None = None,
+) -> Callable[..., Any]:
     """The function that users call for an op, with the declared signature and docstring.
 
     As an `operator` it leaves operands that it does not take to the other side. `slow` replaces the general path.
+    What `choose` completes may be left out: None stands for it, which no known call has.
     """
     special = slow is not None
     slow = slow or (_record_or_not if operator else record)
+    if choose is not None:
+        slow = _choosing(choose)
     scope: dict[str, Any] = {
         "known": spec.known,
         "slow": slow,
@@ -417,7 +438,7 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
     source = (_FAST if fast else _SLOW).format(
         name=spec.name,
         doc=f"{spec.doc}\n\nSignature: {spec.signature}",
-        signature=_signature(spec, scope, operator),
+        signature=_signature(spec, scope, operator, choose is not None),
         names=", ".join(param.name for param in params),
         operands="".join(f"    is_{p.name} = isinstance({p.name}, TensorBase)\n" for p in params if _is_operand(p)),
         key="(" + ", ".join(_key_source(param, scope) for param in params) + ",)",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from telegrad_protocol.spec import OPS
+from telegrad_protocol.spec import OPS, OpSpec
 
 from . import _ops
 from ._ops import FUNCTIONS
-from ._record import inplace
+from ._record import binder, inplace
+from ._sites import warn
 from ._tensor import Tensor
 from .autograd import no_grad
 
@@ -42,6 +43,23 @@ _TAKE_INPLACE = (
     "dropout3d alpha_dropout feature_alpha_dropout"
 ).split()
 globals().update({name: _with_inplace(name) for name in _TAKE_INPLACE if name in DECLARED and OPS[name].inplace})
+
+
+def _implicit_dim(spec: OpSpec, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The dimension that PyTorch chooses, with a warning, where none is given."""
+    input, dim, *more = args
+    if dim is None and isinstance(input, Tensor):
+        warn(
+            f"Implicit dimension choice for {spec.name} has been deprecated. Change the call to include dim=X as an "
+            "argument."
+        )
+        dim = 0 if input.ndim in (0, 1, 3) else 1
+    return (input, dim, *more)
+
+
+softmax, log_softmax, softmin = (
+    binder(OPS[name], choose=_implicit_dim) for name in ("softmax", "log_softmax", "softmin")
+)
 
 
 def batch_norm(

@@ -187,6 +187,8 @@ _PLAIN: Final[dict[str, Kind]] = {
     ),
     "int": Kind(_integer, schema=_INTEGER),
     "float": Kind(_float, "{0}.__class__", schema=_NUMBER),
+    # A float whose value its rule checks, so that every value is looked at.
+    "Setting": Kind(_float, schema=_NUMBER),
     "Number": Kind(_number, "{0}.__class__", schema=_NUMBER),
     # A number whose value decides the result's shape.
     "Value": Kind(_number, "({0}.__class__, {0})", schema=_NUMBER),

@@ -23,6 +23,7 @@ from .shapes import HasMeta, Meta
 # The words of declarations. A declaration is read, never run, so these only have to satisfy the type checker.
 Tensor: TypeAlias = HasMeta
 Number: TypeAlias = "bool | int | float"
+Setting: TypeAlias = float
 Value: TypeAlias = "bool | int | float"
 Size: TypeAlias = "int | tuple[int, ...]"
 OpenSize: TypeAlias = "int | tuple[int | None, ...]"
@@ -37,12 +38,13 @@ class Inferred(NamedTuple):
 
     `metas`: the results. `compute`: the dtype that promoted inputs are cast to before the kernel, or None.
     `offset`: for a view, the distance of its first element from the input's, in elements, or a distance per result;
-    None for new memory.
+    None for new memory. `warning`: what the caller is told, each time.
     """
 
     metas: tuple[Meta, ...]
     compute: DType | None = None
     offset: int | tuple[int, ...] | None = None
+    warning: str | None = None
 
     @property
     def meta(self) -> Meta:
@@ -139,7 +141,7 @@ class OpSpec:
                 self.memo.clear()
                 self.known.clear()
             self.memo[key] = found
-            if found.metas:
+            if found.metas and found.warning is None:
                 self.known[key] = found.meta
         return found
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from telegrad_protocol.errors import OpValueError, ShapeError
+from telegrad_protocol.errors import OpError, OpValueError, ShapeError
 from telegrad_protocol.rules import elementwise, floating
 from telegrad_protocol.shapes import Meta, like, wrap_dim
-from telegrad_protocol.spec import Number, Tensor, op
+from telegrad_protocol.spec import Number, Setting, Tensor, op
 
 _F = "functional"
 
@@ -76,13 +76,25 @@ def selu(input: Tensor) -> Tensor:
     """`elu`, scaled so that activations normalise themselves (Klambauer et al., 2017)."""
 
 
-@op(floating, on="torch functional", inplace=True)
-def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
+def _celu(input: Meta, alpha: float) -> Meta:
+    if not alpha:
+        raise OpError("ZeroDivisionError: alpha cannot be 0 for CELU", argument="alpha")
+    return floating(input)
+
+
+@op(_celu, on="torch functional", inplace=True)
+def celu(input: Tensor, alpha: Setting = 1.0) -> Tensor:
     """max(0, x) + min(0, alpha (exp(x / alpha) - 1))."""
 
 
-@op(elementwise(), on=_F, inplace=True)
-def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+def _between(input: Meta, min_val: float, max_val: float) -> Meta:
+    if min_val > max_val:
+        raise OpValueError("min_val cannot be greater than max_val", argument="min_val", got=min_val)
+    return like(input)
+
+
+@op(_between, on=_F, inplace=True)
+def hardtanh(input: Tensor, min_val: Setting = -1.0, max_val: Setting = 1.0) -> Tensor:
     """x limited to [min_val, max_val]; no gradient at the limits."""
 
 

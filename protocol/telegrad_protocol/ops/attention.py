@@ -6,7 +6,7 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpValueError, ShapeError
 from telegrad_protocol.rules import need_floating
 from telegrad_protocol.shapes import Meta, broadcast, like
-from telegrad_protocol.spec import Generator, Tensor, op
+from telegrad_protocol.spec import Generator, Setting, Tensor, op
 
 
 def _check(query: Meta, key: Meta, value: Meta) -> None:
@@ -102,7 +102,7 @@ def scaled_dot_product_attention(
     key: Tensor,
     value: Tensor,
     attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
+    dropout_p: Setting = 0.0,
     is_causal: bool = False,
     *,
     scale: float | None = None,

@@ -6,7 +6,7 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpValueError, ShapeError
 from telegrad_protocol.rules import common_dtype, need_floating
 from telegrad_protocol.shapes import Meta, broadcast, like
-from telegrad_protocol.spec import Tensor, op
+from telegrad_protocol.spec import Inferred, Setting, Tensor, op
 
 
 def _reduced(input: Meta, shape: tuple[int, ...], reduction: str, *others: Meta) -> Meta:
@@ -28,7 +28,7 @@ def _check_classes(input: Meta, target: Meta, weight: Meta | None) -> None:
         raise ShapeError(f"Expected input with 1 or more dimensions, got {input.ndim}", argument="input")
     if target.dtype not in (dtypes.int64, dtypes.uint8):
         raise ShapeError(
-            f"expected target dtype to be Long or Byte, but got {target.dtype.name}",
+            f"expected target dtype to be Long or Byte, but got {dtypes.TYPE_NAMES[target.dtype]}",
             argument="target",
             expected="int64",
             got=target.dtype.name,
@@ -85,7 +85,7 @@ def cross_entropy(
     *,
     ignore_index: int = -100,
     reduction: str = "mean",
-    label_smoothing: float = 0.0,
+    label_smoothing: Setting = 0.0,
 ) -> Tensor:
     """The cross entropy of logits `(N, C)`, `(C,)` or `(N, C, ...)` with classes or class probabilities.
 
@@ -146,26 +146,35 @@ def _two(input: Meta, target: Meta, reduction: str) -> Meta:
     return _elementwise(input, target, reduction)
 
 
-@op(_two, on="functional")
+def _alike(input: Meta, target: Meta, reduction: str, scale: float = 1.0) -> Inferred:
+    """As `_two`, for losses that warn of what broadcasting may hide."""
+    found = _elementwise(input, target, reduction)
+    if input.shape == target.shape:
+        return Inferred((found,))
+    words = (
+        f"Using a target size (torch.Size({list(target.shape)})) that is different to the input size "
+        f"(torch.Size({list(input.shape)})). This will likely lead to incorrect results due to broadcasting. Please "
+        "ensure they have the same size."
+    )
+    return Inferred((found,), warning=words)
+
+
+@op(_alike, on="functional")
 def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """The squared difference."""
 
 
-@op(_two, on="functional")
+@op(_alike, on="functional")
 def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """The absolute difference."""
 
 
-def _bounded(input: Meta, target: Meta, reduction: str, bound: float) -> Meta:
-    return _elementwise(input, target, reduction)
-
-
-@op(_bounded, on="functional")
+@op(_alike, on="functional")
 def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """Half the squared difference over `beta` where the difference is below `beta`, else linear."""
 
 
-@op(_bounded, on="functional")
+@op(_alike, on="functional")
 def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta: float = 1.0) -> Tensor:
     """Half the squared difference where the difference is below `delta`, else linear with slope `delta`."""
 
@@ -174,7 +183,8 @@ def _bce(input: Meta, target: Meta, weight: Meta | None, reduction: str) -> Meta
     need_floating(input)
     if input.shape != target.shape:
         raise OpValueError(
-            f"Using a target size ({list(target.shape)}) that is different to the input size ({list(input.shape)}) "
+            f"Using a target size (torch.Size({list(target.shape)})) that is different to the input size "
+            f"(torch.Size({list(input.shape)})) "
             "is deprecated. Please ensure they have the same size.",
             argument="target",
             expected=list(input.shape),
@@ -188,6 +198,20 @@ def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
 ) -> Tensor:
     """The cross entropy of probabilities `input` with `target`; logarithms are bounded by -100."""
+
+
+_BOUNDED = ("input", "target", "var")
+
+
+def _known_bound(input: Meta, low: float, high: float, argument: str) -> Meta:
+    if argument not in _BOUNDED:
+        raise OpValueError(f"expected one of {_BOUNDED}", argument="argument", got=argument)
+    return like(input, dtype=dtypes.bool_)
+
+
+@op(_known_bound, on="", differentiable=False)
+def _within(input: Tensor, low: float, high: float, argument: str) -> Tensor:
+    """True everywhere, since a value outside [low, high] is an error about the argument of a loss."""
 
 
 def _bce_logits(input: Meta, target: Meta, weight: Meta | None, reduction: str, pos_weight: Meta | None) -> Meta:
@@ -213,8 +237,14 @@ def binary_cross_entropy_with_logits(
     """`binary_cross_entropy` of `sigmoid(input)`, computed without overflow; `pos_weight` weighs the positives."""
 
 
-def _kl(input: Meta, target: Meta, reduction: str, log_target: bool) -> Meta:
-    return _elementwise(input, target, "mean" if reduction == "batchmean" else reduction)
+def _kl(input: Meta, target: Meta, reduction: str, log_target: bool) -> Inferred:
+    found = _elementwise(input, target, "mean" if reduction == "batchmean" else reduction)
+    words = (
+        "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides "
+        "only by the batch size, and aligns with the KL div math definition.'mean' will be changed to behave the same "
+        "as 'batchmean' in the next major release."
+    )
+    return Inferred((found,), warning=words if reduction == "mean" else None)
 
 
 @op(_kl, on="functional")
@@ -294,7 +324,7 @@ def soft_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") 
 def _multi_margin(input: Meta, target: Meta, p: int, margin: float, weight: Meta | None, reduction: str) -> Meta:
     _check_classes(input, target, weight)
     if p not in (1, 2):
-        raise ShapeError("only p == 1 and p == 2 supported", argument="p", got=p)
+        raise OpValueError("only p == 1 and p == 2 supported", argument="p", got=p)
     return _reduced(input, target.shape, reduction)
 
 
@@ -329,6 +359,9 @@ def poisson_nll_loss(
 
 
 def _gaussian(input: Meta, target: Meta, var: Meta, full: bool, eps: float, reduction: str) -> Meta:
+    fits = var.ndim == 0 or var.shape in (input.shape, input.shape[:-1], (*input.shape[:-1], 1))
+    if not fits:
+        raise OpValueError("var is of incorrect size", argument="var", got=list(var.shape))
     return _elementwise(input, target, reduction, var if var.ndim == input.ndim else None)
 
 

@@ -6,7 +6,7 @@ import math
 
 from telegrad_protocol.errors import ShapeError, UnsupportedOp
 from telegrad_protocol.shapes import Meta, like
-from telegrad_protocol.spec import Number, Size, Tensor, op
+from telegrad_protocol.spec import Number, Size, Tensor, Value, op
 
 
 def padded_shape(shape: tuple[int, ...], pad: tuple[int, ...]) -> tuple[int, ...]:
@@ -68,7 +68,7 @@ def _check_border(shape: tuple[int, ...], pad: tuple[int, ...], mode: str, value
 
 
 @op(_pad, on="functional")
-def pad(input: Tensor, pad: Size, mode: str = "constant", value: Number | None = None) -> Tensor:
+def pad(input: Tensor, pad: Size, mode: str = "constant", value: Value | None = None) -> Tensor:
     """Adds `pad` elements (before, after) to the last dimension, to the one before it, and so on.
 
     `mode` says what they are: `value`; "reflect": the inside mirrored at the edge; "replicate": the edge;

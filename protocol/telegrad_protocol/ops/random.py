@@ -7,7 +7,7 @@ from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import OpValueError, ShapeError
 from telegrad_protocol.rules import need_floating
 from telegrad_protocol.shapes import Meta, contiguous, like
-from telegrad_protocol.spec import Device, Generator, Number, Size, Tensor, op
+from telegrad_protocol.spec import Device, Generator, Number, Setting, Size, Tensor, op
 
 
 def _drawn(size: tuple[int, ...], dtype: DType | None, _generator: object, device: str | None) -> Meta:
@@ -122,20 +122,20 @@ def _dropout(input: Meta, p: float, training: bool, _generator: object) -> Meta:
 
 
 @op(_dropout, on="functional", inplace=True)
-def dropout(input: Tensor, p: float = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
+def dropout(input: Tensor, p: Setting = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
     """Zeroes elements with probability `p` and scales the others by 1 / (1 - p), in training only."""
 
 
 @op(_dropout, on="functional", inplace=True)
-def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
+def dropout1d(input: Tensor, p: Setting = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
     """Zeroes whole channels of (N, C, L)."""
 
 
 @op(_dropout, on="functional", inplace=True)
-def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
+def dropout2d(input: Tensor, p: Setting = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
     """Zeroes whole channels of (N, C, H, W)."""
 
 
 @op(_dropout, on="functional", inplace=True)
-def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
+def dropout3d(input: Tensor, p: Setting = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
     """Zeroes whole channels of (N, C, D, H, W)."""

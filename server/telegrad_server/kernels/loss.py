@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from telegrad_protocol import dtypes
+from telegrad_protocol.errors import OpError, OpValueError
 
 from .registry import composite, kernel
 from .rows import dtype_of
@@ -141,8 +142,29 @@ def huber_loss(f, input, target, reduction, delta):
     return reduced(f, f.where(f.lt(apart, delta), near, f.mul(f.sub(apart, 0.5 * delta), delta)), reduction)
 
 
+_OUTSIDE = {
+    "input": (OpError, "all elements of input should be between 0 and 1"),
+    "target": (OpError, "all elements of target should be between 0 and 1"),
+    "var": (OpValueError, "var has negative entry/entries"),
+}
+
+
+def _outside(_, argument):
+    kind, words = _OUTSIDE[argument]
+    return kind(words, argument=argument)
+
+
+@kernel
+def _within(xp, input, low, high, argument):
+    inside = xp.logical_and(xp.greater_equal(input, low), xp.less_equal(input, high))
+    xp.check_index(xp.cast(inside, dtypes.uint8), 1, 2, _outside, argument)
+    return inside
+
+
 @composite
 def binary_cross_entropy(f, input, target, weight, reduction):
+    f._within(input, 0.0, 1.0, "input")
+    f._within(target, 0.0, 1.0, "target")
     hits = f.mul(target, f.clamp(f.log(input), -100.0))
     misses = f.mul(f.add(f.neg(target), 1.0), f.clamp(f.log1p(f.neg(input)), -100.0))
     losses = f.neg(f.add(hits, misses))
@@ -234,6 +256,7 @@ def poisson_nll_loss(f, input, target, log_input, full, eps, reduction):
 
 @composite
 def gaussian_nll_loss(f, input, target, var, full, eps, reduction):
+    f._within(var, 0.0, math.inf, "var")
     if var.ndim == input.ndim - 1:
         var = f.reshape(var, (*var.shape, 1))
     # The bound keeps the division safe and lets the gradient pass, as PyTorch has it.
