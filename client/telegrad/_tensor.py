@@ -218,8 +218,9 @@ class Tensor(TensorBase, metaclass=TensorType):
         """
         if not self._id:
             future = Future(stream, _as_is)
-            future._settle(self._host.copy())
+            future._settle(_host.widened(self._host.copy(), self.dtype.name))
             return future
+        stream.check_own(self._id)
         place = self.place
         return stream.ask("read", (self._id,), place, caller(), partial(_fetch, device_at(place >> PLACE_SHIFT)))
 

@@ -200,6 +200,8 @@ T(2.5).long()
 T(2).bool()
 T(2.).to(t.bfloat16)
 T(2.,dtype=t.bfloat16).float()
+T([2.5,1.],dtype=t.bfloat16)
+T([2.5,1.],dtype=t.bfloat16)[0].item()
 """
 
 

@@ -175,7 +175,7 @@ class _ConvTransposed(_Conv):
                 f"ConvTranspose{dims}D: for {input.ndim}D input, output_size must have {dims} or {lead + dims} elements "
                 f"(got {len(wanted)})"
             )
-        axes = zip(input.shape[lead:], self.stride, self.padding, self.dilation, self.kernel_size, strict=True)
+        axes: Any = zip(input.shape[lead:], self.stride, self.padding, self.dilation, self.kernel_size, strict=True)
         least = [(n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, d, k in axes]
         most = [size + step - 1 for size, step in zip(least, self.stride, strict=True)]
         if any(not low <= size <= high for low, size, high in zip(least, wanted, most, strict=True)):
