@@ -255,7 +255,7 @@ def result_type(*operands: Any) -> DType:
     """The dtype that an arithmetic op on these gives."""
     from telegrad_protocol.rules import common_dtype
 
-    return common_dtype(tuple(o._meta if isinstance(o, TensorBase) else o for o in operands))
+    return common_dtype(tuple(o._meta if isinstance(o, TensorBase) else _host.number(o) for o in operands))
 
 
 def promote_types(type1: DType, type2: DType) -> DType:
@@ -284,15 +284,15 @@ def _to(self: Tensor, *args: Any, **kwargs: Any) -> Any:
 
 
 def to_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[DType | None, Any, bool]:
-    dtype, where = kwargs.pop("dtype", None), kwargs.pop("device", None)
+    dtype, where = dtypes.of_type(kwargs.pop("dtype", None)), kwargs.pop("device", None)
     copy = bool(kwargs.pop("copy", False))
     kwargs.pop("non_blocking", None)  # nothing ever blocks
     kwargs.pop("memory_format", None)
     if kwargs:
         raise TypeError(f"to() got an unexpected keyword argument '{next(iter(kwargs))}'")
     for value in args:
-        if isinstance(value, DType):
-            dtype = value
+        if isinstance(value, DType | type):
+            dtype = dtypes.of_type(value)
         elif isinstance(value, TensorBase):
             dtype, where = value._meta.dtype, value._meta.device
         elif isinstance(value, str | device | int) and not isinstance(value, bool):

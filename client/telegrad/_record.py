@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+import numpy as np
+
 from telegrad_protocol.devices import PLACE_SHIFT, place_of
 from telegrad_protocol.dtypes import FLOAT
 from telegrad_protocol.errors import AutogradError, DeviceError, OpTypeError, UnsupportedOp
@@ -17,6 +19,7 @@ from telegrad_protocol.messages import GRAD, INPLACE
 from telegrad_protocol.rules import check_inplace
 from telegrad_protocol.spec import OPS, Inferred, OpSpec, Param
 
+from . import _host
 from ._modes import born, grad_mode
 from ._sites import USERS_FILES, caller, outside, warn
 from ._stream import Stream
@@ -81,7 +84,9 @@ def record(spec: OpSpec, args: tuple[Any, ...]) -> Any:
 
 
 def _record_or_not(spec: OpSpec, args: tuple[Any, ...]) -> Any:
-    """As `record`, for an operator: operands of a foreign type are left to the other side."""
+    """As `record`, for an operator: operands of a foreign type are left to the other side, but for NumPy's."""
+    if isinstance(args[1], np.ndarray):
+        args = (*_host.beside(args[0], args[1]), *args[2:])
     try:
         return record(spec, args)
     except OpTypeError:
@@ -482,10 +487,15 @@ def record_inplace(spec: OpSpec) -> Callable[..., Any]:
     return made
 
 
-def operator(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A binary function as an operator: operands that it does not take are left to the other side."""
+def operator(function: Callable[..., Any], *, arrays: bool = False) -> Callable[..., Any]:
+    """A binary function as an operator: operands that it does not take are left to the other side.
+
+    NumPy's numbers are taken, and, if said, its arrays.
+    """
 
     def apply(self: Any, other: Any) -> Any:
+        if isinstance(other, np.generic) or (arrays and isinstance(other, np.ndarray)):
+            self, other = _host.beside(self, other)
         return function(self, other) if isinstance(other, TensorBase | bool | int | float) else NotImplemented
 
     return apply

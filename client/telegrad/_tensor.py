@@ -238,6 +238,11 @@ class Tensor(TensorBase, metaclass=TensorType):
         values = self.numpy()
         return values if dtype is None else values.astype(dtype)
 
+    def __array_wrap__(self, array: np.ndarray, context: Any = None, return_scalar: bool = False) -> Tensor:
+        """A tensor of what NumPy computed of tensors; of truth values one of uint8, as in PyTorch."""
+        array = array.astype(np.uint8) if array.dtype == np.bool_ else np.array(array)
+        return _host.from_array(array, _host.dtype_of(array), "cpu")
+
     def item(self) -> Any:
         """The one element as a Python number."""
         if self.numel() != 1:

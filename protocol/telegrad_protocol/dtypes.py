@@ -77,6 +77,21 @@ def by_name(name: str) -> DType:
     return BY_NAME[name]
 
 
+PYTHON: Final[dict[type, DType]] = {float: float64, int: int64, bool: bool_}
+"""Python's types as PyTorch takes them where a dtype is wanted."""
+
+
+def of_type(dtype: Any) -> DType | None:
+    """The dtype meant by a dtype or one of Python's types; None for None. Raises TypeError for anything else."""
+    if dtype is None or isinstance(dtype, DType):
+        return dtype
+    found = PYTHON.get(dtype) if isinstance(dtype, type) else None
+    if found is None:
+        given = "type" if isinstance(dtype, type) else type(dtype).__name__
+        raise TypeError(f"argument 'dtype' must be torch.dtype, not {given}")
+    return found
+
+
 def _promote(a: DType, b: DType) -> DType:
     if a is b:
         return a

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from .devices import canonical
-from .dtypes import BY_NAME, DType
+from .dtypes import BY_NAME, PYTHON, DType
 from .shapes import HasMeta
 
 
@@ -121,6 +121,8 @@ def _dtype(value: Any) -> DType:
         return value
     if isinstance(value, str) and value in BY_NAME:
         return BY_NAME[value]
+    if isinstance(value, type) and value in PYTHON:
+        return PYTHON[value]
     raise TypeError
 
 

@@ -24,7 +24,7 @@ def outcome(lib: Any, call: Call, words: int = 40) -> Any:
         except Exception as error:
             kind = next(kind for kind in BUILTIN if isinstance(error, kind))
             found = f"{kind.__name__}: {str(error)[:words]}" if words else kind.__name__
-    told = [(w.category.__name__, str(w.message)[:words]) for w in caught]
+    told = [(w.category.__name__, str(w.message)[:words]) for w in caught if w.category is not DeprecationWarning]
     return (found, told) if told else found
 
 
