@@ -12,7 +12,7 @@ from telegrad_protocol.dtypes import DType
 from telegrad_protocol.spec import OPS
 
 from . import _host, autograd
-from ._creation import named
+from ._creation import full, named
 from ._ops import FUNCTIONS as F
 from ._record import inplace, return_type
 from ._tensor import Size, Tensor, device
@@ -21,10 +21,24 @@ from ._types import TensorBase
 # Reductions whose overloads differ in what they return ------------------------------------------------------------
 
 
+def _either(given: Any, numpys: Any) -> Any:
+    """An argument, or what was given under NumPy's name for it."""
+    return given if numpys is None else numpys
+
+
 def _extremum(name: str) -> Callable[..., Any]:
     full, pair, along = F[f"a{name}"], F[f"{name}imum"], F[f"_{name}_dim"]
 
-    def function(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+    def function(
+        input: Tensor,
+        dim: Any = None,
+        keepdim: bool = False,
+        *,
+        other: Any = None,
+        axis: Any = None,
+        keepdims: Any = None,
+    ) -> Any:
+        dim, keepdim = _either(dim, axis), _either(keepdim, keepdims)
         if isinstance(dim, TensorBase) or other is not None:
             return pair(input, dim if other is None else other)
         return full(input) if dim is None else along(input, dim, keepdim)
@@ -45,8 +59,16 @@ def _spread_of(name: str) -> Callable[..., Any]:
     function = F[name]
 
     def measure(
-        input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None
+        input: Tensor,
+        dim: Any = None,
+        unbiased: Any = None,
+        keepdim: bool = False,
+        *,
+        correction: Any = None,
+        axis: Any = None,
+        keepdims: Any = None,
     ) -> Any:
+        dim, keepdim = _either(dim, axis), _either(keepdim, keepdims)
         if isinstance(dim, bool):  # the overload std(unbiased)
             dim, unbiased = None, dim
         if correction is None:
@@ -92,8 +114,9 @@ def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> Any:
 # Joining and splitting ---------------------------------------------------------------------------------------------
 
 
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Any:
+def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Any:
     """Joins tensors of one shape along a new dimension; on the host while all of them are there."""
+    dim = dim if axis is None else axis
     if (
         len(tensors)
         and _host.all_on_host(tensors)
@@ -104,8 +127,9 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Any:
     return F["stack"](tensors, dim)
 
 
-def cat(tensors: Sequence[Tensor], dim: int = 0) -> Any:
+def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Any:
     """Joins tensors along an existing dimension; on the host while all of them are there."""
+    dim = dim if axis is None else axis
     if len(tensors) and _host.all_on_host(tensors) and _joinable(tensors, dim):
         joined = np.concatenate([t._host for t in tensors], axis=dim)
         return _host.from_array(joined, tensors[0].dtype, tensors[0]._meta.device)
@@ -131,6 +155,58 @@ concat = concatenate = cat
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> Any:
     """Views of a size, or of these sizes, along a dimension."""
     return F["split"](tensor, split_size_or_sections, dim)
+
+
+def _split(self: Tensor, split_size: Any, dim: int = 0) -> Any:
+    """Views of a size, or of these sizes, along a dimension."""
+    return F["split"](self, split_size, dim)
+
+
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Any:
+    """The tensor with two dimensions exchanged."""
+    return F["transpose"](input, axis0, axis1)
+
+
+def _scattered(self: Tensor, index: Tensor, src: Any, value: Any, reduce: str | None) -> tuple[Any, str | None]:
+    """What `scatter` writes, and the reduction that `scatter_reduce` knows for its `reduce`."""
+    if (src is None) == (value is None):
+        raise TypeError("scatter() takes one of src, a tensor, and value, a number")
+    if reduce is None:
+        return _either(src, value), None
+    if reduce not in ("add", "multiply"):
+        raise RuntimeError("reduce argument must be either add or multiply.")
+    found = _either(src, value)
+    if not isinstance(found, TensorBase):
+        found = full(index.shape, found, dtype=self.dtype, device=self.device)
+    return found, "sum" if reduce == "add" else "prod"
+
+
+def scatter(
+    input: Tensor,
+    dim: int | None = None,
+    index: Any = None,
+    src: Any = None,
+    *,
+    value: Any = None,
+    reduce: str | None = None,
+    axis: int | None = None,
+) -> Any:
+    """`input` with elements of `src`, or `value`, where the index says; with `reduce`, added to or multiplied."""
+    found, how = _scattered(input, index, src, value, reduce)
+    dim = _either(dim, axis)
+    if how is None:
+        return F["scatter"](input, dim, index, found)
+    return F["scatter_reduce"](input, dim, index, found, how)
+
+
+def _scatter_(
+    self: Tensor, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None
+) -> Any:
+    """As `scatter`, in place."""
+    found, how = _scattered(self, index, src, value, reduce)
+    if how is None:
+        return inplace(OPS["scatter"], OPS["scatter"].bind(self, dim, index, found))
+    return inplace(OPS["scatter_reduce"], OPS["scatter_reduce"].bind(self, dim, index, found, how))
 
 
 def broadcast_tensors(*tensors: Tensor) -> Any:
@@ -187,7 +263,10 @@ def unique(
 def _median(name: str) -> Callable[..., Any]:
     full, along = F[name], F[f"_{name}_dim"]
 
-    def function(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    def function(
+        input: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
+    ) -> Any:
+        dim, keepdim = _either(dim, axis), _either(keepdim, keepdims)
         return full(input) if dim is None else along(input, dim, keepdim)
 
     function.__name__ = name
@@ -199,8 +278,9 @@ median = _median("median")
 nanmedian = _median("nanmedian")
 
 
-def repeat_interleave(input: Tensor, repeats: Any, dim: int | None = None) -> Any:
+def repeat_interleave(input: Tensor, repeats: Any, dim: int | None = None, *, axis: int | None = None) -> Any:
     """Each element a number of times in a row: one number for all, or a tensor of them."""
+    dim = _either(dim, axis)
     if isinstance(repeats, TensorBase):
         return F["_repeat_interleave_each"](input, repeats, dim)
     return F["repeat_interleave"](input, repeats, dim)
@@ -356,12 +436,14 @@ def _cuda(self: Tensor, device: Any = None) -> Any:
 # Methods -----------------------------------------------------------------------------------------------------------
 
 
-def _expand(self: Tensor, *size: Any) -> Any:
+def _expand(self: Tensor, *sizes: Any, size: Any = None) -> Any:
+    size = sizes or (size,)
     return F["expand"](self, size[0] if len(size) == 1 and not isinstance(size[0], int) else size)
 
 
-def _view(self: Tensor, *shape: Any, dtype: DType | None = None) -> Any:
+def _view(self: Tensor, *shape: Any, size: Any = None, dtype: DType | None = None) -> Any:
     """The same memory in another shape."""
+    shape = shape or (size,)
     if len(shape) == 1 and isinstance(shape[0], DType):
         raise NotImplementedError("view(dtype) is not supported")
     return F["view"](self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
@@ -425,7 +507,10 @@ METHODS: dict[str, Callable[..., Any]] = {
     "var": var,
     "norm": norm,
     "aminmax": aminmax,
-    "split": split,
+    "split": _split,
+    "swapaxes": swapaxes,
+    "scatter": scatter,
+    "scatter_": _scatter_,
     "where": lambda self, condition, other: F["where"](condition, self, other),
     "nonzero": nonzero,
     "unique": unique,
@@ -487,7 +572,6 @@ ALIASES = {
     "multiply": "mul",
     "negative": "neg",
     "subtract": "sub",
-    "swapaxes": "transpose",
     "swapdims": "transpose",
     "ger": "outer",
 }
@@ -513,7 +597,7 @@ TORCH: dict[str, Any] = {
     if not name.startswith("_")
     and callable(value)
     and getattr(value, "__module__", None) == __name__
-    and name not in ("attach", "cast", "to_arguments", "AMinMax")
+    and name not in ("attach", "cast", "to_arguments", "AMinMax", "full")
 }
 """The functions here that belong into the `torch` namespace."""
 

@@ -284,10 +284,10 @@ _WIRE: Final = {
 _FAST: Final = """
 def {name}({signature}):
     {doc!r}
-{operands}    try:
+{aliased}{operands}    try:
         meta = known[{key}]
     except (KeyError, TypeError, AttributeError):
-        return slow(spec, ({names},))
+        return slow(spec, {bound})
     frame = getframe(1)
     code = frame.f_code
     if code.co_filename not in users_files:
@@ -309,8 +309,52 @@ def {name}({signature}):
 _SLOW: Final = """
 def {name}({signature}):
     {doc!r}
-    return slow(spec, ({names},))
+    return slow(spec, {bound})
 """
+
+_TAKEN: Final = frozenset("append code frame grad item leaves meta more out result".split())
+"""Names that the fast form uses for itself: an op with such a parameter takes the general path."""
+
+
+class _Missing:
+    """Stands for an argument that was not given; no known call has it, so that the general path finds out."""
+
+
+MISSING: Final = _Missing()
+
+
+def _given_twice(spec: OpSpec, alias: str, name: str) -> str:
+    if alias != next(iter(spec.aliases)):
+        return f"{spec.name}() got multiple values for argument '{name}'"
+    count = sum(not param.keyword_only for param in spec.params)  # the first alias also takes what is too much
+    plural = "s" * (count != 1)
+    return f"{spec.name}() takes {count} positional argument{plural} but more were given, or '{name}' twice"
+
+
+def bound(spec: OpSpec, args: tuple[Any, ...], aliases: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments of a call in declared order: what was given under another name is put in its place.
+
+    Raises TypeError in PyTorch's words for what is missing, and for what was given twice.
+    """
+    values = list(args)
+    for (alias, name), value in zip(spec.aliases.items(), aliases, strict=True):
+        if value is None:
+            continue
+        place = spec.names.index(name)
+        param = spec.params[place]
+        if values[place] is not MISSING and (param.required or values[place] is not param.default):
+            raise OpTypeError(_given_twice(spec, alias, name), op=spec.name, argument=name, expected=spec.signature)
+        values[place] = value
+    missing = [param.name for param, value in zip(spec.params, values, strict=True) if value is MISSING]
+    if missing:
+        listed = ", ".join(f'"{name}"' for name in missing)
+        raise OpTypeError(
+            f"{spec.name}() missing {len(missing)} required positional arguments: {listed}",
+            op=spec.name,
+            argument=missing[0],
+            expected=spec.signature,
+        )
+    return tuple(values)
 
 
 SCOPES: Final[dict[str, list[dict[str, Any]]]] = {}
@@ -379,21 +423,38 @@ def _choosing(choose: Callable[[OpSpec, tuple[Any, ...]], tuple[Any, ...]]) -> C
     return record_chosen
 
 
+def _aliased_source(spec: OpSpec, aliases: dict[str, str], names: str) -> str:
+    """Leads calls to the general path that name an optional argument otherwise, or give too many.
+
+    What comes beyond the declared arguments by position stands under the first other name. A call that names a
+    required argument otherwise lacks it, and gets there by itself.
+    """
+    optional = {param.name for param in spec.params if not param.required}
+    first = next(iter(aliases), None)
+    given = [f"{alias} is not None" for alias, name in aliases.items() if alias == first or name in optional]
+    return f"    if {' or '.join(given)}:\n        return slow(spec, {names})\n" if given else ""
+
+
 def _signature(spec: OpSpec, scope: dict[str, Any], operator: bool, chosen: bool) -> str:
-    """The parameters as Python writes them; those of an operator that have defaults are nobody's to give."""
+    """The parameters as Python writes them; those of an operator that have defaults are nobody's to give.
+
+    Other names come last of those by position, where a default costs least; a required argument may be missing then.
+    """
     words: list[str] = []
+    aliases = [] if operator else [f"{alias}=None" for alias in spec.aliases]
     for place, param in enumerate(spec.params):
-        if chosen and place and param.required:
-            words.append(f"{param.name}=None")
-            continue
         if not param.required:
             scope[f"default_{param.name}"] = param.default
             if operator:
                 continue
         if param.keyword_only and "*" not in words:
-            words.append("*")
-        words.append(param.name if param.required else f"{param.name}=default_{param.name}")
-    return ", ".join(words)
+            words += [*aliases, "*"]
+        if param.required:
+            default = "=None" if chosen and place else "=MISSING" if aliases else ""
+            words.append(param.name + default)
+        else:
+            words.append(f"{param.name}=default_{param.name}")
+    return ", ".join(words if "*" in words else [*words, *aliases])
 
 
 def _named(spec: OpSpec, operator: bool) -> list[Param]:
@@ -413,7 +474,7 @@ def binder(
     As an `operator` it leaves operands that it does not take to the other side. `slow` replaces the general path.
     What `choose` completes may be left out: None stands for it, which no known call has.
     """
-    special = slow is not None
+    special, aliases = slow is not None, {} if operator else spec.aliases
     slow = slow or (_record_or_not if operator else record)
     if choose is not None:
         slow = _choosing(choose)
@@ -429,6 +490,8 @@ def binder(
         "append": stream.rows.append,
         "stream": stream,
         "new": _maker(),
+        "bound": bound,
+        "MISSING": MISSING,
         "TensorBase": TensorBase,
         "upload": upload,
         "union": union,
@@ -438,13 +501,17 @@ def binder(
     }
     fast = not special and spec.settled and not spec.view and spec.returns == ("out",) and not spec.control
     kinds = {param.annotation for param in spec.params if param.kind.holds_tensors}
-    fast = fast and kinds <= set(_WIRE) and bool(spec.tensor_slots)
+    fast = fast and kinds <= set(_WIRE) and bool(spec.tensor_slots) and not _TAKEN & set(spec.names)
     params = _named(spec, operator)
+    names = f"({', '.join(param.name for param in params)},)"
+    if aliases:
+        names = f"bound(spec, {names}, ({', '.join(aliases)},))"
     source = (_FAST if fast else _SLOW).format(
         name=spec.name,
         doc=f"{spec.doc}\n\nSignature: {spec.signature}",
         signature=_signature(spec, scope, operator, choose is not None),
-        names=", ".join(param.name for param in params),
+        aliased=_aliased_source(spec, aliases, names),
+        bound=names,
         operands="".join(f"    is_{p.name} = isinstance({p.name}, TensorBase)\n" for p in params if _is_operand(p)),
         key="(" + ", ".join(_key_source(param, scope) for param in params) + ",)",
         index=spec.index,

@@ -10,8 +10,11 @@ from ._ops import FUNCTIONS
 globals().update(_ops.on("linalg"))
 
 
-def norm(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+def norm(
+    A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None
+) -> Any:
     """The vector norm of all elements, or along `dim`."""
+    dim = dim if axis is None else axis
     if isinstance(ord, str):
         if ord != "fro":
             raise NotImplementedError(f"linalg.norm: the order {ord!r} is not supported")

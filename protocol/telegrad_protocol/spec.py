@@ -71,6 +71,9 @@ class Param(NamedTuple):
         return f"{self.name}: {self.annotation}" + ("" if self.required else f" = {self.default!r}")
 
 
+NUMPY_NAMES: Final = {"dim": ("axis",), "keepdim": ("keepdims",), "input": ("x", "a", "x1"), "other": ("x2",)}
+"""What NumPy calls some arguments: PyTorch takes these names for its own, in every function that has them."""
+
 Rule: TypeAlias = Callable[..., Any]
 _MEMO_LIMIT: Final = 4096
 
@@ -80,7 +83,7 @@ class OpSpec:
 
     name, doc, params: as declared. index: the op's code on the wire. returns: names of the results, or None where
     their number depends on the arguments. on: where users find it ("torch", "tensor", "functional", ...).
-    inplace: a variant with a trailing underscore exists. view: the results may share the input's memory.
+    aliases: other names of parameters. inplace: a variant with a trailing underscore exists. view: the results may share the input's memory.
     differentiable: gradients flow to the inputs. settled: shapes follow from metadata alone. control: a row that
     acts on the session (free, read, backward, an optimizer's step) and is not a function of tensors.
     """
@@ -98,10 +101,13 @@ class OpSpec:
         self.differentiable: bool = traits.pop("differentiable", True)
         self.settled: bool = traits.pop("settled", True)
         self.control: bool = traits.pop("control", False)
+        given: dict[str, str] = traits.pop("aliases", {})
         self.family = function.__module__.rpartition(".")[2]
         if traits:
             raise TypeError(f"{self.name}: unknown traits {sorted(traits)}")
         self.names = tuple(param.name for param in self.params)
+        numpys = {alias: name for name in self.names if self.on for alias in NUMPY_NAMES.get(name, ())}
+        self.aliases = {alias: name for alias, name in {**numpys, **given}.items() if alias not in self.names}
         self.generator_slot = next((i for i, p in enumerate(self.params) if p.annotation.startswith("Generator")), None)
         self.device_slot = next((i for i, p in enumerate(self.params) if p.annotation.startswith("Device")), None)
         self.takes_lists = any(param.annotation.startswith("list[T") for param in self.params)
@@ -177,7 +183,8 @@ class OpSpec:
                 f"{self.name}() takes {len(self.params)} arguments but {len(args)} were given", op=self.name
             )
         bound = dict(zip(self.names, args, strict=False))
-        for name, value in kwargs.items():
+        for given, value in kwargs.items():
+            name = self.aliases.get(given, given)
             if name not in self.names:
                 raise OpTypeError(
                     f"{self.name}() got an unexpected keyword argument '{name}'",
