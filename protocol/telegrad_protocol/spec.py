@@ -83,8 +83,8 @@ class OpSpec:
 
     name, doc, params: as declared. index: the op's code on the wire. returns: names of the results, or None where
     their number depends on the arguments. on: where users find it ("torch", "tensor", "functional", ...).
-    aliases: other names of parameters. inplace: a variant with a trailing underscore exists. view: the results may share the input's memory.
-    differentiable: gradients flow to the inputs. settled: shapes follow from metadata alone. control: a row that
+    aliases: other names of parameters. inplace: a variant with a trailing underscore exists. view: the results may
+    share the input's memory. differentiable: gradients flow to the inputs. settled: shapes follow from metadata alone. control: a row that
     acts on the session (free, read, backward, an optimizer's step) and is not a function of tensors.
     """
 

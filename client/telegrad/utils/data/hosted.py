@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ def reachable(roots: tuple[Any, ...]) -> Iterator[Tensor]:
 
 def _parts(item: Any) -> Iterator[Any]:
     """What an object holds directly."""
-    if isinstance(item, Mapping):
+    if isinstance(item, dict):  # no other mapping, which might fetch its values from anywhere
         return iter(item.values())
     if isinstance(item, list | tuple | set | frozenset):
         return iter(item)
@@ -72,7 +73,15 @@ def _parts(item: Any) -> Iterator[Any]:
     return _of_object(item)
 
 
+def _is_users(module: str | None) -> bool:
+    """Whether a module may name tensors of the user's: not one of Python's, NumPy's or our own."""
+    root = (module or "").partition(".")[0]
+    return root == "__main__" or (root not in sys.stdlib_module_names and root not in ("telegrad", "numpy"))
+
+
 def _of_function(function: types.FunctionType) -> Iterator[Any]:
+    if not _is_users(function.__module__):
+        return
     yield from function.__defaults__ or ()
     for cell in function.__closure__ or ():
         try:
@@ -95,7 +104,7 @@ def _of_object(item: Any) -> Iterator[Any]:
     """The attributes of an instance, and what its own methods reach."""
     yield from getattr(item, "__dict__", {}).values()
     for kind in type(item).__mro__:
-        if kind.__module__.partition(".")[0] in ("builtins", "telegrad", "typing", "collections"):
+        if not _is_users(kind.__module__):
             continue
         for value in vars(kind).values():
             if isinstance(value, types.FunctionType | Tensor | list | tuple | dict):
