@@ -67,8 +67,13 @@ class Param(NamedTuple):
     def required(self) -> bool:
         return self.default is inspect.Parameter.empty
 
+    @property
+    def shown(self) -> str:
+        """The annotation as users read it: without the words that say how calls are remembered."""
+        return self.annotation.replace("Setting", "float").replace("OpenSize", "Size")
+
     def __str__(self) -> str:
-        return f"{self.name}: {self.annotation}" + ("" if self.required else f" = {self.default!r}")
+        return f"{self.name}: {self.shown}" + ("" if self.required else f" = {self.default!r}")
 
 
 NUMPY_NAMES: Final = {"dim": ("axis",), "keepdim": ("keepdims",), "input": ("x", "a", "x1"), "other": ("x2",)}
@@ -84,8 +89,9 @@ class OpSpec:
     name, doc, params: as declared. index: the op's code on the wire. returns: names of the results, or None where
     their number depends on the arguments. on: where users find it ("torch", "tensor", "functional", ...).
     aliases: other names of parameters. inplace: a variant with a trailing underscore exists. view: the results may
-    share the input's memory. differentiable: gradients flow to the inputs. settled: shapes follow from metadata alone. control: a row that
-    acts on the session (free, read, backward, an optimizer's step) and is not a function of tensors.
+    share the input's memory. differentiable: gradients flow to the inputs. settled: shapes follow from metadata alone.
+    control: a row that acts on the session (free, read, backward, an optimizer's step) and is not a function of
+    tensors.
     """
 
     def __init__(self, function: Callable[..., Any], rule: Rule | None, **traits: Any) -> None:
@@ -229,10 +235,10 @@ class OpSpec:
         except (TypeError, ValueError, OverflowError) as error:
             raise OpTypeError(
                 f"{self.name}(): argument '{param.name}' (position {position + 1}) must be "
-                f"{param.annotation}, not {describe(value)}" + (f" ({error})" if str(error) else ""),
+                f"{param.shown}, not {describe(value)}" + (f" ({error})" if str(error) else ""),
                 op=self.name,
                 argument=param.name,
-                expected=param.annotation,
+                expected=param.shown,
                 got=describe(value),
             ) from None
 

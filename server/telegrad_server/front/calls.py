@@ -96,7 +96,7 @@ def _meant(param: Param, value: Any) -> Any:
     if isinstance(value, str):
         if param.kind.holds_tensors and _NAME.fullmatch(value):
             return Ref(value)
-        if any(word in param.annotation for word in _NUMBERS):
+        if any(word in param.shown for word in _NUMBERS):
             found = number(value)
             return value if found is None else found
     if isinstance(value, list | tuple):
@@ -149,7 +149,7 @@ def op_info(spec: OpSpec) -> dict[str, Any]:
 def _param_info(param: Param) -> dict[str, Any]:
     found = {
         "name": param.name,
-        "type": param.annotation,
+        "type": param.shown,
         "required": param.required,
         "keyword_only": param.keyword_only,
         "schema": param.kind.schema or {},
