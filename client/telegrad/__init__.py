@@ -20,7 +20,14 @@ from ._connect import connect, disconnect, synchronize
 from ._tensor import Size, Tensor, device
 from ._tensor_str import get_printoptions, printoptions, set_printoptions
 from .amp import autocast, get_autocast_dtype, is_autocast_enabled
-from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .autograd import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 
 __version__ = _version("telegrad")

@@ -21,6 +21,7 @@ from telegrad._composites import cat as cat
 from telegrad._composites import einsum as einsum
 from telegrad._composites import equal as equal
 from telegrad._composites import is_floating_point as is_floating_point
+from telegrad._composites import is_inference as is_inference
 from telegrad._composites import is_tensor as is_tensor
 from telegrad._composites import meshgrid as meshgrid
 from telegrad._composites import nonzero as nonzero
@@ -29,9 +30,11 @@ from telegrad._composites import numel as numel
 from telegrad._composites import promote_types as promote_types
 from telegrad._composites import repeat_interleave as repeat_interleave
 from telegrad._composites import result_type as result_type
+from telegrad._composites import scatter as scatter
 from telegrad._composites import split as split
 from telegrad._composites import stack as stack
 from telegrad._composites import std_mean as std_mean
+from telegrad._composites import swapaxes as swapaxes
 from telegrad._composites import tensordot as tensordot
 from telegrad._composites import unique as unique
 from telegrad._composites import var_mean as var_mean
@@ -66,6 +69,7 @@ from telegrad.amp.autocast_mode import is_autocast_enabled as is_autocast_enable
 from telegrad.autograd import enable_grad as enable_grad
 from telegrad.autograd import inference_mode as inference_mode
 from telegrad.autograd import is_grad_enabled as is_grad_enabled
+from telegrad.autograd import is_inference_mode_enabled as is_inference_mode_enabled
 from telegrad.autograd import no_grad as no_grad
 from telegrad.autograd import set_grad_enabled as set_grad_enabled
 from telegrad.random import Generator as Generator
@@ -862,9 +866,6 @@ def round(input: Tensor, *, decimals: _int = 0) -> Tensor:
 def rsqrt(input: Tensor) -> Tensor:
     """1 over the square root of `input`."""
 
-def scatter(input: Tensor, dim: _int, index: Tensor, src: Tensor | Number) -> Tensor:
-    """`input` with `src` written along `dim` where `index` says."""
-
 def scatter_add(input: Tensor, dim: _int, index: Tensor, src: Tensor) -> Tensor:
     """`input` with `src` added along `dim` where `index` says, in its order."""
 
@@ -965,9 +966,6 @@ def subtract(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 
 
 def sum(input: Tensor, dim: Sizes | None = None, keepdim: _bool = False, *, dtype: DType | None = None) -> Tensor:
     """The sum over `dim`, or over everything."""
-
-def swapaxes(input: Tensor, dim0: _int, dim1: _int) -> Tensor:
-    """Swaps two dimensions; a view."""
 
 def swapdims(input: Tensor, dim0: _int, dim1: _int) -> Tensor:
     """Swaps two dimensions; a view."""

@@ -12,7 +12,7 @@ from telegrad_protocol.dtypes import DType
 from telegrad_protocol.spec import OPS
 
 from . import _host, autograd
-from ._creation import named
+from ._creation import full, named
 from ._ops import FUNCTIONS as F
 from ._record import inplace, return_type
 from ._tensor import Size, Tensor, device
@@ -22,10 +22,24 @@ from ._typing import DeviceLike, Extremum, Middle, Number, Sizes, Spread
 # Reductions whose overloads differ in what they return ------------------------------------------------------------
 
 
+def _either(given: Any, numpys: Any) -> Any:
+    """An argument, or what was given under NumPy's name for it."""
+    return given if numpys is None else numpys
+
+
 def _extremum(name: str) -> Extremum:
     full, pair, along = F[f"a{name}"], F[f"{name}imum"], F[f"_{name}_dim"]
 
-    def function(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+    def function(
+        input: Tensor,
+        dim: Any = None,
+        keepdim: bool = False,
+        *,
+        other: Any = None,
+        axis: Any = None,
+        keepdims: Any = None,
+    ) -> Any:
+        dim, keepdim = _either(dim, axis), _either(keepdim, keepdims)
         if isinstance(dim, TensorBase) or other is not None:
             return pair(input, dim if other is None else other)
         return full(input) if dim is None else along(input, dim, keepdim)
@@ -46,8 +60,16 @@ def _spread_of(name: str) -> Spread:
     function = F[name]
 
     def measure(
-        input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None
+        input: Tensor,
+        dim: Any = None,
+        unbiased: Any = None,
+        keepdim: bool = False,
+        *,
+        correction: Any = None,
+        axis: Any = None,
+        keepdims: Any = None,
     ) -> Any:
+        dim, keepdim = _either(dim, axis), _either(keepdim, keepdims)
         if isinstance(dim, bool):  # the overload std(unbiased)
             dim, unbiased = None, dim
         if correction is None:
@@ -136,8 +158,9 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
 # Joining and splitting ---------------------------------------------------------------------------------------------
 
 
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """Joins tensors of one shape along a new dimension; on the host while all of them are there."""
+    dim = dim if axis is None else axis
     if (
         len(tensors)
         and _host.all_on_host(tensors)
@@ -148,8 +171,9 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return F["stack"](tensors, dim)
 
 
-def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """Joins tensors along an existing dimension; on the host while all of them are there."""
+    dim = dim if axis is None else axis
     if len(tensors) and _host.all_on_host(tensors) and _joinable(tensors, dim):
         joined = np.concatenate([t._host for t in tensors], axis=dim)
         return _host.from_array(joined, tensors[0].dtype, tensors[0]._meta.device)
@@ -175,6 +199,58 @@ concat = concatenate = cat
 def split(tensor: Tensor, split_size_or_sections: Sizes, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of a size, or of these sizes, along a dimension."""
     return F["split"](tensor, split_size_or_sections, dim)
+
+
+def _split(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of a size, or of these sizes, along a dimension."""
+    return F["split"](self, split_size, dim)
+
+
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """The tensor with two dimensions exchanged."""
+    return F["transpose"](input, axis0, axis1)
+
+
+def _scattered(self: Tensor, index: Tensor, src: Any, value: Any, reduce: str | None) -> tuple[Any, str | None]:
+    """What `scatter` writes, and the reduction that `scatter_reduce` knows for its `reduce`."""
+    if (src is None) == (value is None):
+        raise TypeError("scatter() takes one of src, a tensor, and value, a number")
+    if reduce is None:
+        return _either(src, value), None
+    if reduce not in ("add", "multiply"):
+        raise RuntimeError("reduce argument must be either add or multiply.")
+    found = _either(src, value)
+    if not isinstance(found, TensorBase):
+        found = full(index.shape, found, dtype=self.dtype, device=self.device)
+    return found, "sum" if reduce == "add" else "prod"
+
+
+def scatter(
+    input: Tensor,
+    dim: int | None = None,
+    index: Any = None,
+    src: Any = None,
+    *,
+    value: Any = None,
+    reduce: str | None = None,
+    axis: int | None = None,
+) -> Tensor:
+    """`input` with elements of `src`, or `value`, where the index says; with `reduce`, added to or multiplied."""
+    found, how = _scattered(input, index, src, value, reduce)
+    dim = _either(dim, axis)
+    if how is None:
+        return F["scatter"](input, dim, index, found)
+    return F["scatter_reduce"](input, dim, index, found, how)
+
+
+def _scatter_(
+    self: Tensor, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None
+) -> Tensor:
+    """As `scatter`, in place."""
+    found, how = _scattered(self, index, src, value, reduce)
+    if how is None:
+        return inplace(OPS["scatter"], OPS["scatter"].bind(self, dim, index, found))
+    return inplace(OPS["scatter_reduce"], OPS["scatter_reduce"].bind(self, dim, index, found, how))
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -257,7 +333,10 @@ def unique(
 def _median(name: str) -> Middle:
     full, along = F[name], F[f"_{name}_dim"]
 
-    def function(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    def function(
+        input: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None
+    ) -> Any:
+        dim, keepdim = _either(dim, axis), _either(keepdim, keepdims)
         return full(input) if dim is None else along(input, dim, keepdim)
 
     function.__name__ = name
@@ -269,8 +348,11 @@ median = _median("median")
 nanmedian = _median("nanmedian")
 
 
-def repeat_interleave(input: Tensor, repeats: Tensor | int, dim: int | None = None) -> Tensor:
+def repeat_interleave(
+    input: Tensor, repeats: Tensor | int, dim: int | None = None, *, axis: int | None = None
+) -> Tensor:
     """Each element a number of times in a row: one number for all, or a tensor of them."""
+    dim = _either(dim, axis)
     if isinstance(repeats, TensorBase):
         return F["_repeat_interleave_each"](input, repeats, dim)
     return F["repeat_interleave"](input, repeats, dim)
@@ -311,6 +393,11 @@ def is_floating_point(input: Tensor) -> bool:
     return input.is_floating_point()
 
 
+def is_inference(input: Tensor) -> bool:
+    """Whether a tensor's memory was made in inference mode."""
+    return input.is_inference()
+
+
 def numel(input: Tensor) -> int:
     """The number of elements."""
     return input.numel()
@@ -320,7 +407,7 @@ def result_type(*operands: Tensor | Number) -> DType:
     """The dtype that an arithmetic op on these gives."""
     from telegrad_protocol.rules import common_dtype
 
-    return common_dtype(tuple(o._meta if isinstance(o, TensorBase) else o for o in operands))
+    return common_dtype(tuple(o._meta if isinstance(o, TensorBase) else _host.number(o) for o in operands))
 
 
 def promote_types(type1: DType, type2: DType) -> DType:
@@ -367,15 +454,15 @@ def _to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def to_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[DType | None, Any, bool]:
-    dtype, where = kwargs.pop("dtype", None), kwargs.pop("device", None)
+    dtype, where = dtypes.of_type(kwargs.pop("dtype", None)), kwargs.pop("device", None)
     copy = bool(kwargs.pop("copy", False))
     kwargs.pop("non_blocking", None)  # nothing ever blocks
     kwargs.pop("memory_format", None)
     if kwargs:
         raise TypeError(f"to() got an unexpected keyword argument '{next(iter(kwargs))}'")
     for value in args:
-        if isinstance(value, DType):
-            dtype = value
+        if isinstance(value, DType | type):
+            dtype = dtypes.of_type(value)
         elif isinstance(value, TensorBase):
             dtype, where = value._meta.dtype, value._meta.device
         elif isinstance(value, str | device | int) and not isinstance(value, bool):
@@ -390,7 +477,7 @@ def move(self: Tensor, where: str) -> Tensor:
     if self._meta.device == where:
         return self
     if self._host is not None and self._leaves is None:
-        return _host.from_array(np.ascontiguousarray(self._host), self.dtype, where)
+        return _host.from_array(np.asarray(self._host, order="C"), self.dtype, where)
     return autograd.carry(self, where)
 
 
@@ -399,7 +486,7 @@ def cast(self: Tensor, dtype: DType) -> Tensor:
     if self._host is not None and self._leaves is None and self.numel() <= _SMALL:
         values = _host.widened(self._host, self.dtype.name)
         with np.errstate(invalid="ignore", over="ignore"):
-            return _host.from_array(_host.narrowed(np.ascontiguousarray(values), dtype.name), dtype, self._meta.device)
+            return _host.from_array(_host.narrowed(np.asarray(values, order="C"), dtype.name), dtype, self._meta.device)
     return F["_to_dtype"](self, dtype)
 
 
@@ -423,23 +510,11 @@ def _type(self: Tensor, dtype: DType | str) -> Tensor: ...
 def _type(self: Tensor, dtype: DType | str | None = None) -> Tensor | str:
     """The name of the tensor type, or the tensor with another dtype."""
     if dtype is None:
-        return f"torch.{_TYPE_NAMES[self.dtype]}Tensor"
+        return f"torch.{dtypes.TYPE_NAMES[self.dtype]}Tensor"
     return _to(self, dtype if isinstance(dtype, DType) else _DTYPE_OF_TYPE[dtype])
 
 
-_TYPE_NAMES = {
-    dtypes.float32: "Float",
-    dtypes.float64: "Double",
-    dtypes.float16: "Half",
-    dtypes.bfloat16: "BFloat16",
-    dtypes.int64: "Long",
-    dtypes.int32: "Int",
-    dtypes.int16: "Short",
-    dtypes.int8: "Char",
-    dtypes.uint8: "Byte",
-    dtypes.bool_: "Bool",
-}
-_DTYPE_OF_TYPE = {f"torch.{name}Tensor": dtype for dtype, name in _TYPE_NAMES.items()}
+_DTYPE_OF_TYPE = {f"torch.{name}Tensor": dtype for dtype, name in dtypes.TYPE_NAMES.items()}
 
 
 def _cpu(self: Tensor) -> Tensor:
@@ -455,13 +530,15 @@ def _cuda(self: Tensor, device: DeviceLike = None) -> Tensor:
 # Methods -----------------------------------------------------------------------------------------------------------
 
 
-def _expand(self: Tensor, *size: Sizes) -> Tensor:
+def _expand(self: Tensor, *sizes: Sizes, size: Sizes | None = None) -> Tensor:
     """A view in which dimensions of size 1 are repeated; -1 keeps a size."""
-    return F["expand"](self, size[0] if len(size) == 1 and not isinstance(size[0], int) else size)
+    given: Any = sizes or (size,)
+    return F["expand"](self, given[0] if len(given) == 1 and not isinstance(given[0], int) else given)
 
 
-def _view(self: Tensor, *shape: Sizes, dtype: DType | None = None) -> Tensor:
+def _view(self: Tensor, *shape: Any, size: Sizes | None = None, dtype: DType | None = None) -> Tensor:
     """The same memory in another shape."""
+    shape = shape or (size,)
     if len(shape) == 1 and isinstance(shape[0], DType):
         raise NotImplementedError("view(dtype) is not supported")
     return F["view"](self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
@@ -550,7 +627,10 @@ METHODS: dict[str, Callable[..., Any]] = {
     "var": var,
     "norm": norm,
     "aminmax": aminmax,
-    "split": split,
+    "split": _split,
+    "swapaxes": swapaxes,
+    "scatter": scatter,
+    "scatter_": _scatter_,
     "where": _where,
     "nonzero": nonzero,
     "unique": unique,
@@ -613,7 +693,6 @@ ALIASES = {
     "multiply": "mul",
     "negative": "neg",
     "subtract": "sub",
-    "swapaxes": "transpose",
     "swapdims": "transpose",
     "ger": "outer",
 }
@@ -639,7 +718,7 @@ TORCH: dict[str, Any] = {
     if not name.startswith("_")
     and callable(value)
     and getattr(value, "__module__", None) == __name__
-    and name not in ("attach", "cast", "move", "to_arguments", "AMinMax")
+    and name not in ("attach", "cast", "move", "to_arguments", "AMinMax", "full")
 }
 """The functions here that belong into the `torch` namespace."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import DeviceError
 
@@ -20,8 +21,8 @@ from ._typing import DeviceLike, Factory, LikeFactory, NewFactory, Number, Sizes
 
 def set_default_dtype(d: DType) -> None:
     """The dtype of tensors made from Python floats and from nothing. Raises TypeError for one that is not floating."""
-    if not d.is_floating_point:
-        raise TypeError("only floating-point types are supported as the default type")
+    if not isinstance(d, DType) or not d.is_floating_point:
+        raise TypeError("invalid dtype object: only floating-point types are supported as the default type")
     defaults.dtype = d
 
 
@@ -92,6 +93,7 @@ def tensor(
     """
     if pin_memory:
         raise RuntimeError("Cannot access accelerator device when none is available: memory cannot be pinned")
+    dtype = dtypes.of_type(dtype)
     array = _host.array_of(data, dtype, defaults.dtype)
     where = named(device, data._meta.device if isinstance(data, Tensor) else None)
     made: Tensor = finish(_host.from_array(array, dtype or _host.dtype_of(array), where), requires_grad)
@@ -102,6 +104,7 @@ def as_tensor(data: Any, dtype: DType | None = None, device: DeviceLike = None) 
     """`data` itself if it is a tensor of that dtype on that device, else a tensor with a copy of it."""
     if not isinstance(data, Tensor):
         return tensor(data, dtype=dtype, device=device)
+    dtype = dtypes.of_type(dtype)
     moved: Tensor = data.to(data.device if device is None else device, dtype or data.dtype)
     return moved
 

@@ -328,7 +328,7 @@ class Declared(TensorBase):
         """2 to the power of `input`."""
     def exp_(self) -> Self:
         """e to the power of `input`."""
-    def expand(self, *size: Sizes) -> Tensor:
+    def expand(self, *sizes: Sizes, size: Sizes | None = None) -> Tensor:
         """A view in which dimensions of size 1 are repeated; -1 keeps a size."""
     def expand_as(self, other: Tensor) -> Tensor:
         """`expand` to the shape of `other`."""
@@ -723,7 +723,7 @@ class Declared(TensorBase):
         """The whole tensor over again, so many times along each dimension."""
     @overload
     def repeat(self, repeats: Sequence[_int]) -> Tensor: ...
-    def repeat_interleave(self, repeats: Tensor | _int, dim: _int | None = None) -> Tensor:
+    def repeat_interleave(self, repeats: Tensor | _int, dim: _int | None = None, *, axis: _int | None = None) -> Tensor:
         """Each element a number of times in a row: one number for all, or a tensor of them."""
     @overload
     def reshape(self, *shape: _int) -> Tensor:
@@ -744,10 +744,21 @@ class Declared(TensorBase):
         """1 over the square root of `input`."""
     def rsqrt_(self) -> Self:
         """1 over the square root of `input`."""
-    def scatter(self, dim: _int, index: Tensor, src: Tensor | Number) -> Tensor:
-        """`input` with `src` written along `dim` where `index` says."""
-    def scatter_(self, dim: _int, index: Tensor, src: Tensor | Number) -> Self:
-        """`input` with `src` written along `dim` where `index` says."""
+    def scatter(
+        self,
+        dim: _int | None = None,
+        index: Any | None = None,
+        src: Any | None = None,
+        *,
+        value: Any | None = None,
+        reduce: str | None = None,
+        axis: _int | None = None,
+    ) -> Tensor:
+        """`input` with elements of `src`, or `value`, where the index says; with `reduce`, added to or multiplied."""
+    def scatter_(
+        self, dim: _int, index: Any, src: Any | None = None, *, value: Any | None = None, reduce: str | None = None
+    ) -> Self:
+        """As `scatter`, in place."""
     def scatter_add(self, dim: _int, index: Tensor, src: Tensor) -> Tensor:
         """`input` with `src` added along `dim` where `index` says, in its order."""
     def scatter_add_(self, dim: _int, index: Tensor, src: Tensor) -> Self:
@@ -808,7 +819,7 @@ class Declared(TensorBase):
 
         Equal elements always keep their order, with `stable` or without.
         """
-    def split(self, split_size_or_sections: Sizes, dim: _int = 0) -> tuple[Tensor, ...]:
+    def split(self, split_size: Any, dim: _int = 0) -> tuple[Tensor, ...]:
         """Views of a size, or of these sizes, along a dimension."""
     def sqrt(self) -> Tensor:
         """The square root of `input`."""
@@ -847,8 +858,8 @@ class Declared(TensorBase):
         """Undoes broadcasting: sums over the dimensions that `expand` would have stretched."""
     @overload
     def sum_to_size(self, size: Sequence[_int]) -> Tensor: ...
-    def swapaxes(self, dim0: _int, dim1: _int) -> Tensor:
-        """Swaps two dimensions; a view."""
+    def swapaxes(self, axis0: _int, axis1: _int) -> Tensor:
+        """The tensor with two dimensions exchanged."""
     def swapdims(self, dim0: _int, dim1: _int) -> Tensor:
         """Swaps two dimensions; a view."""
     def t(self) -> Tensor:
@@ -960,7 +971,7 @@ class Declared(TensorBase):
         *,
         correction: Number | None = None,
     ) -> Tensor: ...
-    def view(self, *shape: Sizes, dtype: DType | None = None) -> Tensor:
+    def view(self, *shape: Any, size: Sizes | None = None, dtype: DType | None = None) -> Tensor:
         """The same memory in another shape."""
     def view_as(self, other: Tensor) -> Tensor:
         """`view` to the shape of `other`."""

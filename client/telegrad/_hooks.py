@@ -14,7 +14,8 @@ from telegrad_protocol.shapes import like
 
 from ._handles import RemovableHandle
 from ._leaves import Leaf, LeafSet, may_be_reached, only, union
-from ._record import control, grad_mode, stream
+from ._modes import recording
+from ._record import control, stream
 from ._sites import caller
 from ._tensor import Tensor
 from ._types import TensorBase
@@ -91,15 +92,13 @@ class SteppedWalk:
 
     def call_hooks(self, stops: Stops) -> None:
         """Go from tensor to tensor and call the hooks of each; a hook that raises ends the walk."""
-        before, grad_mode.on = grad_mode.on, self.depends is not None
         try:
-            for leaf in stops.leaves if stops.known else self._asked(stops.leaves):
-                self._stop_at(leaf)
+            with recording(self.depends is not None):
+                for leaf in stops.leaves if stops.known else self._asked(stops.leaves):
+                    self._stop_at(leaf)
         except BaseException:
             control("drop_walk", self.name, device=self.device)
             raise
-        finally:
-            grad_mode.on = before
 
     def end(self, outs: Any = None, undo: Callable[[], None] | None = None) -> None:
         """Go on to the end; the row keeps what was found."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+import functools
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from telegrad_protocol.rules import frozen_view
 from telegrad_protocol.shapes import Meta, contiguous, meta
 from telegrad_protocol.spec import OPS
 
-from ._record import grad_mode
+from ._modes import born, grad_mode
 from ._types import TensorBase
 
 if TYPE_CHECKING:
@@ -52,48 +53,125 @@ def dtype_of(array: np.ndarray) -> DType:
 
 
 def array_of(data: Any, dtype: DType | None, default: DType = dtypes.float32) -> np.ndarray:
-    """An array of its own with the values of `data`: nested lists, numbers, arrays, or tensors inside them."""
+    """An array of its own with the values of `data`: nested sequences, numbers, arrays, or tensors of one element."""
     if isinstance(data, TensorBase):
-        data = data._values()
-    elif isinstance(data, list | tuple):
-        data = _plain(data)
+        return narrowed(np.array(data._values()), (dtype or data._meta.dtype).name)
+    if isinstance(data, str | bytes):
+        raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
+    if dtype is None:
+        dtype = functools.reduce(dtypes.promote, _found_in(data, default))
+    data = _plain(data)
     try:
         array = np.array(data)
-    except ValueError as error:
-        raise ValueError(f"expected sequences of equal length at every level: {error}") from None
-    if array.dtype.kind in "OUSMmcV":
-        raise TypeError(
-            f"new(): a tensor cannot be made of {array.dtype if array.dtype.kind != 'O' else type(data).__name__}"
-        )
-    if dtype is None:
-        dtype = _natural(data, array, default)
+    except ValueError:
+        _explain(data, _sizes(data))
+        raise
+    except OverflowError:
+        raise ValueError("Overflow when unpacking long long") from None
+    if array.dtype.kind == "O" or (array.dtype.kind == "u" and not isinstance(data, np.ndarray | np.generic)):
+        raise ValueError("Overflow when unpacking long long")
     return narrowed(array, dtype.name)
 
 
-def _natural(data: Any, array: np.ndarray, default: DType) -> DType:
-    """Python floats become the default dtype; arrays and NumPy numbers keep theirs."""
-    if isinstance(data, np.ndarray | np.generic):
-        return dtype_of(array)
-    if array.dtype.kind == "f":
-        return default if array.size == 0 or not _holds_numpy(data) else dtype_of(array)
-    return dtype_of(array)
+_PLAIN: Final[dict[type, DType | None]] = {bool: dtypes.bool_, int: dtypes.int64, float: None}
+"""The dtypes of Python's numbers; a float's is the default."""
 
 
-def _holds_numpy(data: Any) -> bool:
-    while isinstance(data, list | tuple) and data:
-        data = data[0]
-    return isinstance(data, np.ndarray | np.generic) and not isinstance(data, float)
+def _found_in(data: Any, default: DType) -> Iterator[DType]:
+    """The dtypes of what stands in nested sequences, each once a level; the default where nothing does."""
+    if isinstance(data, np.ndarray):
+        yield dtype_of(data)
+    elif not _is_sequence(data):
+        yield _dtype_of_item(data, default)
+    elif not len(data):
+        yield default
+    else:
+        for kind in set(map(type, data)):
+            if kind in _PLAIN or issubclass(kind, np.generic):
+                yield _dtype_of_item(kind(0), default)
+            else:
+                for item in data:
+                    if type(item) is kind:
+                        yield from _found_in(item, default)
+
+
+def _dtype_of_item(item: Any, default: DType) -> DType:
+    if isinstance(item, TensorBase):
+        return item._meta.dtype
+    if isinstance(item, np.generic):
+        return dtype_of(np.asarray(item))
+    for kind in (bool, int, float):
+        if isinstance(item, kind):
+            return _PLAIN[kind] or default
+    if isinstance(item, str):
+        raise ValueError("too many dimensions 'str'")
+    raise RuntimeError(f"Could not infer dtype of {type(item).__name__}")
+
+
+def _is_sequence(data: Any) -> bool:
+    return isinstance(data, Sequence | np.ndarray) and not isinstance(data, str | bytes)
 
 
 def _plain(data: Any) -> Any:
+    """Nested sequences with numbers for the tensors in them."""
     if isinstance(data, TensorBase):
-        return data._values()
-    return [_plain(item) for item in data] if isinstance(data, list | tuple) else data
+        values = data._values()
+        if values.size != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return values.item()
+    if not _is_sequence(data) or isinstance(data, np.ndarray) or all(kind in _PLAIN for kind in set(map(type, data))):
+        return data
+    return [_plain(item) for item in data]
+
+
+def _sizes(data: Any) -> list[int]:
+    """The shape that the first elements promise."""
+    sizes = []
+    while _is_sequence(data):
+        sizes.append(len(data))
+        if not len(data):
+            break
+        data = data[0]
+    return sizes
+
+
+def _explain(data: Any, sizes: list[int], dim: int = 0) -> None:
+    """Raise what PyTorch says of sequences that differ in length or depth."""
+    if dim == len(sizes):
+        if _is_sequence(data):
+            raise TypeError(f"'{type(data).__name__}' object cannot be interpreted as an integer")
+        return
+    if not _is_sequence(data):
+        raise TypeError("not a sequence")
+    if len(data) != sizes[dim]:
+        raise ValueError(f"expected sequence of length {sizes[dim]} at dim {dim} (got {len(data)})")
+    for item in data:
+        _explain(item, sizes, dim + 1)
+
+
+def number(value: Any) -> Any:
+    """A NumPy number as Python's; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def beside(tensor: Any, value: Any) -> tuple[Any, Any]:
+    """A tensor and a foreign value as an operator takes them: NumPy's numbers as Python's, its arrays as tensors.
+
+    An array counts as NumPy has it: both sides get the dtype that NumPy gives the result.
+    """
+    if not isinstance(value, np.ndarray) or value.dtype.newbyteorder("=") not in _DTYPES:
+        return tensor, number(value)
+    common = np.result_type(value.dtype, NUMPY[tensor._meta.dtype])
+    if tensor._meta.dtype is dtypes.bfloat16 or common not in _DTYPES:
+        return tensor, value
+    value = np.array(value, common)
+    value = value.reshape(1) if not value.ndim and tensor._meta.ndim else value
+    return tensor.to(dtype_of(value)), from_array(value, dtype_of(value), tensor._meta.device)
 
 
 def from_array(array: np.ndarray, dtype: DType, device: str | None = None) -> Tensor:
     """A host tensor on an array that nobody else writes to; on the server it will be on `device`."""
-    made = cast("Tensor", object.__new__(TensorBase.proxy))
+    made = cast("Tensor", born(object.__new__(TensorBase.proxy)))
     made._host = array
     made._meta = contiguous(array.shape, dtype, device)
     return made

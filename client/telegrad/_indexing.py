@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from telegrad_protocol.spec import OPS
 
 from . import _host
 from ._record import inplace, record
+from ._sites import warn
 from ._types import TensorBase
 
 
@@ -29,20 +32,27 @@ def get(x: Any, index: Any) -> Any:
 def put(x: Any, index: Any, value: Any) -> None:
     """`x[index] = value`: a write into the view, or `index_put_` where tensors index."""
     basic, advanced = _split(x, index)
-    if not isinstance(value, TensorBase):
-        value = _host.tensor_like(x, _host.array_of(value, x.dtype)) if np.ndim(value) else value
-    else:
+    if isinstance(value, TensorBase):
         value = value.to(x.device)
+    elif not isinstance(value, bool | int | float | np.generic):
+        raise TypeError(f"can't assign a {_name(value)} to a {x.type()}")
     viewed = record(OPS["_slice"], (x, basic)) if basic or not advanced else x
     if advanced:
         if not isinstance(value, TensorBase):
             value = _host.tensor_like(x, _host.narrowed(np.asarray(value), x.dtype.name))
-        inplace(OPS["index_put"], (viewed, advanced, value, False))
+        elif value._meta.numel == 1 and _is_one_mask(advanced):
+            value = value.to(x.dtype)
+        inplace(OPS["index_put"], (viewed, advanced, _without_leading_ones(value, 0), False))
     elif isinstance(value, TensorBase):
-        value = _without_leading_ones(value, viewed)
+        value = _without_leading_ones(value, viewed.ndim)
+        OPS["expand"].infer((value, viewed._meta.shape))  # raises in PyTorch's words
         inplace(OPS["copy"], (viewed, value))
     else:
         inplace(OPS["fill"], (viewed, value))
+
+
+def _name(value: Any) -> str:
+    return "numpy.ndarray" if isinstance(value, np.ndarray) else type(value).__name__
 
 
 def edges(x: Any, pieces: tuple[tuple[slice, ...], ...]) -> Any:
@@ -54,12 +64,18 @@ def edges(x: Any, pieces: tuple[tuple[slice, ...], ...]) -> Any:
     return x
 
 
-def _without_leading_ones(value: Any, target: Any) -> Any:
+def _without_leading_ones(value: Any, ndim: int) -> Any:
     """PyTorch lets an assigned value have more leading dimensions of size 1 than the place it goes to."""
-    extra = value.ndim - target.ndim
-    if extra > 0 and all(size == 1 for size in value._meta.shape[:extra]):
-        return record(OPS["reshape"], (value, value._meta.shape[extra:]))
-    return value
+    shape = value._meta.shape
+    extra = 0
+    while extra < len(shape) - ndim and shape[extra] == 1:
+        extra += 1
+    return record(OPS["reshape"], (value, shape[extra:])) if extra else value
+
+
+def _is_one_mask(tensors: tuple[Any, ...]) -> bool:
+    given = [tensor for tensor in tensors if tensor is not None]
+    return len(given) == 1 and given[0]._meta.dtype is dtypes.bool_
 
 
 def _split(x: Any, index: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
@@ -91,9 +107,9 @@ def _split(x: Any, index: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
 
 
 def _items(x: Any, index: Any) -> list[Any]:
-    items = [_item(item) for item in (index if isinstance(index, tuple) else (index,))]
+    items = [_item(item) for item in (index if _lists_items(index) else (index,))]
     used = sum(_consumes(item) for item in items)
-    if used > x.ndim:
+    if used > x.ndim and (x.ndim or len(items) > 1 or not isinstance(items[0], int)):  # `_slice` words the other
         raise OpIndexError(f"too many indices for tensor of dimension {x.ndim}", argument="index", got=used)
     if Ellipsis in [item for item in items if not isinstance(item, TensorBase)]:
         place = next(i for i, item in enumerate(items) if item is Ellipsis)
@@ -101,6 +117,27 @@ def _items(x: Any, index: Any) -> list[Any]:
         if any(item is Ellipsis for item in items):
             raise OpIndexError("an index can only have a single ellipsis ('...')", argument="index")
     return items
+
+
+def _lists_items(index: Any) -> bool:
+    """Whether an index is several: a tuple, or a short sequence that has more than plain numbers in it."""
+    if isinstance(index, tuple):
+        return True
+    if not _is_sequence(index) or len(index) >= 32:
+        return False
+    kinds = slice | TensorBase | np.ndarray
+    several = any(item is None or item is Ellipsis or isinstance(item, kinds) or _is_sequence(item) for item in index)
+    if several:
+        warn(
+            "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch "
+            "2.9; use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, "
+            "x[torch.tensor(seq)], which will result either in an error or a different result"
+        )
+    return several
+
+
+def _is_sequence(item: Any) -> bool:
+    return isinstance(item, Sequence) and not isinstance(item, str | bytes)
 
 
 def _consumes(item: Any) -> int:
@@ -116,17 +153,20 @@ def _item(item: Any) -> Any:
     if item is None or item is Ellipsis:
         return item
     if isinstance(item, slice):
-        if item.step is not None and int(item.step) <= 0:
-            raise ValueError("step must be greater than zero")
-        return tuple([None if bound is None else int(bound) for bound in (item.start, item.stop, item.step)])
+        bounds = tuple([_bound(bound) for bound in (item.start, item.stop, item.step)])
+        if bounds[2] is not None and bounds[2] <= 0:
+            raise ValueError("step must be greater than zero" if bounds[2] else "slice step cannot be zero")
+        return bounds
     if isinstance(item, bool | np.bool_):
         return _host.from_array(np.array(bool(item)), dtypes.bool_)
     if isinstance(item, TensorBase):
-        if item._meta.ndim == 0 and item._meta.dtype.category == dtypes.INT and item._host is not None:
-            return int(item._host)
-        return _index_tensor(item)
-    if isinstance(item, list | tuple | np.ndarray):
-        array = _host.array_of(item, None)
+        place = item._meta.ndim == 0 and item._meta.dtype in (dtypes.int64, dtypes.int32, dtypes.int16, dtypes.int8)
+        return int(item._host) if place and item._host is not None else _index_tensor(item)
+    if isinstance(item, np.ndarray):
+        return _index_tensor(_host.from_array(np.array(item), _host.dtype_of(item)))
+    if _is_sequence(item):
+        array = _host.array_of(list(item), None)
+        array = array if array.dtype in (np.bool_, np.uint8) else array.astype(np.int64)
         return _index_tensor(_host.from_array(array, _host.dtype_of(array)))
     if hasattr(item, "__index__"):
         return item.__index__()
@@ -137,10 +177,21 @@ def _item(item: Any) -> Any:
     )
 
 
+def _bound(bound: Any) -> int | None:
+    try:
+        return None if bound is None else operator.index(bound)
+    except TypeError as error:
+        if isinstance(bound, TensorBase):
+            raise
+        raise TypeError("slice indices must be integers or None or have an __index__ method") from error
+
+
 def _index_tensor(item: Any) -> Any:
-    if item._meta.dtype.category == dtypes.FLOAT:
-        if item.numel() == 0:
-            return _host.from_array(np.zeros(item._meta.shape, np.int64), dtypes.int64)
+    if item._meta.dtype is dtypes.uint8:
+        if item._meta.ndim:
+            warn("indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.")
+        return item.to(dtypes.bool_)
+    if item._meta.dtype not in (dtypes.int64, dtypes.int32, dtypes.bool_):
         raise OpIndexError(
             "tensors used as indices must be long, int, byte or bool tensors", argument="index", got=item.dtype.name
         )
@@ -148,8 +199,12 @@ def _index_tensor(item: Any) -> Any:
 
 
 def _gather(x: Any, tensors: tuple[Any, ...]) -> Any:
-    masked = any(t is not None and t._meta.dtype in (dtypes.bool_, dtypes.uint8) for t in tensors)
-    return record(OPS["_index_mask" if masked else "_index"], (x, tensors))
+    return record(_gathering(tensors), (x, tensors))
+
+
+def _gathering(tensors: tuple[Any, ...]) -> Any:
+    masked = any(t is not None and t._meta.dtype is dtypes.bool_ for t in tensors)
+    return OPS["_index_mask" if masked else "_index"]
 
 
 def _on_host(x: Any, basic: tuple[Any, ...], advanced: tuple[Any, ...]) -> Any:
@@ -158,8 +213,13 @@ def _on_host(x: Any, basic: tuple[Any, ...], advanced: tuple[Any, ...]) -> Any:
         return None
     inferred = OPS["_slice"].infer((x, basic))
     picked = x._host[tuple([slice(*item) if isinstance(item, tuple) else item for item in basic])]
+    assert isinstance(inferred.offset, int)
+    viewed = _host.view(x, np.asarray(picked), inferred.meta.strides, x._offset + inferred.offset)
     if not advanced:
-        assert isinstance(inferred.offset, int)
-        return _host.view(x, np.asarray(picked), inferred.meta.strides, x._offset + inferred.offset)
+        return viewed
+    _gathering(advanced).infer((viewed, advanced))
     index = tuple([slice(None) if t is None else t._host for t in advanced])
-    return _host.tensor_like(x, np.ascontiguousarray(picked[index]))
+    try:
+        return _host.tensor_like(x, np.asarray(picked[index], order="C"))
+    except IndexError as error:
+        raise OpIndexError(str(error).replace("for axis", "for dimension"), argument="index") from None

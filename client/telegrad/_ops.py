@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from telegrad_protocol.spec import OPS, OpSpec
 
+from . import _host
 from ._record import binder, operator, record_inplace
 from ._tensor import Tensor
 
@@ -90,9 +91,12 @@ def attach_operators() -> None:
 
 def _reflected(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     if name in ("add", "mul", "bitwise_and", "bitwise_or", "bitwise_xor"):
-        return operator(function)  # the same either way, and a tensor comes first
+        return operator(function, arrays=True)  # the same either way, and a tensor comes first
 
     def apply(self: Any, other: Any) -> Any:
+        self, other = _host.beside(self, other)
+        if isinstance(other, Tensor):
+            return function(other, self)
         if not isinstance(other, bool | int | float):
             return NotImplemented
         return function(_as_operand(self, other, name), self)

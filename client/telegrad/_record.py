@@ -7,51 +7,26 @@ call with these shapes, lists, views, several results, errors) goes through `rec
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+import numpy as np
+
 from telegrad_protocol.devices import PLACE_SHIFT, place_of
 from telegrad_protocol.dtypes import FLOAT
-from telegrad_protocol.errors import DeviceError, OpTypeError, UnsupportedOp
+from telegrad_protocol.errors import AutogradError, DeviceError, OpTypeError, UnsupportedOp
 from telegrad_protocol.messages import GRAD, INPLACE
 from telegrad_protocol.rules import check_history, check_inplace, check_overlap, frozen_view
 from telegrad_protocol.spec import OPS, Inferred, OpSpec, Param
 
+from . import _host
 from ._leaves import UNIONS, LeafSet, joined, union
-from ._sites import USERS_FILES, caller, outside
+from ._modes import born, grad_mode
+from ._sites import USERS_FILES, caller, outside, warn
 from ._stream import Stream
 from ._types import TensorBase
 
 stream: Final = Stream()
-
-
-class GradMode:
-    """Whether ops are recorded for autograd, per thread (`on`).
-
-    `everywhere` says that no thread has switched it off: what recording asks first, since a plain attribute costs a
-    fifth of a thread's own. It is a flag of rows, 0 or 1: adding a bool takes CPython longer.
-    """
-
-    def __init__(self) -> None:
-        self.everywhere = GRAD
-        self._own = threading.local()
-        self._off: set[int] = set()
-        self._lock = threading.Lock()
-
-    @property
-    def on(self) -> bool:
-        return getattr(self._own, "on", True)
-
-    @on.setter
-    def on(self, mode: bool) -> None:
-        self._own.on = mode
-        with self._lock:
-            (self._off.discard if mode else self._off.add)(threading.get_ident())
-            self.everywhere = 0 if self._off else GRAD
-
-
-grad_mode: Final = GradMode()
 
 
 def upload(tensor: TensorBase) -> int:
@@ -70,6 +45,8 @@ def record(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     if not spec.settled:
         return _record_unsettled(spec, args)
     inferred = spec.infer(args)
+    if inferred.warning is not None:
+        warn(inferred.warning)
     outs = tuple([stream.next_id() for _ in inferred.metas])
     leaves = leaves_of(spec, args) if grad_mode.on and spec.differentiable else None
     append(spec, args, outs[0] if spec.returns == ("out",) else outs)
@@ -78,7 +55,9 @@ def record(spec: OpSpec, args: tuple[Any, ...]) -> Any:
 
 
 def _record_or_not(spec: OpSpec, args: tuple[Any, ...]) -> Any:
-    """As `record`, for an operator: operands of a foreign type are left to the other side."""
+    """As `record`, for an operator: operands of a foreign type are left to the other side, but for NumPy's."""
+    if isinstance(args[1], np.ndarray):
+        args = (*_host.beside(args[0], args[1]), *args[2:])
     try:
         return record(spec, args)
     except OpTypeError:
@@ -93,7 +72,7 @@ def _wrap(
     results = []
     offsets = inferred.offset if isinstance(inferred.offset, tuple) else (inferred.offset,) * len(outs)
     for number, (name, meta, offset) in enumerate(zip(outs, inferred.metas, offsets, strict=True)):
-        result = TensorBase.make(name, meta)
+        result = born(TensorBase.make(name, meta))
         flows = leaves if leaves is None or not spec.separate else args[spec.tensor_slots[0]][number]._leaves
         if flows is not None and meta.dtype.category == FLOAT:
             _join_graph(result, spec, args, flows)
@@ -133,7 +112,7 @@ def _record_unsettled(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     append(spec, args, outs[0] if spec.returns == ("out",) else outs)
     results = []
     for name, meta in zip(outs, bound.metas, strict=True):
-        result = TensorBase.make(name, None)
+        result = born(TensorBase.make(name, None))
         result._place = meta.place
         if leaves is not None and meta.dtype.category == FLOAT:
             _join_graph(result, spec, args, leaves)
@@ -163,6 +142,12 @@ def inplace(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     target: TensorBase = args[0]
     if not spec.inplace:
         raise UnsupportedOp(f"{spec.name} has no in-place variant", op=spec.name)
+    if target.root._inference and not grad_mode.inference:
+        raise AutogradError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a "
+            "normal tensor before doing inplace update.",
+            op=spec.name,
+        )
     leaves = leaves_of(spec, args) if grad_mode.on else None
     if leaves is not None:
         check_history(
@@ -275,10 +260,10 @@ _WIRE: Final = {
 _FAST: Final = """
 def {name}({signature}):
     {doc!r}
-{operands}    try:
+{aliased}{operands}    try:
         meta = known[{key}]
     except (KeyError, TypeError, AttributeError):
-        return slow(spec, ({names},))
+        return slow(spec, {bound})
     frame = getframe(1)
     code = frame.f_code
     if code.co_filename not in users_files:
@@ -300,12 +285,74 @@ def {name}({signature}):
 _SLOW: Final = """
 def {name}({signature}):
     {doc!r}
-    return slow(spec, ({names},))
+    return slow(spec, {bound})
 """
+
+_TAKEN: Final = frozenset("append code frame grad item leaves meta more out result".split())
+"""Names that the fast form uses for itself: an op with such a parameter takes the general path."""
+
+
+class _Missing:
+    """Stands for an argument that was not given; no known call has it, so that the general path finds out."""
+
+
+MISSING: Final = _Missing()
+
+
+def _given_twice(spec: OpSpec, alias: str, name: str) -> str:
+    if alias != next(iter(spec.aliases)):
+        return f"{spec.name}() got multiple values for argument '{name}'"
+    count = sum(not param.keyword_only for param in spec.params)  # the first alias also takes what is too much
+    plural = "s" * (count != 1)
+    return f"{spec.name}() takes {count} positional argument{plural} but more were given, or '{name}' twice"
+
+
+def bound(spec: OpSpec, args: tuple[Any, ...], aliases: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments of a call in declared order: what was given under another name is put in its place.
+
+    Raises TypeError in PyTorch's words for what is missing, and for what was given twice.
+    """
+    values = list(args)
+    for (alias, name), value in zip(spec.aliases.items(), aliases, strict=True):
+        if value is None:
+            continue
+        place = spec.names.index(name)
+        param = spec.params[place]
+        if values[place] is not MISSING and (param.required or values[place] is not param.default):
+            raise OpTypeError(_given_twice(spec, alias, name), op=spec.name, argument=name, expected=spec.signature)
+        values[place] = value
+    missing = [param.name for param, value in zip(spec.params, values, strict=True) if value is MISSING]
+    if missing:
+        listed = ", ".join(f'"{name}"' for name in missing)
+        raise OpTypeError(
+            f"{spec.name}() missing {len(missing)} required positional arguments: {listed}",
+            op=spec.name,
+            argument=missing[0],
+            expected=spec.signature,
+        )
+    return tuple(values)
 
 
 SCOPES: Final[dict[str, list[dict[str, Any]]]] = {}
 """What the generated functions of each op see as their globals: autocast changes `known` and `slow` in it."""
+
+
+def _maker() -> Callable[[], Any]:
+    """What makes an empty proxy."""
+    made: Callable[[], Any] = type.__call__.__get__(TensorBase.proxy)
+    return made
+
+
+def _watch_inference(some: bool) -> None:
+    """Let the generated functions mark what they make while a thread is in inference mode; at no cost otherwise."""
+    plain = _maker()
+    new = (lambda: born(plain())) if some else plain
+    for scopes in SCOPES.values():
+        for scope in scopes:
+            scope["new"] = new
+
+
+grad_mode.watch = _watch_inference
 
 _GUARDS: Final = {"Tensor": "", "Tensor | None": " if {0} is not None else None"}
 
@@ -343,18 +390,45 @@ def _leaves_source(spec: OpSpec) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _signature(spec: OpSpec, scope: dict[str, Any], operator: bool) -> str:
-    """The parameters as Python writes them; those of an operator that have defaults are nobody's to give."""
+def _choosing(choose: Callable[[OpSpec, tuple[Any, ...]], tuple[Any, ...]]) -> Callable[..., Any]:
+    def record_chosen(spec: OpSpec, args: tuple[Any, ...]) -> Any:
+        return record(spec, choose(spec, args))
+
+    return record_chosen
+
+
+def _aliased_source(spec: OpSpec, aliases: dict[str, str], names: str) -> str:
+    """Leads calls to the general path that name an optional argument otherwise, or give too many.
+
+    What comes beyond the declared arguments by position stands under the first other name. A call that names a
+    required argument otherwise lacks it, and gets there by itself.
+    """
+    optional = {param.name for param in spec.params if not param.required}
+    first = next(iter(aliases), None)
+    given = [f"{alias} is not None" for alias, name in aliases.items() if alias == first or name in optional]
+    return f"    if {' or '.join(given)}:\n        return slow(spec, {names})\n" if given else ""
+
+
+def _signature(spec: OpSpec, scope: dict[str, Any], operator: bool, chosen: bool) -> str:
+    """The parameters as Python writes them; those of an operator that have defaults are nobody's to give.
+
+    Other names come last of those by position, where a default costs least; a required argument may be missing then.
+    """
     words: list[str] = []
-    for param in spec.params:
+    aliases = [] if operator else [f"{alias}=None" for alias in spec.aliases]
+    for place, param in enumerate(spec.params):
         if not param.required:
             scope[f"default_{param.name}"] = param.default
             if operator:
                 continue
         if param.keyword_only and "*" not in words:
-            words.append("*")
-        words.append(param.name if param.required else f"{param.name}=default_{param.name}")
-    return ", ".join(words)
+            words += [*aliases, "*"]
+        if param.required:
+            default = "=None" if chosen and place else "=MISSING" if aliases else ""
+            words.append(param.name + default)
+        else:
+            words.append(f"{param.name}=default_{param.name}")
+    return ", ".join(words if "*" in words else [*words, *aliases])
 
 
 def _named(spec: OpSpec, operator: bool) -> list[Param]:
@@ -362,13 +436,22 @@ def _named(spec: OpSpec, operator: bool) -> list[Param]:
     return [p._replace(name=f"default_{p.name}") if operator and not p.required else p for p in spec.params]
 
 
-def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bool = False) -> Callable[..., Any]:
+def binder(
+    spec: OpSpec,
+    *,
+    slow: Callable[..., Any] | None = None,
+    operator: bool = False,
+    choose: Callable[[OpSpec, tuple[Any, ...]], tuple[Any, ...]] | None = None,
+) -> Callable[..., Any]:
     """The function that users call for an op, with the declared signature and docstring.
 
     As an `operator` it leaves operands that it does not take to the other side. `slow` replaces the general path.
+    What `choose` completes may be left out: None stands for it, which no known call has.
     """
-    special = slow is not None
+    special, aliases = slow is not None, {} if operator else spec.aliases
     slow = slow or (_record_or_not if operator else record)
+    if choose is not None:
+        slow = _choosing(choose)
     scope: dict[str, Any] = {
         "known": spec.known,
         "slow": slow,
@@ -380,7 +463,9 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
         "next_id": stream.next_id,
         "append": stream.rows.append,
         "stream": stream,
-        "new": type.__call__.__get__(TensorBase.proxy),
+        "new": _maker(),
+        "bound": bound,
+        "MISSING": MISSING,
         "TensorBase": TensorBase,
         "upload": upload,
         "union": union,
@@ -389,13 +474,17 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
     }
     fast = not special and spec.settled and not spec.view and spec.returns == ("out",) and not spec.control
     kinds = {param.annotation for param in spec.params if param.kind.holds_tensors}
-    fast = fast and kinds <= set(_WIRE) and bool(spec.tensor_slots)
+    fast = fast and kinds <= set(_WIRE) and bool(spec.tensor_slots) and not _TAKEN & set(spec.names)
     params = _named(spec, operator)
+    names = f"({', '.join(param.name for param in params)},)"
+    if aliases:
+        names = f"bound(spec, {names}, ({', '.join(aliases)},))"
     source = (_FAST if fast else _SLOW).format(
         name=spec.name,
         doc=f"{spec.doc}\n\nSignature: {spec.signature}",
-        signature=_signature(spec, scope, operator),
-        names=", ".join(param.name for param in params),
+        signature=_signature(spec, scope, operator, choose is not None),
+        aliased=_aliased_source(spec, aliases, names),
+        bound=names,
         operands="".join(f"    is_{p.name} = isinstance({p.name}, TensorBase)\n" for p in params if _is_operand(p)),
         key="(" + ", ".join(_key_source(param, scope) for param in params) + ",)",
         index=spec.index,
@@ -438,10 +527,15 @@ def record_inplace(spec: OpSpec) -> Callable[..., Any]:
     return made
 
 
-def operator(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A binary function as an operator: operands that it does not take are left to the other side."""
+def operator(function: Callable[..., Any], *, arrays: bool = False) -> Callable[..., Any]:
+    """A binary function as an operator: operands that it does not take are left to the other side.
+
+    NumPy's numbers are taken, and, if said, its arrays.
+    """
 
     def apply(self: Any, other: Any) -> Any:
+        if isinstance(other, np.generic) or (arrays and isinstance(other, np.ndarray)):
+            self, other = _host.beside(self, other)
         return function(self, other) if isinstance(other, TensorBase | bool | int | float) else NotImplemented
 
     return apply

@@ -195,6 +195,7 @@ class Sender:
             if self.threads:
                 return
             self.session = session
+            self.rows.extendleft(self.stream.first_rows())
             self.threads = [
                 threading.Thread(target=self._send_forever, name=f"telegrad-sender-{i}", daemon=True)
                 for i in range(MOST_IN_FLIGHT)

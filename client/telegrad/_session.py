@@ -106,6 +106,12 @@ class Session:
                 self._request("DELETE", f"/v1/sessions/{opened.session}")
         self.forget()
 
+    def inherited(self) -> Session:
+        """In a forked child: another session on the same server, opened when it is needed."""
+        server = self._embedded
+        self.forget()
+        return Session(self.url, self.token) if server is None else Session(server.url, server.token)
+
     def forget(self) -> None:
         """Drop the connection without a word to the server."""
         self.opened = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from types import CodeType, FrameType
 from typing import Final
 
@@ -30,6 +31,14 @@ def caller() -> tuple[CodeType, int]:
     """The user's call site: a code object and an instruction in it, cheap to keep and looked up only on failure."""
     frame = outside(sys._getframe(1))
     return frame.f_code, frame.f_lasti
+
+
+def warn(message: str, kind: type[Warning] = UserWarning) -> None:
+    """Warn of the user's own line."""
+    frame = outside(sys._getframe(1))
+    told = frame.f_globals.setdefault("__warningregistry__", {})
+    name = frame.f_globals.get("__name__", "<unknown>")
+    warnings.warn_explicit(message, kind, frame.f_code.co_filename, frame.f_lineno, name, told)
 
 
 def describe_site(error: BaseException, code: CodeType, lasti: int) -> None:

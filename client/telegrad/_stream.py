@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import itertools
 import os
+import secrets
 import sys
 import threading
 import time
@@ -17,11 +18,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from telegrad_protocol.devices import PLACE_SHIFT, place_of
 from telegrad_protocol.errors import SessionGone
 from telegrad_protocol.spec import OPS
 
 from ._sender import Sender
 from ._session import Session
+from ._sites import caller
 
 
 class Future:
@@ -57,7 +60,9 @@ class Stream:
     """Rows, and the sender that takes them to the present session; another session gets a sender of its own.
 
     `look_at` is the id at which recording looks in (`check`), 0 if the next call should: nobody is sending, or something
-    failed. It is the one thing that the recorder tests per call.
+    failed. It is the one thing that the recorder tests per call. `seed`: what a session's generators start from.
+    `inherited`: in a forked child, the last id of the parent's tensors, which are not this process's; `host_only`: it
+    is a worker that opens no session.
     """
 
     def __init__(self) -> None:
@@ -66,7 +71,9 @@ class Stream:
         self.next_id = itertools.count(1).__next__
         self.look_at = 0
         self.synchronous = os.environ.get("TELEGRAD_SYNC") == "1"
-        self.forked = False
+        self.host_only = False
+        self.inherited = 0
+        self.seed = secrets.randbits(63)
         self.sender = Sender(self)
         atexit.register(self._at_exit)
         if hasattr(os, "register_at_fork"):
@@ -86,13 +93,19 @@ class Stream:
 
     def start(self) -> None:
         """Open the session and start to send, once."""
-        if self.forked:
+        if self.host_only:
             raise RuntimeError(
-                "this process was forked from one that uses telegrad: only tensors that stay on the host (made from "
-                "data and not computed with) can be used here"
+                "this worker was forked from a process that uses telegrad: only tensors that stay on the host (made "
+                "from data and not computed with) can be used here"
             )
         if not self.sender.threads:
             self.sender.start(self.session)
+
+    def first_rows(self) -> list[tuple[Any, ...]]:
+        """What a session begins with: its generators start from this process's seed."""
+        spec, site = OPS["manual_seed"], caller()
+        places = [place_of(device) << PLACE_SHIFT for device in self.session.open().devices]
+        return [(spec.index, place, None, (self.seed, None), *site) for place in places]
 
     def devices(self) -> tuple[str, ...]:
         """The devices of the server; opens the session."""
@@ -145,7 +158,6 @@ class Stream:
         """Begin anew with another session; tensors of the old one are gone, and reads that wait for them fail."""
         self.close()
         self.rows.clear()
-        self.forked = False
         self.session = session or Session()
         self.sender = Sender(self)
         self.look_at = 0
@@ -157,7 +169,7 @@ class Stream:
         self.sender.join(1.0)
 
     def _at_exit(self) -> None:
-        if self.forked or not self.sender.threads:
+        if not self.sender.threads:
             return
         failed = False
         try:
@@ -175,5 +187,13 @@ class Stream:
     def _in_forked_child(self) -> None:
         self.sender = Sender(self)
         self.rows.clear()
-        self.forked, self.look_at = True, 0
-        self.session.forget()
+        self.inherited, self.look_at = self.next_id(), 0
+        self.session = self.session.inherited()
+
+    def check_own(self, name: int) -> None:
+        """Raise for a tensor of the process that this one was forked from."""
+        if name <= self.inherited:
+            raise SessionGone(
+                "this tensor belongs to the process that this one was forked from",
+                hint="make it here, or read its values (t.numpy()) before the fork",
+            )

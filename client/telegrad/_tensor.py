@@ -20,7 +20,8 @@ from telegrad_protocol.spec import OPS
 from . import _host
 from ._handles import RemovableHandle
 from ._leaves import Leaf, only, union
-from ._record import append, control, grad_mode, record, stream
+from ._modes import born, grad_mode, recording
+from ._record import append, control, record, stream
 from ._sites import caller
 from ._stream import Future
 from ._tensor_str import format_scalar, format_tensor, summary_slices
@@ -144,7 +145,7 @@ class Tensor(Declared, metaclass=TensorType):
             array = _host.array_of(data[0], dtypes.float32)
         else:
             array = np.zeros(data if data else (0,), np.float32)
-        self._host = array
+        born(self)._host = array
         self._meta = contiguous(array.shape, dtypes.float32)
 
     def __del__(self, release: Any = stream.rows.append) -> None:
@@ -247,8 +248,9 @@ class Tensor(Declared, metaclass=TensorType):
         """
         if not self._id:
             future = Future(stream, _as_is)
-            future._settle(self._host.copy())
+            future._settle(_host.widened(self._host.copy(), self.dtype.name))
             return future
+        stream.check_own(self._id)
         place = self.place
         return stream.ask("read", (self._id,), place, caller(), partial(_fetch, device_at(place >> PLACE_SHIFT)))
 
@@ -265,6 +267,11 @@ class Tensor(Declared, metaclass=TensorType):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         values = self.numpy()
         return values if dtype is None else values.astype(dtype)
+
+    def __array_wrap__(self, array: np.ndarray, context: Any = None, return_scalar: bool = False) -> Tensor:
+        """A tensor of what NumPy computed of tensors; of truth values one of uint8, as in PyTorch."""
+        array = array.astype(np.uint8) if array.dtype == np.bool_ else np.array(array)
+        return _host.from_array(array, _host.dtype_of(array), "cpu")
 
     def item(self) -> Any:
         """The one element as a Python number."""
@@ -324,7 +331,7 @@ class Tensor(Declared, metaclass=TensorType):
             return self._values()
         from ._indexing import edges
 
-        with _grad(False):
+        with recording(False):
             summary: np.ndarray = edges(self, pieces)._values()
         return summary
 
@@ -360,7 +367,7 @@ class Tensor(Declared, metaclass=TensorType):
         return copied
 
     def _copied(self) -> Tensor:
-        with _grad(False):
+        with recording(False):
             twin = _host.tensor_like(self, self._host.copy()) if not self._id else record(OPS["clone"], (self,))
         twin.__class__ = type(self)
         twin.__dict__.update({k: v for k, v in self.__dict__.items() if not k.startswith("_")})
@@ -392,6 +399,8 @@ class Tensor(Declared, metaclass=TensorType):
             raise RuntimeError("you can only change requires_grad flags of leaf variables.")
         if requires_grad and not self.is_floating_point():
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
+        if requires_grad and self.is_inference() and not grad_mode.inference:
+            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
         if requires_grad == self.requires_grad:
             return self
         before = self._leaves
@@ -404,6 +413,10 @@ class Tensor(Declared, metaclass=TensorType):
         if self._id:
             control("set_requires_grad", self, requires_grad, undo=lambda: setattr(self, "_leaves", before))
         return self
+
+    def is_inference(self) -> bool:
+        """Whether its memory was made in inference mode."""
+        return self.root._inference
 
     @property
     def grad(self) -> Tensor | None:
@@ -589,19 +602,6 @@ def _as_is(value: Any) -> Any:
     return value
 
 
-class _grad:
-    """Grad mode for a block inside this module; users have `no_grad` and `enable_grad`."""
-
-    def __init__(self, mode: bool) -> None:
-        self.mode = mode
-
-    def __enter__(self) -> None:
-        self.before, grad_mode.on = grad_mode.on, self.mode
-
-    def __exit__(self, *exception: object) -> None:
-        grad_mode.on = self.before
-
-
 def _fetch(device: str, result: ReadResult) -> np.ndarray:
     """The array of a device's finished read; large values come on a connection of their own, straight into the array."""
     dtype = _host.NUMPY[dtypes.by_name(result.dtype)]
@@ -644,7 +644,7 @@ def _name_sharers(tensor: Tensor, others: list[TensorBase]) -> None:
             continue
         if base not in whole:
             whole[base] = record(apart, (tensor,))
-        with _grad(other._frozen is None):
+        with recording(other._frozen is None):
             append(OPS["as_strided"], (whole[base], meta.shape, meta.strides, other._offset), other._id)
 
 

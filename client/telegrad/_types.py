@@ -25,7 +25,7 @@ class TensorBase(HasMeta):
     memory it shares without its history. `_aliases`: what is alive of all that shares a memory, kept by the first.
     `_version`: in-place writes so far, kept by the first, or where `_own_version` says so by a detached tensor.
     `_place`: the device's, where there is no `_meta`. `_pressing`: it holds, or may hold, so much memory that the
-    server is told at once when it is freed.
+    server is told at once when it is freed. `_inference`: of memory that was made in inference mode.
     """
 
     proxy: ClassVar[type[TensorBase]]
@@ -46,6 +46,7 @@ class TensorBase(HasMeta):
     _host: Any = None
     _place: int = 0
     _pressing: bool = False
+    _inference: bool = False
 
     @classmethod
     def make(cls, name: int, meta: Meta | None) -> TensorBase:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -13,7 +15,8 @@ from telegrad_protocol.spec import OPS
 from ._creation import zeros_like
 from ._hooks import SteppedWalk, stops_among
 from ._leaves import Leaf, LeafSet, joined, may_be_reached, only, reached, union
-from ._record import control, grad_mode, record, stream
+from ._modes import State, grad_mode
+from ._record import control, record, stream
 from ._sites import caller
 from ._tensor import RETAINED, Tensor
 from ._types import TensorBase
@@ -21,47 +24,119 @@ from ._types import TensorBase
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class set_grad_enabled:
+class _Mode:
+    """Grad mode for a block, or for every call of a decorated function; of a generator, while it runs."""
+
+    def __enter__(self) -> None:
+        raise NotImplementedError
+
+    def __exit__(self, *exception: object) -> None:
+        raise NotImplementedError
+
+    def clone(self) -> Any:
+        """The same mode for another block."""
+        return type(self)()
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function."""
+        if inspect.isclass(function):
+            warnings.warn(
+                "Decorating classes is deprecated and will be disabled in future versions. You should only decorate "
+                "functions or methods. To preserve the current behavior of class decoration, you can directly decorate "
+                "the `__init__` method and nothing else.",
+                FutureWarning,
+                stacklevel=2,
+            )
+            return cast("F", _in_mode(self.clone, lambda *args, **kwargs: function(*args, **kwargs)))
+        wrapped = _generating if inspect.isgeneratorfunction(function) else _in_mode
+        return cast("F", wraps(function)(wrapped(self.clone, function)))
+
+
+def _in_mode(mode: Callable[[], Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with mode():
+            return function(*args, **kwargs)
+
+    return wrapped
+
+
+def _generating(mode: Callable[[], Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """A generator function whose generators run in the mode, and leave their caller's alone while they wait."""
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        generator = function(*args, **kwargs)
+        resume, sent = generator.send, None
+        while True:
+            try:
+                with mode():
+                    value = resume(sent)
+            except StopIteration as end:
+                return end.value
+            try:
+                resume, sent = generator.send, (yield value)
+            except GeneratorExit:
+                with mode():
+                    generator.close()
+                raise
+            except BaseException as error:
+                resume, sent = generator.throw, error
+
+    return wrapped
+
+
+class set_grad_enabled(_Mode):
     """Sets grad mode at once; as a context manager or decorator, for the block only."""
 
     def __init__(self, mode: bool) -> None:
         self.mode = bool(mode)
-        self.before = grad_mode.on
-        grad_mode.on = self.mode
+        self.before = grad_mode.state
+        grad_mode.enable(self.mode)
 
     def __enter__(self) -> None:
-        grad_mode.on = self.mode
+        grad_mode.enable(self.mode)
 
     def __exit__(self, *exception: object) -> None:
-        grad_mode.on = self.before
+        grad_mode.enable(self.before.enabled)
 
     def __call__(self, function: F) -> F:
-        grad_mode.on = self.before
-        return _decorate(function, self.mode)
+        grad_mode.enable(self.before.enabled)
+        return super().__call__(function)
+
+    def clone(self) -> Any:
+        return type(self)(self.mode)
+
+    def __repr__(self) -> str:
+        return f"torch.autograd.grad_mode.set_grad_enabled(mode={self.mode})"
 
 
-class _Mode:
-    """Grad mode for a block, or for every call of a decorated function."""
+class _Nested(_Mode):
+    """A mode whose one instance may be entered again inside its own block."""
 
-    mode: bool
+    def __init__(self) -> None:
+        self.before: list[State] = []
+
+    def __enter__(self) -> None:
+        self.before.append(grad_mode.state)
+        grad_mode.state = self.entered(grad_mode.state)
+
+    def __exit__(self, *exception: object) -> None:
+        grad_mode.state = self.before.pop()
+
+    def entered(self, before: State) -> State:
+        """What holds in the block."""
+        raise NotImplementedError
+
+
+class _Plain(_Nested):
+    """A mode that also decorates without parentheses."""
 
     if not TYPE_CHECKING:
 
         def __new__(cls, function: Any = None) -> Any:
-            return _decorate(function, cls.mode) if callable(function) else object.__new__(cls)
-
-    def __enter__(self) -> None:
-        self.before, grad_mode.on = grad_mode.on, self.mode
-
-    def __exit__(self, *exception: object) -> None:
-        grad_mode.on = self.before
-
-    def __call__(self, function: F) -> F:
-        """Decorate a function."""
-        return _decorate(function, self.mode)
+            return object.__new__(cls) if function is None else cls()(function)
 
 
-class no_grad(_Mode):
+class no_grad(_Plain):
     """Ops in the block are not recorded.
 
     >>> import telegrad as tg
@@ -72,47 +147,51 @@ class no_grad(_Mode):
     False
     """
 
-    mode = False
+    def entered(self, before: State) -> State:
+        return before._replace(enabled=False)
 
 
-class enable_grad(_Mode):
-    """Ops in the block are recorded, also inside `no_grad`."""
+class enable_grad(_Plain):
+    """Ops in the block are recorded, also inside `no_grad`; not inside `inference_mode`."""
 
-    mode = True
+    def entered(self, before: State) -> State:
+        return before._replace(enabled=True)
 
 
-class inference_mode(_Mode):
-    """As `no_grad`. `inference_mode(False)` leaves recording on."""
+class inference_mode(_Nested):
+    """As `no_grad`, and what is made in the block never requires grad outside. `inference_mode(False)` ends it.
 
-    mode = False
+    >>> import telegrad as tg
+    >>> with tg.inference_mode():
+    ...     x = tg.ones(2)
+    >>> x.is_inference()
+    True
+    """
 
     if not TYPE_CHECKING:
 
         def __new__(cls, mode: Any = True) -> Any:
-            made = super().__new__(cls, mode if callable(mode) else None)
-            if not callable(mode):
-                made.mode = not mode
-            return made
+            return object.__new__(cls) if isinstance(mode, bool) else cls()(mode)
 
     def __init__(self, mode: Any = True) -> None:
-        pass
+        super().__init__()
+        self.mode = mode
 
+    def entered(self, before: State) -> State:
+        return State(not self.mode, self.mode)
 
-def _decorate(function: F, mode: bool) -> F:
-    @wraps(function)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        before, grad_mode.on = grad_mode.on, mode
-        try:
-            return function(*args, **kwargs)
-        finally:
-            grad_mode.on = before
-
-    return cast("F", wrapped)
+    def clone(self) -> Any:
+        return type(self)(self.mode)
 
 
 def is_grad_enabled() -> bool:
-    """Whether ops are recorded now, in this thread."""
-    return grad_mode.on
+    """Whether ops are to be recorded now, in this thread."""
+    return grad_mode.state.enabled
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether this thread is in inference mode."""
+    return grad_mode.inference
 
 
 def backward(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, overload
 
-from telegrad_protocol.spec import OPS
+from telegrad_protocol.spec import OPS, OpSpec
 
 from . import _ops
 from ._ops import FUNCTIONS
-from ._record import inplace
+from ._record import binder, inplace
+from ._sites import warn
 from ._tensor import Tensor
 from ._typing import Sizes
 from .autograd import no_grad
@@ -37,6 +38,23 @@ _TAKE_INPLACE = (
     "dropout3d alpha_dropout feature_alpha_dropout"
 ).split()
 globals().update({name: _with_inplace(name) for name in _TAKE_INPLACE if name in DECLARED and OPS[name].inplace})
+
+
+def _implicit_dim(spec: OpSpec, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The dimension that PyTorch chooses, with a warning, where none is given."""
+    input, dim, *more = args
+    if dim is None and isinstance(input, Tensor):
+        warn(
+            f"Implicit dimension choice for {spec.name} has been deprecated. Change the call to include dim=X as an "
+            "argument."
+        )
+        dim = 0 if input.ndim in (0, 1, 3) else 1
+    return (input, dim, *more)
+
+
+softmax, log_softmax, softmin = (
+    binder(OPS[name], choose=_implicit_dim) for name in ("softmax", "log_softmax", "softmin")
+)
 
 
 def batch_norm(
@@ -103,6 +121,21 @@ def max_pool2d(
     stride = kernel_size if stride is None or stride == [] else stride
     values, indices = FUNCTIONS["_max_pool2d_with_indices"](input, kernel_size, stride, padding, dilation, ceil_mode)
     return (values, indices) if return_indices else values
+
+
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The maxima of windows that cover the last two dimensions evenly; with `return_indices`, also where they were."""
+    values, indices = FUNCTIONS["_adaptive_max_pool2d_with_indices"](input, output_size)
+    return (values, indices) if return_indices else values
+
+
+def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The maxima of windows that cover the last dimension evenly; with `return_indices`, also where they were."""
+    if not return_indices:
+        return FUNCTIONS["adaptive_max_pool1d"](input, output_size)
+    (width,) = (output_size,) if isinstance(output_size, int) else output_size
+    found = FUNCTIONS["_adaptive_max_pool2d_with_indices"](FUNCTIONS["unsqueeze"](input, -2), (1, width))
+    return tuple(FUNCTIONS["squeeze"](part, -2) for part in found)
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:

@@ -3,7 +3,7 @@
 Made by `make stubs` from the op table and the functions beside it: not to be edited.
 """
 
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 from telegrad._tensor import Tensor
 from telegrad._typing import Number, Sizes
@@ -14,16 +14,16 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Sizes) -> Tensor:
     """The averages of `output_size` windows that cover the last dimension evenly."""
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Sizes) -> Tensor:
-    """The averages of `output_size` windows that cover the last two dimensions evenly."""
+    """The averages of `output_size` windows that cover the last two dimensions evenly; None keeps a size."""
 
 def adaptive_avg_pool3d(input: Tensor, output_size: Sizes) -> Tensor:
-    """The averages of `output_size` windows that cover the last three dimensions evenly."""
+    """The averages of `output_size` windows that cover the last three dimensions evenly; None keeps a size."""
 
-def adaptive_max_pool1d(input: Tensor, output_size: Sizes) -> Tensor:
-    """The maxima of `output_size` windows that cover the last dimension evenly."""
+def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The maxima of windows that cover the last dimension evenly; with `return_indices`, also where they were."""
 
-def adaptive_max_pool2d(input: Tensor, output_size: Sizes) -> Tensor:
-    """The maxima of `output_size` windows that cover the last two dimensions evenly."""
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The maxima of windows that cover the last two dimensions evenly; with `return_indices`, also where they were."""
 
 def avg_pool1d(
     input: Tensor,

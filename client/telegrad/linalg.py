@@ -23,8 +23,10 @@ def norm(
     keepdim: bool = False,
     *,
     dtype: DType | None = None,
+    axis: Sizes | None = None,
 ) -> Tensor:
     """The vector norm of all elements, or along `dim`."""
+    dim = dim if axis is None else axis
     if isinstance(ord, str):
         if ord != "fro":
             raise NotImplementedError(f"linalg.norm: the order {ord!r} is not supported")

@@ -32,6 +32,7 @@ def norm(
     keepdim: bool = False,
     *,
     dtype: DType | None = None,
+    axis: Sizes | None = None,
 ) -> Tensor:
     """The vector norm of all elements, or along `dim`."""
 

@@ -69,10 +69,6 @@ class Generator:
         control("set_generator_state", state.to(self._device), self)
 
 
-class _Default:
-    seed = _DEFAULT_SEED
-
-
 def checked_seed(seed: int) -> int:
     """A seed as it travels. Raises RuntimeError outside [-2^63, 2^64)."""
     seed = int(seed)
@@ -88,20 +84,20 @@ def fresh_seed() -> int:
 
 def manual_seed(seed: int) -> None:
     """Start every device's default generator anew from a seed: the same draws as PyTorch's on the CPU."""
-    _Default.seed = checked_seed(seed)
+    stream.seed = checked_seed(seed)
     for place in stream.devices():
-        control("manual_seed", _Default.seed, None, device=place)
+        control("manual_seed", stream.seed, None, device=place)
 
 
 def seed() -> int:
     """Start the default generator anew from a seed that nobody knows, and tell it."""
     manual_seed(fresh_seed())
-    return _Default.seed
+    return stream.seed
 
 
 def initial_seed() -> int:
-    """The seed that the default generator last started from."""
-    return _Default.seed & 0xFFFF_FFFF_FFFF_FFFF
+    """The seed that the default generator last started from; where nobody gave one, one that the system chose."""
+    return stream.seed & 0xFFFF_FFFF_FFFF_FFFF
 
 
 def get_rng_state() -> Tensor:

@@ -57,10 +57,39 @@ float64: Final = DType("float64", 8, FLOAT)
 ALL: Final = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64)
 BY_NAME: Final[dict[str, DType]] = {dtype.name: dtype for dtype in ALL}
 
+TYPE_NAMES: Final[dict[DType, str]] = {
+    bool_: "Bool",
+    uint8: "Byte",
+    int8: "Char",
+    int16: "Short",
+    int32: "Int",
+    int64: "Long",
+    float16: "Half",
+    bfloat16: "BFloat16",
+    float32: "Float",
+    float64: "Double",
+}
+"""What PyTorch's errors, and the names of its tensor types, call them."""
+
 
 def by_name(name: str) -> DType:
     """The type of that name. Raises KeyError for a name that is none."""
     return BY_NAME[name]
+
+
+PYTHON: Final[dict[type, DType]] = {float: float64, int: int64, bool: bool_}
+"""Python's types as PyTorch takes them where a dtype is wanted."""
+
+
+def of_type(dtype: Any) -> DType | None:
+    """The dtype meant by a dtype or one of Python's types; None for None. Raises TypeError for anything else."""
+    if dtype is None or isinstance(dtype, DType):
+        return dtype
+    found = PYTHON.get(dtype) if isinstance(dtype, type) else None
+    if found is None:
+        given = "type" if isinstance(dtype, type) else type(dtype).__name__
+        raise TypeError(f"argument 'dtype' must be torch.dtype, not {given}")
+    return found
 
 
 def _promote(a: DType, b: DType) -> DType:

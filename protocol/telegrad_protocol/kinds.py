@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from .devices import canonical
-from .dtypes import BY_NAME, DType
+from .dtypes import BY_NAME, PYTHON, DType
 from .shapes import HasMeta
 
 
@@ -100,6 +100,12 @@ def _integer_or_integers(value: Any) -> int | tuple[int, ...]:
     return _integers(value) if isinstance(value, list | tuple) else operator.index(value)
 
 
+def _open_integers(value: Any) -> int | tuple[int | None, ...]:
+    if isinstance(value, list | tuple):
+        return tuple([None if item is None else operator.index(item) for item in value])
+    return operator.index(value)
+
+
 def _integers_or_word(value: Any) -> tuple[int, ...] | str:
     return value if isinstance(value, str) else _integers(value)
 
@@ -113,6 +119,8 @@ def _numbers(value: Any) -> tuple[float, ...]:
 def _dtype(value: Any) -> DType:
     if isinstance(value, DType):
         return value
+    if isinstance(value, type) and value in PYTHON:
+        return PYTHON[value]
     if not isinstance(value, str):
         raise TypeError
     if value not in BY_NAME:
@@ -165,6 +173,7 @@ _NUMBER: Final = {"anyOf": [{"type": "number"}, {"type": "boolean"}, {"enum": ["
 _INTEGER: Final = {"type": "integer"}
 _INTEGERS: Final = {"type": "array", "items": {"type": "integer"}}
 _INTEGER_OR_INTEGERS: Final = {"anyOf": [_INTEGER, _INTEGERS]}
+_OPEN_INTEGERS: Final = {"type": "array", "items": {"anyOf": [_INTEGER, {"type": "null"}]}}
 
 
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
@@ -193,6 +202,8 @@ _PLAIN: Final[dict[str, Kind]] = {
     "Size": Kind(_integers, schema=_INTEGER_OR_INTEGERS),
     # Tensors by their ids, where some need not exist.
     "Ids": Kind(_integers, schema={"type": "array", "items": _TENSOR}),
+    # A size that stays what the input's is may be None.
+    "OpenSize": Kind(_open_integers, schema={"anyOf": [_INTEGER, _OPEN_INTEGERS]}),
     "Size | str": Kind(_integers_or_word, schema={"anyOf": [*_INTEGER_OR_INTEGERS["anyOf"], {"type": "string"}]}),
     "Dims": Kind(_optional(_integer_or_integers), schema=_nullable(_INTEGER_OR_INTEGERS)),
     "int | Size": Kind(_integer_or_integers, schema=_INTEGER_OR_INTEGERS),

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from . import dtypes
 from .dtypes import DType
-from .errors import AutogradError, OpError, OpTypeError, ShapeError
+from .errors import AutogradError, OpError, ShapeError, UnsupportedOp
 from .shapes import Meta, broadcast, contiguous, like, reduced, wrap_dims
 from .spec import Inferred, OpSpec
 
@@ -33,14 +33,17 @@ class Elementwise:
     """Broadcasts its operands and promotes their dtypes, by one of PyTorch's kinds of promotion.
 
     same: the common dtype. float: the common dtype, integers becoming float32. bool: computed in the common dtype,
-    True or False comes out. `integers` tells which integer inputs the op refuses.
+    True or False comes out. A dtype to `refuse` is one that PyTorch's `kernel` does not know.
     """
 
     operands_only: Final = True
 
-    def __init__(self, promotion: Promotion = "same", *, refuse: tuple[DType, ...] = ()) -> None:
+    def __init__(
+        self, promotion: Promotion = "same", *, refuse: tuple[DType, ...] = (), kernel: str | None = None
+    ) -> None:
         self.promotion = promotion
         self.refuse = refuse
+        self.kernel = kernel
 
     def __call__(self, *operands: Any) -> Inferred:
         metas = [operand for operand in operands if isinstance(operand, Meta)]
@@ -48,15 +51,33 @@ class Elementwise:
         if self.promotion == "float" and compute.category != dtypes.FLOAT:
             compute = dtypes.float32
         if compute in self.refuse:
-            raise OpTypeError(f"not implemented for '{compute.name}'", got=compute.name)
+            raise not_implemented(self.kernel, compute)
         result = dtypes.bool_ if self.promotion == "bool" else compute
         shape = metas[0].shape if len(metas) == 1 else broadcast(meta.shape for meta in metas)
         cast = None if all(meta.dtype is compute for meta in metas) else compute
         return Inferred((contiguous(shape, result, metas[0].device),), cast)
 
 
-def elementwise(promotion: Promotion = "same", *, refuse: tuple[DType, ...] = ()) -> Elementwise:
-    return Elementwise(promotion, refuse=refuse)
+def elementwise(
+    promotion: Promotion = "same", *, refuse: tuple[DType, ...] = (), kernel: str | None = None
+) -> Elementwise:
+    return Elementwise(promotion, refuse=refuse, kernel=kernel)
+
+
+def not_implemented(kernel: str | None, dtype: DType) -> UnsupportedOp:
+    """What PyTorch says of a dtype that one of its kernels does not know."""
+    words = f"not implemented for '{dtypes.TYPE_NAMES[dtype]}'"
+    return UnsupportedOp(f'"{kernel}" {words}' if kernel else words, got=dtype.name)
+
+
+def check_factor(factor: object, dtype: DType, name: str = "alpha") -> None:
+    """Raise where a number that an operand is multiplied by does not fit what is computed in `dtype`."""
+    if isinstance(factor, bool) and dtype.category != dtypes.BOOL:
+        raise OpError(f"Boolean {name} only supported for Boolean results.", argument=name)
+    if isinstance(factor, float) and dtype.category != dtypes.FLOAT:
+        raise OpError(
+            f"For integral input tensors, argument {name} must not be a floating point number.", argument=name
+        )
 
 
 def same(input: Meta, *_: Any) -> Meta:
@@ -103,18 +124,24 @@ def reduce_dims(input: Meta, dim: Any, keepdim: bool, dtype: DType | None = None
     return like(input, shape=shape, dtype=dtype)
 
 
+def check_shape(op: str, result: tuple[int, ...], target: tuple[int, ...]) -> None:
+    """Raise unless a result has the shape of what it is written into."""
+    if result != target:
+        raise ShapeError(
+            f"output with shape {list(target)} doesn't match the broadcast shape {list(result)}",
+            op=op,
+            expected=list(target),
+            got=list(result),
+        )
+
+
 def check_inplace(spec: OpSpec, result: Meta, target: Meta) -> None:
     """Raise unless a result may be written into a tensor of `target`'s shape, strides and dtype."""
-    if result.shape != target.shape:
-        raise ShapeError(
-            f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(result.shape)}",
-            op=spec.name,
-            expected=list(target.shape),
-            got=list(result.shape),
-        )
+    check_shape(spec.name, result.shape, target.shape)
     if not dtypes.can_cast(result.dtype, target.dtype):
         raise OpError(
-            f"result type {result.dtype.name} can't be cast to the desired output type {target.dtype.name}",
+            f"result type {dtypes.TYPE_NAMES[result.dtype]} can't be cast to the desired output type "
+            f"{dtypes.TYPE_NAMES[target.dtype]}",
             op=spec.name,
             expected=target.dtype.name,
             got=result.dtype.name,

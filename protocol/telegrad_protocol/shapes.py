@@ -25,7 +25,8 @@ PAGE: Final = 4096
 class Meta:
     """Shape, strides (in elements), dtype and device of a tensor; `nbytes` counts elements, not storage.
 
-    `floating`: of a dtype that gradients flow through; `half`: of one of two bytes; `large`: of more bytes than a page.
+    `floating`: of a dtype that gradients flow through; `half`, `full`: of one of two bytes, of
+    more; `large`: of more bytes than a page.
     `place`: the device's, as row flags carry it.
     """
 
@@ -34,6 +35,7 @@ class Meta:
         "device",
         "dtype",
         "floating",
+        "full",
         "half",
         "large",
         "nbytes",
@@ -51,6 +53,7 @@ class Meta:
         self.device = device
         self.place = place_of(device) << PLACE_SHIFT
         self.floating = dtype.is_floating_point
+        self.full = dtype.is_floating_point and dtype.itemsize > 2
         self.half = dtype.is_floating_point and dtype.itemsize == 2
         self.ndim = len(shape)
         self.numel = math.prod(shape)

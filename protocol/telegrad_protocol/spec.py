@@ -23,10 +23,11 @@ from .shapes import HasMeta, Meta
 # The words of declarations. A declaration is read, never run, so these only have to satisfy the type checker.
 Tensor: TypeAlias = HasMeta
 Number: TypeAlias = "bool | int | float"
-Value: TypeAlias = "bool | int | float"
 Checked: TypeAlias = float
+Value: TypeAlias = "bool | int | float"
 Size: TypeAlias = "int | tuple[int, ...]"
 Ids: TypeAlias = "int | tuple[int, ...]"
+OpenSize: TypeAlias = "int | tuple[int | None, ...]"
 Dims: TypeAlias = "int | tuple[int, ...] | None"
 Index: TypeAlias = "tuple[Any, ...]"
 Generator: TypeAlias = int
@@ -38,12 +39,13 @@ class Inferred(NamedTuple):
 
     `metas`: the results. `compute`: the dtype that promoted inputs are cast to before the kernel, or None.
     `offset`: for a view, the distance of its first element from the input's, in elements, or a distance per result;
-    None for new memory.
+    None for new memory. `warning`: what the caller is told, each time.
     """
 
     metas: tuple[Meta, ...]
     compute: DType | None = None
     offset: int | tuple[int, ...] | None = None
+    warning: str | None = None
 
     @property
     def meta(self) -> Meta:
@@ -66,9 +68,17 @@ class Param(NamedTuple):
     def required(self) -> bool:
         return self.default is inspect.Parameter.empty
 
-    def __str__(self) -> str:
-        return f"{self.name}: {self.annotation}" + ("" if self.required else f" = {self.default!r}")
+    @property
+    def shown(self) -> str:
+        """The annotation as users read it: without the words that say how calls are remembered."""
+        return self.annotation.replace("Checked", "float").replace("OpenSize", "Size")
 
+    def __str__(self) -> str:
+        return f"{self.name}: {self.shown}" + ("" if self.required else f" = {self.default!r}")
+
+
+NUMPY_NAMES: Final = {"dim": ("axis",), "keepdim": ("keepdims",), "input": ("x", "a", "x1"), "other": ("x2",)}
+"""What NumPy calls some arguments: PyTorch takes these names for its own, in every function that has them."""
 
 Rule: TypeAlias = Callable[..., Any]
 _MEMO_LIMIT: Final = 4096
@@ -79,10 +89,10 @@ class OpSpec:
 
     name, doc, params: as declared. index: the op's code on the wire. returns: names of the results, or None where
     their number depends on the arguments. on: where users find it ("torch", "tensor", "functional", ...).
-    inplace: a variant with a trailing underscore exists. differentiable: gradients flow to the inputs. settled: shapes
-    follow from metadata alone. control: a row that acts on the session (free, read, backward, an optimizer's step) and is
-    not a function of tensors. public: part of the API that is called by name, as over HTTP: not what begins with an
-    underscore, and of control rows those that say so.
+    aliases: other names of parameters. inplace: a variant with a trailing underscore exists. differentiable: gradients
+    flow to the inputs. settled: shapes follow from metadata alone. control: a row that acts on the session (free, read,
+    backward, an optimizer's step) and is not a function of tensors. public: part of the API that is called by name, as
+    over HTTP: not what begins with an underscore, and of control rows those that say so.
 
     view: the results may share the input's memory. detached: such a view is apart from the input's history;
     own_version: and from its version. fixed_views: PyTorch's name for what makes these views, of which none may be given
@@ -114,10 +124,13 @@ class OpSpec:
         self.separate: bool = traits.pop("separate", False)
         self.idempotent: bool = traits.pop("idempotent", False)
         self.public: bool = traits.pop("public", not self.control and not self.name.startswith("_"))
+        given: dict[str, str] = traits.pop("aliases", {})
         self.family = function.__module__.rpartition(".")[2]
         if traits:
             raise TypeError(f"{self.name}: unknown traits {sorted(traits)}")
         self.names = tuple(param.name for param in self.params)
+        numpys = {alias: name for name in self.names if self.on for alias in NUMPY_NAMES.get(name, ())}
+        self.aliases = {alias: name for alias, name in {**numpys, **given}.items() if alias not in self.names}
         self.generator_slot = next((i for i, p in enumerate(self.params) if p.annotation.startswith("Generator")), None)
         self.device_slot = next((i for i, p in enumerate(self.params) if p.annotation.startswith("Device")), None)
         self.takes_lists = any(param.annotation.startswith("list[T") for param in self.params)
@@ -157,7 +170,7 @@ class OpSpec:
                 self.memo.clear()
                 self.known.clear()
             self.memo[key] = found
-            if found.metas:
+            if found.metas and found.warning is None:
                 self.known[key] = found.meta
         return found
 
@@ -193,7 +206,8 @@ class OpSpec:
                 f"{self.name}() takes {len(self.params)} arguments but {len(args)} were given", op=self.name
             )
         bound = dict(zip(self.names, args, strict=False))
-        for name, value in kwargs.items():
+        for given, value in kwargs.items():
+            name = self.aliases.get(given, given)
             if name not in self.names:
                 raise OpTypeError(
                     f"{self.name}() got an unexpected keyword argument '{name}'",
@@ -238,10 +252,10 @@ class OpSpec:
         except (TypeError, ValueError, OverflowError) as error:
             raise OpTypeError(
                 f"{self.name}(): argument '{param.name}' (position {position + 1}) must be "
-                f"{param.annotation}, not {describe(value)}" + (f" ({error})" if str(error) else ""),
+                f"{param.shown}, not {describe(value)}" + (f" ({error})" if str(error) else ""),
                 op=self.name,
                 argument=param.name,
-                expected=param.annotation,
+                expected=param.shown,
                 got=describe(value),
             ) from None
 

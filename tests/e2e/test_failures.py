@@ -333,22 +333,51 @@ def test_a_token_gives_no_way_into_another_tokens_session(tmp_path: Path) -> Non
         assert httpx.get(f"{url}/v1/sessions/{opened}/tensors").status_code == 401
 
 
-def test_a_forked_child_is_told_what_it_cannot_use(server: str) -> None:
-    script = """
-    import os, telegrad as tg
+FORKING = """
+    import os, sys, telegrad as tg
+    tg.manual_seed(3)
     x, host = tg.ones(2) + 0, tg.tensor([1.0, 2.0])
     x.tolist()
     if os.fork() == 0:
         assert host[1].item() == 2.0
-        try:
-            (x + 1).tolist()
-        except RuntimeError as error:
-            print("forked" in str(error), flush=True)
-        os._exit(0)
+        w = tg.ones(2, requires_grad=True)
+        (w * host).sum().backward()
+        print(w.grad.tolist(), tg.initial_seed(), tg.rand(1).item() == tg.Generator().manual_seed(3) and 0)
+        for use in (lambda: (x + 1).tolist(), x.tolist):
+            try:
+                use()
+            except RuntimeError as error:
+                print(type(error).__name__, "forked" in f"{error} {error.details}")
+        print((tg.ones(2) + 1).tolist())
+        sys.exit(0)
     os.wait()
     print(x.tolist())
     """
-    assert run(script, TELEGRAD_URL=server).stdout == "True\n[1.0, 1.0]\n"
+FORKED = "[1.0, 2.0] 3 False\nUnknownTensor True\nSessionGone True\n[2.0, 2.0]\n[1.0, 1.0]\n"
+
+
+def test_a_forked_child_has_a_session_of_its_own(server: str) -> None:
+    assert run(FORKING, TELEGRAD_URL=server).stdout == FORKED
+
+
+def test_a_forked_child_uses_its_parents_local_server() -> None:
+    done = run(FORKING)
+    assert done.stdout == FORKED, done.stderr
+
+
+def test_processes_draw_different_numbers_unless_they_are_seeded(server: str) -> None:
+    script = """
+    import telegrad as tg
+    print(tg.initial_seed(), tg.rand(1).item(), tg.rand(1, generator=tg.Generator()).item())
+    first = tg.rand(1).item()
+    tg.manual_seed(tg.initial_seed())
+    tg.rand(1)
+    print(tg.rand(1).item() == first, tg.seed() == tg.initial_seed() != 0)
+    """
+    first, second = (run(script, TELEGRAD_URL=server).stdout.splitlines() for _ in range(2))
+    for one, other, differs in zip(first[0].split(), second[0].split(), (True, True, False), strict=True):
+        assert (one != other) == differs
+    assert first[1] == second[1] == "True True"
 
 
 def test_threads_record_at_the_same_time(client: str) -> None:

@@ -21,6 +21,7 @@ VARIADIC, KEYWORDS = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEY
 
 OF_THE_TABLE = {
     "Size": "Sizes",
+    "OpenSize": "Sizes",
     "Dims": "Sizes | None",
     "Value": "Number",
     "Checked": "float",

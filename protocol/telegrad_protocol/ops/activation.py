@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from telegrad_protocol.errors import OpValueError, ShapeError
+from telegrad_protocol.errors import OpError, OpValueError, ShapeError
 from telegrad_protocol.rules import elementwise, floating
 from telegrad_protocol.shapes import Meta, like, wrap_dim
 from telegrad_protocol.spec import Checked, Number, Tensor, op
@@ -77,8 +77,8 @@ def selu(input: Tensor) -> Tensor:
 
 
 def _celu(input: Meta, alpha: float) -> Meta:
-    if alpha == 0:
-        raise ShapeError("ZeroDivisionError: alpha cannot be 0 for CELU", argument="alpha", got=alpha)
+    if not alpha:
+        raise OpError("ZeroDivisionError: alpha cannot be 0 for CELU", argument="alpha")
     return floating(input)
 
 
@@ -87,8 +87,14 @@ def celu(input: Tensor, alpha: Checked = 1.0) -> Tensor:
     """max(0, x) + min(0, alpha (exp(x / alpha) - 1))."""
 
 
-@op(elementwise(), on=_F, inplace=True)
-def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+def _between(input: Meta, min_val: float, max_val: float) -> Meta:
+    if min_val > max_val:
+        raise OpValueError("min_val cannot be greater than max_val", argument="min_val", got=min_val)
+    return like(input)
+
+
+@op(_between, on=_F, inplace=True)
+def hardtanh(input: Tensor, min_val: Checked = -1.0, max_val: Checked = 1.0) -> Tensor:
     """x limited to [min_val, max_val]; no gradient at the limits."""
 
 

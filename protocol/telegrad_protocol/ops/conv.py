@@ -201,7 +201,9 @@ def _transpose_rule(dims: int) -> Rule:
 
 
 def _check_extra(extra: Shape, stride: Shape, dilation: Shape) -> None:
-    if any(e < 0 or e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
+    if min(extra) < 0:
+        raise ShapeError("negative output_padding is not supported", argument="output_padding", got=list(extra))
+    if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
         raise ShapeError(
             "output padding must be smaller than either stride or dilation, but got output_padding: "
             f"{list(extra)} stride: {list(stride)} dilation: {list(dilation)}",

@@ -88,8 +88,8 @@ def _index_mask(input: Tensor, indices: list[Tensor | None]) -> Tensor:
 def _index_put(input: Meta, indices: Indices, values: Meta, accumulate: bool) -> Meta:
     if values.dtype is not input.dtype:
         raise ShapeError(
-            f"Index put requires the source and destination dtypes match, got {input.dtype.name} for the destination "
-            f"and {values.dtype.name} for the source.",
+            "Index put requires the source and destination dtypes match, got "
+            f"{dtypes.TYPE_NAMES[input.dtype]} for the destination and {dtypes.TYPE_NAMES[values.dtype]} for the source.",
             argument="values",
             expected=input.dtype.name,
             got=values.dtype.name,

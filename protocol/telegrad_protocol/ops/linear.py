@@ -7,7 +7,7 @@ from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import ShapeError, UnsupportedOp
 from telegrad_protocol.rules import common_dtype, need_floating
 from telegrad_protocol.shapes import Meta, broadcast, like, wrap_dim
-from telegrad_protocol.spec import Inferred, Number, Size, Tensor, op
+from telegrad_protocol.spec import Checked, Inferred, Number, Size, Tensor, op
 
 from ._einsum import equation_shape
 
@@ -336,12 +336,14 @@ def _cdist(x1: Meta, x2: Meta, p: float) -> Meta:
         raise ShapeError("cdist only supports at least 2D tensors")
     if x1.shape[-1] != x2.shape[-1]:
         raise ShapeError(f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}")
+    if not p >= 0:
+        raise ShapeError("cdist only supports non-negative p values", argument="p", got=p)
     batch = broadcast((x1.shape[:-2], x2.shape[:-2]))
     return like(x1, shape=(*batch, x1.shape[-2], x2.shape[-2]), dtype=common_dtype((x1, x2)))
 
 
 @op(_cdist, on="torch")
-def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
+def cdist(x1: Tensor, x2: Tensor, p: Checked = 2.0) -> Tensor:
     """The p-norm distance of every row of `x1 (..., n, d)` to every row of `x2 (..., m, d)`: `(..., n, m)`."""
 
 

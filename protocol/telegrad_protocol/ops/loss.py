@@ -6,7 +6,7 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpValueError, ShapeError
 from telegrad_protocol.rules import common_dtype, elementwise, need_floating
 from telegrad_protocol.shapes import Meta, broadcast, like
-from telegrad_protocol.spec import Checked, Tensor, op
+from telegrad_protocol.spec import Checked, Inferred, Tensor, op
 
 
 def _reduced(input: Meta, shape: tuple[int, ...], reduction: str, *others: Meta) -> Meta:
@@ -28,7 +28,7 @@ def _check_classes(input: Meta, target: Meta, weight: Meta | None) -> None:
         raise ShapeError(f"Expected input with 1 or more dimensions, got {input.ndim}", argument="input")
     if target.dtype not in (dtypes.int64, dtypes.uint8):
         raise ShapeError(
-            f"expected target dtype to be Long or Byte, but got {target.dtype.name}",
+            f"expected target dtype to be Long or Byte, but got {dtypes.TYPE_NAMES[target.dtype]}",
             argument="target",
             expected="int64",
             got=target.dtype.name,
@@ -146,20 +146,33 @@ def _two(input: Meta, target: Meta, reduction: str) -> Meta:
     return _elementwise(input, target, reduction)
 
 
-@op(_two, on="functional")
+def _alike(input: Meta, target: Meta, reduction: str) -> Inferred:
+    """As `_two`, for losses that warn of what broadcasting may hide."""
+    found = _elementwise(input, target, reduction)
+    if input.shape == target.shape:
+        return Inferred((found,))
+    words = (
+        f"Using a target size (torch.Size({list(target.shape)})) that is different to the input size "
+        f"(torch.Size({list(input.shape)})). This will likely lead to incorrect results due to broadcasting. Please "
+        "ensure they have the same size."
+    )
+    return Inferred((found,), warning=words)
+
+
+@op(_alike, on="functional")
 def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """The squared difference."""
 
 
-@op(_two, on="functional")
+@op(_alike, on="functional")
 def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """The absolute difference."""
 
 
-def _smooth_l1(input: Meta, target: Meta, reduction: str, beta: float) -> Meta:
+def _smooth_l1(input: Meta, target: Meta, reduction: str, beta: float) -> Inferred:
     if beta < 0:
         raise ShapeError("smooth_l1_loss does not support negative values for beta.", argument="beta", got=beta)
-    return _elementwise(input, target, reduction)
+    return _alike(input, target, reduction)
 
 
 @op(_smooth_l1, on="functional")
@@ -167,10 +180,10 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
     """Half the squared difference over `beta` where the difference is below `beta`, else linear."""
 
 
-def _huber_loss(input: Meta, target: Meta, reduction: str, delta: float) -> Meta:
+def _huber_loss(input: Meta, target: Meta, reduction: str, delta: float) -> Inferred:
     if delta <= 0:
         raise ShapeError("huber_loss does not support non-positive values for delta.", argument="delta", got=delta)
-    return _elementwise(input, target, reduction)
+    return _alike(input, target, reduction)
 
 
 @op(_huber_loss, on="functional")
@@ -187,7 +200,8 @@ def _bce(input: Meta, target: Meta, weight: Meta | None, reduction: str) -> Meta
     need_floating(input)
     if input.shape != target.shape:
         raise OpValueError(
-            f"Using a target size ({list(target.shape)}) that is different to the input size ({list(input.shape)}) "
+            f"Using a target size (torch.Size({list(target.shape)})) that is different to the input size "
+            f"(torch.Size({list(input.shape)})) "
             "is deprecated. Please ensure they have the same size.",
             argument="target",
             expected=list(input.shape),
@@ -206,6 +220,20 @@ def binary_cross_entropy(
 @op(elementwise("float"), on="")
 def _bernoulli_nll(input: Tensor, target: Tensor) -> Tensor:
     """`binary_cross_entropy` element by element."""
+
+
+_BOUNDED = ("input", "target", "var")
+
+
+def _known_bound(input: Meta, low: float, high: float, argument: str) -> Meta:
+    if argument not in _BOUNDED:
+        raise OpValueError(f"expected one of {_BOUNDED}", argument="argument", got=argument)
+    return like(input, dtype=dtypes.bool_)
+
+
+@op(_known_bound, on="", differentiable=False)
+def _within(input: Tensor, low: float, high: float, argument: str) -> Tensor:
+    """True everywhere, since a value outside [low, high] is an error about the argument of a loss."""
 
 
 def _bce_logits(input: Meta, target: Meta, weight: Meta | None, reduction: str, pos_weight: Meta | None) -> Meta:
@@ -231,8 +259,14 @@ def binary_cross_entropy_with_logits(
     """`binary_cross_entropy` of `sigmoid(input)`, computed without overflow; `pos_weight` weighs the positives."""
 
 
-def _kl(input: Meta, target: Meta, reduction: str, log_target: bool) -> Meta:
-    return _elementwise(input, target, "mean" if reduction == "batchmean" else reduction)
+def _kl(input: Meta, target: Meta, reduction: str, log_target: bool) -> Inferred:
+    found = _elementwise(input, target, "mean" if reduction == "batchmean" else reduction)
+    words = (
+        "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides "
+        "only by the batch size, and aligns with the KL div math definition.'mean' will be changed to behave the same "
+        "as 'batchmean' in the next major release."
+    )
+    return Inferred((found,), warning=words if reduction == "mean" else None)
 
 
 @op(_kl, on="functional")
@@ -314,7 +348,7 @@ def soft_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") 
 def _multi_margin(input: Meta, target: Meta, p: int, margin: float, weight: Meta | None, reduction: str) -> Meta:
     _check_classes(input, target, weight)
     if p not in (1, 2):
-        raise ShapeError("only p == 1 and p == 2 supported", argument="p", got=p)
+        raise OpValueError("only p == 1 and p == 2 supported", argument="p", got=p)
     return _reduced(input, target.shape, reduction)
 
 
@@ -349,6 +383,9 @@ def poisson_nll_loss(
 
 
 def _gaussian(input: Meta, target: Meta, var: Meta, full: bool, eps: float, reduction: str) -> Meta:
+    fits = var.ndim == 0 or var.shape in (input.shape, input.shape[:-1], (*input.shape[:-1], 1))
+    if not fits:
+        raise OpValueError("var is of incorrect size", argument="var", got=list(var.shape))
     return _elementwise(input, target, reduction, var if var.ndim == input.ndim else None)
 
 

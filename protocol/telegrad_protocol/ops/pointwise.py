@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from telegrad_protocol import dtypes
-from telegrad_protocol.errors import OpTypeError, OpValueError
-from telegrad_protocol.rules import Elementwise, elementwise
+from telegrad_protocol.errors import OpError, OpTypeError, OpValueError
+from telegrad_protocol.rules import Elementwise, check_factor, check_shape, elementwise, not_implemented
 from telegrad_protocol.shapes import Meta, broadcast, like
 from telegrad_protocol.spec import Inferred, Number, Tensor, op
 
-_BITS = elementwise(refuse=(dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64))
+_FLOATS = (dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64)
 
 
-@op(elementwise(), inplace=True)
+def _negated(input: Meta) -> Meta:
+    if input.dtype is dtypes.bool_:
+        raise OpError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
+            "the `~` or `logical_not()` operator instead."
+        )
+    return like(input)
+
+
+@op(_negated, inplace=True)
 def neg(input: Tensor) -> Tensor:
     """Negates `input`."""
 
@@ -71,7 +80,7 @@ def reciprocal(input: Tensor) -> Tensor:
     """1 over `input`."""
 
 
-@op(elementwise(), inplace=True)
+@op(elementwise(refuse=(dtypes.bool_,), kernel="abs_cpu"), inplace=True)
 def abs(input: Tensor) -> Tensor:
     """The absolute value of `input`."""
 
@@ -136,7 +145,13 @@ def sign(input: Tensor) -> Tensor:
     """-1, 0 or 1 by the sign of `input`."""
 
 
-@op(lambda input, decimals: like(input), inplace=True)
+def _rounded(input: Meta, decimals: int) -> Meta:
+    if decimals and input.dtype.category != dtypes.FLOAT:
+        raise not_implemented("round_cpu", input.dtype)
+    return like(input)
+
+
+@op(_rounded, inplace=True)
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """Rounds to the nearest number of that many decimals, halves to even."""
 
@@ -156,12 +171,32 @@ def erf(input: Tensor) -> Tensor:
     """The error function."""
 
 
-@op(elementwise(), inplace=True)
+def _sum(input: Meta, other: Meta | Number, alpha: Number) -> Inferred:
+    found = Elementwise()(input, other)
+    check_factor(alpha, found.meta.dtype)
+    return found
+
+
+def _difference(input: Meta | Number, other: Meta | Number, alpha: Number) -> Inferred:
+    bools = [isinstance(x, bool) or (isinstance(x, Meta) and x.dtype is dtypes.bool_) for x in (input, other)]
+    if any(bools):
+        which = "two bool tensors" if all(bools) else "a bool tensor"
+        raise OpError(
+            f"Subtraction, the `-` operator, with {which} is not supported. "
+            + ("Use the `^` or `logical_xor()` operator instead." if all(bools) else "If you are trying to invert a ")
+            + ("" if all(bools) else "mask, use the `~` or `logical_not()` operator instead.")
+        )
+    found = Elementwise()(input, other)
+    check_factor(alpha, found.meta.dtype)
+    return found
+
+
+@op(_sum, inplace=True, elementwise=True)
 def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """Adds `other`, scaled by `alpha`, to `input`."""
 
 
-@op(elementwise(), inplace=True)
+@op(_difference, inplace=True, elementwise=True)
 def sub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """Subtracts `other`, scaled by `alpha`, from `input`."""
 
@@ -178,30 +213,37 @@ def _division(input: Meta | Number, other: Meta | Number, rounding_mode: str | N
             argument="rounding_mode",
             got=rounding_mode,
         )
-    return Elementwise("float" if rounding_mode is None else "same")(input, other)
+    if rounding_mode is None:
+        return Elementwise("float")(input, other)
+    return Elementwise(refuse=(dtypes.bool_,), kernel=f"div_{rounding_mode}_cpu")(input, other)
 
 
-@op(_division, inplace=True)
+@op(_division, inplace=True, elementwise=True)
 def div(input: Tensor | Number, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
     """Divides `input` by `other`; rounds down ("floor") or towards zero ("trunc") if asked."""
 
 
-@op(elementwise(), inplace=True, differentiable=False)
+@op(elementwise(refuse=(dtypes.bool_,), kernel="div_floor_cpu"), inplace=True, differentiable=False)
 def floor_divide(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """The quotient, rounded down."""
 
 
-@op(elementwise(), inplace=True)
+@op(elementwise(refuse=(dtypes.bool_,), kernel="remainder_cpu"), inplace=True)
 def remainder(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """The remainder of division rounded down; it has the sign of `other`."""
 
 
-@op(elementwise(), inplace=True)
+@op(elementwise(refuse=(dtypes.bool_,), kernel="fmod_cpu"), inplace=True)
 def fmod(input: Tensor, other: Tensor | Number) -> Tensor:
     """The remainder of division rounded towards zero; it has the sign of `input`."""
 
 
-@op(elementwise(), inplace=True)
+def _power(input: Meta | Number, exponent: Meta | Number) -> Inferred:
+    refused = (dtypes.bool_,) if isinstance(exponent, Meta) else ()
+    return Elementwise(refuse=refused, kernel="pow")(input, exponent)
+
+
+@op(_power, inplace=True, elementwise=True)
 def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     """Raises `input` to the power of `exponent`."""
 
@@ -228,7 +270,7 @@ def _clamp(input: Meta, min: Meta | Number | None, max: Meta | Number | None) ->
     return Elementwise()(input, *bounds)
 
 
-@op(_clamp, inplace=True)
+@op(_clamp, inplace=True, elementwise=True)
 def clamp(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number | None = None) -> Tensor:
     """Limits `input` to the range from `min` to `max`; either may be open."""
 
@@ -266,7 +308,12 @@ def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> 
     """`input` where the condition holds, `other` elsewhere."""
 
 
-@op(lambda input, mask, value: Elementwise()(input, mask)._replace(compute=None), inplace=True, idempotent=True)
+@op(
+    lambda input, mask, value: Elementwise()(input, mask)._replace(compute=None),
+    inplace=True,
+    idempotent=True,
+    elementwise=True,
+)
 def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
     """`input` with `value` where the mask holds."""
 
@@ -276,12 +323,23 @@ def fill(input: Tensor, value: Tensor | Number) -> Tensor:
     """A tensor like `input`, filled with one value."""
 
 
-@op(lambda input, src: like(input), on="", inplace=True, elementwise=True)
+def _overwritten(input: Meta, src: Meta) -> Meta:
+    check_shape("copy", broadcast((input.shape, src.shape)), input.shape)
+    return like(input)
+
+
+@op(_overwritten, on="", inplace=True, elementwise=True)
 def copy(input: Tensor, src: Tensor) -> Tensor:
     """The values of `src` in the shape and dtype of `input`."""
 
 
-@op(elementwise(), inplace=True)
+def _between(input: Meta, end: Meta, weight: Meta | Number) -> Inferred:
+    if input.dtype.category != dtypes.FLOAT:
+        raise not_implemented("lerp_kernel_scalar", input.dtype)
+    return Elementwise()(input, end, weight)
+
+
+@op(_between, inplace=True, elementwise=True)
 def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     """Linear interpolation: input + weight * (end - input)."""
 
@@ -291,7 +349,18 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     """input + value * tensor1 * tensor2."""
 
 
-@op(elementwise("float"), inplace=True)
+def _quotients(input: Meta, tensor1: Meta, tensor2: Meta, value: Number) -> Inferred:
+    if tensor1.dtype.category != dtypes.FLOAT and tensor2.dtype.category != dtypes.FLOAT:
+        raise OpError(
+            "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a "
+            "true division of tensor1 and tensor2. The historic addcdiv behavior can be implemented as (input + value * "
+            "torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / "
+            "tensor2) for float inputs."
+        )
+    return Elementwise("float")(input, tensor1, tensor2)
+
+
+@op(_quotients, inplace=True, elementwise=True)
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """input + value * tensor1 / tensor2."""
 
@@ -308,7 +377,13 @@ def nan_to_num(
     """`input` with `nan` and infinities replaced."""
 
 
-@op(elementwise(), on="torch tensor functional", inplace=True)
+def _rectified(input: Meta) -> Meta:
+    if input.dtype is dtypes.bool_:
+        raise OpError("Boolean inputs not supported for relu")
+    return like(input)
+
+
+@op(_rectified, on="torch tensor functional", inplace=True)
 def relu(input: Tensor) -> Tensor:
     """The positive part of `input`: max(0, input)."""
 
@@ -368,32 +443,32 @@ def logical_not(input: Tensor) -> Tensor:
     """True where `input` is zero."""
 
 
-@op(_BITS, inplace=True, differentiable=False)
+@op(elementwise(refuse=_FLOATS, kernel="bitwise_and_cpu"), inplace=True, differentiable=False)
 def bitwise_and(input: Tensor, other: Tensor | Number) -> Tensor:
     """And of the bits."""
 
 
-@op(_BITS, inplace=True, differentiable=False)
+@op(elementwise(refuse=_FLOATS, kernel="bitwise_or_cpu"), inplace=True, differentiable=False)
 def bitwise_or(input: Tensor, other: Tensor | Number) -> Tensor:
     """Or of the bits."""
 
 
-@op(_BITS, inplace=True, differentiable=False)
+@op(elementwise(refuse=_FLOATS, kernel="bitwise_xor_cpu"), inplace=True, differentiable=False)
 def bitwise_xor(input: Tensor, other: Tensor | Number) -> Tensor:
     """Exclusive or of the bits."""
 
 
-@op(_BITS, inplace=True, differentiable=False)
+@op(elementwise(refuse=_FLOATS, kernel="lshift_cpu"), inplace=True, differentiable=False)
 def bitwise_left_shift(input: Tensor, other: Tensor | Number) -> Tensor:
     """Shifts the bits of `input` left."""
 
 
-@op(_BITS, inplace=True, differentiable=False)
+@op(elementwise(refuse=_FLOATS, kernel="rshift_cpu"), inplace=True, differentiable=False)
 def bitwise_right_shift(input: Tensor, other: Tensor | Number) -> Tensor:
     """Shifts the bits of `input` right."""
 
 
-@op(_BITS, inplace=True, differentiable=False)
+@op(elementwise(refuse=_FLOATS, kernel="bitwise_not_cpu"), inplace=True, differentiable=False)
 def bitwise_not(input: Tensor) -> Tensor:
     """Flips the bits; for booleans, not."""
 

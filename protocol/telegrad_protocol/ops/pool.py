@@ -8,7 +8,7 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.errors import ShapeError, UnsupportedOp
 from telegrad_protocol.rules import need_floating
 from telegrad_protocol.shapes import Meta, Shape, like
-from telegrad_protocol.spec import Inferred, Rule, Size, Tensor, op
+from telegrad_protocol.spec import Inferred, OpenSize, Rule, Size, Tensor, op
 
 from ._windows import per_dim, window_counts
 
@@ -218,11 +218,28 @@ def _avg_pool2d_backward(
     """The gradient for the input, of shape `size`, of `avg_pool2d`."""
 
 
+def adaptive_sizes(shape: Shape, output_size: int | tuple[int | None, ...], dims: int) -> Shape:
+    """The sizes of an adaptive pool's planes: where None is given, those of the input of that `shape`.
+
+    >>> adaptive_sizes((1, 3, 4), (2, None), 2)
+    (2, 4)
+    """
+    wanted = (output_size,) * dims if isinstance(output_size, int) else output_size
+    if len(wanted) != dims:
+        raise ShapeError(
+            f"adaptive_avg_pool{dims}d: output_size must be {dims}", argument="output_size", got=list(wanted)
+        )
+    return tuple([own if size is None else size for size, own in zip(wanted, shape[-dims:], strict=True)])
+
+
 def _adaptive_rule(dims: int) -> Rule:
-    def rule(input: Meta, output_size: Shape) -> Meta:
+    def rule(input: Meta, output_size: int | tuple[int | None, ...]) -> Meta:
         need_floating(input)
         _need_planes(input, dims)
-        return like(input, shape=(*input.shape[:-dims], *per_dim(output_size, dims, "output_size")))
+        sizes = adaptive_sizes(input.shape, output_size, dims)
+        if min(sizes) < 0:
+            raise ShapeError("elements of output_size must be greater than or equal to 0", argument="output_size")
+        return like(input, shape=(*input.shape[:-dims], *sizes))
 
     return rule
 
@@ -233,13 +250,13 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Size) -> Tensor:
 
 
 @op(_adaptive_rule(2), on="functional")
-def adaptive_avg_pool2d(input: Tensor, output_size: Size) -> Tensor:
-    """The averages of `output_size` windows that cover the last two dimensions evenly."""
+def adaptive_avg_pool2d(input: Tensor, output_size: OpenSize) -> Tensor:
+    """The averages of `output_size` windows that cover the last two dimensions evenly; None keeps a size."""
 
 
 @op(_adaptive_rule(3), on="functional")
-def adaptive_avg_pool3d(input: Tensor, output_size: Size) -> Tensor:
-    """The averages of `output_size` windows that cover the last three dimensions evenly."""
+def adaptive_avg_pool3d(input: Tensor, output_size: OpenSize) -> Tensor:
+    """The averages of `output_size` windows that cover the last three dimensions evenly; None keeps a size."""
 
 
 @op(_sized, on="")
@@ -253,17 +270,17 @@ def adaptive_max_pool1d(input: Tensor, output_size: Size) -> Tensor:
 
 
 @op(_adaptive_rule(2), on="functional")
-def adaptive_max_pool2d(input: Tensor, output_size: Size) -> Tensor:
-    """The maxima of `output_size` windows that cover the last two dimensions evenly."""
+def adaptive_max_pool2d(input: Tensor, output_size: OpenSize) -> Tensor:
+    """The maxima of `output_size` windows that cover the last two dimensions evenly; None keeps a size."""
 
 
-def _adaptive_indexed(input: Meta, output_size: Shape) -> Inferred:
+def _adaptive_indexed(input: Meta, output_size: int | tuple[int | None, ...]) -> Inferred:
     out: Meta = _adaptive_rule(2)(input, output_size)
     return Inferred((out, like(out, dtype=dtypes.int64)))
 
 
 @op(_adaptive_indexed, on="", returns=("out", "indices"))
-def _adaptive_max_pool2d_with_indices(input: Tensor, output_size: Size) -> Tensor:
+def _adaptive_max_pool2d_with_indices(input: Tensor, output_size: OpenSize) -> Tensor:
     """`adaptive_max_pool2d`, and where in its plane, row by row, each maximum lies."""
 
 

@@ -3,6 +3,8 @@
 import ml_dtypes
 import numpy as np
 
+from telegrad_protocol.errors import OpError, UnsupportedOp
+
 _BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 _HALF, _FLOAT, _DOUBLE = np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64)
 _LONG, _BOOL = np.dtype(np.int64), np.dtype(np.bool_)
@@ -26,14 +28,14 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 def known(dtype, kernel: str) -> np.dtype:
     dtype = np.dtype(dtype)
     if dtype not in NAMES:
-        raise NotImplementedError(f'"{kernel}" not implemented for {dtype}')
+        raise UnsupportedOp(f'"{kernel}" not implemented for {dtype}')
     return dtype
 
 
 def floating(dtype, kernel: str) -> np.dtype:
     dtype = known(dtype, kernel)
     if dtype not in DIGITS:
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{NAMES[dtype][0]}'")
+        raise UnsupportedOp(f"\"{kernel}\" not implemented for '{NAMES[dtype][0]}'")
     return dtype
 
 
@@ -59,11 +61,11 @@ def check_uniform(low: float, high: float, dtype: np.dtype) -> None:
     name, cpp = NAMES[dtype]
     for label, bound in (("from", low), ("to", high)):
         if not -limit <= bound <= limit:
-            raise RuntimeError(f"{label} is out of bounds for {cpp}")
+            raise OpError(f"{label} is out of bounds for {cpp}")
     if low > high:
-        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}")
+        raise OpError(f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}")
     if high - low > limit:
-        raise RuntimeError(
+        raise OpError(
             f"uniform_ expects to-from <= std::numeric_limits<{name}>::max(), but found to={high:g} "
             f"and from={low:g} which result in to-from to exceed the limit"
         )
@@ -71,22 +73,22 @@ def check_uniform(low: float, high: float, dtype: np.dtype) -> None:
 
 def check_normal(std: float) -> None:
     if not std >= 0:
-        raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
+        raise OpError(f"normal expects std >= 0.0, but found std {std:g}")
 
 
 def check_exponential(lambd: float, dtype: np.dtype) -> None:
     if dtype not in DIGITS:
-        raise RuntimeError(
+        raise OpError(
             "Exponential distribution is a continuous probability distribution. "
             f"dtype must be a floating point but you specified {NAMES[dtype][0]}"
         )
     if not lambd > 0:
-        raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd:g}")
+        raise OpError(f"exponential_ expects lambda > 0.0, but found lambda={lambd:g}")
 
 
 def check_probability(p: float) -> None:
     if not 0 <= p <= 1:
-        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
+        raise OpError(f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
 
 
 def _exact(value: int, dtype: np.dtype) -> int:
@@ -103,9 +105,9 @@ def _step(value: int, dtype: np.dtype) -> int:
 def bounds(low: int, high: int | None, dtype: np.dtype) -> tuple[int, int]:
     """The first and the last integer to draw, moved inwards to ones that a float dtype can hold."""
     if not (INT64_MIN <= low <= INT64_MAX and (high is None or high <= INT64_MAX)):
-        raise RuntimeError(f"Overflow when unpacking long long: from={low}, to={high}")
+        raise OpError(f"Overflow when unpacking long long: from={low}, to={high}")
     if high is not None and low >= high:
-        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+        raise OpError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     last = largest(dtype) if high is None else high - 1
     if dtype in DIGITS:
         if (up := _exact(low + 1, dtype)) < low:
@@ -113,7 +115,7 @@ def bounds(low: int, high: int | None, dtype: np.dtype) -> tuple[int, int]:
         if high is not None and (down := _exact(last, dtype)) > last:
             last = down - _step(last, dtype) - 1
         if low > last:
-            raise RuntimeError(
+            raise OpError(
                 "random_ expects 'from' casted to dtype to be less than 'to' casted to dtype, "
                 f"but got from={low} >= to={last + 1}"
             )
@@ -129,31 +131,31 @@ def _check_range(low: int, last: int, dtype: np.dtype) -> None:
         least, most = info.min, info.max
     for label, bound in (("from", low), ("to - 1", last)):
         if not least <= bound <= most:
-            raise RuntimeError(f"{label} is out of bounds for {NAMES[dtype][1]}")
+            raise OpError(f"{label} is out of bounds for {NAMES[dtype][1]}")
 
 
 def check_permutation(n: int, dtype: np.dtype) -> None:
     if n < 0:
-        raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
+        raise OpError(f"Trying to create tensor with negative dimension {n}: [{n}]")
     if n >= (2**32 - 1) // 20:
-        raise RuntimeError(f"randperm of {n} numbers: at most {(2**32 - 1) // 20 - 1} are supported")
+        raise OpError(f"randperm of {n} numbers: at most {(2**32 - 1) // 20 - 1} are supported")
     if dtype == _BOOL:
-        raise NotImplementedError("\"randperm\" not implemented for 'Bool'")
+        raise UnsupportedOp("\"randperm\" not implemented for 'Bool'")
     if dtype in (_HALF, _FLOAT, _DOUBLE) and n > largest(dtype) + 1:
-        raise RuntimeError(f"n cannot be greater than {largest(dtype) + 1} for {NAMES[dtype][0]} type.")
+        raise OpError(f"n cannot be greater than {largest(dtype) + 1} for {NAMES[dtype][0]} type.")
     if dtype not in DIGITS and n > largest(dtype):
-        raise RuntimeError(f"value cannot be converted to type {dtype.name}_t without overflow")
+        raise OpError(f"value cannot be converted to type {dtype.name}_t without overflow")
 
 
 def check_multinomial(weights: np.ndarray, num_samples: int, replacement: bool) -> None:
     if not 1 <= weights.ndim <= 2:
-        raise RuntimeError("prob_dist must be 1 or 2 dim")
+        raise OpError("prob_dist must be 1 or 2 dim")
     if weights.dtype not in DIGITS:
         name = NAMES[known(weights.dtype, "multinomial")][0]
-        raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {name}")
+        raise OpError(f"multinomial only supports floating-point dtypes for input, got: {name}")
     if num_samples <= 0:
-        raise RuntimeError("cannot sample n_sample <= 0 samples")
+        raise OpError("cannot sample n_sample <= 0 samples")
     if not replacement and num_samples > weights.shape[-1]:
-        raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
+        raise OpError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
     if weights.shape[-1] > 2**24:
-        raise RuntimeError("number of categories cannot exceed 2^24")
+        raise OpError("number of categories cannot exceed 2^24")

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import ml_dtypes
 import numpy as np
 
+from telegrad_protocol.errors import OpError
+
 from . import twister
 from .draws import (
     DIGITS,
@@ -69,7 +71,7 @@ class Snapshot(NamedTuple):
 class MersenneGenerator:
     """PyTorch's CPU generator. Draws return fresh C-contiguous arrays; a refused draw consumes nothing.
 
-    Bad arguments raise `RuntimeError`, with PyTorch's words; a dtype that PyTorch has no kernel for raises
+    Bad arguments raise `OpError`, with PyTorch's words; a dtype that PyTorch has no kernel for raises
     `NotImplementedError`, which is one.
 
     >>> MersenneGenerator(0).rand((2,)).tolist()
@@ -84,7 +86,7 @@ class MersenneGenerator:
     def manual_seed(self, seed: int) -> "MersenneGenerator":
         """Start the stream of `seed`, from -2**63 to 2**64 - 1; a negative one counts from 2**64 down."""
         if not INT64_MIN <= seed < 2**64:
-            raise RuntimeError(f"Overflow when unpacking long long: the seed {seed} does not fit into 64 bits")
+            raise OpError(f"Overflow when unpacking long long: the seed {seed} does not fit into 64 bits")
         self._seed = seed % 2**64
         self._words = twister.seeded(self._seed)
         self._left, self._position = 1, 0
@@ -119,16 +121,16 @@ class MersenneGenerator:
     def set_state(self, state: np.ndarray) -> None:
         """Go on from a state that this class or PyTorch wrote: uint8 `[5056]`."""
         if state.dtype != np.uint8:
-            raise RuntimeError(f"RNG state must be a torch.ByteTensor, but it is {state.dtype}")
+            raise OpError(f"RNG state must be a torch.ByteTensor, but it is {state.dtype}")
         if state.size != _STATE.itemsize:
-            raise RuntimeError(
+            raise OpError(
                 f"Expected a CPUGeneratorImplState of size {_STATE.itemsize} "
                 f"but found the input RNG state size to be {state.size}"
             )
         fields = np.frombuffer(state.tobytes(), _STATE)[0]
         left, position = int(fields["left"]), int(fields["position"])
         if not fields["seeded"] or left < 1 or position + left - 1 > twister.STATE_WORDS:
-            raise RuntimeError("Invalid mt19937 state")
+            raise OpError("Invalid mt19937 state")
         self._seed, self._words = int(fields["seed"]), fields["words"].astype(np.uint32)
         self._left, self._position = left, position
         self._normal = float(fields["normal"]) if fields["has_normal"] else None
@@ -211,7 +213,7 @@ class MersenneGenerator:
         """The exponential of a normal."""
         dtype = floating(dtype, "log_normal_cpu")
         if not std > 0:
-            raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
+            raise OpError(f"log_normal_ expects std > 0.0, but found std={std:g}")
         values = self._normals(math.prod(shape), mean, std)
         twister.exponentiate(values)
         return cast(values, dtype).reshape(shape)
@@ -230,9 +232,9 @@ class MersenneGenerator:
         """Cauchy about `median`."""
         dtype = np.dtype(dtype)
         if not sigma > 0:
-            raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
+            raise OpError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
         if dtype not in DIGITS:
-            raise RuntimeError(
+            raise OpError(
                 "Cauchy distribution is a continuous probability distribution. "
                 f"dtype must be a floating point but you specified {NAMES[dtype][1]}"
             )
@@ -245,7 +247,7 @@ class MersenneGenerator:
     def geometric(self, shape, dtype=np.float32, p: float = 0.5) -> np.ndarray:
         """Trials up to the first success of probability `p`."""
         if not 0 < p < 1:
-            raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p:g}")
+            raise OpError(f"geometric_ expects p to be in (0, 1), but got p={p:g}")
         values = self._units(math.prod(shape))
         twister.geometric(values, float(p))
         return cast(values, known(dtype, "geometric_cpu")).reshape(shape)
@@ -266,7 +268,7 @@ class MersenneGenerator:
         dtype = known(dtype, "bernoulli_tensor_cpu_self_")
         floating(p.dtype, "bernoulli_tensor_cpu_p_")
         if not ((p >= 0) & (p <= 1)).all():
-            raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
+            raise OpError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
         units = self._units(math.prod(shape), p.dtype)
         return (units.reshape(shape) < np.broadcast_to(p.astype(units.dtype), shape)).astype(dtype)
 
@@ -285,7 +287,7 @@ class MersenneGenerator:
 
     def _all_integers(self, shape, dtype: np.dtype) -> np.ndarray:
         if dtype not in (_LONG, _DOUBLE, _FLOAT, _BFLOAT16):
-            raise RuntimeError("random_full_64_bits_range_kernel_cpu handles only int64, double, float and bfloat16")
+            raise OpError("random_full_64_bits_range_kernel_cpu handles only int64, double, float and bfloat16")
         return cast(self._words64(math.prod(shape)).view(np.int64), dtype).reshape(shape)
 
     def random(self, shape, dtype=np.int64) -> np.ndarray:
@@ -340,15 +342,15 @@ def _modulo(words: np.ndarray, span: int) -> np.ndarray:
 
 def _check_keys(weights: np.ndarray) -> None:
     if not ((weights >= 0) & (weights < np.inf)).all():
-        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+        raise OpError("probability tensor contains either `inf`, `nan` or element < 0")
     if not weights.any(axis=-1).all():
-        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
+        raise OpError("invalid multinomial distribution (sum of probabilities <= 0)")
 
 
 def _check_sums(rows: np.ndarray, totals: np.ndarray) -> None:
     if not (rows >= 0).all():
-        raise RuntimeError("invalid multinomial distribution (encountering probability entry < 0)")
+        raise OpError("invalid multinomial distribution (encountering probability entry < 0)")
     if not np.isfinite(rows).all():
-        raise RuntimeError("invalid multinomial distribution (encountering probability entry = infinity or NaN)")
+        raise OpError("invalid multinomial distribution (encountering probability entry = infinity or NaN)")
     if not (totals > 0).all():
-        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
+        raise OpError("invalid multinomial distribution (sum of probabilities <= 0)")

@@ -19,6 +19,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from telegrad_protocol.errors import OpError
+
 from .draws import DIGITS, INT64_MIN
 
 _MULTIPLIERS: Final = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
@@ -49,7 +51,7 @@ class PhiloxGenerator:
     def manual_seed(self, seed: int) -> PhiloxGenerator:
         """Start the stream of `seed`, from -2**63 to 2**64 - 1; a negative one counts from 2**64 down."""
         if not INT64_MIN <= seed < 2**64:
-            raise RuntimeError(f"Overflow when unpacking long long: the seed {seed} does not fit into 64 bits")
+            raise OpError(f"Overflow when unpacking long long: the seed {seed} does not fit into 64 bits")
         self._seed, self._block = seed % 2**64, 0
         return self
 
@@ -78,9 +80,9 @@ class PhiloxGenerator:
     def set_state(self, state: np.ndarray) -> None:
         """Go on from a state that this class wrote: uint8 `[16]`, on the host."""
         if state.dtype != np.uint8:
-            raise RuntimeError(f"RNG state must be a torch.ByteTensor, but it is {state.dtype}")
+            raise OpError(f"RNG state must be a torch.ByteTensor, but it is {state.dtype}")
         if state.size != _STATE.itemsize:
-            raise RuntimeError(f"RNG state is wrong size: expected {_STATE.itemsize} bytes, got {state.size}")
+            raise OpError(f"RNG state is wrong size: expected {_STATE.itemsize} bytes, got {state.size}")
         fields = np.frombuffer(state.tobytes(), _STATE)[0]
         self._seed, self._block = int(fields["seed"]), int(fields["block"])
 

@@ -294,7 +294,7 @@ def op_info(spec: OpSpec) -> dict[str, Any]:
 def _param_info(param: Param) -> dict[str, Any]:
     found = {
         "name": param.name,
-        "type": param.annotation,
+        "type": param.shown,
         "required": param.required,
         "keyword_only": param.keyword_only,
         "schema": param.kind.schema or {},

@@ -82,9 +82,14 @@ def _transposed_convolution(name, dims):
         x = f.reshape(input, (1, *input.shape)) if single else input
         given = (stride, padding, output_padding, dilation)
         steps, margin, extra, apart = (per_dim(value, dims, "size") for value in given)
-        size = transposed_size(tuple(x.shape[2:]), tuple(weight.shape[2:]), steps, margin, extra, apart)
+        odd = any(e >= s for e, s in zip(extra, steps, strict=True))
+        cut, left = ((0,) * dims, (0,) * dims) if odd else (margin, extra)
+        size = transposed_size(tuple(x.shape[2:]), tuple(weight.shape[2:]), steps, cut, left, apart)
         full = (x.shape[0], weight.shape[1] * groups, *size)
-        out = f._conv_input_grad(x, weight, full, steps, margin, apart, groups)
+        out = f._conv_input_grad(x, weight, full, steps, cut, apart, groups)
+        if odd:  # more windows would fit into the output than the input has: all of it, then the part that is wanted
+            sides = zip(reversed(margin), reversed(extra), strict=True)
+            out = f.pad(out, tuple([n for p, e in sides for n in (-p, e - p)]))
         if bias is not None:
             out = f.add(out, f.reshape(bias, (bias.shape[0], *(1,) * dims)))
         return f.reshape(out, out.shape[1:]) if single else out

@@ -324,6 +324,8 @@ def _rows(xp, input, dim, index, error, low=0):
 
 @kernel
 def index_add(xp, input, dim, index, source, alpha):
+    if xp.meta_of(source).dtype.category != dtypes.FLOAT:
+        alpha = int(alpha)
     values = source if alpha == 1 else xp.multiply(source, alpha)
     return xp.add_at(xp.copy(input), _rows(xp, input, dim, index, ShapeError), xp.cast_like(values, input))
 

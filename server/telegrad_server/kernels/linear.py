@@ -7,6 +7,7 @@ import math
 from telegrad_protocol.ops._einsum import parse
 from telegrad_protocol.shapes import broadcast
 
+from .pointwise import fitting
 from .registry import composite, kernel, vjp
 
 
@@ -100,6 +101,7 @@ def inner(f, input, other):
 
 
 def _plus(f, input, product, beta, alpha):
+    alpha, beta = fitting(f, product, alpha), fitting(f, product, beta)
     if alpha != 1:
         product = f.mul(product, alpha)
     # Times 0, not even nan counts; the gradient is 0, but it is there.

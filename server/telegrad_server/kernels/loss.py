@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from telegrad_protocol import dtypes
+from telegrad_protocol.errors import OpError, OpValueError
 
 from .linear import at_least
 from .registry import composite, kernel, vjp
@@ -169,8 +170,29 @@ vjp(
 )
 
 
+_OUTSIDE = {
+    "input": (OpError, "all elements of input should be between 0 and 1"),
+    "target": (OpError, "all elements of target should be between 0 and 1"),
+    "var": (OpValueError, "var has negative entry/entries"),
+}
+
+
+def _outside(_, argument):
+    kind, words = _OUTSIDE[argument]
+    return kind(words, argument=argument)
+
+
+@kernel
+def _within(xp, input, low, high, argument):
+    inside = xp.logical_and(xp.greater_equal(input, low), xp.less_equal(input, high))
+    xp.check_index(xp.cast(inside, dtypes.uint8), 1, 2, _outside, argument)
+    return inside
+
+
 @composite
 def binary_cross_entropy(f, input, target, weight, reduction):
+    f._within(input, 0.0, 1.0, "input")
+    f._within(target, 0.0, 1.0, "target")
     losses = f._bernoulli_nll(input, target)
     return reduced(f, losses if weight is None else f.mul(losses, weight), reduction)
 
@@ -261,6 +283,7 @@ def poisson_nll_loss(f, input, target, log_input, full, eps, reduction):
 
 @composite
 def gaussian_nll_loss(f, input, target, var, full, eps, reduction):
+    f._within(var, 0.0, math.inf, "var")
     if var.ndim == input.ndim - 1:
         var = f.reshape(var, (*var.shape, 1))
     bound = at_least(f, var, eps)

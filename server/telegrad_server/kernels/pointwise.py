@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 
+from telegrad_protocol.dtypes import FLOAT, INT, uint8
+from telegrad_protocol.errors import OpError
+
 from .registry import composite, kernel, vjp
+from .rows import dtype_of
 
 LN2, LN10 = math.log(2), math.log(10)
 
@@ -208,7 +212,7 @@ vjp(trunc, input=nothing)
 
 @kernel
 def sign(xp, input):
-    return xp.sign(input)
+    return xp.copy(input) if xp.meta_of(input).dtype.category < INT else xp.sign(input)
 
 
 vjp(sign, input=nothing)
@@ -246,9 +250,16 @@ def erf(xp, input):
 vjp(erf, input=lambda f, g, input: f.mul(g, f.mul(f.exp(f.neg(f.mul(input, input))), 2 / math.sqrt(math.pi))))
 
 
+def _scaled(xp, other, alpha):
+    """`other` times `alpha`; a Python number stays one, which takes the dtype of the tensor beside it."""
+    if alpha == 1:
+        return other
+    return xp.multiply(other, alpha) if hasattr(other, "dtype") else other * alpha
+
+
 @kernel
 def add(xp, input, other, alpha):
-    return xp.add(input, other if alpha == 1 else xp.multiply(other, alpha))
+    return xp.add(input, _scaled(xp, other, alpha))
 
 
 vjp(add, input=lambda f, g: g, other=lambda f, g, alpha: g if alpha == 1 else f.mul(g, alpha))
@@ -256,7 +267,7 @@ vjp(add, input=lambda f, g: g, other=lambda f, g, alpha: g if alpha == 1 else f.
 
 @kernel
 def sub(xp, input, other, alpha):
-    return xp.subtract(input, other if alpha == 1 else xp.multiply(other, alpha))
+    return xp.subtract(input, _scaled(xp, other, alpha))
 
 
 vjp(sub, input=lambda f, g: g, other=lambda f, g, alpha: f.mul(g, -alpha))
@@ -270,10 +281,29 @@ def mul(xp, input, other):
 vjp(mul, input=lambda f, g, other: f.mul(g, other), other=lambda f, g, input: f.mul(g, input))
 
 
+def _divisor(xp, input, other):
+    """`other`, by which `input` may be divided: RuntimeError for integers where it is 0."""
+    dtypes = [
+        xp.meta_of(x).dtype.category if hasattr(x, "dtype") else type(x) is float and FLOAT for x in (input, other)
+    ]
+    if FLOAT in dtypes or 0 in getattr(input, "shape", ()):
+        return other
+    if hasattr(other, "dtype"):
+        xp.check_index(xp.cast(xp.not_equal(other, 0), uint8), 1, 2, _zero_division)
+    elif not other:
+        raise _zero_division(0)
+    return other
+
+
+def _zero_division(_):
+    return OpError("ZeroDivisionError", argument="other")
+
+
 @kernel
 def div(xp, input, other, rounding_mode):
     if rounding_mode is None:
         return xp.divide(input, other)
+    other = _divisor(xp, input, other)
     return xp.floor_divide(input, other) if rounding_mode == "floor" else xp.trunc_divide(input, other)
 
 
@@ -288,12 +318,12 @@ vjp(
 
 @kernel
 def floor_divide(xp, input, other):
-    return xp.floor_divide(input, other)
+    return xp.floor_divide(input, _divisor(xp, input, other))
 
 
 @kernel
 def remainder(xp, input, other):
-    return xp.remainder(input, other)
+    return xp.remainder(input, _divisor(xp, input, other))
 
 
 vjp(
@@ -305,7 +335,7 @@ vjp(
 
 @kernel
 def fmod(xp, input, other):
-    return xp.fmod(input, other)
+    return xp.fmod(input, _divisor(xp, input, other))
 
 
 vjp(
@@ -317,6 +347,8 @@ vjp(
 
 @kernel
 def pow(xp, input, exponent):
+    if type(exponent) is int and exponent < 0 and xp.meta_of(input).dtype.category != FLOAT:
+        raise OpError("Integers to negative integer powers are not allowed.", argument="exponent", got=exponent)
     # PyTorch takes roots, of -0.0 and -inf too, where they are powers of something else.
     if not hasattr(exponent, "shape") and exponent in (0.5, -0.5):
         return xp.sqrt(input) if exponent > 0 else xp.rsqrt(input)
@@ -441,9 +473,15 @@ vjp(
 )
 
 
+def fitting(f, input, number):
+    """A number as the dtype of `input` takes it: without its fraction beside integers."""
+    return number if dtype_of(f, input).category == FLOAT else int(number)
+
+
 @composite
 def masked_fill(f, input, mask, value):
-    return f.where(mask, f._to_dtype(value, input.dtype) if hasattr(value, "shape") else value, input)
+    value = f._to_dtype(value, dtype_of(f, input)) if hasattr(value, "shape") else fitting(f, input, value)
+    return f.where(mask, value, input)
 
 
 @kernel
@@ -487,7 +525,10 @@ vjp(
 
 @composite
 def addcmul(f, input, tensor1, tensor2, value):
-    return f.add(input, f.mul(tensor1 if value == 1 else f.mul(tensor1, value), tensor2))
+    product = f.mul(tensor1, tensor2)
+    if dtype_of(f, input).category != FLOAT:
+        value = fitting(f, product, value)
+    return f.add(input, f.mul(product, value))
 
 
 @composite

@@ -10,6 +10,7 @@ import math
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.ops._windows import per_dim
+from telegrad_protocol.ops.pool import adaptive_sizes
 
 from .registry import composite, kernel, vjp
 
@@ -48,7 +49,7 @@ def _max_pool2d_with_indices(xp, input, kernel_size, stride, padding, dilation, 
 
 @kernel
 def _adaptive_max_pool2d_with_indices(xp, input, output_size):
-    return xp.adaptive_max_pool2d(input, per_dim(output_size, 2, "output_size"))
+    return xp.adaptive_max_pool2d(input, adaptive_sizes(input.shape, output_size, 2))
 
 
 for _entry in (_max_pool2d_with_indices, _adaptive_max_pool2d_with_indices):
@@ -190,7 +191,7 @@ def avg_pool3d(f, input, kernel_size, stride, padding, ceil_mode, count_include_
 
 @kernel
 def adaptive_avg_pool2d(xp, input, output_size):
-    return xp.adaptive_avg_pool2d(input, per_dim(output_size, 2, "output_size"))
+    return xp.adaptive_avg_pool2d(input, adaptive_sizes(input.shape, output_size, 2))
 
 
 vjp(
@@ -217,7 +218,7 @@ def adaptive_avg_pool1d(f, input, output_size):
 
 @composite
 def adaptive_avg_pool3d(f, input, output_size):
-    depth, *plane = per_dim(output_size, 3, "output_size")
+    depth, *plane = adaptive_sizes(input.shape, output_size, 3)
     flat = _split(f, f.adaptive_avg_pool2d(_merged(f, input), tuple(plane)), input.shape[:-2])
     columns = _stacked(f, flat)
     return _unstacked(f, f.adaptive_avg_pool2d(columns, (depth, columns.shape[-1])), tuple(plane))

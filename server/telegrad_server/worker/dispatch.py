@@ -84,7 +84,7 @@ def {name}(session, row):
         data = engine.xp.dense(result{first})
         if data.base is not None or {same}:
             data = engine.xp.apart(data, ({inputs}, ))
-        if meta.half:
+        if not meta.full:
             data = engine.xp.exact(data, meta.dtype)
         out = Tensor(data, meta, Storage(nbytes, engine.budget))
     except Exception as error:

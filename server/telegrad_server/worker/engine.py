@@ -65,7 +65,7 @@ class Engine:
         self.budget.check(nbytes, spec.name)
         data, aux = self._run(kernel, args)
         data = self.apart(self.xp.dense(data), args)
-        if meta.half:
+        if not meta.full:
             data = self.xp.exact(data, meta.dtype)
         out = Tensor(data, meta, Storage(nbytes, self.budget))
         if grad and spec.differentiable and meta.floating:

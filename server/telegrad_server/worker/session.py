@@ -146,7 +146,7 @@ class Session:
             op=spec.name,
             argument=argument,
             got=repr(name)[:50],
-            hint="it was freed, or belongs to another session",
+            hint="it was freed, or belongs to another session, or to the process that this one was forked from",
         )
 
     def resolve(self, spec: OpSpec, args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -227,3 +227,67 @@ def test_options_that_contradict_each_other_are_refused(options: dict[str, Any],
 def test_nothing_to_fetch_ahead_is_refused_and_not_taken_for_the_default(factor: int) -> None:
     with pytest.raises(ValueError, match="prefetch_factor option"):
         data.DataLoader(Squares(3), num_workers=1, prefetch_factor=factor)
+
+
+SCALE = None
+
+
+class OnServer(data.Dataset[Any]):
+    """Samples that come of tensors on the server, in every place where a data set may keep them."""
+
+    extra: Any = None
+
+    def __init__(self) -> None:
+        global SCALE
+        SCALE = tg.linspace(1, 2, 6)
+        OnServer.extra = {"offset": [tg.full((6,), 10.0)]}
+        self.values = tg.randn(6, 2)
+        self.halves = (tg.arange(6) + 0).to(tg.bfloat16)
+        self.view = (tg.arange(12) + 0).view(6, 2)[:, 1]
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> Any:
+        assert SCALE is not None
+        return self.values[index], self.halves[index], self.view[index], SCALE[index], self.extra["offset"][0][index]
+
+
+@pytest.mark.parametrize("context", ["fork", None])
+def test_workers_have_what_their_data_set_keeps_on_the_server(context: str | None) -> None:
+    table = OnServer()
+    doubled = tg.arange(6) * 2
+    wrapped = data.ConcatDataset([data.Subset(table, [4, 2, 0]), table])
+
+    def collate(samples: list[Any]) -> Any:
+        return [*data.default_collate(samples), doubled[len(samples)]]
+
+    alone = [listed(batch) for batch in data.DataLoader(wrapped, 4, collate_fn=collate)]
+    loader = data.DataLoader(wrapped, 4, collate_fn=collate, num_workers=2, multiprocessing_context=context)
+    assert [listed(batch) for batch in loader] == alone
+    table.values.add_(1)
+    later = [listed(batch) for batch in loader]
+    assert later != alone
+    assert later == [listed(batch) for batch in data.DataLoader(wrapped, 4, collate_fn=collate)]
+    assert (table.values + 1).shape == (6, 2)
+
+
+def test_a_tensor_data_set_is_fetched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    read = tg.Tensor.read
+    monkeypatch.setattr(tg.Tensor, "read", lambda self: (asked.append(self.shape), read(self))[1])
+    table = data.TensorDataset(tg.linspace(0, 1, 8), tg.randn(8, 3))
+    loader = data.DataLoader(table, 4, num_workers=1)
+    for _ in range(2):
+        assert [len(batch[0]) for batch in loader] == [4, 4]
+    assert sorted(shape for shape in asked if shape) == [(8,), (8, 3)]
+
+
+def test_a_workers_initial_seed_is_its_own() -> None:
+    class Seeds(Squares):
+        def __getitem__(self, index: int) -> Any:
+            info = data.get_worker_info()
+            assert info is not None
+            return info.seed == tg.initial_seed()
+
+    assert list(data.DataLoader(Seeds(2), None, num_workers=2)) == [True, True]

@@ -44,15 +44,16 @@ class Sequential(Module):
         return list(self._modules.values())[_place(index, len(self))]
 
     def __setitem__(self, index: int, module: Module) -> None:
-        self._modules[list(self._modules)[_place(index, len(self))]] = module
+        setattr(self, list(self._modules)[_place(index, len(self))], module)
 
     def __delitem__(self, index: Any) -> None:
-        names = list(self._modules)[index if isinstance(index, slice) else slice(index, index + 1 or None)]
-        for name in names:
-            del self._modules[name]
-        kept = list(self._modules.values())
-        self._modules.clear()
-        self._modules.update({str(i): module for i, module in enumerate(kept)})
+        _delete(self, index)
+
+    def pop(self, key: Any) -> Any:
+        """Take out and return a module, or those of a slice."""
+        taken = self[key]
+        del self[key]
+        return taken
 
     def append(self, module: Module) -> Self:
         """Add a module at the end."""
@@ -67,10 +68,11 @@ class Sequential(Module):
 
     def insert(self, index: int, module: Module) -> Self:
         """Add a module before a place."""
-        held = list(self._modules.values())
-        held.insert(index, module)
-        self._modules.clear()
-        self._modules.update({str(i): m for i, m in enumerate(held)})
+        if not isinstance(module, Module):
+            raise AssertionError(f"module should be of type: {Module}")
+        if not -len(self) <= index <= len(self):
+            raise IndexError(f"Index out of range: {index}")
+        _insert(self, index, module)
         return self
 
 
@@ -97,13 +99,22 @@ class ModuleList(Module):
         return list(self._modules.values())[_place(index, len(self))]
 
     def __setitem__(self, index: int, module: Module) -> None:
-        self._modules[str(_place(index, len(self)))] = module
+        setattr(self, str(_place(index, len(self))), module)
 
-    def __delitem__(self, index: int) -> None:
-        kept = list(self._modules.values())
-        del kept[index]
-        self._modules.clear()
-        self.extend(kept)
+    def __delitem__(self, index: Any) -> None:
+        _delete(self, index)
+
+    def __iadd__(self, modules: Iterable[Module]) -> ModuleList:
+        return self.extend(modules)
+
+    def __add__(self, other: Iterable[Module]) -> ModuleList:
+        return ModuleList([*self, *other])
+
+    def pop(self, key: Any) -> Any:
+        """Take out and return a module, or those of a slice."""
+        taken = self[key]
+        del self[key]
+        return taken
 
     def append(self, module: Module) -> Self:
         """Add a module at the end."""
@@ -118,10 +129,7 @@ class ModuleList(Module):
 
     def insert(self, index: int, module: Module) -> None:
         """Add a module before a place."""
-        held = list(self._modules.values())
-        held.insert(index, module)
-        self._modules.clear()
-        self.extend(held)
+        _insert(self, index, module)
 
 
 class ModuleDict(Module):
@@ -162,10 +170,41 @@ class ModuleDict(Module):
         """Names and modules."""
         return self._modules.items()
 
-    def update(self, modules: Mapping[str, Module]) -> None:
-        """Add modules by name."""
-        for name, module in modules.items():
-            self.add_module(name, module)
+    def update(self, modules: Any) -> None:
+        """Add modules by name: of a mapping, another ModuleDict, or pairs."""
+        if not isinstance(modules, Iterable):
+            raise TypeError(
+                f"ModuleDict.update should be called with an iterable of key/value pairs, but got {type(modules).__name__}"
+            )
+        for name, module in modules.items() if isinstance(modules, Mapping | ModuleDict) else modules:
+            self[name] = module
+
+    def pop(self, key: str) -> Any:
+        """Take out and return a module."""
+        return self._modules.pop(key)
+
+    def clear(self) -> None:
+        """Let go of all modules."""
+        self._modules.clear()
+
+
+def _delete(holder: Module, index: Any) -> None:
+    """Take modules out and number the others anew."""
+    names = list(holder._modules)
+    for name in names[index] if isinstance(index, slice) else (names[_place(index, len(names))],):
+        delattr(holder, name)
+    _renumber(holder, list(holder._modules.values()))
+
+
+def _insert(holder: Module, index: int, module: Module) -> None:
+    held = list(holder._modules.values())
+    held.insert(index, module)
+    _renumber(holder, held)
+
+
+def _renumber(holder: Module, modules: list[Any]) -> None:
+    holder._modules.clear()
+    holder._modules.update({str(i): module for i, module in enumerate(modules)})
 
 
 def _place(index: int, length: int) -> int:

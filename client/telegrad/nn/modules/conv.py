@@ -156,8 +156,7 @@ class _ConvTransposed(_Conv):
         )
 
     def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
-        if output_size is not None:
-            raise NotImplementedError("output_size is not supported: give output_padding to the constructor")
+        extra = self.output_padding if output_size is None else self._padding_for(input, output_size)
         function: Callable[..., Tensor] = getattr(F, f"conv_transpose{self.dims}d")
         return function(
             input,
@@ -165,10 +164,30 @@ class _ConvTransposed(_Conv):
             self.bias,
             self.stride,
             self.padding,
-            self.output_padding,
+            extra,
             self.groups,
             self.dilation,
         )
+
+    def _padding_for(self, input: Any, wanted: Any) -> tuple[int, ...]:
+        """The output padding that gives an output of the wanted size. Raises ValueError where there is none."""
+        given, dims = wanted, self.dims
+        lead = input.ndim - dims
+        wanted = wanted[lead:] if len(wanted) == lead + dims else wanted
+        if len(wanted) != dims:
+            raise ValueError(
+                f"ConvTranspose{dims}D: for {input.ndim}D input, output_size must have {dims} or {lead + dims} elements "
+                f"(got {len(wanted)})"
+            )
+        axes: Any = zip(input.shape[lead:], self.stride, self.padding, self.dilation, self.kernel_size, strict=True)
+        least = [(n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, d, k in axes]
+        most = [size + step - 1 for size, step in zip(least, self.stride, strict=True)]
+        if any(not low <= size <= high for low, size, high in zip(least, wanted, most, strict=True)):
+            raise ValueError(
+                f"requested an output size of {given}, but valid sizes range from {least} to {most} (for an input of "
+                f"{input.shape[2:]})"
+            )
+        return tuple([size - low for size, low in zip(wanted, least, strict=True)])
 
 
 class ConvTranspose1d(_ConvTransposed):

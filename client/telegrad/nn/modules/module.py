@@ -98,29 +98,31 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         own = self.__dict__
-        if "_parameters" not in own:
-            if isinstance(value, Parameter | Module):
-                raise AttributeError("cannot assign parameters or modules before Module.__init__() call")
+        kind, fits = _place_for(own, name, value)
+        if kind is None:
             object.__setattr__(self, name, value)
             return
-        kind = _table_for(value)
-        if kind is not None:
-            for table in (own, self._parameters, self._buffers, self._modules):
-                table.pop(name, None)
-            own[kind][name] = value
-            if isinstance(value, Buffer) and not value.persistent:
-                self._non_persistent_buffers_set.add(name)
-        elif name in self._parameters:
-            _need(value is None, f"cannot assign '{type(value).__name__}' as parameter '{name}'")
-            self._parameters[name] = None
-        elif name in self._modules:
-            _need(value is None, f"cannot assign '{type(value).__name__}' as child module '{name}'")
-            self._modules[name] = None
-        elif name in self._buffers:
-            _need(value is None or isinstance(value, Tensor), f"cannot assign as buffer '{name}'")
-            self._buffers[name] = value
+        if kind not in own:
+            raise AttributeError(f"cannot assign {_PLACES[kind].before_init} before Module.__init__() call")
+        if not fits:
+            place = _PLACES[kind]
+            raise TypeError(f"cannot assign '{_typename(value)}' as {place.word} '{name}' ({place.takes} expected)")
+        if isinstance(value, Parameter | Module):
+            self._leave_only(kind, name)
+        if kind == "_buffers":
+            kept = value.persistent if isinstance(value, Buffer) else name not in self._non_persistent_buffers_set
+            self.register_buffer(name, value, kept)
+        elif kind == "_parameters":
+            self.register_parameter(name, value)
         else:
-            object.__setattr__(self, name, value)
+            self._modules[name] = value
+
+    def _leave_only(self, kind: str, name: str) -> None:
+        """Take a name from everywhere but the table where a new value is to have its old place."""
+        own = self.__dict__
+        for table in (own, *(own[each] for each in _PLACES if each != kind)):
+            table.pop(name, None)
+        self._non_persistent_buffers_set.discard(name)
 
     def __getattr__(self, name: str) -> Tensor | Module:
         for kind in ("_parameters", "_buffers", "_modules"):
@@ -133,6 +135,8 @@ class Module:
         for table in (self._parameters, self._buffers, self._modules):
             if name in table:
                 del table[name]
+                if table is self._buffers:
+                    self._non_persistent_buffers_set.discard(name)
                 return
         object.__delattr__(self, name)
 
@@ -140,13 +144,20 @@ class Module:
         return sorted({*object.__dir__(self), *self._parameters, *self._buffers, *self._modules})
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """Add a parameter under a name; None keeps the name without one."""
+        """Add a parameter under a name, in its old place if it has one; None keeps the name without one."""
         _check_name(self, name, "parameter")
+        _check_value(name, "parameter", param, Parameter, "torch.nn.Parameter or None")
+        if param is not None and not param.is_leaf:
+            raise ValueError(
+                f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. "
+                f"To express '{name}' as a function of another Tensor, compute the value in the forward() method."
+            )
         self._parameters[name] = param
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Add a tensor that is state but not learned; unless persistent, it stays out of `state_dict`."""
         _check_name(self, name, "buffer")
+        _check_value(name, "buffer", tensor, Tensor, "torch Tensor or None")
         self._buffers[name] = tensor
         if persistent:
             self._non_persistent_buffers_set.discard(name)
@@ -154,7 +165,9 @@ class Module:
             self._non_persistent_buffers_set.add(name)
 
     def register_module(self, name: str, module: Module | None) -> None:
-        """Add a submodule under a name."""
+        """Add a submodule under a name, in its old place if it has one."""
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"{_typename(module)} is not a Module subclass")
         _check_name(self, name, "module")
         self._modules[name] = module
 
@@ -460,27 +473,60 @@ def _add_hook(hooks: dict[int, Any], hook: Any, prepend: bool) -> RemovableHandl
     return handle
 
 
-def _table_for(value: Any) -> str | None:
+class _Place(NamedTuple):
+    """One of a module's tables, as errors speak of it."""
+
+    word: str
+    before_init: str
+    takes: str
+
+
+_PLACES = {
+    "_parameters": _Place("parameter", "parameters", "torch.nn.Parameter or None"),
+    "_modules": _Place("child module", "module", "torch.nn.Module or None"),
+    "_buffers": _Place("buffer", "buffer", "torch.nn.Buffer, torch.Tensor or None"),
+}
+
+
+def _place_for(own: dict[str, Any], name: str, value: Any) -> tuple[str | None, bool]:
+    """The table that an assigned value belongs into, and whether it may go there: a name keeps its kind.
+
+    Only a parameter may stand where something else was, and a module or a buffer where a buffer was.
+    """
     if isinstance(value, Parameter):
-        return "_parameters"
+        return "_parameters", True
+    if name in own.get("_parameters", ()):
+        return "_parameters", value is None
     if isinstance(value, Module):
-        return "_modules"
-    return "_buffers" if isinstance(value, Buffer) else None
+        return "_modules", True
+    if name in own.get("_modules", ()):
+        return "_modules", value is None
+    if isinstance(value, Buffer) or name in own.get("_buffers", ()):
+        return "_buffers", value is None or isinstance(value, Tensor)
+    return None, True
 
 
-def _need(condition: bool, message: str) -> None:
-    if not condition:
-        raise TypeError(message)
+def _typename(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return str(value.type())
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _check_value(name: str, kind: str, value: Any, wanted: type, words: str) -> None:
+    if value is not None and not isinstance(value, wanted):
+        raise TypeError(f"cannot assign '{_typename(value)}' object to {kind} '{name}' ({words} required)")
 
 
 def _check_name(module: Module, name: str, kind: str) -> None:
-    if "_parameters" not in module.__dict__:
+    table = module.__dict__.get(f"_{kind}s")
+    if table is None:
         raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
     if not isinstance(name, str):
-        raise TypeError(f"{kind} name should be a string. Got {type(name).__name__}")
+        raise TypeError(f"{kind} name should be a string. Got {_typename(name)}")
     if "." in name:
-        raise KeyError(f'{kind} name can\'t contain ".", got: {name}')
+        raise KeyError(f'{kind} name can\'t contain "."' + (f", got: {name}" if kind == "module" else ""))
     if not name:
         raise KeyError(f'{kind} name can\'t be empty string ""')
-    if hasattr(module, name) and name not in (*module._parameters, *module._buffers, *module._modules):
+    if hasattr(module, name) and name not in table:
         raise KeyError(f"attribute '{name}' already exists")

@@ -132,6 +132,16 @@ class _AdaptivePool(Module):
         return f"output_size={self.output_size}"
 
 
+class _AdaptiveMaxPool(_AdaptivePool):
+    def __init__(self, output_size: Sizes, return_indices: bool = False) -> None:
+        super().__init__(output_size)
+        self.return_indices = return_indices
+
+    def forward(self, input: Tensor) -> Tensor:
+        result: Tensor = getattr(F, self.function)(input, self.output_size, self.return_indices)
+        return result
+
+
 class AdaptiveAvgPool1d(_AdaptivePool):
     """Means that give an output of a size, from (N, C, L)."""
 
@@ -150,13 +160,13 @@ class AdaptiveAvgPool3d(_AdaptivePool):
     function = "adaptive_avg_pool3d"
 
 
-class AdaptiveMaxPool1d(_AdaptivePool):
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     """Maxima that give an output of a size, from (N, C, L)."""
 
     function = "adaptive_max_pool1d"
 
 
-class AdaptiveMaxPool2d(_AdaptivePool):
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """Maxima that give an output of a size, from (N, C, H, W)."""
 
     function = "adaptive_max_pool2d"

@@ -13,6 +13,7 @@ from telegrad.random import Generator
 from telegrad_protocol import dtypes
 
 from .dataset import Dataset, IterableDataset, T
+from .hosted import Hosted
 from .sampler import BatchSampler, RandomSampler, SequentialSampler, draw_seed
 from .worker import Ended, Pool
 
@@ -137,6 +138,7 @@ class DataLoader(Generic[T]):
         self.collate_fn = collate_fn or (_same if batch_size is None else default_collate)
         self._samples = Samples(dataset, self.collate_fn, self._iterable, batch_size, drop_last)
         self._pool: Pool | None = None
+        self._hosted = Hosted()
 
     def _check_workers(self, count: int, timeout: float, prefetch: int | None, persistent: bool, context: Any) -> None:
         if count < 0:
@@ -185,7 +187,7 @@ class DataLoader(Generic[T]):
         pool = self._pool
         if pool is None:
             begin, context, init = self._samples.begin, self.multiprocessing_context, self.worker_init_fn
-            pool = Pool(begin, self.dataset, self.num_workers, seed, init, context, self.timeout)
+            pool = Pool(begin, self.dataset, self.num_workers, seed, init, context, self.timeout, self._hosted)
         if self.persistent_workers:
             self._pool = pool
         try:

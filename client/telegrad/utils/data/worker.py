@@ -14,6 +14,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from telegrad._record import stream
+
+from .hosted import Hosted
+
 
 class WorkerInfo(NamedTuple):
     """Which worker a process is: its number, how many there are, its seed, its copy of the data set."""
@@ -67,12 +71,18 @@ class Verbatim(str):
 Load = Callable[[Any], Any]
 
 
-def _work(begin: Callable[[], Load], init: Any, info: WorkerInfo, tasks: Any, results: Any) -> None:
+def _work(
+    begin: Callable[[], Load], init: Any, info: WorkerInfo, hosted: Hosted | None, tasks: Any, results: Any
+) -> None:
     """A worker's life: load what comes, until None does. Every pass over the data set begins anew."""
     global _info
     _info = info
     random.seed(info.seed)
     np.random.seed(info.seed % 2**32)
+    stream.seed = info.seed
+    if hosted is not None:
+        hosted.settle()
+        stream.host_only = True
     present, load, failure = -1, None, None
     try:
         if init is not None:
@@ -125,17 +135,30 @@ class Pool:
     """
 
     def __init__(
-        self, begin: Callable[[], Load], dataset: Any, count: int, seed: int, init: Any, context: Any, timeout: float
+        self,
+        begin: Callable[[], Load],
+        dataset: Any,
+        count: int,
+        seed: int,
+        init: Any,
+        context: Any,
+        timeout: float,
+        hosted: Hosted,
     ) -> None:
         self._timeout = timeout
         self._run = 0
         process: Any = multiprocessing.get_context(context) if isinstance(context, str | None) else context
+        forks = process.get_start_method() == "fork"  # others are sent values with what they are sent
+        if forks:
+            hosted.fetch(begin, dataset, init)
         self._results = process.Queue()
         self._tasks = [process.Queue() for _ in range(count)]
         self._workers = []
         for i, tasks in enumerate(self._tasks):
             info = WorkerInfo(i, count, seed + i, dataset)
-            worker = process.Process(target=_work, args=(begin, init, info, tasks, self._results), daemon=True)
+            worker = process.Process(
+                target=_work, args=(begin, init, info, hosted if forks else None, tasks, self._results), daemon=True
+            )
             worker.start()
             self._workers.append(worker)
 

@@ -1,0 +1,111 @@
+"""What a data set holds on the server, fetched before its workers are forked, which have no server to ask."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from telegrad import _host
+from telegrad._tensor import Tensor
+
+_ATOMS = (int, float, complex, bool, str, bytes, type(None), np.ndarray, np.generic, type, types.ModuleType)
+
+
+class Hosted:
+    """The values of tensors that workers will find on the host; fetched again only where they were written to."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Tensor, int, np.ndarray]] = {}
+
+    def fetch(self, *roots: Any) -> None:
+        """Ask for what is reachable from these objects and not yet known; one wait for all of it."""
+        held = [tensor for tensor in reachable(roots) if tensor._id]
+        old, self._known = self._known, {}
+        asked = []
+        for tensor in held:
+            before = old.get(id(tensor))
+            if before is not None and before[0] is tensor and before[1] == tensor._version_now:
+                self._known[id(tensor)] = before
+            else:
+                asked.append((tensor, tensor._version_now, tensor.read()))
+        for tensor, version, future in asked:
+            self._known[id(tensor)] = (tensor, version, _host.narrowed(future.result(), tensor.dtype.name))
+
+    def settle(self) -> None:
+        """In a forked worker: let these tensors be host tensors."""
+        for tensor, _, values in self._known.values():
+            tensor._id, tensor._host, tensor._base, tensor._offset = 0, values, None, 0
+            tensor._meta = _host.from_array(values, tensor.dtype, tensor._meta.device)._meta
+
+
+def reachable(roots: tuple[Any, ...]) -> Iterator[Tensor]:
+    """The tensors that objects hold: in attributes, containers, closures, and globals that their methods name."""
+    seen: set[int] = set()
+    waiting = list(roots)
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, _ATOMS) or id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, Tensor):
+            yield item
+        else:
+            waiting += _parts(item)
+
+
+def _parts(item: Any) -> Iterator[Any]:
+    """What an object holds directly."""
+    if isinstance(item, dict):  # no other mapping, which might fetch its values from anywhere
+        return iter(item.values())
+    if isinstance(item, list | tuple | set | frozenset):
+        return iter(item)
+    if isinstance(item, types.FunctionType):
+        return _of_function(item)
+    if isinstance(item, types.MethodType):
+        return iter((item.__self__, item.__func__))
+    if isinstance(item, functools.partial):
+        return iter((item.func, *item.args, *item.keywords.values()))
+    return _of_object(item)
+
+
+def _is_users(module: str | None) -> bool:
+    """Whether a module may name tensors of the user's: not one of Python's, NumPy's or our own."""
+    root = (module or "").partition(".")[0]
+    return root == "__main__" or (root not in sys.stdlib_module_names and root not in ("telegrad", "numpy"))
+
+
+def _of_function(function: types.FunctionType) -> Iterator[Any]:
+    if not _is_users(function.__module__):
+        return
+    yield from function.__defaults__ or ()
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # not yet filled
+            continue
+    for name in _names(function.__code__):
+        if name in function.__globals__:
+            yield function.__globals__[name]
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
+
+
+def _of_object(item: Any) -> Iterator[Any]:
+    """The attributes of an instance, and what its own methods reach."""
+    yield from getattr(item, "__dict__", {}).values()
+    for kind in type(item).__mro__:
+        if not _is_users(kind.__module__):
+            continue
+        for value in vars(kind).values():
+            if isinstance(value, types.FunctionType | Tensor | list | tuple | dict):
+                yield value
