@@ -536,12 +536,12 @@ def _expand(self: Tensor, *sizes: Sizes, size: Sizes | None = None) -> Tensor:
     return F["expand"](self, given[0] if len(given) == 1 and not isinstance(given[0], int) else given)
 
 
-def _view(self: Tensor, *shape: Any, size: Sizes | None = None, dtype: DType | None = None) -> Tensor:
+def _view(self: Tensor, *shape: Sizes | DType, size: Sizes | None = None, dtype: DType | None = None) -> Tensor:
     """The same memory in another shape."""
-    shape = shape or (size,)
-    if len(shape) == 1 and isinstance(shape[0], DType):
+    given: Any = shape or (size,)
+    if dtype is not None or isinstance(given[0], DType):
         raise NotImplementedError("view(dtype) is not supported")
-    return F["view"](self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+    return F["view"](self, given[0] if len(given) == 1 and not isinstance(given[0], int) else given)
 
 
 def _copy_(self: Tensor, src: Tensor | Number, non_blocking: bool = False) -> Tensor:

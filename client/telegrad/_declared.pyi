@@ -971,7 +971,7 @@ class Declared(TensorBase):
         *,
         correction: Number | None = None,
     ) -> Tensor: ...
-    def view(self, *shape: Any, size: Sizes | None = None, dtype: DType | None = None) -> Tensor:
+    def view(self, *shape: Sizes | DType, size: Sizes | None = None, dtype: DType | None = None) -> Tensor:
         """The same memory in another shape."""
     def view_as(self, other: Tensor) -> Tensor:
         """`view` to the shape of `other`."""
