@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from textwrap import indent
 from typing import Any, Final
 
 from telegrad_protocol.devices import PLACE_SHIFT, place_of
@@ -18,6 +19,7 @@ from telegrad_protocol.messages import GRAD, INPLACE
 from telegrad_protocol.rules import check_inplace
 from telegrad_protocol.spec import OPS, Inferred, OpSpec, Param
 
+from ._frames import hide_frames
 from ._sites import USERS_FILES, caller, outside
 from ._stream import Stream
 from ._types import Leaf, TensorBase
@@ -298,32 +300,43 @@ _WIRE: Final = {
 _FAST: Final = """
 def {name}({signature}):
     {doc!r}
-{operands}    try:
-        meta = known[{key}]
-    except (KeyError, TypeError, AttributeError):
+    try:
+{operands}        try:
+            meta = known[{key}]
+        except (KeyError, TypeError, AttributeError):
+            pass
+        else:
+            frame = getframe(1)
+            code = frame.f_code
+            if code.co_filename not in users_files:
+                frame = outside(frame)
+                code = frame.f_code
+            grad = grad_mode.everywhere or grad_mode.on
+            out = next_id()
+            append(({index}, meta.place + grad, out, ({wire},), code, frame.f_lasti))
+            result = new()
+            result._id = out
+            result._meta = meta
+            if meta.large:
+                result._pressing = True
+{leaves}            if out >= stream.look_at:
+                stream.check()
+            return result
         return slow(spec, ({names},))
-    frame = getframe(1)
-    code = frame.f_code
-    if code.co_filename not in users_files:
-        frame = outside(frame)
-        code = frame.f_code
-    grad = grad_mode.everywhere or grad_mode.on
-    out = next_id()
-    append(({index}, meta.place + grad, out, ({wire},), code, frame.f_lasti))
-    result = new()
-    result._id = out
-    result._meta = meta
-    if meta.large:
-        result._pressing = True
-{leaves}    if out >= stream.look_at:
-        stream.check()
-    return result
+    except BaseException as problem:
+        hide_frames(problem)
+        raise
 """
+"""The general path is taken, and fails, outside the handler of the lookup; one around all of it shortens tracebacks."""
 
 _SLOW: Final = """
 def {name}({signature}):
     {doc!r}
-    return slow(spec, ({names},))
+    try:
+        return slow(spec, ({names},))
+    except BaseException as problem:
+        hide_frames(problem)
+        raise
 """
 
 
@@ -398,6 +411,7 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
         "known": spec.known,
         "slow": slow,
         "spec": spec,
+        "hide_frames": hide_frames,
         "getframe": sys._getframe,
         "users_files": USERS_FILES,
         "outside": outside,
@@ -422,11 +436,11 @@ def binder(spec: OpSpec, *, slow: Callable[..., Any] | None = None, operator: bo
         doc=f"{spec.doc}\n\nSignature: {spec.signature}",
         signature=_signature(spec, scope, operator),
         names=", ".join(param.name for param in params),
-        operands="".join(f"    is_{p.name} = isinstance({p.name}, TensorBase)\n" for p in params if _is_operand(p)),
+        operands="".join(f"        is_{p.name} = isinstance({p.name}, TensorBase)\n" for p in params if _is_operand(p)),
         key="(" + ", ".join(_key_source(param, scope) for param in params) + ",)",
         index=spec.index,
         wire=", ".join(_wire_source(param) for param in params) if fast else "",
-        leaves=_leaves_source(spec),
+        leaves=indent(_leaves_source(spec), " " * 8),
     )
     exec(compile(source, f"<telegrad {spec.name}>", "exec"), scope)
     if not special:
@@ -468,6 +482,10 @@ def operator(function: Callable[..., Any]) -> Callable[..., Any]:
     """A binary function as an operator: operands that it does not take are left to the other side."""
 
     def apply(self: Any, other: Any) -> Any:
-        return function(self, other) if isinstance(other, TensorBase | bool | int | float) else NotImplemented
+        try:
+            return function(self, other) if isinstance(other, TensorBase | bool | int | float) else NotImplemented
+        except BaseException as problem:
+            hide_frames(problem)
+            raise
 
     return apply

@@ -137,7 +137,7 @@ class Stream:
         """Raise a failure in the caller, roll local metadata back to the failing row, and open the next epoch."""
         if error is not None:
             self.sender.roll_back(error)
-            raise error
+            raise error.with_traceback(None)  # one that was raised before has that traceback still
 
     # Ending -----------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from telegrad_protocol.shapes import Meta, contiguous, is_contiguous, like
 from telegrad_protocol.spec import OPS
 
 from . import _host
+from ._frames import hide_frames
 from ._record import append, control, grad_mode, record, stream, weigh
 from ._sites import caller
 from ._stream import Future
@@ -53,8 +54,12 @@ class Size(tuple[int, ...]):
         return f"torch.Size({list(self)})"
 
     def __getitem__(self, index: Any) -> Any:
-        found = tuple.__getitem__(self, index)
-        return Size(found) if isinstance(index, slice) else found
+        try:
+            found = tuple.__getitem__(self, index)
+            return Size(found) if isinstance(index, slice) else found
+        except (IndexError, TypeError) as problem:
+            hide_frames(problem)
+            raise
 
     def __add__(self, other: Any) -> Size:
         return Size(tuple(self) + tuple(other))
@@ -134,7 +139,11 @@ class Tensor(TensorBase, metaclass=TensorType):
 
     @property
     def shape(self) -> Size:
-        return Size(self._meta.shape)
+        try:
+            return Size(self._meta.shape)
+        except BaseException as problem:  # a shape that depends on values may turn out to have failed
+            hide_frames(problem)
+            raise
 
     @property
     def dtype(self) -> DType:

@@ -14,6 +14,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from telegrad._frames import hide_frames
+
 
 class WorkerInfo(NamedTuple):
     """Which worker a process is: its number, how many there are, its seed, its copy of the data set."""
@@ -78,6 +80,7 @@ def _work(begin: Callable[[], Load], init: Any, info: WorkerInfo, tasks: Any, re
         if init is not None:
             init(info.id)
     except Exception as error:  # whatever the user's function raises belongs to the main process
+        hide_frames(error)
         failure = Failure(type(error), traceback.format_exc(), info.id)
     while (task := _next_task(tasks)) is not None:
         run, number, indices = task
@@ -86,6 +89,7 @@ def _work(begin: Callable[[], Load], init: Any, info: WorkerInfo, tasks: Any, re
                 present, load = run, begin()
             answer = failure if failure is not None else load(indices)
         except Exception as error:  # as above: the main process raises it
+            hide_frames(error)
             answer = Failure(type(error), traceback.format_exc(), info.id)
         results.put(_packed(run, number, answer, info))
     results.cancel_join_thread()  # answers that nobody has taken by now are not wanted
