@@ -20,6 +20,7 @@ from typing import Any
 from telegrad_protocol.errors import SessionGone
 from telegrad_protocol.spec import OPS
 
+from ._frames import hide_frames
 from ._sender import Sender
 from ._session import Session
 
@@ -53,6 +54,11 @@ class Future:
         self._arrived.set()
 
 
+def _died() -> bool:
+    """Whether an exception that nobody caught ends the program: then nothing is waited for."""
+    return getattr(sys, "last_value", None) is not None and not hasattr(sys, "ps1")
+
+
 class Stream:
     """Rows, and the sender that takes them to the present session; another session gets a sender of its own.
 
@@ -67,6 +73,8 @@ class Stream:
         self.look_at = 0
         self.synchronous = os.environ.get("TELEGRAD_SYNC") == "1"
         self.forked = False
+        self.ended = False
+        self.on_failure: Callable[[BaseException], None] | None = None
         self.sender = Sender(self)
         atexit.register(self._at_exit)
         if hasattr(os, "register_at_fork"):
@@ -136,6 +144,8 @@ class Stream:
     def surface(self, error: BaseException | None) -> None:
         """Raise a failure in the caller, roll local metadata back to the failing row, and open the next epoch."""
         if error is not None:
+            if self.ended and threading.current_thread().daemon:
+                threading.Event().wait()  # the program has ended: nobody is left to be told, and Python ends us soon
             self.sender.roll_back(error)
             raise error.with_traceback(None)  # one that was raised before has that traceback still
 
@@ -159,18 +169,22 @@ class Stream:
     def _at_exit(self) -> None:
         if self.forked or not self.sender.threads:
             return
-        failed = False
+        status = 0
         try:
-            if self.sender.broken is None:
+            if self.sender.broken is None and not _died():
                 self.synchronize()
         except Exception as error:
-            failed = True
+            status = 1
+            hide_frames(error)
             traceback.print_exception(error, file=sys.stderr)
+        except KeyboardInterrupt:
+            status = 130
+        self.ended = True
         self.close()
-        if failed:
+        if status:
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(1)  # a failure that nobody was told of must not look like success
+            os._exit(status)  # a failure that nobody was told of must not look like success
 
     def _in_forked_child(self) -> None:
         self.sender = Sender(self)

@@ -92,12 +92,12 @@ def test_failures_of_an_earlier_session_are_not_raised_in_a_later_one() -> None:
 def test_opening_waits_for_a_worker_that_is_being_started(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [WorkerDied("being started again")] * 3
 
-    def request(self: Session, *_: object, **__: object) -> bytes:
+    def greet(self: Session, *_: object) -> bytes:
         if answers:
             raise answers.pop()
         raise SessionGone("reached")
 
-    monkeypatch.setattr(Session, "_request", request)
+    monkeypatch.setattr(Session, "_greet", greet)
     with pytest.raises(SessionGone, match="reached"):
         tg.connect("http://127.0.0.1:9")
     answers += [WorkerDied("being started again")] * 100
