@@ -244,6 +244,11 @@ class Sender:
                 with self.lock:
                     self.changed.wait_for(lambda: self._is_past(barrier) or self._ready(), 0.1)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything that was recorded has not been answered."""
+        return bool(self.rows or self.in_flight)
+
     def finish_within(self, seconds: float) -> bool:
         """As `finish`, but for so long at most; whether that was enough."""
         barrier = Barrier()

@@ -20,6 +20,7 @@ from typing import Any
 from telegrad_protocol.errors import SessionGone
 from telegrad_protocol.spec import OPS
 
+from . import _notebook
 from ._frames import hide_frames
 from ._sender import Sender
 from ._session import Session
@@ -100,6 +101,7 @@ class Stream:
                 "data and not computed with) can be used here"
             )
         if not self.sender.threads:
+            _notebook.attach(self)
             self.sender.start(self.session)
 
     def devices(self) -> tuple[str, ...]:
@@ -128,6 +130,11 @@ class Stream:
         self.start()
         self.sender.finish()
         self.surface(self.sender.error)
+
+    def settle_within(self, seconds: float) -> None:
+        """Wait a moment for what was recorded, if anything is still on its way."""
+        if self.sender.threads and self.sender.is_busy:
+            self.sender.finish_within(seconds)
 
     def wait_for(self, arrived: threading.Event, timeout: float | None) -> None:
         """Wait for an answer, helping to send what comes before it."""
