@@ -15,7 +15,7 @@ from telegrad_protocol.dtypes import bfloat16, float16, float32, float64, int8, 
 from telegrad_protocol.dtypes import bool_ as bool
 from telegrad_protocol.errors import OutOfMemory as OutOfMemoryError
 
-from . import _attach, _frames, amp, cuda, linalg, nn, optim, random, utils
+from . import _absent, _attach, _frames, amp, cuda, linalg, nn, optim, random, utils
 from . import functional as _functional
 from ._connect import connect, disconnect, synchronize
 from ._tensor import Size, Tensor, device
@@ -42,3 +42,4 @@ __all__ = sorted(  # the declared ops are read off the table
 )
 
 _frames.guard()
+_absent.install()

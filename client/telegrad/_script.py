@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
+from ._absent import missing
 from ._frames import hide_frames
 
 
@@ -30,7 +31,9 @@ class TorchImports(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         except ModuleNotFoundError as error:
             if error.name != ours:
                 raise
-            raise ModuleNotFoundError(f"telegrad has no module in the place of '{name}'", name=name) from None
+            owner, _, last = name.rpartition(".")
+            said = missing(owner, last) or f"telegrad has no module in the place of '{name}'"
+            raise ModuleNotFoundError(said, name=name) from None
         return importlib.machinery.ModuleSpec(name, self, is_package=True)
 
     def __init__(self) -> None:

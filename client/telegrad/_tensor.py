@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -17,6 +18,7 @@ from telegrad_protocol.shapes import Meta, contiguous, is_contiguous, like
 from telegrad_protocol.spec import OPS
 
 from . import _host
+from ._absent import Absent
 from ._frames import hide_frames
 from ._record import append, control, grad_mode, record, stream, weigh
 from ._sites import caller
@@ -112,6 +114,9 @@ class TensorType(type):
         made: Any = super().__call__()
         made._fill(*args, **kwargs)
         return made
+
+    def __dir__(cls) -> list[str]:
+        return [name for name in super().__dir__() if not isinstance(inspect.getattr_static(cls, name, None), Absent)]
 
 
 class Tensor(TensorBase, metaclass=TensorType):
@@ -282,6 +287,9 @@ class Tensor(TensorBase, metaclass=TensorType):
 
     def __hash__(self) -> int:
         return id(self)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*dir(type(self)), *self.__dict__})
 
     def __repr__(self) -> str:
         return format_tensor(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from telegrad_protocol.shapes import HasMeta, Meta
 
@@ -30,6 +30,19 @@ class Leaf:
         self.grad = None
 
 
+class Unresolved:
+    """Stands for metadata that depends on values: fetched on first use, it takes this descriptor's place.
+
+    A `__getattr__` would do the same, and double the cost of every attribute of every tensor.
+    """
+
+    def __get__(self, tensor: Any, owner: Any = None) -> Any:
+        if tensor is None:
+            return self
+        tensor._meta = found = tensor._resolve_meta()
+        return found
+
+
 class TensorBase(HasMeta):
     """The state of a proxy.
 
@@ -43,6 +56,7 @@ class TensorBase(HasMeta):
 
     proxy: ClassVar[type[TensorBase]]
 
+    _meta: Meta = cast("Meta", Unresolved())
     _id: int = 0
     _leaves: frozenset[Leaf] | None = None
     _leaf: Leaf | None = None
@@ -66,12 +80,10 @@ class TensorBase(HasMeta):
             result._meta = meta
         return result
 
-    def __getattr__(self, name: str) -> Any:
-        # Reached only for what the instance does not have: metadata that depends on values is fetched on first use.
-        if name == "_meta":
-            self._meta = meta = self._resolve_meta()
-            return meta
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Methods are read off the table of ops, which the type checker cannot do."""
 
     def _resolve_meta(self) -> Meta:
         raise NotImplementedError

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from telegrad._absent import absent
 from telegrad._frames import hide_frames
 from telegrad._tensor import Tensor
 from telegrad.autograd import no_grad
@@ -128,7 +129,7 @@ class Module:
             if table is not None and name in table:
                 return table[name]
         try:
-            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'", name=name, obj=self)
+            raise absent("torch.nn.Module", self, name)
         except AttributeError as problem:
             hide_frames(problem)
             raise
