@@ -92,6 +92,13 @@ def test_a_hint_is_part_of_the_message(server: str) -> None:
         tg.ones(1, requires_grad=True).add_(1)
 
 
+def test_a_hint_is_shown_with_the_message_and_travels_apart_from_it() -> None:
+    error = SessionGone("it is gone", hint="make another")
+    assert str(error) == "it is gone\nHint: make another"
+    assert error.to_record() == {"code": "session_gone", "message": "it is gone", "hint": "make another"}
+    assert str(SessionGone("it is gone")) == "it is gone"
+
+
 def _worker(url: str) -> Any:
     import psutil
 

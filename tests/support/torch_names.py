@@ -1,4 +1,4 @@
-"""PyTorch's public names, as `telegrad/_torch_names.txt` has them; `python tests/support/torch_names.py` writes it anew."""
+"""PyTorch's public names, as `telegrad/_torch_names.txt` has them: `python tests/support/torch_names.py > FILE`."""
 
 from __future__ import annotations
 
@@ -70,4 +70,4 @@ def _wrapped(line: str) -> str:
 
 
 if __name__ == "__main__":
-    FILE.write_text(collect())
+    print(collect(), end="")
