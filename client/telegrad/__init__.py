@@ -14,7 +14,7 @@ from telegrad_protocol.dtypes import bfloat16, float16, float32, float64, int8, 
 from telegrad_protocol.dtypes import bool_ as bool
 from telegrad_protocol.errors import OutOfMemory as OutOfMemoryError
 
-from . import _attach, amp, cuda, linalg, nn, optim, random, utils
+from . import _absent, _attach, _frames, amp, cuda, linalg, nn, optim, random, utils
 from . import functional as _functional
 from ._connect import connect, disconnect, synchronize
 from ._tensor import Size, Tensor, device
@@ -38,3 +38,6 @@ short, int, long = int16, int32, int64
 globals().update(_attach.TORCH)
 
 __all__ = sorted(name for name in globals() if not name.startswith("_"))
+
+_frames.guard()
+_absent.install()

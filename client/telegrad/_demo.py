@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import time
 from pathlib import Path
@@ -132,16 +131,9 @@ def draw(data: Images, losses: list[float], guesses: np.ndarray, accuracy: float
     figure.savefig(path, dpi=110)
 
 
-def main(arguments: list[str]) -> int:
+def main(epochs: int | None, out: Path, chosen: str | None) -> int:
     """Run the demo; exit status 0 if the model has learned its images."""
-    parser = argparse.ArgumentParser(prog="telegrad demo")
-    parser.add_argument("--epochs", type=int, help="passes over the data (default: 15 for digits, 1 for Fashion-MNIST)")
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the picture (default: %(default)s)")
-    parser.add_argument("--data", choices=["digits", "fashion"], help="(default: fashion where it is installed)")
-    options = parser.parse_args(arguments)
-    if options.epochs is not None and options.epochs < 1:
-        parser.error("--epochs is at least 1")
-    fashion = options.data == "fashion" or (options.data is None and FASHION.is_dir())
+    fashion = chosen == "fashion" or (chosen is None and FASHION.is_dir())
     data = load_fashion() if fashion else load_digits()
     tg.manual_seed(0)
     model = CNN(data.train[0].shape[-1], len(data.classes))
@@ -149,11 +141,11 @@ def main(arguments: list[str]) -> int:
         f"{data.name}: {len(data.train[1]):,} images; the model and its gradients live in a server of this demo's own"
     )
     begun = time.monotonic()
-    losses = train(model, data, options.epochs or (1 if fashion else 15), 128 if fashion else 64)
+    losses = train(model, data, epochs or (1 if fashion else 15), 128 if fashion else 64)
     guesses = predict(model, data.test[0])
     accuracy = float((guesses == data.test[1]).mean())
-    options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / "demo.png"
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "demo.png"
     draw(data, losses, guesses, accuracy, path)
     seconds = time.monotonic() - begun
     print(f"test accuracy {accuracy:.1%} after {len(losses):,} steps in {seconds:.1f} s; loss {losses[-1]:.3f}")

@@ -24,6 +24,11 @@ class Server:
         self.token = token
         self._owner = os.getpid()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the process is no more, by itself or killed."""
+        return self._owner == os.getpid() and self._process.poll() is not None
+
     def close(self) -> None:
         """Let the server end. In a forked child, only let go of the copy of its socket."""
         self._channel.close()

@@ -27,6 +27,10 @@ class BadResponse(Exception):
     """The server sent what is not an HTTP/1.1 response, or too long a head, or half of a response."""
 
 
+class NotHTTP(BadResponse):
+    """The server speaks another protocol."""
+
+
 class NothingSent(Exception):
     """The connection took no byte of a request."""
 
@@ -85,7 +89,7 @@ def parse_head(text: bytes) -> Head:
     status_line, *lines = text.split(b"\r\n")
     status = _STATUS_LINE.fullmatch(status_line)
     if not status:
-        raise BadResponse(f"the server does not speak HTTP/1.1: {status_line[:80]!r}")
+        raise NotHTTP(f"the server does not speak HTTP/1.1: {status_line[:80]!r}")
     headers = []
     fields: dict[bytes, bytes] = {}
     for line in lines:

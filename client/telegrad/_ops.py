@@ -8,6 +8,7 @@ from typing import Any, Final
 from telegrad_protocol.spec import OPS, OpSpec
 
 from . import _host
+from ._frames import hide_frames
 from ._record import binder, operator, record_inplace
 from ._tensor import Tensor
 
@@ -24,9 +25,13 @@ def _spread(function: Callable[..., Any]) -> Callable[..., Any]:
     """A method whose sizes may be given one by one: `x.view(2, 3)` as `x.view((2, 3))`."""
 
     def method(self: Any, *sizes: Any, **keywords: Any) -> Any:
-        if not sizes:
-            return function(self, **keywords)
-        return function(self, sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes, **keywords)
+        try:
+            if not sizes:
+                return function(self, **keywords)
+            return function(self, sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes, **keywords)
+        except BaseException as problem:
+            hide_frames(problem)
+            raise
 
     method.__name__ = function.__name__
     method.__doc__ = function.__doc__
@@ -99,7 +104,11 @@ def _reflected(function: Callable[..., Any], name: str) -> Callable[..., Any]:
             return function(other, self)
         if not isinstance(other, bool | int | float):
             return NotImplemented
-        return function(_as_operand(self, other, name), self)
+        try:
+            return function(_as_operand(self, other, name), self)
+        except BaseException as problem:
+            hide_frames(problem)
+            raise
 
     return apply
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from textwrap import indent
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +21,7 @@ from telegrad_protocol.rules import check_history, check_inplace, check_overlap,
 from telegrad_protocol.spec import OPS, Inferred, OpSpec, Param
 
 from . import _host
+from ._frames import hide_frames
 from ._leaves import UNIONS, LeafSet, joined, union
 from ._modes import born, grad_mode
 from ._sites import USERS_FILES, caller, outside, warn
@@ -260,32 +262,43 @@ _WIRE: Final = {
 _FAST: Final = """
 def {name}({signature}):
     {doc!r}
-{aliased}{operands}    try:
-        meta = known[{key}]
-    except (KeyError, TypeError, AttributeError):
+    try:
+{aliased}{operands}        try:
+            meta = known[{key}]
+        except (KeyError, TypeError, AttributeError):
+            pass
+        else:
+            frame = getframe(1)
+            code = frame.f_code
+            if code.co_filename not in users_files:
+                frame = outside(frame)
+                code = frame.f_code
+            grad = grad_mode.everywhere or grad_mode.on
+            out = next_id()
+            append(({index}, meta.place + grad, out, ({wire},), code, frame.f_lasti))
+            result = new()
+            result._id = out
+            result._meta = meta
+            if meta.large:
+                result._pressing = True
+{leaves}            if out >= stream.look_at:
+                stream.check()
+            return result
         return slow(spec, {bound})
-    frame = getframe(1)
-    code = frame.f_code
-    if code.co_filename not in users_files:
-        frame = outside(frame)
-        code = frame.f_code
-    grad = grad_mode.everywhere or grad_mode.on
-    out = next_id()
-    append(({index}, meta.place + grad, out, ({wire},), code, frame.f_lasti))
-    result = new()
-    result._id = out
-    result._meta = meta
-    if meta.large:
-        result._pressing = True
-{leaves}    if out >= stream.look_at:
-        stream.check()
-    return result
+    except BaseException as problem:
+        hide_frames(problem)
+        raise
 """
+"""The general path is taken, and fails, outside the handler of the lookup; one around all of it shortens tracebacks."""
 
 _SLOW: Final = """
 def {name}({signature}):
     {doc!r}
-    return slow(spec, {bound})
+    try:
+        return slow(spec, {bound})
+    except BaseException as problem:
+        hide_frames(problem)
+        raise
 """
 
 _TAKEN: Final = frozenset("append code frame grad item leaves meta more out result".split())
@@ -406,7 +419,7 @@ def _aliased_source(spec: OpSpec, aliases: dict[str, str], names: str) -> str:
     optional = {param.name for param in spec.params if not param.required}
     first = next(iter(aliases), None)
     given = [f"{alias} is not None" for alias, name in aliases.items() if alias == first or name in optional]
-    return f"    if {' or '.join(given)}:\n        return slow(spec, {names})\n" if given else ""
+    return f"        if {' or '.join(given)}:\n            return slow(spec, {names})\n" if given else ""
 
 
 def _signature(spec: OpSpec, scope: dict[str, Any], operator: bool, chosen: bool) -> str:
@@ -456,6 +469,7 @@ def binder(
         "known": spec.known,
         "slow": slow,
         "spec": spec,
+        "hide_frames": hide_frames,
         "getframe": sys._getframe,
         "users_files": USERS_FILES,
         "outside": outside,
@@ -485,11 +499,11 @@ def binder(
         signature=_signature(spec, scope, operator, choose is not None),
         aliased=_aliased_source(spec, aliases, names),
         bound=names,
-        operands="".join(f"    is_{p.name} = isinstance({p.name}, TensorBase)\n" for p in params if _is_operand(p)),
+        operands="".join(f"        is_{p.name} = isinstance({p.name}, TensorBase)\n" for p in params if _is_operand(p)),
         key="(" + ", ".join(_key_source(param, scope) for param in params) + ",)",
         index=spec.index,
         wire=", ".join(_wire_source(param) for param in params) if fast else "",
-        leaves=_leaves_source(spec),
+        leaves=indent(_leaves_source(spec), " " * 8),
     )
     exec(compile(source, f"<telegrad {spec.name}>", "exec"), scope)
     if not special:
@@ -534,8 +548,12 @@ def operator(function: Callable[..., Any], *, arrays: bool = False) -> Callable[
     """
 
     def apply(self: Any, other: Any) -> Any:
-        if isinstance(other, np.generic) or (arrays and isinstance(other, np.ndarray)):
-            self, other = _host.beside(self, other)
-        return function(self, other) if isinstance(other, TensorBase | bool | int | float) else NotImplemented
+        try:
+            if isinstance(other, np.generic) or (arrays and isinstance(other, np.ndarray)):
+                self, other = _host.beside(self, other)
+            return function(self, other) if isinstance(other, TensorBase | bool | int | float) else NotImplemented
+        except BaseException as problem:
+            hide_frames(problem)
+            raise
 
     return apply

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import os
-import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import Any
+
+from ._absent import missing
+from ._frames import hide_frames
 
 
 class TorchImports(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -26,7 +31,9 @@ class TorchImports(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         except ModuleNotFoundError as error:
             if error.name != ours:
                 raise
-            raise ModuleNotFoundError(f"telegrad has no module in the place of '{name}'", name=name) from None
+            owner, _, last = name.rpartition(".")
+            said = missing(owner, last) or f"telegrad has no module in the place of '{name}'"
+            raise ModuleNotFoundError(said, name=name) from None
         return importlib.machinery.ModuleSpec(name, self, is_package=True)
 
     def __init__(self) -> None:
@@ -50,13 +57,77 @@ def install() -> None:
         sys.meta_path.insert(0, TorchImports())
 
 
+Runner = Callable[[str, list[str]], int]
+
+
+def _showing_its_own_frames(runner: Runner) -> Runner:
+    """Let the interpreter tell of an error that ends a script without the frames that ran the script."""
+
+    def run(target: str, arguments: list[str]) -> int:
+        try:
+            return runner(target, arguments)
+        except SystemExit:
+            raise
+        except BaseException as error:
+            hide_frames(error)
+            seen, hook = error.__traceback__, sys.excepthook
+            sys.excepthook = lambda kind, value, _: hook(kind, value.with_traceback(seen), seen)
+            raise
+
+    return run
+
+
+@_showing_its_own_frames
 def run(script: str, arguments: list[str]) -> int:
-    """Run a script as `python script arguments` would; its exit status."""
-    if not os.path.isfile(script):
+    """Run a script, or a folder or archive with a `__main__.py`, as `python script arguments` would."""
+    if not os.path.exists(script):
         print(f"telegrad run: there is no file {script}", file=sys.stderr)
         return 2
     install()
+    path = os.path.abspath(script)
+    inside = importlib.machinery.PathFinder.find_spec("__main__", [path])  # of a folder or archive
+    if inside is None and os.path.isdir(path):
+        print(f"telegrad run: can't find '__main__' module in {script}", file=sys.stderr)
+        return 1
+    loader: Any = inside.loader if inside else importlib.machinery.SourceFileLoader("__main__", path)
+    _put_first_on_path(path if inside else os.path.dirname(path))
     sys.argv = [script, *arguments]
-    sys.path.insert(0, os.path.dirname(os.path.abspath(script)))
-    runpy.run_path(script, run_name="__main__")
+    return _execute(loader, inside, (inside and inside.origin) or path)
+
+
+@_showing_its_own_frames
+def run_module(name: str, arguments: list[str]) -> int:
+    """Run a module as `python -m name arguments` would."""
+    install()
+    _put_first_on_path(os.getcwd())
+    sys.argv = ["-m", *arguments]
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = importlib.util.find_spec(f"{name}.__main__")
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        spec = None
+    if spec is None or spec.loader is None or spec.origin is None:
+        print(f"telegrad run: No module named {name}", file=sys.stderr)
+        return 1
+    sys.argv[0] = spec.origin
+    return _execute(spec.loader, spec, spec.origin)
+
+
+def _put_first_on_path(folder: str) -> None:
+    """Import from the script's folder first, in the place of the command's own, as Python does."""
+    if not sys.flags.safe_path:
+        sys.path[0] = folder
+
+
+def _execute(loader: Any, spec: importlib.machinery.ModuleSpec | None, file: str) -> int:
+    """Execute code as the main module, which stays in place until the interpreter ends, as Python's does."""
+    main = ModuleType("__main__")
+    main.__spec__, main.__loader__, main.__file__ = spec, loader, file
+    main.__package__ = None if spec is None else spec.parent
+    main.__dict__["__builtins__"] = builtins
+    sys.modules["__main__"] = main
+    exec(loader.get_code(spec.name if spec else "__main__"), main.__dict__)
     return 0

@@ -8,6 +8,7 @@ doing so.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from telegrad_protocol import wire
 from telegrad_protocol.devices import PLACE_SHIFT
 from telegrad_protocol.dtypes import DType
-from telegrad_protocol.errors import TelegradError, from_record
+from telegrad_protocol.errors import SessionGone, TelegradError, UnknownTensor, from_record
 from telegrad_protocol.messages import Reply
-from telegrad_protocol.spec import OPS
+from telegrad_protocol.spec import BY_INDEX, OPS
 
 from ._session import PATIENCE, Patience, Session
 from ._sites import describe_site
@@ -63,6 +64,15 @@ class Mark:
 
 
 EPOCH: Final = Mark()
+
+
+class Barrier:
+    """Stands among the rows where somebody waits: what came before it is in submissions below `number`, once cut."""
+
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        self.number: int | None = None
 
 
 class Submission(NamedTuple):
@@ -175,6 +185,8 @@ class Sender:
         self.failure: TelegradError | None = None
         self.latest: TelegradError | None = None
         self.failed_items: list[tuple[int, list[Any]]] = []
+        self.failed: dict[int, TelegradError] = {}  # why a tensor has no value, by its id
+        self.first_id = stream.next_id()  # lower ones are of earlier sessions
         self.untold: list[tuple[Submission, dict[str, Any], list[Any]]] = []
         self.broken: BaseException | None = None
         self.threads: list[threading.Thread] = []
@@ -219,17 +231,39 @@ class Sender:
         self.handed.wait(HAND_OVER_WITHIN)
 
     def finish(self) -> None:
-        """Wait until everything recorded so far has been executed, or something failed."""
+        """Wait until everything recorded so far has been executed, or something failed.
+
+        What other threads record meanwhile is not waited for.
+        """
+        barrier = Barrier()
+        self.rows.append(barrier)
         while True:
             with self.lock:
-                if self.error is not None or not (self.rows or self.unsent or self.in_flight):
+                if self._is_past(barrier):
                     return
             if not self.send_one(blocking=False):
                 with self.lock:
-                    self.changed.wait_for(self._idle_or_failed, 0.1)
+                    self.changed.wait_for(lambda: self._is_past(barrier) or self._ready(), 0.1)
 
-    def _idle_or_failed(self) -> bool:
-        return not self.in_flight or bool(self.rows) or self.error is not None
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything that was recorded has not been answered."""
+        return bool(self.rows or self.in_flight)
+
+    def finish_within(self, seconds: float) -> bool:
+        """As `finish`, but for so long at most; whether that was enough."""
+        barrier = Barrier()
+        self.rows.append(barrier)
+        with self.lock:
+            self.work.notify()
+            return self.changed.wait_for(lambda: self._is_past(barrier), seconds)
+
+    def _is_past(self, barrier: Barrier) -> bool:
+        """Whether something failed, or all that came before a barrier has been answered. Called with the lock held."""
+        number = barrier.number
+        return self.error is not None or (
+            number is not None and not any(pending < number for pending in self.in_flight)
+        )
 
     def roll_back(self, error: BaseException) -> None:
         """If this is the failure that nobody has been told of: undo what later calls changed locally, and go on."""
@@ -255,8 +289,9 @@ class Sender:
 
     def join(self, patience: float) -> None:
         """Wait a moment for the threads to end."""
+        deadline = time.monotonic() + patience
         for thread in self.threads:
-            thread.join(patience)
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     # Uploads ----------------------------------------------------------------------------------------------
 
@@ -300,8 +335,8 @@ class Sender:
         except TelegradError as error:
             return self._give_up(error)
         except (Unreachable, Interrupted) as error:
-            late = ConnectionError(f"{error}; waited {PATIENCE:.0f} s. {self.session.how_to_start()}")
-            return self._give_up(late)
+            waited = "" if self.session.ended else f"; waited {PATIENCE:.0f} s"
+            return self._give_up(ConnectionError(f"{error}{waited}. {self.session.how_to_start()}"))
         except BaseException:  # an interrupt at the keyboard: somebody else must send these rows again
             with self.lock:
                 self.unsent.appendleft(submission)
@@ -356,22 +391,31 @@ class Sender:
     def _cut(self) -> Submission | None:
         """Take rows from the deque: of one device, up to a limit, or to the next epoch's mark. Called with the lock held."""
         batch = Batch(self.freed, max(MAX_ROWS, len(self.rows) // 4))
+        barriers: list[Barrier] = []
         for _ in range(len(self.rows)):  # not what is recorded meanwhile: a busy recorder must not hold this up
             if not batch.has_room:
                 break
             item = self.rows.popleft()
-            if type(item) is int:
-                for freed in self.freed.values():
-                    freed.add(item)
-            elif item is EPOCH:
-                if batch.rows:
+            if type(item) is tuple:
+                if not batch.add(item):
                     self.rows.appendleft(item)
                     break
-                self.epoch += 1
-            elif not batch.add(item):
+            elif type(item) is int:
+                for freed in self.freed.values():
+                    freed.add(item)
+                if self.failed:
+                    self.failed.pop(abs(item), None)
+            elif item is not EPOCH:
+                barriers.append(item)
+            elif batch.rows:
                 self.rows.appendleft(item)
                 break
+            else:
+                self.epoch += 1
         self.place = batch.end(self.place)
+        for barrier in barriers:
+            barrier.number = self.number + bool(batch.rows)
+            self.changed.notify_all()
         if not batch.rows:
             return None
         submission = Submission(self.number, self.epoch, self.place, batch.items, pack_rows(batch.rows))
@@ -388,8 +432,10 @@ class Sender:
             try:
                 body = self.session.submit(*submission[:3], self.acknowledged, submission.body, self.handed.set)
             except (Unreachable, Interrupted):
-                if self.broken is not None or not patience.wait():
+                if self.broken is not None or self.session.ended or not patience.wait():
                     raise
+                if patience.is_long:
+                    self.session.say_waiting()
                 continue
             if body is not None:
                 return body
@@ -412,6 +458,9 @@ class Sender:
                 self._tell()
             self.sending -= 1
             self.changed.notify_all()
+            news = self.failure if reply.error is not None else None
+        if news is not None and self.stream.on_failure is not None:
+            self.stream.on_failure(news)
 
     def _fail(self, submission: Submission, record: dict[str, Any]) -> None:
         """Note a failure; the next call, or the read that waits, raises it. Called with the lock held."""
@@ -419,13 +468,22 @@ class Sender:
         items = submission.items if place is None else submission.items[place:]
         self.failed_items.append((submission.number, items))
         if place is not None and submission.epoch == self.epoch:
-            error = from_record({k: v for k, v in record.items() if k != "row"})
-            item = submission.items[place]
-            if item is not None and item[4] is not None:
-                describe_site(error, item[4], item[5])
-            self.failure = self.latest = error
+            self.failure = self.latest = self._cause(submission.items[place], record)
             self.stream.look_at = 0
         self.untold.append((submission, record, items))
+
+    def _cause(self, item: Any, record: dict[str, Any]) -> TelegradError:
+        """What made a row fail: if it was given a tensor that had failed, that tensor's own failure, with its line."""
+        given = [] if item is None else tensor_ids(item)
+        for name in given:
+            if name in self.failed:
+                return self.failed[name]
+        error = from_record({k: v for k, v in record.items() if k != "row"})
+        if isinstance(error, UnknownTensor) and any(name < self.first_id for name in given):
+            error = SessionGone("this tensor belongs to an earlier session, which has ended: make it anew")
+        if item is not None and item[4] is not None:
+            describe_site(error, item[4], item[5])
+        return error
 
     def _tell(self) -> None:
         """Settle the reads that failures left without a value. Called with the lock held.
@@ -443,8 +501,13 @@ class Sender:
                 continue
             cause = self.failure or self.latest or from_record(record)
             for item in items:
-                if item is not None and type(item[2]) is int and (future := self.reads.pop(item[2], None)) is not None:
-                    future._settle(None, cause)
+                names = () if item is None or item[2] is None else (item[2],) if type(item[2]) is int else item[2]
+                for name in names:
+                    future = self.reads.pop(name, None)
+                    if future is None:
+                        self.failed[name] = cause
+                    else:
+                        future._settle(None, cause)
 
     def _break(self, error: BaseException) -> None:
         """The session cannot go on: every read and every later call raises this."""
@@ -456,6 +519,20 @@ class Sender:
             self.work.notify_all()
         for future in waiting:
             future._settle(None, self.broken)
+
+
+def tensor_ids(item: Any) -> list[int]:
+    """The ids of the tensors, and of the generator, that a recorded row was given."""
+    spec, args = BY_INDEX[item[0]], item[3]
+    slots = spec.tensor_slots if spec.generator_slot is None else (*spec.tensor_slots, spec.generator_slot)
+    found: list[int] = []
+    for slot in slots:
+        value = args[slot]
+        if type(value) is int:
+            found.append(value)
+        elif type(value) is tuple and (len(value) > 1 or spec.params[slot].annotation.startswith("list")):
+            found += [name for name in value if type(name) is int]  # a number beside tensors travels as (number,)
+    return found
 
 
 def pack_rows(rows: list[Any]) -> bytes:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+import urllib.parse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from telegrad_protocol import spec, wire
 from telegrad_protocol.devices import device_at
@@ -16,13 +19,16 @@ from telegrad_protocol.errors import SessionGone, TelegradError, Unavailable, Wo
 from telegrad_protocol.messages import PROTOCOL_VERSION, OpenSession, SessionOpened
 
 from . import _embedded
-from ._transport import Interrupted, Transport, Unreachable
+from ._transport import Interrupted, Transport, Unreachable, check_token, checked_url
 
-_MSGPACK: Final = {"content-type": wire.CONTENT_TYPE, "accept": wire.CONTENT_TYPE}
-
+_ACCEPT: Final = {"accept": wire.CONTENT_TYPE}
+_MSGPACK: Final = {"content-type": wire.CONTENT_TYPE, **_ACCEPT}
 
 PATIENCE: Final = 30.0
 """Seconds that a server which cannot be reached, or takes no sessions yet, is waited for."""
+
+SAID_AFTER: Final = 2.0
+"""Seconds of waiting after which the user is told of it."""
 
 
 class Session:
@@ -31,15 +37,27 @@ class Session:
     def __init__(self, url: str | None = None, token: str | None = None) -> None:
         if url is None:
             url, token = os.environ.get("TELEGRAD_URL"), os.environ.get("TELEGRAD_TOKEN")
-        self.url, self.token = url, token
+        self.url = None if url is None else url.strip()
+        self.token = None if token is None else token.strip()  # as a file or `$(cat token)` hands it over
         self.opened: SessionOpened | None = None
         self.heartbeat_every: float | None = None
         self._transport: Transport | None = None
         self._embedded: _embedded.Server | None = None
         self._opening = threading.Lock()
+        self._said = 0.0
+
+    def check(self) -> None:
+        """Raise ValueError for a URL or token that cannot be used."""
+        if self.url is not None:
+            checked_url(self.url)
+        if self.token is not None:
+            check_token(self.token)
 
     def open(self) -> SessionOpened:
-        """Open the session unless it is open. Raises ConnectionError, or the server's refusal."""
+        """Open the session unless it is open. Raises ConnectionError, or the server's refusal.
+
+        What waiting cannot mend is told at once: a name that does not resolve, TLS on one side only, another server.
+        """
         with self._opening:
             if self.opened is None:
                 if self.url is None:
@@ -52,17 +70,86 @@ class Session:
             return self.opened
 
     def _open(self) -> SessionOpened:
-        hello = OpenSession(PROTOCOL_VERSION, version("telegrad"), spec.digest())
-        not_yet = (WorkerDied, Unavailable)  # one that is being started again takes sessions in a moment
+        hello = wire.pack(OpenSession(PROTOCOL_VERSION, version("telegrad"), spec.digest()))
+        patience = Patience()
+        with self._telling():
+            while True:
+                try:
+                    return self._greet(hello)
+                except (WorkerDied, Unavailable):  # one that is being started again takes sessions in a moment
+                    if not patience.wait():
+                        raise
+                except (Unreachable, Interrupted) as error:
+                    advice = error.advice or self._advice(error)
+                    if advice:
+                        raise ConnectionError(f"{error}. {advice}") from None
+                    if not patience.wait():
+                        raise ConnectionError(f"{error}; waited {PATIENCE:.0f} s. {self.how_to_start()}") from None
+
+    def _greet(self, hello: bytes) -> SessionOpened:
+        """Ask for a session once. Raises ConnectionError if what answers is no telegrad server."""
+        reply = self.transport.request("POST", "/v1/sessions", headers=_MSGPACK, content=hello)
+        speaks_msgpack = reply.headers.get("content-type", "").startswith(wire.CONTENT_TYPE)
+        if speaks_msgpack and reply.status < 400:
+            return wire.decode_record(SessionOpened, reply.body)
+        if speaks_msgpack and reply.status not in (404, 405):
+            raise from_record(cast("Any", wire.unpack(reply.body)))
+        said = f"{self.transport.url} answered {reply.status} as no telegrad server does: {_excerpt(reply.body)!r}"
+        if reply.status in (502, 503, 504):  # a proxy, whose server may be about to start
+            raise Unreachable(said)
+        raise ConnectionError(f"{said}. {self._whereabouts()}")
+
+    def _whereabouts(self) -> str:
+        """What may be wrong with a URL at which something else answers."""
+        url = urllib.parse.urlsplit(self.transport.url)
+        if url.path.strip("/"):
+            return f"A telegrad server is named without a path: {url.scheme}://{url.netloc}"
+        if self.transport.speaks_tls():
+            return f"It speaks TLS: its URL is https://{url.netloc}"
+        return "Check the port in the URL; `telegrad serve` prints its own."
+
+    def _advice(self, error: Exception) -> str:
+        """What to do about a server that hangs up, or that has ended, where waiting cannot help."""
+        if self.ended:
+            return self.how_to_start()
+        if isinstance(error, Interrupted) and self.transport.speaks_tls():
+            return f"It speaks TLS: its URL is {self.transport.url.replace('http://', 'https://')}"
+        return ""
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Say that a server is waited for, should the block take long: also while a connection is being opened."""
+        timer = threading.Timer(SAID_AFTER, self.say_waiting)
+        timer.daemon = True
+        timer.start()
         try:
-            body = _again(lambda: self._request("POST", "/v1/sessions", content=wire.pack(hello)), *not_yet)
-        except (Unreachable, Interrupted) as error:
-            raise ConnectionError(f"{error}. {self.how_to_start()}") from error
-        return wire.decode_record(SessionOpened, body)
+            yield
+        finally:
+            timer.cancel()
+
+    def say_waiting(self) -> None:
+        """Say on stderr that the server is waited for, once per wait."""
+        now = time.monotonic()
+        if now - self._said > PATIENCE and self.url is not None:
+            self._said = now
+            print(f"waiting for {self.url} (up to {PATIENCE:.0f} s)", file=sys.stderr, flush=True)
 
     def how_to_start(self) -> str:
         """What to do when no server answers."""
+        if self.url is None:
+            return "The local server has ended; tg.connect() starts another, with a new session."
         return "Start one there with `telegrad serve`, or name another with tg.connect(url) or TELEGRAD_URL."
+
+    def how_to_begin_anew(self) -> str:
+        """What to do when the session is lost."""
+        named = "" if self.url is None or self.url == os.environ.get("TELEGRAD_URL") else f'"{self.url}"'
+        token = ", token" if named and self.token else ""
+        return f"tg.connect({named}{token}) begins a new session; the tensors of this one are gone"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the server cannot come back: a local one that has ended."""
+        return self._embedded is not None and self._embedded.ended
 
     def submit(
         self, number: int, epoch: int, place: int, acknowledged: int, body: bytes, sent: Callable[[], None]
@@ -74,18 +161,19 @@ class Session:
         path = f"{self._base}/streams/{self._id.stream}/submissions/{number}?epoch={epoch}&ack={acknowledged}"
         path += f"&device={device_at(place)}" if place else ""
         status, _, answer = self.transport.request("PUT", path, headers=_MSGPACK, content=body, sent=sent)
-        return None if status == 202 else _checked(status, answer)
+        return None if status == 202 else self._checked(status, answer)
 
     def upload(self, upload: int, data: memoryview, device: str) -> None:
         """Send the bytes of an upload that a row names, to its device."""
-        reply = _again(lambda: self.transport.upload(f"{self._base}/uploads/{upload}?device={device}", data))
-        _checked(reply.status, reply.body)
+        path = f"{self._base}/uploads/{upload}?device={device}"
+        reply = _again(lambda: self.transport.upload(path, data, headers=_ACCEPT))
+        self._checked(reply.status, reply.body)
 
     def download(self, read: int, device: str, into: memoryview) -> None:
         """Fetch the bytes of a device's read into memory of the right size, and let the server forget it."""
         path = f"{self._base}/reads/{read}?device={device}"
-        reply = _again(lambda: self.transport.download(path, into))
-        _checked(reply.status, reply.body)
+        reply = _again(lambda: self.transport.download(path, into, headers=_ACCEPT))
+        self._checked(reply.status, reply.body)
         _again(lambda: self._request("DELETE", path))
 
     def renew_in_background(self) -> None:
@@ -141,7 +229,24 @@ class Session:
 
     def _request(self, method: str, path: str, content: bytes | None = None) -> bytes:
         status, _, body = self.transport.request(method, path, headers=_MSGPACK, content=content)
-        return _checked(status, body)
+        return self._checked(status, body)
+
+    def _checked(self, status: int, body: bytes) -> bytes:
+        """The body of a good answer; raises what the server said otherwise."""
+        if status < 400:
+            return body
+        raise self._error_of(status, body)
+
+    def _error_of(self, status: int, body: bytes) -> TelegradError:
+        record: Any = None
+        with suppress(TelegradError):  # not from a telegrad server: a proxy in between, say
+            record = wire.unpack(body)
+        if not isinstance(record, dict):
+            return TelegradError(f"the server answered {status}: {_excerpt(body)!r}")
+        error = from_record(record)
+        if isinstance(error, SessionGone | WorkerDied):
+            error.details["hint"] = self.how_to_begin_anew()
+        return error
 
 
 Answer = TypeVar("Answer")
@@ -151,8 +256,14 @@ class Patience:
     """Waits between retries, doubling up to a second, until the time is up."""
 
     def __init__(self) -> None:
-        self.deadline = time.monotonic() + PATIENCE
+        self.begun = time.monotonic()
+        self.deadline = self.begun + PATIENCE
         self.pause = 0.02
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the user should hear of the wait."""
+        return time.monotonic() - self.begun > SAID_AFTER
 
     def wait(self) -> bool:
         """Sleep before the next try; False if the time is up."""
@@ -163,14 +274,13 @@ class Patience:
         return True
 
 
-def _again(request: Callable[[], Answer], *not_yet: type[TelegradError]) -> Answer:
-    """Make a request that may be repeated, until it is answered otherwise than with `not_yet`, or the time is up."""
-    retried: tuple[type[Exception], ...] = (Unreachable, Interrupted, *not_yet)
+def _again(request: Callable[[], Answer]) -> Answer:
+    """Make a request that may be repeated, until it is answered or the time is up."""
     patience = Patience()
     while True:
         try:
             return request()
-        except retried:
+        except (Unreachable, Interrupted):
             if not patience.wait():
                 raise
 
@@ -179,17 +289,9 @@ def _closed() -> SessionGone:
     return SessionGone("the session was closed; its tensors are gone")
 
 
-def _checked(status: int, body: bytes) -> bytes:
-    """The body of a good answer; raises what the server said otherwise."""
-    if status < 400:
-        return body
-    raise _error_of(status, body)
-
-
-def _error_of(status: int, body: bytes) -> TelegradError:
-    record: Any = None
-    with suppress(TelegradError):  # not from a telegrad server: a proxy in between, say
-        record = wire.unpack(body)
-    if isinstance(record, dict):
-        return from_record(record)
-    return TelegradError(f"the server answered {status}: {body[:200]!r}")
+def _excerpt(body: bytes) -> str:
+    """The first words of an answer, of a page without its tags."""
+    text = re.sub(
+        r"<(style|script|head)\b.*?</\1>|<[^>]*>", " ", body[:4000].decode("utf-8", "replace"), flags=re.S | re.I
+    )
+    return " ".join(text.split())[:100]

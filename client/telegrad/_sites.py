@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 from types import CodeType, FrameType
-from typing import Final
+from typing import Any, Final
 
 _PACKAGE: Final = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -46,8 +46,23 @@ def describe_site(error: BaseException, code: CodeType, lasti: int) -> None:
     positions = list(code.co_positions())
     line = positions[lasti // 2][0] if lasti // 2 < len(positions) else code.co_firstlineno
     text = _source_line(code.co_filename, line)
-    where = f'raised by the call at "{code.co_filename}", line {line}, in {code.co_name}'
-    error.add_note(where + (f"\n    {text}" if text else ""))
+    where = f'"{code.co_filename}", line {line}, in {code.co_name}'
+    if (cell := _cell_of(code.co_filename)) is not None:
+        where = f"{cell}, line {line}" + ("" if code.co_name == "<module>" else f", in {code.co_name}")
+    error.add_note(f"raised by the call at {where}" + (f"\n    {text}" if text else ""))
+
+
+def notebook() -> Any:
+    """The running IPython, which is also Jupyter's; None where there is none."""
+    module = sys.modules.get("IPython")
+    return module.get_ipython() if module is not None and hasattr(module, "get_ipython") else None
+
+
+def _cell_of(filename: str) -> str | None:
+    """`Cell In[4]`, as a notebook's own tracebacks name the code of a cell; None for anything else."""
+    shell = notebook()
+    named = None if shell is None else shell.compile.format_code_name(filename)
+    return None if named is None else " ".join(named)
 
 
 def _source_line(filename: str, line: int | None) -> str:

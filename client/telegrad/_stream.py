@@ -22,6 +22,8 @@ from telegrad_protocol.devices import PLACE_SHIFT, place_of
 from telegrad_protocol.errors import SessionGone
 from telegrad_protocol.spec import OPS
 
+from . import _notebook
+from ._frames import hide_frames
 from ._sender import Sender
 from ._session import Session
 from ._sites import caller
@@ -56,6 +58,11 @@ class Future:
         self._arrived.set()
 
 
+def _died() -> bool:
+    """Whether an exception that nobody caught ends the program: then nothing is waited for."""
+    return getattr(sys, "last_value", None) is not None and not hasattr(sys, "ps1")
+
+
 class Stream:
     """Rows, and the sender that takes them to the present session; another session gets a sender of its own.
 
@@ -74,6 +81,8 @@ class Stream:
         self.host_only = False
         self.inherited = 0
         self.seed = secrets.randbits(63)
+        self.ended = False
+        self.on_failure: Callable[[BaseException], None] | None = None
         self.sender = Sender(self)
         atexit.register(self._at_exit)
         if hasattr(os, "register_at_fork"):
@@ -99,6 +108,7 @@ class Stream:
                 "from data and not computed with) can be used here"
             )
         if not self.sender.threads:
+            _notebook.attach(self)
             self.sender.start(self.session)
 
     def first_rows(self) -> list[tuple[Any, ...]]:
@@ -134,6 +144,11 @@ class Stream:
         self.sender.finish()
         self.surface(self.sender.error)
 
+    def settle_within(self, seconds: float) -> None:
+        """Wait a moment for what was recorded, if anything is still on its way."""
+        if self.sender.threads and self.sender.is_busy:
+            self.sender.finish_within(seconds)
+
     def wait_for(self, arrived: threading.Event, timeout: float | None) -> None:
         """Wait for an answer, helping to send what comes before it."""
         self.start()
@@ -149,8 +164,10 @@ class Stream:
     def surface(self, error: BaseException | None) -> None:
         """Raise a failure in the caller, roll local metadata back to the failing row, and open the next epoch."""
         if error is not None:
+            if self.ended and threading.current_thread().daemon:
+                threading.Event().wait()  # the program has ended: nobody is left to be told, and Python ends us soon
             self.sender.roll_back(error)
-            raise error
+            raise error.with_traceback(None)  # one that was raised before has that traceback still
 
     # Ending -----------------------------------------------------------------------------------------------
 
@@ -171,18 +188,22 @@ class Stream:
     def _at_exit(self) -> None:
         if not self.sender.threads:
             return
-        failed = False
+        status = 0
         try:
-            if self.sender.broken is None:
+            if self.sender.broken is None and not _died():
                 self.synchronize()
         except Exception as error:
-            failed = True
+            status = 1
+            hide_frames(error)
             traceback.print_exception(error, file=sys.stderr)
+        except KeyboardInterrupt:
+            status = 130
+        self.ended = True
         self.close()
-        if failed:
+        if status:
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(1)  # a failure that nobody was told of must not look like success
+            os._exit(status)  # a failure that nobody was told of must not look like success
 
     def _in_forked_child(self) -> None:
         self.sender = Sender(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,8 @@ from telegrad_protocol.shapes import Meta, contiguous, is_contiguous, like
 from telegrad_protocol.spec import OPS
 
 from . import _host
+from ._absent import Absent
+from ._frames import hide_frames
 from ._handles import RemovableHandle
 from ._leaves import Leaf, only, union
 from ._modes import born, grad_mode, recording
@@ -72,8 +75,12 @@ class Size(tuple[int, ...]):
     @overload
     def __getitem__(self, index: slice) -> Size: ...
     def __getitem__(self, index: Any) -> Any:
-        found = tuple.__getitem__(self, index)
-        return Size(found) if isinstance(index, slice) else found
+        try:
+            found = tuple.__getitem__(self, index)
+            return Size(found) if isinstance(index, slice) else found
+        except (IndexError, TypeError) as problem:
+            hide_frames(problem)
+            raise
 
     def __add__(self, other: Any) -> Size:
         return Size(tuple(self) + tuple(other))
@@ -127,6 +134,9 @@ class TensorType(type):
         made._fill(*args, **kwargs)
         return made  # type: ignore[no-any-return]
 
+    def __dir__(cls) -> list[str]:
+        return [name for name in super().__dir__() if not isinstance(inspect.getattr_static(cls, name, None), Absent)]
+
 
 class Tensor(Declared, metaclass=TensorType):
     """A multi-dimensional array on the server, with PyTorch's interface.
@@ -157,7 +167,11 @@ class Tensor(Declared, metaclass=TensorType):
 
     @property
     def shape(self) -> Size:
-        return Size(self._meta.shape)
+        try:
+            return Size(self._meta.shape)
+        except BaseException as problem:  # a shape that depends on values may turn out to have failed
+            hide_frames(problem)
+            raise
 
     @property
     def dtype(self) -> DType:
@@ -312,6 +326,9 @@ class Tensor(Declared, metaclass=TensorType):
 
     def __hash__(self) -> int:
         return id(self)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*dir(type(self)), *self.__dict__})
 
     def __repr__(self) -> str:
         return format_tensor(

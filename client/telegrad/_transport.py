@@ -10,6 +10,8 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import os
+import socket
+import ssl
 import threading
 import time
 import urllib.parse
@@ -22,7 +24,7 @@ from typing import Any, NamedTuple, cast
 
 import httpx
 
-from telegrad._http1 import BadResponse, Body, Connection, NothingSent
+from telegrad._http1 import BadResponse, Body, Connection, NothingSent, NotHTTP
 from telegrad_protocol.errors import Malformed
 
 PIECE = 1 << 20
@@ -253,11 +255,18 @@ if hasattr(os, "register_at_fork"):
 
 
 class Unreachable(ConnectionError):
-    """The server was not reached: nothing of the request can have been processed."""
+    """The server was not reached: nothing of the request can have been processed.
+
+    `advice` is what to do where waiting cannot help, as for a name that does not resolve; else it is empty.
+    """
+
+    advice = ""
 
 
 class Interrupted(ConnectionError):
     """The connection failed amid a request, which may have been processed or not."""
+
+    advice = ""
 
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -293,7 +302,7 @@ class Transport:
         max_connections: int = 64,
     ) -> None:
         self.url = url.rstrip("/")
-        self._base = _checked_url(self.url)
+        self._base = checked_url(self.url)
         self._limits = httpx.Limits(max_connections=max_connections, keepalive_expiry=KEEPALIVE_EXPIRY)
         self._timeouts = httpx.Timeout(timeout, connect=connect_timeout).as_dict()
         self._headers = [
@@ -302,8 +311,7 @@ class Transport:
             (b"Accept-Encoding", b"identity"),  # what arrives is read as it is
         ]
         if token is not None:
-            if not token or not token.isascii() or not token.isprintable() or " " in token:
-                raise ValueError("a token is of visible ASCII characters only")
+            check_token(token)
             self._headers.append((b"Authorization", b"Bearer " + token.encode()))
         self._http = self._open()
 
@@ -421,9 +429,37 @@ class Transport:
         except httpx.LocalProtocolError as error:
             raise ValueError(str(error)) from error
         except _NEVER_SENT as error:
-            raise Unreachable(f"cannot reach {self.url}: {error}") from error
+            raise self._advised(Unreachable(f"cannot reach {self.url}: {error}"), error) from error
         except httpx.TransportError as error:
-            raise Interrupted(f"{request.method} to {self.url} was interrupted: {error}") from error
+            late = Interrupted(f"{request.method} to {self.url} was interrupted: {error}")
+            raise self._advised(late, error) from error
+
+    def _advised(self, failure: Any, cause: BaseException | None) -> Any:
+        """A failure with what to do about it, if waiting cannot help."""
+        while cause is not None and not failure.advice:
+            if isinstance(cause, socket.gaierror):
+                failure.advice = "Check the host's name in tg.connect(url) or TELEGRAD_URL."
+            elif isinstance(cause, ssl.SSLCertVerificationError):
+                failure.advice = "Its certificate is not trusted here; SSL_CERT_FILE can name one that is."
+            elif isinstance(cause, ssl.SSLError):
+                failure.advice = f"If it speaks plain HTTP there, its URL is {self.url.replace('https://', 'http://')}"
+            elif isinstance(cause, NotHTTP):
+                failure.advice = "What listens there is no telegrad server; check the port in the URL."
+            cause = cause.__cause__ or cause.__context__
+        return failure
+
+    def speaks_tls(self) -> bool:
+        """Whether what listens at an `http://` URL takes a TLS handshake, whatever its certificate."""
+        if self._base.scheme != "http":
+            return False
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        try:
+            with socket.create_connection((self._base.host, self._base.port or 80), 2.0) as plain:
+                context.wrap_socket(plain, server_hostname=self._base.host).close()
+        except OSError:
+            return False
+        return True
 
 
 class _Pieces(httpx.SyncByteStream):
@@ -478,13 +514,21 @@ def _flat(memory: memoryview) -> memoryview:
     return memory.cast("B") if memory.nbytes else memoryview(bytearray())
 
 
-def _checked_url(text: str) -> httpx.URL:
+def check_token(token: str) -> None:
+    """Raise ValueError for a token that cannot be sent."""
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise ValueError("a token is of visible ASCII characters only")
+
+
+def checked_url(text: str) -> httpx.URL:
+    """The URL of a server. Raises ValueError, with the right form, for one that cannot be used."""
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL as error:
         raise ValueError(f"not a URL: {text!r} ({error})") from error
     if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError(f"a server's URL is http://host:port or https://host:port, not {text!r}")
+        meant = f"; did you mean 'http://{text.lstrip('/')}'?" if text.strip("/") and "://" not in text else ""
+        raise ValueError(f"a server's URL is http://host:port or https://host:port, not {text!r}{meant}")
     if url.userinfo or url.query or url.fragment:
         raise ValueError("a server's URL has no user, query or fragment; a token is given apart from it")
     return url

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import HasMeta, Meta
 
 from ._leaves import Leaf, LeafSet, only, union
+
+
+class Unresolved:
+    """Stands for metadata that depends on values: fetched on first use, it takes this descriptor's place.
+
+    A `__getattr__` would do the same, and double the cost of every attribute of every tensor.
+    """
+
+    def __get__(self, tensor: Any, owner: Any = None) -> Any:
+        if tensor is None:
+            return self
+        tensor._meta = found = tensor._resolve_meta()
+        return found
 
 
 class TensorBase(HasMeta):
@@ -30,6 +43,7 @@ class TensorBase(HasMeta):
 
     proxy: ClassVar[type[TensorBase]]
 
+    _meta: Meta = cast("Meta", Unresolved())
     _id: int = 0
     _leaves: LeafSet | None = None
     _leaf: Leaf | None = None
@@ -69,15 +83,6 @@ class TensorBase(HasMeta):
         def ndim(self) -> int: ...
         def to(self, *args: Any, **kwargs: Any) -> Any: ...
         def _values(self) -> Any: ...
-
-    else:  # to a type checker, a name that is not declared is a mistake
-
-        def __getattr__(self, name: str) -> Any:
-            # Reached only for what the instance does not have: metadata that depends on values is fetched on first use.
-            if name == "_meta":
-                self._meta = meta = self._resolve_meta()
-                return meta
-            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def _resolve_meta(self) -> Meta:
         raise NotImplementedError

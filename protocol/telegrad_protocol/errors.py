@@ -56,6 +56,10 @@ class TelegradError(RuntimeError):
         self.message = message
         self.details = {name: value for name, value in details.items() if value is not None}
 
+    def __str__(self) -> str:
+        hint = self.details.get("hint")
+        return f"{self.message}\nHint: {hint}" if hint else self.message
+
     def to_record(self) -> dict[str, Any]:
         """The error as it travels: code, message, and those details that are known."""
         return {"code": self.code, "message": self.message, **self.details}

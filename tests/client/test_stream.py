@@ -92,12 +92,12 @@ def test_failures_of_an_earlier_session_are_not_raised_in_a_later_one() -> None:
 def test_opening_waits_for_a_worker_that_is_being_started(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [WorkerDied("being started again")] * 3
 
-    def request(self: Session, *_: object, **__: object) -> bytes:
+    def greet(self: Session, *_: object) -> bytes:
         if answers:
             raise answers.pop()
         raise SessionGone("reached")
 
-    monkeypatch.setattr(Session, "_request", request)
+    monkeypatch.setattr(Session, "_greet", greet)
     with pytest.raises(SessionGone, match="reached"):
         tg.connect("http://127.0.0.1:9")
     answers += [WorkerDied("being started again")] * 100
@@ -232,3 +232,61 @@ def test_what_is_remembered_of_graphs_keeps_no_tensor(session: LocalSession) -> 
         gc.collect()
         tg.synchronize()
         assert budget.used == before
+
+
+class Slow(LocalSession):
+    """A server that takes a while for each submission, in order."""
+
+    def submit(
+        self, number: int, epoch: int, place: int, acknowledged: int, body: bytes, sent: Callable[[], None]
+    ) -> bytes:
+        sent()
+        while number != getattr(self, "expected", 0):
+            time.sleep(0.01)
+        time.sleep(0.5)
+        return super().submit(number, epoch, place, acknowledged, body, lambda: None)
+
+
+def test_waiting_for_a_full_window_takes_no_cpu() -> None:
+    stream.restart(Slow())
+    x = tg.ones(2)
+    x.add_(1)
+    for _ in range(4):
+        stream.sender.wake()  # each cuts a submission, until the window is full
+        time.sleep(0.02)
+        x.add_(1)
+    wall, cpu = time.monotonic(), time.thread_time()
+    tg.synchronize()
+    wall, cpu = time.monotonic() - wall, time.thread_time() - cpu
+    assert wall > 0.5
+    assert cpu < 0.05
+    assert x.tolist() == [6.0, 6.0]
+
+
+@pytest.mark.timeout(30)
+def test_synchronize_waits_for_what_was_recorded_before_it_only() -> None:
+    stream.restart(LocalSession())
+    ended = threading.Event()
+
+    def keep_calling() -> None:
+        y = tg.ones(2)
+        while not ended.is_set():
+            y = y * 1.0
+
+    thread = threading.Thread(target=keep_calling)
+    thread.start()
+    try:
+        for _ in range(3):
+            x = tg.ones(2) + 1
+            tg.synchronize()
+        assert x.tolist() == [2.0, 2.0]
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_waiting_has_a_limit() -> None:
+    stream.restart(Slow())
+    tg.ones(2)
+    assert stream.sender.finish_within(0.01) is False
+    assert stream.sender.finish_within(5.0) is True

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,10 +57,113 @@ def test_an_unmodified_script(server: str, tmp_path: Path) -> None:
     assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
 
 
-def _command(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "telegrad._cli", *arguments], capture_output=True, text=True, timeout=30
+        [sys.executable, "-m", "telegrad", *arguments],
+        **{"capture_output": True, "text": True, "timeout": 60, **options},
     )
+
+
+@pytest.mark.parametrize("command", [(), ("serve",), ("doctor",), ("run",), ("demo",)])
+@pytest.mark.parametrize("word", ["--help", "-h"])
+def test_every_command_has_help(command: tuple[str, ...], word: str) -> None:
+    done = _command(*command, word)
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: telegrad")
+    assert done.stderr == ""
+
+
+def test_help_needs_no_extras(tmp_path: Path) -> None:
+    """On a machine with the client alone, where `find_spec` finds none of the rest."""
+    script = """
+import importlib.util, sys
+find, extras = importlib.util.find_spec, ("fastapi", "telegrad_server", "sklearn", "matplotlib", "tqdm")
+importlib.util.find_spec = lambda name, *more: None if name in extras else find(name, *more)
+for name in extras:
+    sys.modules[name] = None
+from telegrad._cli import main
+sys.argv[1:] = sys.argv[1].split()
+sys.exit(main())
+"""
+    for words, status, told in [
+        ("demo --help", 0, "usage: telegrad demo"),
+        ("serve --help", 0, "pip install 'telegrad[server]'"),
+        ("doctor --help", 0, "pip install 'telegrad[server]'"),
+        ("run --help", 0, "usage: telegrad run"),
+        ("demo", 1, ""),
+        ("serve", 1, ""),
+    ]:
+        done = subprocess.run([sys.executable, "-c", script, words], capture_output=True, text=True, timeout=60)
+        assert done.returncode == status, done.stderr
+        assert told in done.stdout
+        assert (done.stderr == "") == (status == 0)
+
+
+def test_a_scripts_failure_shows_its_own_frames_only(server: str, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import torch\n\ndef step():\n    torch.ones(2, 3) + torch.ones(4)\n\nstep()\n")
+    done = _command("run", "train.py", env={**os.environ, "TELEGRAD_URL": server}, cwd=tmp_path)
+    assert done.returncode == 1
+    assert re.findall(r'File "(.*)", line (\d+)', done.stderr) == [(str(tmp_path / "train.py"), n) for n in ("6", "4")]
+    assert done.stderr.count("Traceback") == 1
+
+
+PROGRAM = """
+import sys, torch
+print(sys.argv, __name__, __file__, sys.path[0], sys.modules["__main__"].__dict__ is globals())
+"""
+
+
+def test_a_script_sees_what_it_would_see_under_python(tmp_path: Path) -> None:
+    folder = tmp_path / "package"
+    folder.mkdir()
+    for name in ("script.py", "package/__main__.py", "package/part.py", "package/__init__.py"):
+        (tmp_path / name).write_text("" if name.endswith("__init__.py") else PROGRAM.replace("torch", "os"))
+    for how in (["script.py"], ["package"], ["-m", "package"], ["-m", "package.part"]):
+        theirs = subprocess.run([sys.executable, *how, "--help", "x"], cwd=tmp_path, capture_output=True, text=True)
+        assert theirs.stdout
+        assert _command("run", *how, "--help", "x", cwd=tmp_path).stdout == theirs.stdout
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "1 / 0",
+        "raise SystemExit",
+        "raise SystemExit(7)",
+        "raise SystemExit('words')",
+        "raise KeyboardInterrupt",
+        "import sys; sys.excepthook = lambda *a: print('mine', a[0].__name__, file=sys.stderr); 1 / 0",
+        "import atexit; x = 5; atexit.register(lambda: print(x))",
+        "import nonsense",
+        "x = (",
+    ],
+)
+@pytest.mark.parametrize("module", [False, True])
+def test_a_script_ends_as_it_would_under_python(tmp_path: Path, ending: str, module: bool) -> None:
+    (tmp_path / "script.py").write_text(f"def end():\n    {ending}\nend()\n")
+    how = ["-m", "script"] if module else ["script.py"]
+    theirs = subprocess.run([sys.executable, *how], cwd=tmp_path, capture_output=True, text=True)
+    ours = _command("run", *how, cwd=tmp_path)
+    assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout)
+    if ending == "x = (" and module:  # there Python shows where it compiles
+        assert ours.stderr == theirs.stderr[theirs.stderr.index(f'  File "{tmp_path}') :]
+        return
+    assert ours.stderr == re.sub(r'  File "<frozen .*\n', "", theirs.stderr)
+
+
+def test_what_cannot_be_run_is_told(tmp_path: Path) -> None:
+    for words, status, told in [
+        (["missing.py"], 2, "there is no file missing.py"),
+        (["-m", "missing_module"], 1, "No module named missing_module"),
+        (["-m", "missing.module"], 1, "No module named missing.module"),
+        (["."], 1, "can't find '__main__' module in ."),
+        ([], 2, "usage: telegrad run"),
+        (["-m"], 2, "usage: telegrad run"),
+        (["--nonsense"], 2, "usage: telegrad run"),
+    ]:
+        done = _command("run", *words, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (status, "")
+        assert told in done.stderr
 
 
 def test_the_commands_say_what_is_wrong(tmp_path: Path) -> None:

@@ -182,6 +182,46 @@ def test_a_failure_that_nobody_asked_for_is_told_at_exit(server: str) -> None:
     assert "out of bounds" in done.stderr
 
 
+def test_a_failure_told_at_exit_shows_no_frames_of_telegrads(server: str) -> None:
+    done = run("import telegrad as tg\ntg.ones(3)[tg.tensor([7])]", TELEGRAD_URL=server)
+    assert "telegrad/_" not in done.stderr
+    assert 'raised by the call at "<string>", line 2' in done.stderr
+
+
+def test_a_daemon_thread_that_keeps_calling_does_not_keep_the_program(server: str) -> None:
+    script = """
+    import threading, time, telegrad as tg
+    def work():
+        x = tg.ones(2)
+        while True:
+            x = x * 1.0
+    threading.Thread(target=work, daemon=True).start()
+    time.sleep(0.3)
+    print(tg.ones(2).tolist(), flush=True)
+    """
+    begun = time.monotonic()
+    done = run(script, TELEGRAD_URL=server)
+    assert (done.stdout, done.stderr, done.returncode) == ("[1.0, 1.0]\n", "", 0)
+    assert time.monotonic() - begun < 15
+
+
+def test_a_program_that_dies_does_not_wait_for_its_work(server: str) -> None:
+    script = """
+    import time, telegrad as tg
+    x = tg.ones(1200, 1200)
+    x.sum().item()
+    begun = time.monotonic()
+    for _ in range(400):
+        x = (x @ x) * 1e-4
+    raise SystemError(time.monotonic() - begun)
+    """
+    begun = time.monotonic()
+    done = run(script, TELEGRAD_URL=server)
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    assert time.monotonic() - begun < 8
+
+
 def test_synchronous_mode_raises_at_the_line(server: str) -> None:
     script = """
     import telegrad as tg

@@ -105,7 +105,7 @@ def test_every_error_survives_the_round_trip(code: str) -> None:
     error = CODES[code]("what happened", op="mul", got=3, hint="do this")
     again = from_record(wire.unpack(wire.pack(error.to_record())))
     assert type(again) is type(error)
-    assert (str(again), again.details) == ("what happened", {"op": "mul", "got": 3, "hint": "do this"})
+    assert (again.message, again.details) == ("what happened", {"op": "mul", "got": 3, "hint": "do this"})
 
 
 def test_the_digest_follows_the_signatures(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, Self, TypeVar, overload
 
+from telegrad._absent import absent
+from telegrad._frames import hide_frames
 from telegrad._handles import RemovableHandle
 from telegrad._tensor import Tensor
 from telegrad._typing import DeviceLike
@@ -76,8 +78,15 @@ class Module:
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
-        if not self._forward_pre_hooks and not self._forward_hooks:
-            return self.forward(*args, **kwargs)
+        try:
+            if not self._forward_pre_hooks and not self._forward_hooks:
+                return self.forward(*args, **kwargs)
+            return self._call_with_hooks(args, kwargs)
+        except BaseException as problem:
+            hide_frames(problem)
+            raise
+
+    def _call_with_hooks(self, args: Any, kwargs: Any) -> Any:
         for hook, with_kwargs in list(self._forward_pre_hooks.values()):
             args, kwargs = _before(hook, with_kwargs, self, args, kwargs)
         result = self.forward(*args, **kwargs)
@@ -129,7 +138,11 @@ class Module:
             table = self.__dict__.get(kind)
             if table is not None and name in table:
                 return table[name]  # type: ignore[no-any-return]
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        try:
+            raise absent("torch.nn.Module", self, name)
+        except AttributeError as problem:
+            hide_frames(problem)
+            raise
 
     def __delattr__(self, name: str) -> None:
         for table in (self._parameters, self._buffers, self._modules):

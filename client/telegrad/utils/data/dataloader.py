@@ -8,6 +8,7 @@ from typing import Any, Generic, NamedTuple
 
 from telegrad import _composites as composites
 from telegrad import _creation as creation
+from telegrad._frames import iterated
 from telegrad._tensor import Tensor
 from telegrad.random import Generator
 from telegrad_protocol import dtypes
@@ -180,8 +181,8 @@ class DataLoader(Generic[T]):
         else:
             order = iter(self.batch_sampler if self.batch_sampler is not None else self.sampler)
         if self.num_workers:
-            return self._with_workers(order, seed)
-        return self._samples.batches() if self._iterable else map(self._samples.load, order)
+            return iterated(self._with_workers(order, seed))
+        return iterated(self._samples.batches() if self._iterable else map(self._samples.load, order))
 
     def _with_workers(self, order: Iterator[Any], seed: int) -> Iterator[Any]:
         pool = self._pool

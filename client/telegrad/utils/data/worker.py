@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from telegrad._frames import hide_frames
 from telegrad._record import stream
 
 from .hosted import Hosted
@@ -88,6 +89,7 @@ def _work(
         if init is not None:
             init(info.id)
     except Exception as error:  # whatever the user's function raises belongs to the main process
+        hide_frames(error)
         failure = Failure(type(error), traceback.format_exc(), info.id)
     while (task := _next_task(tasks)) is not None:
         run, number, indices = task
@@ -96,6 +98,7 @@ def _work(
                 present, load = run, begin()
             answer = failure if failure is not None else load(indices)
         except Exception as error:  # as above: the main process raises it
+            hide_frames(error)
             answer = Failure(type(error), traceback.format_exc(), info.id)
         results.put(_packed(run, number, answer, info))
     results.cancel_join_thread()  # answers that nobody has taken by now are not wanted

@@ -1,0 +1,78 @@
+"""A notebook, run by a real kernel: failures are told at the end of their cell, and by its number."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+import pytest
+
+nbformat = pytest.importorskip("nbformat", reason="nbclient is not installed")
+nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
+pytest.importorskip("ipykernel", reason="ipykernel is not installed")
+
+LONG = "x = tg.ones(900, 900)\nfor _ in range(60):\n    x = (x @ x) * 1e-4\nlate = (x.sum() * 0).long().view(1) + 7"
+
+
+@pytest.fixture
+def run(server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs cells; each one's outputs as text, and whether it failed."""
+    monkeypatch.setenv("TELEGRAD_URL", server)
+
+    def run(*cells: str) -> list[tuple[str, bool]]:
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        nbclient.NotebookClient(book, timeout=60, allow_errors=True).execute(env=dict(os.environ))
+        return [_seen(cell) for cell in book.cells]
+
+    return run
+
+
+def _seen(cell: Any) -> tuple[str, bool]:
+    text, failed = "", False
+    for output in cell.outputs:
+        failed = failed or output.output_type == "error"
+        text += "\n".join(output.get("traceback", [])) + output.get("text", "") + str(output.get("data", ""))
+    return re.sub(r"\x1b\[[0-9;]*m", "", text), failed
+
+
+def test_a_late_failure_fails_its_own_cell_and_names_its_line(run: Any) -> None:
+    cells = run(
+        "import telegrad as tg", "y = tg.ones(3)", "a = 1\nbad = y[tg.tensor([7])]", "tg.ones(2).tolist()", "bad"
+    )
+    assert [failed for _, failed in cells] == [False, False, True, False, True]
+    told = cells[2][0]
+    assert "index 7 is out of bounds" in told
+    assert "raised by the call at Cell In[3], line 2" in told
+    assert "bad = y[tg.tensor([7])]" in told
+    assert "[1.0, 1.0]" in cells[3][0]
+    again = cells[4][0]
+    assert "Cell In[3], line 2" in again  # where it went wrong, not where it is looked at
+    assert "_record.py" not in again
+
+
+def test_a_local_error_ends_at_the_cells_line(run: Any) -> None:
+    told, failed = run("import telegrad as tg\n\ntg.ones(2, 3) + tg.ones(4)")[0]
+    assert failed
+    assert "_record.py" not in told
+    assert "<telegrad add>" not in told
+    assert "KeyError" not in told
+    assert told.count("Traceback (most recent call last)") == 1
+
+
+def test_a_cell_does_not_wait_for_long_work_and_a_later_one_tells_its_failure(run: Any) -> None:
+    import_, long, after = run(
+        "import time, telegrad as tg\ntg.ones(1).tolist()",
+        LONG + "\nbad = tg.ones(3)[late]",
+        "begun = time.monotonic()\ntime.sleep(8)",
+    )
+    assert not import_[1]
+    assert not long[1]
+    assert after[1]
+    assert "Cell In[2], line 5" in after[0]
+
+
+def test_what_worked_says_nothing(run: Any) -> None:
+    assert run("import telegrad as tg\nx = tg.ones(2)", "x = x + 1", "1") == [("", False)] * 2 + [
+        ("{'text/plain': '1'}", False)
+    ]
