@@ -77,6 +77,7 @@ def _one_by_one(spec: OpSpec) -> list[Form]:
 
 def of_function(function: Callable[..., Any]) -> list[Form]:
     """How any function of the package is called."""
+    function = inspect.unwrap(function)  # of the handler that keeps tracebacks short
     if function.__module__ == "telegrad":  # recording's generated function of a declared op
         return of_spec(OPS[function.__name__.removesuffix("_") if function.__name__ not in OPS else function.__name__])
     if function.__qualname__.startswith("_spread."):
