@@ -7,25 +7,82 @@ from builtins import bool as _bool
 from builtins import float as _float
 from builtins import int as _int
 from collections.abc import Sequence
-from typing import Any, Literal, overload
+from typing import overload
 
-import numpy as np
-
-from telegrad._composites import AMinMax
-from telegrad._connect import Connection
+from telegrad._composites import allclose as allclose
+from telegrad._composites import aminmax as aminmax
+from telegrad._composites import as_strided as as_strided
+from telegrad._composites import block_diag as block_diag
+from telegrad._composites import broadcast_shapes as broadcast_shapes
+from telegrad._composites import broadcast_tensors as broadcast_tensors
+from telegrad._composites import can_cast as can_cast
+from telegrad._composites import cat as _cat
+from telegrad._composites import cat as cat
+from telegrad._composites import einsum as einsum
+from telegrad._composites import equal as equal
+from telegrad._composites import is_floating_point as is_floating_point
+from telegrad._composites import is_inference as is_inference
+from telegrad._composites import is_tensor as is_tensor
+from telegrad._composites import meshgrid as meshgrid
+from telegrad._composites import nonzero as nonzero
+from telegrad._composites import norm as norm
+from telegrad._composites import numel as numel
+from telegrad._composites import promote_types as promote_types
+from telegrad._composites import repeat_interleave as repeat_interleave
+from telegrad._composites import result_type as result_type
+from telegrad._composites import scatter as scatter
+from telegrad._composites import split as split
+from telegrad._composites import stack as stack
+from telegrad._composites import std_mean as std_mean
+from telegrad._composites import swapaxes as swapaxes
+from telegrad._composites import tensordot as tensordot
+from telegrad._composites import unique as unique
+from telegrad._composites import var_mean as var_mean
+from telegrad._composites import where as where
+from telegrad._connect import connect as connect
+from telegrad._connect import disconnect as disconnect
+from telegrad._connect import synchronize as synchronize
+from telegrad._creation import arange as arange
+from telegrad._creation import as_tensor as as_tensor
+from telegrad._creation import eye as eye
+from telegrad._creation import from_numpy as from_numpy
+from telegrad._creation import full as full
+from telegrad._creation import full_like as full_like
+from telegrad._creation import get_default_device as get_default_device
+from telegrad._creation import get_default_dtype as get_default_dtype
+from telegrad._creation import linspace as linspace
+from telegrad._creation import logspace as logspace
+from telegrad._creation import set_default_device as set_default_device
+from telegrad._creation import set_default_dtype as set_default_dtype
+from telegrad._creation import tensor as tensor
 from telegrad._declared import SignLogabsdet, ValuesIndices
 from telegrad._tensor import Size as Size
 from telegrad._tensor import Tensor as Tensor
-from telegrad._tensor import device as Device
 from telegrad._tensor import device as device
+from telegrad._tensor_str import get_printoptions as get_printoptions
 from telegrad._tensor_str import printoptions as printoptions
+from telegrad._tensor_str import set_printoptions as set_printoptions
 from telegrad._typing import DeviceLike, Number, Sizes
 from telegrad.amp.autocast_mode import autocast as autocast
+from telegrad.amp.autocast_mode import get_autocast_dtype as get_autocast_dtype
+from telegrad.amp.autocast_mode import is_autocast_enabled as is_autocast_enabled
 from telegrad.autograd import enable_grad as enable_grad
 from telegrad.autograd import inference_mode as inference_mode
+from telegrad.autograd import is_grad_enabled as is_grad_enabled
+from telegrad.autograd import is_inference_mode_enabled as is_inference_mode_enabled
 from telegrad.autograd import no_grad as no_grad
 from telegrad.autograd import set_grad_enabled as set_grad_enabled
 from telegrad.random import Generator as Generator
+from telegrad.random import get_rng_state as get_rng_state
+from telegrad.random import initial_seed as initial_seed
+from telegrad.random import manual_seed as manual_seed
+from telegrad.random import rand_like as rand_like
+from telegrad.random import randint as randint
+from telegrad.random import randint_like as randint_like
+from telegrad.random import randn_like as randn_like
+from telegrad.random import randperm as randperm
+from telegrad.random import seed as seed
+from telegrad.random import set_rng_state as set_rng_state
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.dtypes import DType as _DType
 from telegrad_protocol.errors import OutOfMemory as _OutOfMemory
@@ -75,33 +132,14 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: N
 def all(input: Tensor, dim: Sizes | None = None, keepdim: _bool = False) -> Tensor:
     """Whether every element is true; over no dimensions, `()`, whether each is."""
 
-def allclose(
-    input: Tensor, other: Tensor, rtol: _float = 1e-05, atol: _float = 1e-08, equal_nan: _bool = False
-) -> _bool:
-    """Whether all elements are close: |input - other| <= atol + rtol * |other|."""
-
 def amax(input: Tensor, dim: Sizes | None = (), keepdim: _bool = False) -> Tensor:
     """The largest value; where several are, the gradient is shared among them."""
 
 def amin(input: Tensor, dim: Sizes | None = (), keepdim: _bool = False) -> Tensor:
     """The smallest value; where several are, the gradient is shared among them."""
 
-def aminmax(input: Tensor, *, dim: _int | None = None, keepdim: _bool = False) -> AMinMax:
-    """The smallest and the largest value."""
-
 def any(input: Tensor, dim: Sizes | None = None, keepdim: _bool = False) -> Tensor:
     """Whether any element is true; over no dimensions, `()`, whether each is."""
-
-def arange(
-    start: Number | Tensor,
-    end: Number | Tensor | None = None,
-    step: Number | Tensor = 1,
-    *,
-    dtype: DType | None = None,
-    device: DeviceLike | None = None,
-    requires_grad: _bool = False,
-) -> Tensor:
-    """Numbers from `start` up to, and without, `end`."""
 
 def arccos(input: Tensor) -> Tensor:
     """The inverse cosine."""
@@ -124,26 +162,10 @@ def argsort(input: Tensor, dim: _int = -1, descending: _bool = False, *, stable:
 def argwhere(input: Tensor) -> Tensor:
     """The indices of nonzero elements, a row each: `(n, ndim)`."""
 
-def as_strided(
-    input: Tensor, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int | None = None
-) -> Tensor:
-    """A view by sizes, strides and offset, in elements, of the memory that `input` shows: all of it, whatever `input` is.
-
-    Raises RuntimeError where the view would leave the memory.
-
-    >>> import telegrad as tg
-    >>> tg.as_strided(tg.arange(6.0).reshape(2, 3).t(), (2, 2), (1, 3))
-    tensor([[0., 3.],
-            [1., 4.]])
-    """
-
 def as_strided_scatter(
     input: Tensor, src: Tensor, size: Sizes, stride: Sizes, storage_offset: _int | None = None
 ) -> Tensor:
     """A copy of `input` with `src` written where `as_strided` of the same arguments would look."""
-
-def as_tensor(data: Any, dtype: DType | None = None, device: DeviceLike | None = None) -> Tensor:
-    """`data` itself if it is a tensor of that dtype on that device, else a tensor with a copy of it."""
 
 def asin(input: Tensor) -> Tensor:
     """The inverse sine."""
@@ -202,31 +224,16 @@ def bitwise_right_shift(input: Tensor, other: Tensor | Number) -> Tensor:
 def bitwise_xor(input: Tensor, other: Tensor | Number) -> Tensor:
     """Exclusive or of the bits."""
 
-def block_diag(*tensors: Tensor) -> Tensor:
-    """The matrix with these matrices on its diagonal."""
-
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Products of matrices in pairs: `(b, n, k)` and `(b, k, m)`."""
 
 bool: DType
-
-def broadcast_shapes(*shapes: Sizes) -> Size:
-    """The common shape under broadcasting. Raises RuntimeError if there is none."""
-
-def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """The tensors, each expanded to their common shape."""
 
 def broadcast_to(input: Tensor, size: Sizes) -> Tensor:
     """As `expand`."""
 
 def bucketize(input: Tensor | Number, boundaries: Tensor, *, out_int32: _bool = False, right: _bool = False) -> Tensor:
     """The bucket of each value: `boundaries[i - 1] < value <= boundaries[i]`, the other way round with `right`."""
-
-def can_cast(from_: DType, to: DType) -> _bool:
-    """Whether an in-place result of one dtype may be written into another."""
-
-def cat(tensors: Sequence[Tensor], dim: _int = 0, *, axis: _int | None = None) -> Tensor:
-    """Joins tensors along an existing dimension; on the host while all of them are there."""
 
 def cdist(x1: Tensor, x2: Tensor, p: _float = 2.0) -> Tensor:
     """The p-norm distance of every row of `x1 (..., n, d)` to every row of `x2 (..., m, d)`: `(..., n, m)`."""
@@ -255,21 +262,8 @@ def clip(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number
 def clone(input: Tensor) -> Tensor:
     """A copy that gradients flow through."""
 
-def concat(tensors: Sequence[Tensor], dim: _int = 0, *, axis: _int | None = None) -> Tensor:
-    """Joins tensors along an existing dimension; on the host while all of them are there."""
-
-def concatenate(tensors: Sequence[Tensor], dim: _int = 0, *, axis: _int | None = None) -> Tensor:
-    """Joins tensors along an existing dimension; on the host while all of them are there."""
-
-def connect(url: str | None = None, token: str | None = None, *, device: str | None = None) -> Connection:
-    """Use the server at `url` from now on; tensors of an earlier session are gone.
-
-    Without `url`: the server that TELEGRAD_URL names, or a local one. `with connect(...):` ends the session with the
-    block, after which no earlier one is back: the next call opens another, as after `disconnect()`.
-
-    Raises ConnectionError, with how to start one, if no server answers there, and the server's own refusal. A server
-    that refuses the connection is waited for, 30 seconds at most.
-    """
+concat = _cat
+concatenate = _cat
 
 def conv1d(
     input: Tensor,
@@ -404,9 +398,6 @@ def diff(
     The input itself for an `n` of 0.
     """
 
-def disconnect() -> None:
-    """End the session; its tensors are gone. The next call opens another, where TELEGRAD_URL says or locally."""
-
 def div(input: Tensor | Number, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
     """Divides `input` by `other`; rounds down ("floor") or towards zero ("trunc") if asked."""
 
@@ -422,9 +413,6 @@ def dstack(tensors: Sequence[Tensor]) -> Tensor:
     """Joins tensors along the third dimension."""
 
 dtype = _DType
-
-def einsum(equation: str, *operands: Tensor | Sequence[Tensor]) -> Tensor:
-    """Sums of products by Einstein's convention."""
 
 @overload
 def empty(
@@ -458,9 +446,6 @@ def empty_like(
 def eq(input: Tensor, other: Tensor | Number) -> Tensor:
     """True where `input` equals `other`."""
 
-def equal(input: Tensor, other: Tensor) -> _bool:
-    """Whether shapes and all elements are the same."""
-
 def erf(input: Tensor) -> Tensor:
     """The error function."""
 
@@ -472,16 +457,6 @@ def exp2(input: Tensor) -> Tensor:
 
 def expm1(input: Tensor) -> Tensor:
     """e to the power of `input`, minus 1, exact near 0."""
-
-def eye(
-    n: _int,
-    m: _int | None = None,
-    *,
-    dtype: DType | None = None,
-    device: DeviceLike | None = None,
-    requires_grad: _bool = False,
-) -> Tensor:
-    """Ones on the diagonal, zeros elsewhere."""
 
 def fill(input: Tensor, value: Tensor | Number) -> Tensor:
     """A tensor like `input`, filled with one value."""
@@ -515,29 +490,6 @@ def floor_divide(input: Tensor | Number, other: Tensor | Number) -> Tensor:
 def fmod(input: Tensor, other: Tensor | Number) -> Tensor:
     """The remainder of division rounded towards zero; it has the sign of `input`."""
 
-def from_numpy(array: np.ndarray) -> Tensor:
-    """A tensor with a copy of a NumPy array; later writes to the array do not reach it."""
-
-def full(
-    size: Sizes,
-    fill_value: Number,
-    *,
-    dtype: DType | None = None,
-    device: DeviceLike | None = None,
-    requires_grad: _bool = False,
-) -> Tensor:
-    """A tensor filled with one value, whose type decides the dtype if none is given."""
-
-def full_like(
-    input: Tensor,
-    fill_value: Number,
-    *,
-    dtype: DType | None = None,
-    device: DeviceLike | None = None,
-    requires_grad: _bool = False,
-) -> Tensor:
-    """As `full`, with the shape and dtype of `input`."""
-
 def gather(input: Tensor, dim: _int, index: Tensor) -> Tensor:
     """Picks along `dim` what `index` says, for each place of `index`; an index outside raises RuntimeError."""
 
@@ -546,21 +498,6 @@ def ge(input: Tensor, other: Tensor | Number) -> Tensor:
 
 def ger(input: Tensor, vec2: Tensor) -> Tensor:
     """Every product of an element of `input` and one of `vec2`: `(n, m)`."""
-
-def get_autocast_dtype(device_type: str) -> DType:
-    """The low precision that ops on a type of device are cast to, or would be."""
-
-def get_default_device() -> Device:
-    """What `set_default_device` set; the CPU of the server at first."""
-
-def get_default_dtype() -> DType:
-    """What `set_default_dtype` set; float32 at first."""
-
-def get_printoptions() -> dict[str, Any]:
-    """The current options, as keyword arguments for `set_printoptions`."""
-
-def get_rng_state() -> Tensor:
-    """The state of the default generator, as PyTorch's uint8 tensor."""
 
 def greater(input: Tensor, other: Tensor | Number) -> Tensor:
     """True where `input` is greater than `other`."""
@@ -599,9 +536,6 @@ def index_put(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, a
 def index_select(input: Tensor, dim: _int, index: Tensor) -> Tensor:
     """The slices of `dim` that a vector of indices names; one outside raises IndexError."""
 
-def initial_seed() -> _int:
-    """The seed that the default generator last started from; where nobody gave one, one that the system chose."""
-
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """The sum of products over the last dimension of both, for every pair of their other indices."""
 
@@ -610,22 +544,6 @@ int16: DType
 int32: DType
 int64: DType
 int8: DType
-
-def is_autocast_enabled(device_type: str = "cuda") -> _bool:
-    """Whether ops on a type of device are cast, in this thread and place."""
-
-def is_floating_point(input: Tensor) -> _bool: ...
-def is_grad_enabled() -> _bool:
-    """Whether ops are to be recorded now, in this thread."""
-
-def is_inference(input: Tensor) -> _bool:
-    """Whether a tensor's memory was made in inference mode."""
-
-def is_inference_mode_enabled() -> _bool:
-    """Whether this thread is in inference mode."""
-
-def is_tensor(obj: object) -> _bool:
-    """Whether an object is a tensor."""
 
 def isclose(
     input: Tensor, other: Tensor, rtol: _float = 1e-05, atol: _float = 1e-08, equal_nan: _bool = False
@@ -676,17 +594,6 @@ def less(input: Tensor, other: Tensor | Number) -> Tensor:
 def less_equal(input: Tensor, other: Tensor | Number) -> Tensor:
     """True where `input` is at most `other`."""
 
-def linspace(
-    start: Number,
-    end: Number,
-    steps: _int,
-    *,
-    dtype: DType | None = None,
-    device: DeviceLike | None = None,
-    requires_grad: _bool = False,
-) -> Tensor:
-    """`steps` numbers at equal distances, both ends among them."""
-
 def log(input: Tensor) -> Tensor:
     """The natural logarithm of `input`; `-inf` at 0, `nan` below."""
 
@@ -720,18 +627,6 @@ def logical_or(input: Tensor, other: Tensor) -> Tensor:
 def logical_xor(input: Tensor, other: Tensor) -> Tensor:
     """True where exactly one is nonzero."""
 
-def logspace(
-    start: Number,
-    end: Number,
-    steps: _int,
-    base: _float = 10.0,
-    *,
-    dtype: DType | None = None,
-    device: DeviceLike | None = None,
-    requires_grad: _bool = False,
-) -> Tensor:
-    """`steps` powers of `base`, their exponents at equal distances."""
-
 def logsumexp(input: Tensor, dim: Sizes | None, keepdim: _bool = False) -> Tensor:
     """The logarithm of the sum of exponentials, without overflow."""
 
@@ -739,9 +634,6 @@ long: DType
 
 def lt(input: Tensor, other: Tensor | Number) -> Tensor:
     """True where `input` is less than `other`."""
-
-def manual_seed(seed: _int) -> None:
-    """Start every device's default generator anew from a seed: the same draws as PyTorch's on the CPU."""
 
 def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
     """`input` with `value` where the mask holds."""
@@ -780,9 +672,6 @@ def median(input: Tensor) -> Tensor:
 
 @overload
 def median(input: Tensor, dim: _int, keepdim: _bool = False) -> ValuesIndices: ...
-def meshgrid(*tensors: Tensor | Sequence[Tensor], indexing: str = "ij") -> tuple[Tensor, ...]:
-    """Coordinates of a grid."""
-
 @overload
 def min(input: Tensor, /) -> Tensor:
     """`min(input)`: the minimum of all elements. `min(input, dim)`: values and indices along a dimension. `min(input, other)`: the minimum, element by element."""
@@ -851,26 +740,8 @@ def neg(input: Tensor) -> Tensor:
 def negative(input: Tensor) -> Tensor:
     """Negates `input`."""
 
-@overload
-def nonzero(input: Tensor, *, as_tuple: Literal[False] = False) -> Tensor:
-    """The indices of elements that are not zero: a row each, or a tensor per dimension."""
-
-@overload
-def nonzero(input: Tensor, *, as_tuple: Literal[True]) -> tuple[Tensor, ...]: ...
-def norm(
-    input: Tensor,
-    p: _float | Literal["fro"] | None = "fro",
-    dim: Sizes | None = None,
-    keepdim: _bool = False,
-    dtype: DType | None = None,
-) -> Tensor:
-    """The vector norm of all elements, or along `dim`; "fro" is the 2-norm."""
-
 def not_equal(input: Tensor, other: Tensor | Number) -> Tensor:
     """True where `input` differs from `other`."""
-
-def numel(input: Tensor) -> _int:
-    """The number of elements."""
 
 @overload
 def ones(
@@ -925,9 +796,6 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 def prod(input: Tensor, dim: _int | None = None, keepdim: _bool = False, *, dtype: DType | None = None) -> Tensor:
     """The product over `dim`, or of everything."""
 
-def promote_types(type1: DType, type2: DType) -> DType:
-    """The smallest dtype that both convert to."""
-
 def quantile(
     input: Tensor, q: Tensor | Number, dim: _int | None = None, keepdim: _bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
@@ -952,40 +820,6 @@ def rand(
     device: DeviceLike | None = None,
     requires_grad: _bool = False,
 ) -> Tensor: ...
-def rand_like(
-    input: Tensor, *, dtype: DType | None = None, device: DeviceLike | None = None, requires_grad: _bool = False
-) -> Tensor:
-    """As `rand`, with the shape and dtype of `input`."""
-
-@overload
-def randint(
-    high: _int,
-    size: Sizes,
-    /,
-    *,
-    generator: Generator | None = None,
-    dtype: DType | None = None,
-    device: DeviceLike | None = None,
-    requires_grad: _bool = False,
-) -> Tensor:
-    """Integers in [low, high); `randint(high, size)` starts at 0."""
-
-@overload
-def randint(
-    low: _int,
-    high: _int,
-    size: Sizes,
-    *,
-    generator: Generator | None = None,
-    dtype: DType | None = None,
-    device: DeviceLike | None = None,
-    requires_grad: _bool = False,
-) -> Tensor: ...
-def randint_like(
-    input: Tensor, low: _int, high: _int | None = None, *, dtype: DType | None = None, device: DeviceLike | None = None
-) -> Tensor:
-    """As `randint`, with the shape and dtype of `input`."""
-
 @overload
 def randn(
     *size: _int,
@@ -1005,21 +839,6 @@ def randn(
     device: DeviceLike | None = None,
     requires_grad: _bool = False,
 ) -> Tensor: ...
-def randn_like(
-    input: Tensor, *, dtype: DType | None = None, device: DeviceLike | None = None, requires_grad: _bool = False
-) -> Tensor:
-    """As `randn`, with the shape and dtype of `input`."""
-
-def randperm(
-    n: _int,
-    *,
-    generator: Generator | None = None,
-    dtype: DType | None = None,
-    device: DeviceLike | None = None,
-    requires_grad: _bool = False,
-) -> Tensor:
-    """The numbers 0 to n - 1 in random order."""
-
 def reciprocal(input: Tensor) -> Tensor:
     """1 over `input`."""
 
@@ -1029,16 +848,8 @@ def relu(input: Tensor) -> Tensor:
 def remainder(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """The remainder of division rounded down; it has the sign of `other`."""
 
-def repeat_interleave(
-    input: Tensor, repeats: Tensor | _int, dim: _int | None = None, *, axis: _int | None = None
-) -> Tensor:
-    """Each element a number of times in a row: one number for all, or a tensor of them."""
-
 def reshape(input: Tensor, shape: Sizes) -> Tensor:
     """The same elements in another shape; a view where the memory allows it, else a copy. One size may be -1."""
-
-def result_type(*operands: Tensor | Number) -> DType:
-    """The dtype that an arithmetic op on these gives."""
 
 def rms_norm(input: Tensor, normalized_shape: Sizes, weight: Tensor | None = None, eps: _float | None = None) -> Tensor:
     """Divides by the root of the mean square over the last dimensions; `eps` None is the dtype's own."""
@@ -1054,18 +865,6 @@ def round(input: Tensor, *, decimals: _int = 0) -> Tensor:
 
 def rsqrt(input: Tensor) -> Tensor:
     """1 over the square root of `input`."""
-
-def scatter(
-    input: Tensor,
-    dim: _int | None = None,
-    index: Any | None = None,
-    src: Any | None = None,
-    *,
-    value: Any | None = None,
-    reduce: str | None = None,
-    axis: _int | None = None,
-) -> Tensor:
-    """`input` with elements of `src`, or `value`, where the index says; with `reduce`, added to or multiplied."""
 
 def scatter_add(input: Tensor, dim: _int, index: Tensor, src: Tensor) -> Tensor:
     """`input` with `src` added along `dim` where `index` says, in its order."""
@@ -1092,9 +891,6 @@ def searchsorted(
     `sorted_sequence` is a vector, or `(..., n)` beside `input (..., m)`; `sorter` are the indices that sort it.
     """
 
-def seed() -> _int:
-    """Start the default generator anew from a seed that nobody knows, and tell it."""
-
 def select(input: Tensor, dim: _int, index: _int) -> Tensor:
     """What stands at `index` of dimension `dim`, which goes away; a view."""
 
@@ -1103,39 +899,6 @@ def select_scatter(input: Tensor, src: Tensor, dim: _int, index: _int) -> Tensor
 
 def selu(input: Tensor) -> Tensor:
     """`elu`, scaled so that activations normalise themselves (Klambauer et al., 2017)."""
-
-def set_default_device(device: DeviceLike) -> None:
-    """Where tensors are made if nothing is said. Raises RuntimeError for a device that the server does not have."""
-
-def set_default_dtype(d: DType) -> None:
-    """The dtype of tensors made from Python floats and from nothing. Raises TypeError for one that is not floating."""
-
-def set_printoptions(
-    precision: _int | None = None,
-    threshold: _float | None = None,
-    edgeitems: _int | None = None,
-    linewidth: _int | None = None,
-    profile: str | None = None,
-    sci_mode: _bool | None = None,
-) -> None:
-    """Change how tensors print; what is not given stays, except `sci_mode`, which returns to automatic.
-
-    precision: digits after the point. threshold: tensors of more elements print only `edgeitems` at either end of
-    each dimension. linewidth: where lines break. profile: "default", "short" or "full" (nothing left out); the
-    other arguments override it. sci_mode: True or False forces scientific notation on or off, None chooses by the
-    values.
-
-    Raises ValueError for an unknown profile, and for a negative precision or edgeitems.
-
-    >>> import telegrad as tg
-    >>> tg.set_printoptions(precision=2)
-    >>> tg.tensor([1.12345])
-    tensor([1.12])
-    >>> tg.set_printoptions(profile="default")
-    """
-
-def set_rng_state(new_state: Tensor) -> None:
-    """Let the default generator go on from a state."""
 
 short: DType
 
@@ -1173,9 +936,6 @@ def sort(input: Tensor, dim: _int = -1, descending: _bool = False, *, stable: _b
     Equal elements always keep their order, with `stable` or without.
     """
 
-def split(tensor: Tensor, split_size_or_sections: Sizes, dim: _int = 0) -> tuple[Tensor, ...]:
-    """Views of a size, or of these sizes, along a dimension."""
-
 def sqrt(input: Tensor) -> Tensor:
     """The square root of `input`."""
 
@@ -1184,9 +944,6 @@ def square(input: Tensor) -> Tensor:
 
 def squeeze(input: Tensor, dim: Sizes | None = None) -> Tensor:
     """Without the dimensions of size 1, or without those of `dim` that have size 1; a view."""
-
-def stack(tensors: Sequence[Tensor], dim: _int = 0, *, axis: _int | None = None) -> Tensor:
-    """Joins tensors of one shape along a new dimension; on the host while all of them are there."""
 
 @overload
 def std(input: Tensor, unbiased: _bool) -> Tensor:
@@ -1201,16 +958,6 @@ def std(
     *,
     correction: Number | None = None,
 ) -> Tensor: ...
-def std_mean(
-    input: Tensor,
-    dim: Sizes | None = None,
-    unbiased: _bool | None = None,
-    keepdim: _bool = False,
-    *,
-    correction: Number | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Standard deviation and mean."""
-
 def sub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """Subtracts `other`, scaled by `alpha`, from `input`."""
 
@@ -1220,14 +967,8 @@ def subtract(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 
 def sum(input: Tensor, dim: Sizes | None = None, keepdim: _bool = False, *, dtype: DType | None = None) -> Tensor:
     """The sum over `dim`, or over everything."""
 
-def swapaxes(input: Tensor, axis0: _int, axis1: _int) -> Tensor:
-    """The tensor with two dimensions exchanged."""
-
 def swapdims(input: Tensor, dim0: _int, dim1: _int) -> Tensor:
     """Swaps two dimensions; a view."""
-
-def synchronize() -> None:
-    """Wait until everything recorded so far has been executed; raises what failed."""
 
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix; a vector or a number as it is. A view."""
@@ -1244,28 +985,8 @@ def tan(input: Tensor) -> Tensor:
 def tanh(input: Tensor) -> Tensor:
     """The hyperbolic tangent."""
 
-def tensor(
-    data: Any,
-    *,
-    dtype: DType | None = None,
-    device: DeviceLike | None = None,
-    requires_grad: _bool = False,
-    pin_memory: _bool = False,
-) -> Tensor:
-    """A tensor with a copy of `data`: numbers, nested lists, NumPy arrays. It stays on the host until an op needs it.
-
-    Raises ValueError for ragged lists and TypeError for what is not a number.
-
-    >>> import telegrad as tg
-    >>> tg.tensor([[1, 2], [3, 4]]).sum().item()
-    10
-    """
-
 def tensor_split(input: Tensor, indices_or_sections: _int | Sizes, dim: _int = 0) -> tuple[Tensor, ...]:
     """Views of pieces of dimension `dim`: a number of nearly equal ones, or cut at these indices."""
-
-def tensordot(a: Tensor, b: Tensor, dims: _int | Sequence[Sequence[_int]] = 2) -> Tensor:
-    """Sums products over the last `dims` dimensions of a and the first of b, or over dimensions given in pairs."""
 
 def tile(input: Tensor, dims: Sizes) -> Tensor:
     """As `repeat`; missing leading numbers are 1."""
@@ -1302,24 +1023,6 @@ def unbind(input: Tensor, dim: _int = 0) -> tuple[Tensor, ...]:
 def unflatten(input: Tensor, dim: _int, sizes: Sizes) -> Tensor:
     """Dimension `dim` as several, of these sizes; a view. One size may be -1."""
 
-@overload
-def unique(
-    input: Tensor,
-    sorted: _bool = True,
-    return_inverse: Literal[False] = False,
-    return_counts: Literal[False] = False,
-    dim: _int | None = None,
-) -> Tensor:
-    """The distinct values; with their places and counts if asked."""
-
-@overload
-def unique(
-    input: Tensor,
-    sorted: _bool = True,
-    return_inverse: _bool = False,
-    return_counts: _bool = False,
-    dim: _int | None = None,
-) -> Any: ...
 def unsqueeze(input: Tensor, dim: _int) -> Tensor:
     """A new dimension of size 1 at `dim`; a view."""
 
@@ -1336,25 +1039,9 @@ def var(
     *,
     correction: Number | None = None,
 ) -> Tensor: ...
-def var_mean(
-    input: Tensor,
-    dim: Sizes | None = None,
-    unbiased: _bool | None = None,
-    keepdim: _bool = False,
-    *,
-    correction: Number | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Variance and mean."""
-
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """Joins tensors along the first dimension; vectors are rows."""
 
-@overload
-def where(condition: Tensor) -> tuple[Tensor, ...]:
-    """`input` where the condition holds, `other` elsewhere; with the condition alone, where it is true."""
-
-@overload
-def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> Tensor: ...
 def xlogy(input: Tensor, other: Tensor) -> Tensor:
     """input log(other), and 0 where `input` is 0."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from types import FunctionType, ModuleType
 from typing import Any
@@ -33,7 +34,11 @@ def stubs() -> dict[str, str]:
 
 def package() -> str:
     """`telegrad`: what other modules declare is imported, the rest is declared here."""
-    scope = {name: getattr(telegrad, name) for name in telegrad.__all__}
+    # Out of the handlers that keep tracebacks short, functions say where they were written.
+    scope = {
+        name: inspect.unwrap(found) if callable(found := getattr(telegrad, name)) else found
+        for name in telegrad.__all__
+    }
     stub = Stub("telegrad", "`telegrad`, for type checkers.", scope)
     for name, value in scope.items():
         if isinstance(value, ModuleType):
