@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from telegrad_protocol import wire
 from telegrad_protocol.devices import PLACE_SHIFT
 from telegrad_protocol.dtypes import DType
-from telegrad_protocol.errors import SessionGone, TelegradError, UnknownTensor, from_record
+from telegrad_protocol.errors import TelegradError, UnknownTensor, from_record
 from telegrad_protocol.messages import Reply
 from telegrad_protocol.spec import BY_INDEX, OPS
 
@@ -479,8 +479,9 @@ class Sender:
             if name in self.failed:
                 return self.failed[name]
         error = from_record({k: v for k, v in record.items() if k != "row"})
-        if isinstance(error, UnknownTensor) and any(name < self.first_id for name in given):
-            error = SessionGone("this tensor belongs to an earlier session, which has ended: make it anew")
+        foreign = [name for name in given if name < self.first_id]
+        if isinstance(error, UnknownTensor) and foreign:
+            error = self.stream.of_another_session(foreign[0])
         if item is not None and item[4] is not None:
             describe_site(error, item[4], item[5])
         return error

@@ -214,7 +214,13 @@ class Stream:
     def check_own(self, name: int) -> None:
         """Raise for a tensor of the process that this one was forked from."""
         if name <= self.inherited:
-            raise SessionGone(
-                "this tensor belongs to the process that this one was forked from",
-                hint="make it here, or read its values (t.numpy()) before the fork",
-            )
+            raise self.of_another_session(name)
+
+    def of_another_session(self, name: int) -> SessionGone:
+        """What to raise for a tensor that this session never had."""
+        if name > self.inherited:
+            return SessionGone("this tensor belongs to an earlier session, which has ended: make it anew")
+        return SessionGone(
+            "this tensor belongs to the process that this one was forked from",
+            hint="make it here, or read its values (t.numpy()) before the fork",
+        )

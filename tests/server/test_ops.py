@@ -163,6 +163,8 @@ def _compare_gradients(run: Run, expected: tuple, inputs: list) -> None:
         return
     wanted = torch.autograd.grad([o for o, _ in roots], leaves, [w for _, w in roots], allow_unused=True)
     for g, want in zip(run.grads(), wanted, strict=True):
+        if want is None and g is not None and not np.any(g):
+            continue  # zeros where PyTorch has None, as of a norm of order 0
         assert (g is None) == (want is None)
         if want is not None:
             loose = {"rtol": 2e-2, "atol": 1e-2} if want.itemsize == 2 else {"rtol": 1e-4, "atol": 1e-5}

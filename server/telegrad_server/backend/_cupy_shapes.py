@@ -17,12 +17,15 @@ class ShapePrimitives(Part):
     transpose = Native()
     swapaxes = Native()
     reshape = Native()
-    broadcast_to = Native()
     concatenate = Native()
     stack = Native()
     tile = Native()
     flip = Native()
     roll = Native()
+
+    def broadcast_to(self, array: Any, shape: tuple[int, ...]) -> Any:
+        """A view of that shape; whether it may be written to is told by its strides."""
+        return self.cp.broadcast_to(array, shape)
 
     def tril(self, m: Any, k: int = 0) -> Any:
         return self.cp.tril(m.view(SHADOW), k).view(BFLOAT16) if m.dtype == BFLOAT16 else self.cp.tril(m, k)

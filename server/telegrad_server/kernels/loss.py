@@ -283,7 +283,7 @@ def poisson_nll_loss(f, input, target, log_input, full, eps, reduction):
 
 @composite
 def gaussian_nll_loss(f, input, target, var, full, eps, reduction):
-    f._within(var, 0.0, math.inf, "var")
+    f._within(f.where(f.isnan(var), 0.0, var), 0.0, math.inf, "var")
     if var.ndim == input.ndim - 1:
         var = f.reshape(var, (*var.shape, 1))
     bound = at_least(f, var, eps)
