@@ -9,7 +9,7 @@ range is found on the device, kept from leaving its array, and raised by `raise_
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -141,10 +141,17 @@ class CupyBackend(
         """The value as a contiguous array, copied only where it is not one."""
         return self.contiguous(self.cp.asarray(value))
 
-    def apart(self, array: Any, given: tuple[Any, ...]) -> Any:
+    def fills(self, array: Any) -> bool:
+        """Whether an array takes all of the memory that it keeps alive."""
+        return array.base is None or array.base.nbytes == array.nbytes
+
+    def shares(self, array: Any, others: Iterable[Any]) -> bool:
+        """Whether an array lies in the memory of one of these."""
+        return any(self.cp.may_share_memory(array, other) for other in others if isinstance(other, self.cp.ndarray))
+
+    def apart(self, array: Any, given: Iterable[Any]) -> Any:
         """The array, or a copy where it lies in the memory of one that is given."""
-        shared = any(self.cp.may_share_memory(array, other) for other in given if isinstance(other, self.cp.ndarray))
-        return array.copy() if shared else array
+        return array.copy() if self.shares(array, given) else array
 
     def exact(self, array: Any, dtype: DType) -> Any:
         """The array in the dtype that was declared for it: primitives may compute in float32."""

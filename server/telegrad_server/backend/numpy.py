@@ -7,6 +7,7 @@ primitive as it should be, it stands here as a plain attribute.
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -110,10 +111,18 @@ class NumpyBackend(
             return np.asarray(value)
         return value if value.flags.c_contiguous else np.ascontiguousarray(value)
 
-    def apart(self, array: np.ndarray, given: tuple[Any, ...]) -> np.ndarray:
+    def fills(self, array: Any) -> bool:
+        """Whether an array takes all of the memory that it keeps alive."""
+        base = array.base
+        return base is None or (type(base) is np.ndarray and base.nbytes == array.nbytes)
+
+    def shares(self, array: Any, others: Iterable[Any]) -> bool:
+        """Whether an array lies in the memory of one of these."""
+        return any(np.may_share_memory(array, other) for other in others if isinstance(other, np.ndarray))
+
+    def apart(self, array: np.ndarray, given: Iterable[Any]) -> np.ndarray:
         """The array, or a copy where it lies in the memory of one that is given."""
-        shared = any(np.may_share_memory(array, other) for other in given if isinstance(other, np.ndarray))
-        return array.copy() if shared else array
+        return array.copy() if self.shares(array, given) else array
 
     def exact(self, array: Any, dtype: DType) -> Any:
         """The array in the dtype that was declared for it: NumPy makes float32 of bfloat16 and a Python number."""

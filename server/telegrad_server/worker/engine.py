@@ -408,8 +408,8 @@ class RawMode(Mode):
     def add_into(self, total: Any, g: Any) -> Any:
         return self.xp.add_into(total, g)
 
-    def owns(self, g: Any) -> bool:
-        return g.base is None
+    def owns(self, g: Any, others: tuple[Any, ...]) -> bool:
+        return self.xp.fills(g) and not self.xp.shares(g, flat_arrays(others))  # type: ignore[no-any-return]
 
 
 class RecordedMode(Mode):
@@ -472,7 +472,7 @@ class RecordedMode(Mode):
 
     add_into = add  # what is recorded keeps its operands
 
-    def owns(self, g: Any) -> bool:
+    def owns(self, g: Any, others: tuple[Any, ...]) -> bool:
         return False
 
 
@@ -499,6 +499,17 @@ def versions_of(values: list[Any]) -> list[tuple[Tensor, int]]:
             found.append((value, value.storage.version))
         elif type(value) is tuple:
             found += versions_of([*value])
+    return found
+
+
+def flat_arrays(values: tuple[Any, ...]) -> list[Any]:
+    """Values, those in tuples too, with the arrays of tensors in their place."""
+    found: list[Any] = []
+    for value in values:
+        if type(value) is tuple or type(value) is list:
+            found += flat_arrays(tuple(value))
+        else:
+            found.append(value.data if type(value) is Tensor else value)
     return found
 
 

@@ -74,8 +74,8 @@ class Mode:
 
     `namespace` is handed to VJPs; `unpack` turns a saved argument into what they are given; `fused` runs the backward of
     a fused op; `exact` gives a gradient of half precision its dtype; `reduce` undoes broadcasting; `add` makes a sum in
-    new memory and `add_into` in the memory of the first operand, which is the tape's own; `owns` tells whether a value has
-    memory of its own, of which it is not a view.
+    new memory and `add_into` in the memory of the first operand, which is the tape's own; `owns` tells whether a value fills
+    memory that none of these others lies in.
     """
 
     namespace: Any
@@ -104,7 +104,7 @@ class Mode:
     def add_into(self, total: Any, g: Any) -> Any:
         raise NotImplementedError
 
-    def owns(self, g: Any) -> bool:
+    def owns(self, g: Any, others: tuple[Any, ...]) -> bool:
         raise NotImplementedError
 
 
@@ -228,10 +228,11 @@ class Walk:
         for position in node.edges:
             self._admit(node, metas_of(node.args[position]))
         results = self.mode.fused(node, vjp, g, needs)
-        for position, result, needed in zip(vjp.positions, results, needs, strict=True):
+        for place, (position, needed) in enumerate(zip(vjp.positions, needs, strict=True)):
+            result = results[place]
             if needed and result is not None:
-                alone = sum(other is result for other in results) == 1
-                self._send(node.edges[position], result, metas_of(node.args[position]), node if alone else None, g)
+                given = (g, *results[:place], *results[place + 1 :])
+                self._send(node.edges[position], result, metas_of(node.args[position]), node, given)
 
     def _send_each(self, edges: list[Edge | None], pieces: Any, metas: Any) -> None:
         """The gradients of a list of tensors."""
@@ -242,7 +243,8 @@ class Walk:
     def _send(self, edge: Edge, g: Any, meta: Meta, maker: Node | None = None, given: Any = None) -> None:
         """Add a gradient to what waits at an edge.
 
-        `maker` is the node whose VJP made it of the gradient `given`; None where it has several users.
+        `maker` is the node whose VJP made it; None where it has several users. `given`: what else may lie in its memory,
+        as the gradient that it was made of.
         """
         if g.shape != meta.shape:
             g = self.mode.reduce(g, meta)
@@ -276,7 +278,7 @@ class Walk:
             self.own.add(leaf)
             return
         self.leaves[leaf] = g
-        if maker is not None and g is not given and self.mode.owns(g) and not holds(maker, g):
+        if maker is not None and self.mode.owns(g, (*saved_by(maker), given)):
             self.own.add(leaf)
 
     def _sum(self, edge: Edge, held: Any, g: Any) -> Any:
@@ -299,11 +301,12 @@ class Walk:
             self.admit(nbytes, f"the gradient of {node.kernel.name}")
 
 
-def holds(node: Node, array: Any) -> bool:
-    """Whether an array is one that a node saved, which its VJP may have handed on as it is."""
-    saved = [*node.args, *(out[0] for out in node.outs or ())]
-    saved += node.aux if type(node.aux) is tuple else [node.aux]
-    return any(value is array or (type(value) is Tensor and value.data is array) for value in saved)
+def saved_by(node: Node) -> list[Any]:
+    """The tensors and arrays that a node saved, which its VJP may have handed on, whole or in part."""
+    found = [out[0] for out in node.outs or ()]
+    for value in (*node.args, node.aux):
+        found += value if type(value) is tuple else (value,)
+    return found
 
 
 def _no_derivative(entry: Kernel, position: int) -> AutogradError:
