@@ -65,6 +65,12 @@ class Mark:
 EPOCH: Final = Mark()
 
 
+class Fence:
+    """Stands among the rows at the place up to which somebody waits. `before`: the number of a later submission."""
+
+    before: int | None = None
+
+
 class Submission(NamedTuple):
     """Rows on their way: `items[k]` is the recorded row that became row k on the wire."""
 
@@ -218,14 +224,22 @@ class Sender:
         self.handed.wait(HAND_OVER_WITHIN)
 
     def finish(self) -> None:
-        """Wait until everything recorded so far has been executed, or something failed."""
+        """Wait until everything recorded so far has been executed, or something failed.
+
+        Not for what other threads record meanwhile: they may never stop.
+        """
+        fence = Fence()
+        self.rows.append(fence)
         while True:
             with self.lock:
-                if self.error is not None or not (self.rows or self.unsent or self.in_flight):
+                if self.error is not None or self._is_past(fence):
                     return
             if not self.send_one(blocking=False):
                 with self.lock:
                     self.changed.wait_for(self._idle_or_failed, 0.1)
+
+    def _is_past(self, fence: Fence) -> bool:
+        return fence.before is not None and not any(number < fence.before for number in self.in_flight)
 
     def _idle_or_failed(self) -> bool:
         return not self.in_flight or bool(self.rows) or self.error is not None
@@ -367,6 +381,8 @@ class Sender:
                     self.rows.appendleft(item)
                     break
                 self.epoch += 1
+            elif type(item) is Fence:
+                item.before = self.number + 1
             elif not batch.add(item):
                 self.rows.appendleft(item)
                 break
