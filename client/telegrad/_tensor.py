@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Self, SupportsIndex, TypeVar, overload
 
 import numpy as np
@@ -39,6 +40,9 @@ else:
 T = TypeVar("T")
 
 _sending = threading.RLock()
+
+ITERATED: Final = 1 << 12
+"""Rows of a tensor that iterating names at once; beyond, as the loop comes to them."""
 
 RETAINED: Final[weakref.WeakSet[Leaf]] = weakref.WeakSet()
 """The gradient states of results that keep their gradient."""
@@ -322,7 +326,11 @@ class Tensor(Declared, metaclass=TensorType):
             raise TypeError("iteration over a 0-d tensor")
         if self._host is not None:
             return iter([self[i] for i in range(len(self))])
-        return iter(record(OPS["unbind"], (self, 0)))
+        rows = len(self)
+        if rows <= ITERATED:
+            return iter(record(OPS["unbind"], (self, 0)))
+        pieces = (record(OPS["narrow"], (self, 0, at, min(ITERATED, rows - at))) for at in range(0, rows, ITERATED))
+        return chain.from_iterable(record(OPS["unbind"], (piece, 0)) for piece in pieces)
 
     def __hash__(self) -> int:
         return id(self)

@@ -14,9 +14,13 @@ _CUDA: Final = re.compile(r"cuda(?::(\d{1,3}))?")
 
 
 class Here:
-    """The device of what names none: the server's CPU for a client, its own for a worker."""
+    """The device of what names none: the server's CPU for a client, its own for a worker.
+
+    `most_elements`: of a tensor that an op may compute with here. Strides of 0 show more than any memory holds.
+    """
 
     device = "cpu"
+    most_elements = 1 << 48
 
 
 def canonical(name: str) -> str:

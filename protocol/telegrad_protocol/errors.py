@@ -36,10 +36,53 @@ TelegradError (RuntimeError)
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from itertools import islice
+from typing import Any, ClassVar, Final
 
 DETAILS = ("op", "argument", "expected", "got", "hint", "row", "request", "calls")
+
+
+MOST_TEXT: Final = 4000
+"""Characters of one text in a record."""
+
+MOST_ITEMS: Final = 1000
+"""Items of one list in a record."""
+
+_DEEPEST: Final = 8
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """A detail as every format can write it: what comes from a caller's arguments may be anything, of any size."""
+    if value is None or type(value) is bool:
+        return value
+    if type(value) is int:
+        return value if -(1 << 63) <= value < 1 << 64 else _large(value)
+    if type(value) is float:
+        return value if value - value == 0 else str(value)
+    if type(value) is str:
+        return value[:MOST_TEXT].encode(errors="backslashreplace").decode()
+    if isinstance(value, list | tuple) and depth < _DEEPEST:
+        return [_plain(item, depth + 1) for item in value[:MOST_ITEMS]]
+    if isinstance(value, Mapping) and depth < _DEEPEST:
+        items = islice(value.items(), MOST_ITEMS)
+        return {_plain(str(key)): _plain(item, depth + 1) for key, item in items}
+    return _plain(shown(value))
+
+
+def _large(value: int) -> str:
+    """An integer beyond 64 bits; Python refuses to write very large ones in decimal."""
+    return str(value) if value.bit_length() < 1024 else f"an integer of {value.bit_length()} bits"
+
+
+def shown(value: Any) -> str:
+    """What a message shows of a value, however large it is."""
+    return _SHORT.repr(value)[:100]
+
+
+_SHORT: Final = reprlib.Repr()
+_SHORT.maxother = _SHORT.maxstring = _SHORT.maxlong = 50
 
 
 class TelegradError(RuntimeError):
@@ -61,8 +104,8 @@ class TelegradError(RuntimeError):
         return f"{self.message}\nHint: {hint}" if hint else self.message
 
     def to_record(self) -> dict[str, Any]:
-        """The error as it travels: code, message, and those details that are known."""
-        return {"code": self.code, "message": self.message, **self.details}
+        """The error as it travels: code, message, and those details that are known; msgpack and JSON can write it."""
+        return {"code": self.code, "message": _plain(self.message), **_plain(self.details)}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return from_record, (self.to_record(),)

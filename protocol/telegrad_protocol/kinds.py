@@ -26,6 +26,8 @@ class Kind(NamedTuple):
     """JSON schema of the argument at the HTTP door."""
     from_wire: Callable[[Any], Any] | None = None
     """Wire form to what the engine is given, where the two differ."""
+    wired: str = "True"
+    """The expression that tells whether a value has the wire form. A memo key does not: 1.0 equals 1."""
 
 
 def _is_tensor(value: Any) -> bool:
@@ -92,8 +94,8 @@ def _string(value: Any) -> str:
 
 def _integers(value: Any) -> tuple[int, ...]:
     if isinstance(value, list | tuple):
-        return tuple([operator.index(item) for item in value])
-    return (operator.index(value),)
+        return tuple([int(operator.index(item)) for item in value])
+    return (int(operator.index(value)),)
 
 
 def _integer_or_integers(value: Any) -> int | tuple[int, ...]:
@@ -160,6 +162,61 @@ def _index_item(item: Any) -> Any:
     return operator.index(item)
 
 
+def are_integers(value: Any) -> bool:
+    """Whether a value has the wire form of several integers."""
+    if type(value) is not tuple:
+        return False
+    for item in value:  # noqa: SIM110 (asked of almost every row: a loop is quickest for the few that there are)
+        if type(item) is not int:
+            return False
+    return True
+
+
+def are_open_integers(value: Any) -> bool:
+    """Whether a value has the wire form of sizes of which some are left open."""
+    return type(value) is tuple and {int, bool, type(None)}.issuperset(map(type, value))
+
+
+def are_numbers(value: Any) -> bool:
+    """Whether a value has the wire form of several numbers."""
+    return type(value) is tuple and {int, bool, float}.issuperset(map(type, value))
+
+
+def is_index(value: Any) -> bool:
+    """Whether a value has the wire form of a basic index."""
+    if type(value) is not tuple:
+        return False
+    for item in value:  # noqa: SIM110
+        if type(item) is not int and item is not None and not _is_slice(item):
+            return False
+    return True
+
+
+def _is_slice(item: Any) -> bool:
+    if type(item) is not tuple or len(item) != 3:
+        return type(item) is bool
+    start, stop, step = item
+    return (
+        (start is None or type(start) is int)
+        and (stop is None or type(stop) is int)
+        and (step is None or type(step) is int)
+    )
+
+
+WIRED: Final = {
+    "are_integers": are_integers,
+    "are_open_integers": are_open_integers,
+    "are_numbers": are_numbers,
+    "is_index": is_index,
+}
+"""What the expressions of `Kind.wired` call."""
+
+_INT: Final = "type({0}) in (int, bool)"
+_NUM: Final = "type({0}) in (float, int, bool)"
+_STR: Final = "type({0}) is str"
+_INTS: Final = "are_integers({0})"
+
+
 def _meta_or_value(value: Any) -> Any:
     return value._meta if _is_tensor(value) else value
 
@@ -189,30 +246,42 @@ _PLAIN: Final[dict[str, Kind]] = {
         True,
         {"anyOf": [_TENSOR, _NUMBER]},
     ),
-    "int": Kind(_integer, schema=_INTEGER),
-    "float": Kind(_float, "{0}.__class__", schema=_NUMBER),
+    "int": Kind(_integer, schema=_INTEGER, wired=_INT),
+    "float": Kind(_float, "{0}.__class__", schema=_NUMBER, wired=_NUM),
     # A float whose value the op's rule looks at.
-    "Checked": Kind(_float, "{0}", schema=_NUMBER),
-    "Number": Kind(_number, "{0}.__class__", schema=_NUMBER),
+    "Checked": Kind(_float, "{0}", schema=_NUMBER, wired=_NUM),
+    "Number": Kind(_number, "{0}.__class__", schema=_NUMBER, wired=_NUM),
     # A number whose value decides the result's shape, or that the rule looks at.
-    "Value": Kind(_number, "({0}.__class__, {0})", schema=_NUMBER),
-    "bool": Kind(_boolean, schema={"type": "boolean"}),
-    "str": Kind(_string, schema={"type": "string"}),
-    "bytes": Kind(_bytes, "None", schema={"type": "string"}),
-    "Size": Kind(_integers, schema=_INTEGER_OR_INTEGERS),
+    "Value": Kind(_number, "({0}.__class__, {0})", schema=_NUMBER, wired=_NUM),
+    "bool": Kind(_boolean, schema={"type": "boolean"}, wired=_INT),
+    "str": Kind(_string, schema={"type": "string"}, wired=_STR),
+    "bytes": Kind(_bytes, "None", schema={"type": "string"}, wired="type({0}) is bytes"),
+    "Size": Kind(_integers, schema=_INTEGER_OR_INTEGERS, wired=_INTS),
     # Tensors by their ids, where some need not exist.
-    "Ids": Kind(_integers, schema={"type": "array", "items": _TENSOR}),
+    "Ids": Kind(_integers, schema={"type": "array", "items": _TENSOR}, wired=_INTS),
     # A size that stays what the input's is may be None.
-    "OpenSize": Kind(_open_integers, schema={"anyOf": [_INTEGER, _OPEN_INTEGERS]}),
-    "Size | str": Kind(_integers_or_word, schema={"anyOf": [*_INTEGER_OR_INTEGERS["anyOf"], {"type": "string"}]}),
-    "Dims": Kind(_optional(_integer_or_integers), schema=_nullable(_INTEGER_OR_INTEGERS)),
-    "int | Size": Kind(_integer_or_integers, schema=_INTEGER_OR_INTEGERS),
-    "list[float]": Kind(_numbers, "{0}.__class__", schema={"type": "array", "items": _NUMBER}),
-    "Device": Kind(_device, schema={"type": "string", "pattern": "^(cpu|cuda(:[0-9]{1,3})?)$"}),
-    "DType": Kind(_dtype, schema={"enum": sorted(BY_NAME)}, from_wire=_dtype),
+    "OpenSize": Kind(
+        _open_integers, schema={"anyOf": [_INTEGER, _OPEN_INTEGERS]}, wired=f"({_INT} or are_open_integers({{0}}))"
+    ),
+    "Size | str": Kind(
+        _integers_or_word,
+        schema={"anyOf": [*_INTEGER_OR_INTEGERS["anyOf"], {"type": "string"}]},
+        wired=f"({_STR} or {_INTS})",
+    ),
+    "Dims": Kind(
+        _optional(_integer_or_integers),
+        schema=_nullable(_INTEGER_OR_INTEGERS),
+        wired=f"({{0}} is None or {_INT} or {_INTS})",
+    ),
+    "int | Size": Kind(_integer_or_integers, schema=_INTEGER_OR_INTEGERS, wired=f"({_INT} or {_INTS})"),
+    "list[float]": Kind(
+        _numbers, "{0}.__class__", schema={"type": "array", "items": _NUMBER}, wired="are_numbers({0})"
+    ),
+    "Device": Kind(_device, schema={"type": "string", "pattern": "^(cpu|cuda(:[0-9]{1,3})?)$"}, wired=_STR),
+    "DType": Kind(_dtype, schema={"enum": sorted(BY_NAME)}, from_wire=_dtype, wired=_STR),
     # A generator is named by its id; what the engine is given is the generator itself.
     "Generator": Kind(_generator, "None", schema=_INTEGER),
-    "Index": Kind(_index, schema={"type": "array"}),
+    "Index": Kind(_index, schema={"type": "array"}, wired="is_index({0})"),
 }
 
 
@@ -227,6 +296,7 @@ def _kinds() -> dict[str, Kind]:
             convert=_optional(kind.convert),
             key_source=key,
             schema=schema,
+            wired="True" if kind.wired == "True" else f"({{0}} is None or {kind.wired})",
             from_wire=kind.from_wire and _optional(kind.from_wire),
         )
     tensors = {"type": "array", "items": _TENSOR}

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from .dtypes import DType
 from .errors import OpTypeError, UnknownOp
-from .kinds import KINDS, Kind
-from .shapes import HasMeta, Meta
+from .kinds import KINDS, WIRED, Kind
+from .shapes import HasMeta, Meta, check_work
 
 # The words of declarations. A declaration is read, never run, so these only have to satisfy the type checker.
 Tensor: TypeAlias = HasMeta
@@ -139,6 +139,7 @@ class OpSpec:
         self.memo: dict[Any, Inferred] = {}
         self.known: dict[Any, Meta] = {}  # of the memo's entries, the first result: all that most calls ask
         self.key = _compile_key(self)
+        self.well_formed = _compile_well_formed(self)
 
     def __repr__(self) -> str:
         return f"<op {self.signature}>"
@@ -183,6 +184,8 @@ class OpSpec:
 
     def infer_afresh(self, args: tuple[Any, ...]) -> Inferred:
         """Run the rule on converted arguments."""
+        if not self.view:
+            check_work(self.name, *self._metas(args))
         if self.rule is None:
             return Inferred(())
         values = [param.kind.to_rule(value) for param, value in zip(self.params, args, strict=True)]
@@ -198,6 +201,11 @@ class OpSpec:
         if isinstance(found, Inferred):
             return found
         return Inferred((found,) if isinstance(found, Meta) else tuple(found))
+
+    def _metas(self, args: tuple[Any, ...]) -> Iterator[Meta]:
+        for slot in self.tensor_slots:
+            values = args[slot] if isinstance(args[slot], list | tuple) else (args[slot],)
+            yield from (value._meta for value in values if isinstance(value, HasMeta))
 
     def bind(self, /, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Arguments in declared order, defaults filled in; raises OpTypeError as Python does for a function."""
@@ -297,6 +305,16 @@ def _compile_key(spec: OpSpec) -> Callable[..., Any]:
     scope: dict[str, Any] = {"HasMeta": HasMeta}
     exec(source, scope)
     return cast("Callable[..., Any]", scope["key"])
+
+
+def wired_source(spec: OpSpec, name: str = "{0}") -> str:
+    """The expression that tells whether what is no tensor has the wire form, of arguments that are called so."""
+    return " and ".join(p.kind.wired.format(name.format(p.name)) for p in spec.params if p.kind.wired != "True")
+
+
+def _compile_well_formed(spec: OpSpec) -> Callable[..., bool]:
+    source = f"lambda {', '.join(spec.names)}: {wired_source(spec) or 'True'}"
+    return cast("Callable[..., bool]", eval(source, dict(WIRED)))
 
 
 OPS: dict[str, OpSpec] = {}

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import msgpack
 
-from .errors import Malformed, TooLarge
+from .errors import Malformed, TooLarge, shown
 from .messages import OpenSession, ReadResult, Reply, Row, SessionOpened, StreamOpened, Submission
 
 CONTENT_TYPE: Final = "application/msgpack"
@@ -30,6 +30,10 @@ class Limits(NamedTuple):
     string_bytes: int = 1 << 20
     rank: int = 64
     elements: int = 1 << 48
+    results: int = 1 << 14
+    """Results of one call, and of one row."""
+    ids: int = 1 << 20
+    """Results of all rows of a submission."""
 
 
 LIMITS: Final = Limits()
@@ -85,15 +89,26 @@ def decode_submission(data: bytes | memoryview, limits: Limits = LIMITS) -> Subm
         raise Malformed("a submission is an array of rows", expected="array", got=type(rows).__name__)
     if len(rows) > limits.rows:
         raise TooLarge(f"{len(rows)} rows in one submission, more than the {limits.rows} allowed")
+    several = 0
     for index, row in enumerate(rows):
         try:
             op, flags, outs, args = row
             if type(op) is type(flags) is int and type(args) is tuple is type(row) and _are_ids(outs):
+                if type(outs) is tuple:
+                    several += len(outs)
+                    _check_number(outs, several, limits)
                 continue
         except (TypeError, ValueError):
             pass  # not four fields
         raise _not_a_row(index, row)
     return Submission(tuple([_as_row(Row, row) for row in rows]))
+
+
+def _check_number(outs: tuple[int, ...], several: int, limits: Limits) -> None:
+    if len(outs) > limits.results:
+        raise TooLarge(f"a row with {len(outs)} results, more than the {limits.results} allowed")
+    if several > limits.ids:
+        raise TooLarge(f"the rows of a submission have more than the {limits.ids} results allowed")
 
 
 _as_row = tuple.__new__  # Row._make, without the check that was just made
@@ -103,7 +118,7 @@ def _not_a_row(index: int, row: Any) -> Malformed:
     return Malformed(
         f"row {index} is not [op, flags, outs, args]",
         expected="[int, int, id or array of ids or nil, array]",
-        got=repr(row)[:100],
+        got=shown(row),
         row=index,
     )
 
@@ -131,7 +146,7 @@ def decode_record(kind: type[Record], data: bytes) -> Record:
     for name, value in zip(kind._fields, values, strict=True):
         wanted = _FIELD_TYPES[name]
         if not isinstance(value, wanted) or isinstance(value, bool):
-            raise Malformed(f"field {name} of {kind.__name__} has the wrong type", argument=name, got=repr(value))
+            raise Malformed(f"field {name} of {kind.__name__} has the wrong type", argument=name, got=shown(value))
     return kind(*values)
 
 
@@ -150,5 +165,5 @@ _FIELD_TYPES: dict[str, type | tuple[type, ...]] = {
 
 def _fields(kind: Any, values: Any) -> tuple[Any, ...]:
     if type(values) is not tuple or len(values) != len(kind._fields):
-        raise Malformed(f"{kind.__name__} is an array of {', '.join(kind._fields)}", got=repr(values)[:100])
+        raise Malformed(f"{kind.__name__} is an array of {', '.join(kind._fields)}", got=shown(values))
     return values

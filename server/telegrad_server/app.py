@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ _ASSETS = "/docs/assets"
 def create_app(settings: Settings, worker: Worker, sessions: Sessions | None = None) -> Any:
     """The ASGI application of a server whose kernels run in `worker`."""
     if sessions is None:
-        sessions = Sessions(worker, lease=settings.lease, limit=settings.sessions)
+        sessions = sessions_for(settings, {"cpu": worker})
     app = FastAPI(
         title="telegrad",
         version=version("telegrad"),
@@ -55,6 +57,18 @@ def create_app(settings: Settings, worker: Worker, sessions: Sessions | None = N
     return Security(Hot(app, sessions), settings)
 
 
+def sessions_for(settings: Settings, workers: Mapping[str, Worker]) -> Sessions:
+    """The sessions of a server, none yet, within the bounds of its settings."""
+    return Sessions(
+        workers["cpu"],
+        lease=settings.lease,
+        limit=settings.sessions,
+        per_token=settings.sessions_per_token,
+        per_address=settings.sessions_per_address,
+        others=workers,
+    )
+
+
 class Line(JSONResponse):
     """JSON as every answer has it."""
 
@@ -67,9 +81,13 @@ def _add_docs(app: FastAPI) -> None:
     assets = Path(fastapi_offline.__file__).parent / "static"
     app.mount(_ASSETS, StaticFiles(directory=assets), name="docs-assets")
 
+    @cache
+    def written() -> bytes:
+        return json_line(app.openapi())
+
     @app.get("/openapi.json", include_in_schema=False)
     async def document() -> Response:
-        return Line(app.openapi())
+        return Response(written(), media_type=JSON.decode())
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

@@ -19,9 +19,11 @@ import uvicorn
 from telegrad_protocol.devices import canonical
 from telegrad_protocol.errors import Unavailable, WorkerDied
 
-from .app import create_app
+from .app import create_app, sessions_for
 from .backend.probe import found_devices
+from .front import aside
 from .front.allocator import keep_freed_memory
+from .front.connections import connections_of
 from .front.sessions import Sessions
 from .front.worker import WorkerProcess
 from .logs import Libraries, log
@@ -130,14 +132,15 @@ async def serve(settings: Settings, channel: socket.socket | None = None) -> int
     except OSError as error:
         print(f"telegrad serve: cannot listen on {settings.host}:{settings.port}: {error}", file=sys.stderr)
         return 1
-    lost = WorkerDied("the worker process ended; its sessions and tensors are gone")
     workers = {
         device: WorkerProcess(
-            device, parse_memory(settings.memory, total), partial(lambda name: sessions.lose(name, lost), device)
+            device,
+            parse_memory(settings.memory, total),
+            partial(lambda name, cause: sessions.lose(name, cause), device),
         )
         for device, total in settings.devices.items()
     }
-    sessions = Sessions(workers["cpu"], lease=settings.lease, limit=settings.sessions, others=workers)
+    sessions = sessions_for(settings, workers)
     try:
         for worker in workers.values():
             await worker.start()
@@ -145,9 +148,9 @@ async def serve(settings: Settings, channel: socket.socket | None = None) -> int
         print("telegrad serve: a worker did not start; its own words are above", file=sys.stderr)
         await _stop(workers, 5.0)
         return 1
-    server = _server(create_app(settings, workers["cpu"], sessions))
+    server = _server(create_app(settings, workers["cpu"], sessions), settings)
     ending = asyncio.Event()
-    _end_on_signals(ending)
+    _end_on_signals(ending, sessions)
     tasks = [asyncio.create_task(server.serve(sockets=[listener])), asyncio.create_task(sessions.sweep())]
     while not server.started and not tasks[0].done():
         await asyncio.sleep(0.005)
@@ -160,14 +163,17 @@ async def serve(settings: Settings, channel: socket.socket | None = None) -> int
     server.should_exit = True
     await tasks[0]
     tasks[1].cancel()
-    await _stop(workers, 0.3 if embedded else 5.0)
+    await asyncio.to_thread(aside.stop)
+    await _stop(workers, 0.3 if embedded or sessions.hurried else 5.0)
     return 0
 
 
-def _server(app: Any) -> _Server:
+def _server(app: Any, settings: Settings) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
+            http=connections_of(settings),
+            ws="none",
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -202,10 +208,15 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _end_on_signals(ending: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
+def _end_on_signals(ending: asyncio.Event, sessions: Sessions) -> None:
+    """The first signal lets what was accepted be finished; after the second nothing is waited for."""
+
+    def end() -> None:
+        sessions.hurried = ending.is_set()
+        ending.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ending.set)
+        asyncio.get_running_loop().add_signal_handler(number, end)
 
 
 async def _announce(

@@ -20,7 +20,8 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 class Settings:
     """`tokens` empty means that no token is asked for, which only a loopback address may do. Durations in seconds.
 
-    `devices`: what is served, and the bytes of memory that each has; `memory` of each is for tensors.
+    `devices`: what is served, and the bytes of memory that each has; `memory` of each is for tensors. The bounds per
+    address do not count this machine's own addresses.
     """
 
     host: str = "127.0.0.1"
@@ -32,6 +33,10 @@ class Settings:
     memory: str = "80%"
     lease: float = 60.0
     sessions: int = 256
+    sessions_per_token: int = 128
+    sessions_per_address: int = 64
+    connections: int = 1024
+    connections_per_address: int = 256
     log_format: str = "text"
 
     @property

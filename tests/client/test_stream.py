@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -290,3 +292,51 @@ def test_waiting_has_a_limit() -> None:
     tg.ones(2)
     assert stream.sender.finish_within(0.01) is False
     assert stream.sender.finish_within(5.0) is True
+
+
+class Busy(LocalSession):
+    """Whenever a submission has been sent, another thread has recorded a further row."""
+
+    keeps: tg.Tensor | None = None
+
+    def submit(
+        self, number: int, epoch: int, place: int, acknowledged: int, body: bytes, sent: Callable[[], None]
+    ) -> bytes:
+        if self.keeps is not None:
+            _ = self.keeps + 1
+        return super().submit(number, epoch, place, acknowledged, body, sent)
+
+
+def test_synchronizing_does_not_wait_for_what_another_thread_goes_on_to_record() -> None:
+    busy = Busy()
+    stream.restart(busy)
+    busy.keeps = tg.ones(2).requires_grad_()
+    made = busy.keeps * 2
+    waiting = threading.Thread(target=tg.synchronize, daemon=True)
+    waiting.start()
+    waiting.join(5.0)
+    assert not waiting.is_alive()
+    assert made.tolist() == [2.0] * 2
+
+
+ENDLESS = """
+import threading, time
+import telegrad as tg
+
+def call_on():
+    x = tg.ones(200, 200)
+    while True:
+        x @ x
+
+for _ in range(2):
+    threading.Thread(target=call_on, daemon=True).start()
+time.sleep(0.5)
+tg.synchronize()
+print("done", flush=True)
+"""
+
+
+def test_daemon_threads_that_call_on_do_not_keep_the_program_from_ending() -> None:
+    done = subprocess.run([sys.executable, "-c", ENDLESS], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "done\n"
+    assert done.returncode == 0, done.stderr

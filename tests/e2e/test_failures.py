@@ -259,7 +259,7 @@ def test_a_restarted_server_says_that_its_sessions_are_gone() -> None:
 
 
 def _used(url: str) -> int:
-    return int(httpx.get(f"{url}/v1/info").json()["memory"]["bytes_used"])
+    return int(httpx.get(f"{url}/v1/info").json()["memory"]["cpu"]["bytes_used"])
 
 
 def test_a_killed_clients_memory_is_back_after_its_lease() -> None:

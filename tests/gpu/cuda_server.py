@@ -15,7 +15,7 @@ from telegrad_server.front.worker import WorkerProcess
 def main() -> int:
     kind, count, *rest = sys.argv[1:]
 
-    def process(device: str, memory: int, on_death: Callable[[], None]) -> Any:
+    def process(device: str, memory: int, on_death: Callable[[Any], None]) -> Any:
         if device == "cpu":
             return WorkerProcess(device, memory, on_death)
         return WorkerProcess(device, memory, on_death, ("-m", "gpu.cuda_worker", kind))

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from typing import Any
 
-from telegrad_protocol.errors import OutOfMemory, SessionGone, TelegradError, UnknownTensor
+from telegrad_protocol.errors import OutOfMemory, SessionGone, TelegradError, UnknownTensor, WorkerDied
 from telegrad_server.front.slots import Slots
 from telegrad_server.worker.link import SLOT_BYTES, SLOTS
 
@@ -28,6 +28,8 @@ class FakeWorker:
         self.reads: dict[int, bytes] = {}
         self.asked: dict[str, int] = defaultdict(int)
         self.dead: TelegradError | None = None
+        self.running = ""
+        self.closing: asyncio.Event | None = None
 
     def _note(self, kind: str) -> None:
         self.asked[kind] += 1
@@ -40,6 +42,8 @@ class FakeWorker:
 
     async def close_session(self, session: str) -> None:
         self._note("close_session")
+        if self.closing is not None:
+            await self.closing.wait()
         self.sessions.discard(session)
 
     async def open_stream(self, session: str, stream: int) -> None:
@@ -53,8 +57,15 @@ class FakeWorker:
         await self.gate.wait()
         return body, []
 
-    async def tensors(self, session: str) -> list[tuple[int, str, tuple[int, ...], bool]]:
+    async def tensors(self, session: str, after: int, limit: int) -> list[tuple[int, str, tuple[int, ...], bool]]:
         return []
+
+    @property
+    def alive(self) -> bool:
+        return self.dead is None
+
+    def kill(self, cause: WorkerDied) -> None:
+        self.dead = cause
 
     async def admit_upload(self, session: str, upload: int, nbytes: int) -> None:
         self._note("admit_upload")

@@ -31,6 +31,9 @@ class LocalLink:
     def slot(self, number: int, size: int) -> memoryview:
         return slot_of(self.arena, number, size)
 
+    def runs(self, session: str) -> None:
+        pass
+
     def reply(self, request: Request, payload: Any) -> None:
         self.answers[request.id] = payload
 

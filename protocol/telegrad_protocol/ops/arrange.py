@@ -6,7 +6,7 @@ from typing import Any
 
 from telegrad_protocol.errors import OpIndexError, OpValueError, ShapeError
 from telegrad_protocol.rules import common_dtype
-from telegrad_protocol.shapes import Meta, like, wrap_dim, wrap_dims
+from telegrad_protocol.shapes import Meta, check_results, like, wrap_dim, wrap_dims
 from telegrad_protocol.spec import Dims, Index, Inferred, Size, Tensor, op
 
 from .shaping import view_of
@@ -184,6 +184,7 @@ def _block_diagonal(tensors: list[Tensor]) -> Tensor:
 
 def _meshgrid(tensors: tuple[Meta, ...], indexing: str) -> Inferred:
     _need_tensors(tensors, "meshgrid")
+    check_results(len(tensors))
     if indexing not in ("ij", "xy"):
         raise ShapeError(
             f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}',

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from telegrad_protocol.errors import OpIndexError, OpValueError, ShapeError
-from telegrad_protocol.shapes import Meta, like, meta, wrap_dim
+from telegrad_protocol.shapes import Meta, check_results, like, meta, wrap_dim
 from telegrad_protocol.spec import Index, Inferred, Size, Tensor, op
 
 from .shaping import view_of
@@ -139,6 +139,7 @@ def split_cuts(shape: tuple[int, ...], size: int | tuple[int, ...], dim: int) ->
     if not shape:
         raise ShapeError("split expects at least a 1-dimensional tensor", argument="tensor")
     total = shape[wrap_dim(dim, len(shape))]
+    check_results(len(size) if not isinstance(size, int) else -(-total // size) if size > 0 else 0)
     if isinstance(size, int):
         if size < 0 or (size == 0 and total):
             raise ShapeError(
@@ -184,7 +185,10 @@ def chunk_cuts(shape: tuple[int, ...], chunks: int, dim: int) -> tuple[tuple[int
     if chunks <= 0:
         raise ShapeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}", argument="chunks", got=chunks)
     total = shape[wrap_dim(dim, len(shape))]
-    return split_cuts(shape, -(-total // chunks), dim) if total else ((0, 0),) * chunks
+    if total:
+        return split_cuts(shape, -(-total // chunks), dim)
+    check_results(chunks)
+    return ((0, 0),) * chunks
 
 
 @op(
@@ -207,6 +211,7 @@ def tensor_split_cuts(shape: tuple[int, ...], parts: int | tuple[int, ...], dim:
             "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims", argument="input"
         )
     total = shape[wrap_dim(dim, len(shape))]
+    check_results(parts if isinstance(parts, int) else len(parts) + 1)
     if not isinstance(parts, int):
         edges = zip((0, *parts), (*parts, total), strict=True)
         return tuple([slice_bounds((start, stop, 1), total)[:2] for start, stop in edges])
@@ -227,6 +232,7 @@ def _unbind(input: Meta, dim: int) -> Inferred:
     if not input.ndim:
         raise OpIndexError("Dimension specified as 0 but tensor has no dimensions", argument="dim")
     axis = wrap_dim(dim, input.ndim)
+    check_results(input.shape[axis])
     return _several(input, [(*_whole(axis), index) for index in range(input.shape[axis])])
 
 

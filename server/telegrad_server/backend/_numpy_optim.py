@@ -57,7 +57,7 @@ class OptimPrimitives:
         for g, *held in zip(grads, *columns, strict=True):
             p, count, m, v, *most = written = [_writable(array) for array in held]
             count += 1
-            vmax, step = most[0] if most else None, int(count)
+            vmax, step = most[0] if most else None, float(count)
             options = (lr, b1, b2, eps, weight_decay, decoupled, maximize)
             fused.optim.adam_update(p, _like(g, p), m, v, vmax, step, *options)
             self._write_back(held, written)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from telegrad_protocol import wire
@@ -38,21 +39,19 @@ class Caller:
     def __init__(self, stream: Stream, first_id: int, device: str) -> None:
         self._stream = stream
         self.device = device
-        self._next_id = first_id
-        self._next_scratch = first_id + (1 << (wire.ID_BITS - 1))
+        self._ids = count(first_id)
+        self._scratch_ids = count(first_id + (1 << (wire.ID_BITS - 1)))
         self._number = 0
         self._turn = asyncio.Lock()
         self._left: list[int] = []
 
     def new_id(self) -> int:
-        """A name for a tensor that is about to be made."""
-        self._next_id += 1
-        return self._next_id - 1
+        """A name for a tensor that is about to be made; from any thread."""
+        return next(self._ids)
 
     def scratch_id(self) -> int:
         """A name that no caller learns of; from the upper half of the range, so that tensors are numbered on."""
-        self._next_scratch += 1
-        return self._next_scratch - 1
+        return next(self._scratch_ids)
 
     async def submit(self, rows: list[Row], made: list[int] | None = None) -> tuple[ReadResult, ...]:
         """Carry out rows: what the reads among them gave. `made` are ids that nobody learns of if a row fails.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -9,16 +10,20 @@ from telegrad_protocol import dtypes
 from telegrad_protocol import spec as table
 from telegrad_protocol.devices import canonical
 from telegrad_protocol.dtypes import DType
-from telegrad_protocol.errors import DeviceError, OpTypeError, UnknownOp, UnknownTensor, UnsupportedOp
+from telegrad_protocol.errors import DeviceError, OpTypeError, TooLarge, UnknownOp, UnknownTensor, UnsupportedOp
 from telegrad_protocol.messages import GRAD, INPLACE, ReadResult, Row
 from telegrad_protocol.shapes import HasMeta, contiguous
 from telegrad_protocol.spec import OpSpec, Param
 
+from .aside import work
 from .caller import Caller, control_row
 from .codec import finite, number
 from .models import TENSOR
 
 _NUMBERS: Final = ("Number", "Value", "Checked", "float")
+MOST_RESULTS: Final = 1 << 12
+"""Results of a call that a caller is told of: few enough to be told without anybody else waiting."""
+
 ELSEWHERE: Final = {
     "constant": "POST /v1/sessions/{session}/tensors",
     "upload": "POST /v1/sessions/{session}/tensors",
@@ -136,14 +141,25 @@ class Call(NamedTuple):
         return found if self.several else found[0] if found else None
 
 
-async def call(caller: Caller, spec: OpSpec, args: Any, *, inplace: bool, grad: bool, free: Sequence[str] = ()) -> Any:
-    """Carry out one op and then free tensors: what it gave.
+async def call(
+    caller: Caller,
+    spec: OpSpec,
+    args: Any,
+    *,
+    inplace: bool,
+    grad: bool,
+    free: Sequence[str] = (),
+    large: bool = False,
+) -> Any:
+    """Carry out one op and then free tensors: what it gave. `large`: there are many arguments.
 
     Raises the `OpError` that says which argument is wrong, and how; then nothing has been freed.
     """
     frees = freed_ids(Names(), free)
-    bound = bind(caller, spec, args, Names())
+    bound = await work(large, bind, caller, spec, args, Names())
     outs = [] if inplace else [caller.new_id() for _ in range(await _count(caller, spec, bound))]
+    if len(outs) > MOST_RESULTS:
+        raise TooLarge(f"the call would have {len(outs)} results", op=spec.name, expected=MOST_RESULTS, got=len(outs))
     made = prepare(spec, bound, outs, inplace=inplace, grad=grad)
     told = [] if made.makes_generator else made.ids
     checks = [control_row("describe", None, tensor) for tensor in frees]
@@ -265,7 +281,7 @@ async def _count(caller: Caller, spec: OpSpec, args: tuple[Any, ...]) -> int:
     refs = [ref for ref in refs if isinstance(ref, Ref)]
     for ref, found in zip(refs, await describe(caller, [], [ref.id for ref in refs], []), strict=True):
         ref._meta = contiguous(tuple(found["shape"]), dtypes.by_name(found["dtype"]))
-    return len(spec.infer(args).metas)
+    return len((await asyncio.to_thread(spec.infer, args)).metas)
 
 
 def known_count(spec: OpSpec, args: tuple[Any, ...]) -> int | None:

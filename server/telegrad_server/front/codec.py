@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import ml_dtypes
@@ -30,6 +31,9 @@ VALUES: Final = (JSON, MSGPACK, NPY, OCTETS)
 
 JSON_BYTES: Final = 8 << 20
 """The largest JSON body, and the most bytes of a tensor that are written as JSON."""
+
+PIECE: Final = 4096
+"""Elements that are written as JSON at a time."""
 
 DEPTH: Final = wire.LIMITS.rank + 8
 _HEADER_BYTES: Final = 10_000
@@ -143,8 +147,40 @@ def _holds(value: Any) -> bool:
 
 
 def render(value: Any, kind: str) -> bytes:
-    """Plain data as JSON or msgpack."""
-    return wire.pack(value) if kind == MSGPACK else json_line(value)
+    """Plain data as JSON or msgpack; for JSON there may be a `Value` in it, in dicts."""
+    return wire.pack(value) if kind == MSGPACK else b"".join(_json_pieces(value)) + b"\n"
+
+
+def _json_pieces(value: Any) -> Iterator[bytes]:
+    if isinstance(value, Value):
+        yield from _elements(_array_of(value))
+    elif isinstance(value, dict) and value:
+        for number, (name, item) in enumerate(value.items()):
+            yield (b"," if number else b"{") + _json(name) + b":"
+            yield from _json_pieces(item)
+        yield b"}"
+    else:
+        yield _json(value)
+
+
+def _elements(array: np.ndarray) -> Iterator[bytes]:
+    """The text of nested lists, in pieces between which another thread may run."""
+    if array.ndim == 0 or array.size <= PIECE:
+        yield _json(_plain(array))
+        return
+    step = PIECE * len(array) // array.size
+    yield b"["
+    for start in range(0, len(array), step or 1):
+        yield b"," if start else b""
+        if step:
+            yield _json(_plain(array[start : start + step]))[1:-1]
+        else:
+            yield from _elements(array[start])
+    yield b"]"
+
+
+def _json(value: Any) -> bytes:
+    return json_line(value)[:-1]
 
 
 def finite(value: Any) -> Any:
@@ -223,13 +259,15 @@ def _cast(array: np.ndarray, dtype: DType) -> np.ndarray:
         return array.astype(NATIVE[dtype])
 
 
-def to_nested(value: Value) -> Any:
-    """Nested lists, or one number; those that are not finite as strings."""
+def _array_of(value: Value) -> np.ndarray:
     array = np.frombuffer(value.data, NATIVE[value.dtype]).reshape(value.shape)
-    if not value.dtype.is_floating_point:
-        return array.tolist()
-    array = array if value.dtype is dtypes.float64 else array.astype(np.float32)
-    return array.tolist() if np.isfinite(array).all() else _with_words(array.tolist())
+    return array.astype(np.float32) if array.dtype.itemsize == 2 and value.dtype.is_floating_point else array
+
+
+def _plain(array: np.ndarray) -> Any:
+    """Nested lists, or one number; those that are not finite as strings."""
+    finite = array.dtype.kind != "f" or np.isfinite(array).all()
+    return array.tolist() if finite else _with_words(array.tolist())
 
 
 def _with_words(data: Any) -> Any:
@@ -283,7 +321,7 @@ def _npy_fields(major: int, head: bytes) -> tuple[tuple[int, ...], bool, np.dtyp
     read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
     try:
         shape, fortran, native = read(file, max_header_size=_HEADER_BYTES)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+    except Exception as error:  # NumPy hands it to Python's tokenizer and parser, which raise what they like
         raise Malformed(f"the .npy header cannot be read: {str(error)[:200]}", expected=NPY) from None
     return tuple(int(size) for size in shape), bool(fortran), native
 

@@ -17,6 +17,7 @@ from .answers import MSGPACK, wants_msgpack
 from .documented import BODY, SESSION, SessionId, answers, errors, record, takes
 from .models import Empty, Health, Hello, Info, Lease, Opened, OpenedStream, checked
 from .requests import read_body, session_of, sessions_of
+from .security import address_of
 from .sessions import Sessions
 
 router = APIRouter()
@@ -26,14 +27,13 @@ _OPENED = record(session=_NAME, stream=0, first_id=1, lease=60.0, server=_NAME[:
 
 @router.get("/v1/health", tags=["server"], responses=errors())
 async def health() -> Health:
-    """Whether the server answers; needs no token."""
+    """Whether the server answers, and which of its devices do not; 503 where one does not. Needs no token."""
     return Health(status="ok")  # shown in the documentation; the hot route answers before this
 
 
 @router.get("/v1/info", tags=["server"], responses=errors())
 async def info(request: Request) -> Info:
     """Versions, devices, memory."""
-    found = await request.app.state.worker.health()
     return Info(
         protocol=PROTOCOL_VERSION,
         package=version("telegrad"),
@@ -41,7 +41,7 @@ async def info(request: Request) -> Info:
         server=sessions_of(request).run_id,
         devices=list(sessions_of(request).workers),
         sessions=len(sessions_of(request)),
-        memory={key: found[key] for key in ("bytes_used", "bytes_peak", "bytes_limit")},
+        memory=await sessions_of(request).memory(),
     )
 
 
@@ -56,7 +56,7 @@ async def open_session(request: Request) -> Any:
     hello = await _hello(request)
     check_versions(hello)
     sessions = sessions_of(request)
-    session = await sessions.open(request.scope["owner"], _device(hello, sessions))
+    session = await sessions.open(request.scope["owner"], _device(hello, sessions), address_of(request.scope))
     if hello.digest is None:  # not one who sends rows
         session.reserve_first_stream()
     opened = SessionOpened(

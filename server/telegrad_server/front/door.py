@@ -58,7 +58,7 @@ async def call_op(request: Request, session: SessionId, name: OpName) -> Respons
     caller = await caller_of(request, session)
     wanted = checked(OpCall, await plain_body(request))
     options = {"inplace": wanted.inplace, "grad": wanted.grad, "free": wanted.free}
-    found = await call(caller, find_op(name), wanted.args, **options)
+    found = await call(caller, find_op(name), wanted.args, large=request.state.large, **options)
     return answer(request, {"result": found})
 
 

@@ -9,18 +9,19 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request, Response
 
 from telegrad_protocol import dtypes
-from telegrad_protocol.errors import AutogradError, Malformed, TelegradError, TooLarge
+from telegrad_protocol.errors import AutogradError, Conflict, Malformed, TelegradError, TooLarge
 from telegrad_protocol.messages import Row
 from telegrad_protocol.shapes import contiguous
 from telegrad_protocol.wire import INLINE_BYTES
 
 from . import codec
+from .aside import Elements
 from .caller import Caller, control_row
 from .calls import describe, id_of, metadata
 from .codec import NPY, OCTETS, PLAIN, VALUES, Value
 from .documented import ANSWER, BODY, OP, SESSION, SessionId, TensorId, answers, errors, takes
-from .models import Empty, NewTensor, TensorInfo, TensorList, ValueBody, checked
-from .requests import answer, caller_of, plain_body, session_of
+from .models import LISTED, TENSOR, Empty, NewTensor, TensorInfo, TensorList, ValueBody, checked
+from .requests import answer, answer_values, caller_of, plain_body, session_of
 from .sessions import Session
 from .values import Streamed, whole
 
@@ -58,13 +59,28 @@ async def make_tensor(
     return answer(request, await _make(caller, owner, value, elements, requires_grad))
 
 
-@router.get("", responses=answers(TensorList, "The session's tensors") | errors(SESSION, ANSWER))
-async def list_tensors(request: Request, session: SessionId) -> Response:
-    """Every tensor of the session, whoever made it."""
+@router.get(
+    "", responses=answers(TensorList, "A page of the session's tensors") | errors(SESSION, ANSWER, (Malformed,))
+)
+async def list_tensors(
+    request: Request,
+    session: SessionId,
+    limit: Annotated[int, Query(ge=1, le=LISTED, description="The most tensors of a page")] = LISTED,
+    after: Annotated[str | None, Query(pattern=TENSOR.pattern, description="The last id of the page before")] = None,
+) -> Response:
+    """Every tensor of the session, whoever made it and on whichever device, in pages by their ids."""
     codec.choose(request.scope, PLAIN)
-    owner = session_of(request, session)
-    found = await owner.worker.tensors(owner.name)
-    return answer(request, {"tensors": [metadata(*fields) for fields in found]})
+    owner, last = session_of(request, session), -1 if after is None else id_of(after)
+    found = [
+        (fields[0], device, fields)
+        for device in owner.devices
+        for fields in await (await owner.on(device)).worker.tensors(owner.name, last, limit + 1)
+    ]
+    found.sort()
+    # An id may stand on two devices, where a value was sent: a page never ends between them.
+    end = found[limit - 1][0] if len(found) > limit else None
+    told = [{**metadata(*fields), "device": device} for tensor, device, fields in found if end is None or tensor <= end]
+    return answer(request, {"tensors": told, "next": None if end is None else f"t{end}"})
 
 
 @router.get("/{tensor}", responses=answers(TensorInfo, "The tensor") | errors(SESSION, OP, ANSWER))
@@ -128,6 +144,8 @@ def value_in(wanted: NewTensor) -> Value:
     if not isinstance(wanted.data, bytes):
         if wanted.shape is not None:
             raise Malformed("shape: nested lists have their own", argument="shape", hint="send bytes, or reshape")
+        if isinstance(wanted.data, Elements):
+            return wanted.data.get()
         return codec.from_nested(wanted.data, dtype)
     if dtype is None or wanted.shape is None:
         raise Malformed("bytes need a dtype and a shape", argument="shape" if dtype else "dtype")
@@ -197,7 +215,8 @@ async def _upload(owner: Session, name: int, nbytes: int, chunks: AsyncIterator[
     except TelegradError:
         await owner.worker.drop_upload(owner.name, name)  # no row waits to hear of the refusal
         raise
-    assert upload is not None, "a name is used once"
+    if upload is None:
+        raise Conflict(f"another caller has used t{name}", got=f"t{name}")
     try:
         async for chunk in chunks:
             await upload.write(chunk)
@@ -252,7 +271,7 @@ async def _read(request: Request, session: str, caller: Caller, name: int, befor
         if found.data is not None:
             return Response(head + found.data, headers=headers, media_type=kind)
         return Streamed(owner, read, nbytes, head, headers, kind)
-    return Response(codec.render(await whole(owner, found, kind), kind), media_type=kind)
+    return await answer_values(await whole(owner, found, kind), kind, nbytes)
 
 
 def _head(kind: str, dtype: Any, shape: tuple[int, ...], nbytes: int) -> tuple[bytes, dict[str, str]]:

@@ -13,7 +13,7 @@ from telegrad_protocol.errors import Malformed, MethodNotAllowed, TelegradError,
 from telegrad_protocol.wire import LIMITS
 from telegrad_server.logs import log
 
-from .answers import EMPTY, JSON, MSGPACK, header, internal, need_content_type, send_body, send_error
+from .answers import EMPTY, JSON, MSGPACK, header, internal, json_line, need_content_type, send_body, send_error
 from .reads import send_read
 from .sessions import Session, Sessions, Upload
 
@@ -23,6 +23,8 @@ ANSWER_WITHIN: Final = 20.0
 _ROUTE: Final = re.compile(
     r"/v1/sessions/([0-9a-f]+)/(?:streams/(\d{1,4})/submissions/(\d{1,15})|uploads/(\d{1,15})|reads/(\d{1,15}))"
 )
+_SESSION: Final = re.compile(r"/v1/sessions/([0-9a-f]+)(?:/|$)")
+_WELL: Final = b'{"status":"ok"}\n'
 OCTETS: Final = b"application/octet-stream"
 
 
@@ -66,16 +68,32 @@ class Hot:
         send = answer.send
         try:
             if path == "/v1/health" and scope["method"] == "GET":
-                await send_body(send, 200, b'{"status":"ok"}\n', JSON)
-            elif (match := _ROUTE.fullmatch(path)) is not None:
-                await self._route(match, scope, receive, send)
+                await self._health(send)
+                return
+            match = _ROUTE.fullmatch(path)
+            named = match or _SESSION.match(path)
+            session = None if named is None else self.sessions.find(named[1], scope["owner"])
+            if session is None:
+                await self._answer(match, scope, receive, send)
             else:
-                await self.app(scope, receive, send)
+                with session.attended():
+                    await self._answer(match, scope, receive, send)
         except Disconnected:
             return
         except Exception as error:
             if scope.get("failure") is not error:  # FastAPI raises again what it has answered, for servers that log
                 await answer.fail(scope, error)
+
+    async def _health(self, send: Any) -> None:
+        down = self.sessions.down()
+        body = json_line({"status": "degraded", "down": down}) if down else _WELL
+        await send_body(send, 503 if down else 200, body, JSON)
+
+    async def _answer(self, match: re.Match[str] | None, scope: Any, receive: Any, send: Any) -> None:
+        if match is None:
+            await self.app(scope, receive, send)
+        else:
+            await self._route(match, scope, receive, send)
 
     async def _route(self, match: re.Match[str], scope: Any, receive: Any, send: Any) -> None:
         name, stream, submission, upload, read = match.groups()

@@ -77,8 +77,9 @@ class Empty(BaseModel):
 
 
 class Health(BaseModel):
-    model_config = _shown({"status": "ok"})
-    status: Literal["ok"]
+    model_config = _shown({"status": "ok"}, {"status": "degraded", "down": ["cuda:0"]})
+    status: Literal["ok", "degraded"]
+    down: list[str] = Field([], description="Devices whose worker has died and is being started again")
 
 
 class Hello(BaseModel):
@@ -137,7 +138,7 @@ class Info(BaseModel):
             "server": "8f2a6c1e9b3d4f70",
             "devices": ["cpu"],
             "sessions": 1,
-            "memory": {"bytes_used": 16, "bytes_peak": 4096, "bytes_limit": 8589934592},
+            "memory": {"cpu": {"bytes_used": 16, "bytes_peak": 4096, "bytes_limit": 8589934592}},
         }
     )
     protocol: int
@@ -146,7 +147,9 @@ class Info(BaseModel):
     server: str = Field(description="Changes when the server is restarted")
     devices: list[str]
     sessions: int
-    memory: dict[str, int] = Field(description="Bytes of tensors: in use, at most so far, and the limit")
+    memory: dict[str, dict[str, int] | None] = Field(
+        description="Per device bytes of tensors: in use, at most so far, and the limit; null while its worker is down"
+    )
 
 
 class Lease(BaseModel):
@@ -179,9 +182,18 @@ class TensorInfo(BaseModel):
     bytes: int
 
 
+class PlacedTensor(TensorInfo):
+    """A tensor of a listing, with the device that has it."""
+
+    device: str
+
+
 class TensorList(BaseModel):
-    model_config = _shown({"tensors": [_TENSOR_EXAMPLE]})
-    tensors: list[TensorInfo]
+    """A page of the session's tensors, of all its devices, by their ids."""
+
+    model_config = _shown({"tensors": [{**_TENSOR_EXAMPLE, "device": "cpu"}], "next": None})
+    tensors: list[PlacedTensor]
+    next: str | None = Field(description="What `after` should be for the page after this; null on the last")
 
 
 class ValueBody(BaseModel):

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from telegrad_protocol import wire
 from telegrad_protocol.errors import TooLarge
 
-from . import codec
+from . import aside, codec
 from .caller import Caller
 from .codec import JSON, MSGPACK, PLAIN
 from .sessions import Session, Sessions
@@ -45,12 +45,20 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 
 async def plain_body(request: Request) -> Any:
-    """The body as plain data: JSON or msgpack, within the limits."""
+    """The body as plain data: JSON or msgpack, within the limits. Elements of a large one are `Elements`."""
     kind = codec.content_type(request.scope, PLAIN)
-    return codec.parse(await read_body(request, _LIMITS[kind]), kind)
+    body = await read_body(request, _LIMITS[kind])
+    request.state.large = len(body) > aside.LARGE
+    return await aside.read(body, kind)
 
 
 def answer(request: Request, value: Any) -> Response:
     """Plain data in the type that the caller accepts."""
     kind = codec.choose(request.scope, PLAIN)
     return Response(codec.render(value, kind), media_type=kind)
+
+
+async def answer_values(value: Any, kind: str, nbytes: int) -> Response:
+    """The answer with elements of so many bytes in it."""
+    body = await aside.work(nbytes > aside.LARGE, codec.render, value, kind)
+    return Response(body, media_type=kind)

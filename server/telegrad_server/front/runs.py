@@ -10,20 +10,23 @@ from fastapi import APIRouter, Request, Response
 from telegrad_protocol.errors import Malformed, TelegradError, TooLarge
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.spec import OPS
-from telegrad_protocol.wire import LIMITS
 
 from . import codec
+from .aside import work
 from .caller import Caller, Outcome, control_row, pack_rows
 from .calls import Call, Names, bind, find_op, freed_ids, known_count, not_there, prepare
 from .codec import PLAIN
 from .documented import ANSWER, BODY, OP, SESSION, SessionId, answers, errors, takes
 from .door_tensors import check_bytes, check_grad, value_in
 from .models import LISTED, TENSOR, CallList, ListedBackward, ListedOp, ListedTensor, ListTold, checked
-from .requests import answer, caller_of, plain_body, session_of
+from .requests import answer_values, caller_of, plain_body, session_of
 from .sessions import Session
 from .values import whole
 
 router = APIRouter()
+MOST_ROWS: Final = 1 << 13
+"""Rows of a list, the questions about its results among them: few enough to be told of without anybody waiting."""
+
 _BEFORE: Final = -1
 """The place in the list of what is checked before its first call."""
 
@@ -47,8 +50,9 @@ async def run_calls(request: Request, session: SessionId) -> Response:
     kind = codec.choose(request.scope, PLAIN)
     caller, owner = await caller_of(request, session), session_of(request, session)
     plan = Plan(caller, checked(CallList, await plain_body(request)))
-    plan.build()
-    return answer(request, await plan.run(owner, kind))
+    await work(request.state.large, plan.build)
+    told = await plan.run(owner, kind)
+    return await answer_values(told, kind, plan.read_bytes)
 
 
 class Plan:
@@ -70,6 +74,7 @@ class Plan:
         self.later: list[int] = []
         self.calls: list[Call] = []
         self.told: list[list[int | None]] = []
+        self.read_bytes = 0
         self.freed = {name for call in wanted.calls if isinstance(call, ListedOp) for name in call.free}
         self.freed |= set(wanted.free)
         self.freed_ids = {int(name[1:]) for name in self.freed if TENSOR.fullmatch(name)}
@@ -142,8 +147,8 @@ class Plan:
 
     def _append(self, place: int, row: Row) -> None:
         pack_rows([row])  # so that what cannot be sent is told of its call
-        if len(self.rows) == LIMITS.rows - 2 * LISTED:  # room for the checks
-            raise TooLarge("the list makes too many tensors", expected=LIMITS.rows)
+        if len(self.rows) == MOST_ROWS:
+            raise TooLarge("the list makes too many tensors", expected=MOST_ROWS)
         self.rows.append(row)
         self.owners.append(place)
 
@@ -208,7 +213,8 @@ class Plan:
 
     async def _values(self, owner: Session, reads: list[ReadResult], kind: str) -> dict[str, Any]:
         try:
-            codec.check_json_size(sum(codec.size_of(found) for found in reads))
+            self.read_bytes = sum(codec.size_of(found) for found in reads)
+            codec.check_json_size(self.read_bytes)
             found = [await whole(owner, read, kind) for read in reads]
         except BaseException:
             await _drop(owner, reads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 from telegrad_protocol.errors import Forbidden, TelegradError, Unauthorized
@@ -89,6 +90,21 @@ class Security:
             "this server asks for a token" if missing else "the token is not one of this server's",
             hint="send the header 'Authorization: Bearer TOKEN'; the client takes it from TELEGRAD_TOKEN",
         )
+
+
+def address_of(scope: Any) -> str | None:
+    """Where a caller is, to tell callers apart: an address, or the network of 64 bits that one caller has in IPv6.
+
+    None on this machine, where they share one, and for those whom a proxy here does not tell apart.
+    """
+    host = (scope.get("client") or ("",))[0]
+    if is_loopback(host):
+        return None
+    try:
+        found = ip_address(host)
+    except ValueError:
+        return None
+    return str(found) if found.version == 4 else str(ip_network((found, 64), strict=False))
 
 
 def fingerprint(token: str) -> str:

@@ -6,7 +6,8 @@ import asyncio
 import hmac
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from telegrad_protocol import wire
@@ -34,6 +35,23 @@ STREAMS: Final = 64
 UPLOADS: Final = 16
 """Uploads of one session that may be open at once."""
 
+CLOSE_WITHIN: Final = 1.0
+"""Seconds that closing a session waits for the worker, which may be in a kernel of somebody else's."""
+
+STOP_ALONE: Final = 2.0
+"""Seconds after which a kernel that nobody waits for any more is ended with its worker, if nobody else is there."""
+
+STOP_SHARED: Final = 8.0
+"""The same where other sessions have tensors there, which they lose."""
+
+STOPPED: Final = (
+    "the worker process was ended, its sessions and tensors with it: it was in a call that did not end, of a session "
+    "that had ended"
+)
+
+TELL_WITHIN: Final = 1.0
+"""Seconds in which a worker tells of its memory, unless it is in a kernel."""
+
 RESTART_PATIENCE: Final = 10.0
 """Seconds that a session waits for the worker of a further device, which may be on its way back."""
 
@@ -60,12 +78,14 @@ class Session:
         worker: Worker,
         lease: float,
         *,
+        address: str | None = None,
         device: str = "cpu",
         others: Mapping[str, Worker] | None = None,
         carry: Carry | None = None,
     ) -> None:
         self.name = name
         self.owner = owner
+        self.address = address
         self.device = device
         self.worker = worker
         self._others = others or {}
@@ -75,6 +95,8 @@ class Session:
         self.lease = lease
         self.expires = 0.0
         self.ended: TelegradError | None = None
+        self.requests = 0
+        self.opened = False
         self.renew()
         self.streams: dict[int, Stream] = {}
         self.uploads: dict[int, Upload] = {}
@@ -168,8 +190,18 @@ class Session:
 
     @property
     def busy(self) -> bool:
-        """Whether something that was accepted has not been answered."""
-        return bool(self.uploads) or not all(stream.idle for stream in self.streams.values())
+        """Whether something that was accepted is being done."""
+        return bool(self.uploads) or any(stream.running for stream in self.streams.values())
+
+    @contextmanager
+    def attended(self) -> Iterator[None]:
+        """While a request is under way its sender is there, and the session lives."""
+        self.requests += 1
+        try:
+            yield
+        finally:
+            self.requests -= 1
+            self.renew()
 
     async def begin_upload(self, name: int, nbytes: int, device: str | None = None) -> Upload | None:
         """Admit an upload before its bytes are read; None if the same one is complete already.
@@ -243,40 +275,65 @@ class Session:
 class Sessions:
     """Every session of this server."""
 
-    def __init__(self, worker: Worker, *, lease: float, limit: int, others: Mapping[str, Worker] | None = None) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        *,
+        lease: float,
+        limit: int,
+        per_token: int | None = None,
+        per_address: int | None = None,
+        others: Mapping[str, Worker] | None = None,
+    ) -> None:
         self.workers: dict[str, Worker] = {**(others or {}), "cpu": worker}
         self.lease = lease
         self.limit = limit
+        self.per_token = limit if per_token is None else per_token
+        self.per_address = limit if per_address is None else per_address
         self.run_id = _run_id()
         self.draining = False
+        self.hurried = False
+        self._memory: dict[str, dict[str, int]] = {}
         self._sessions: dict[str, Session] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._sessions)
 
-    async def open(self, owner: str | None, device: str = "cpu") -> Session:
-        """Open a session that belongs to a token, on a device at first.
+    async def open(self, owner: str | None, device: str = "cpu", address: str | None = None) -> Session:
+        """Open a session that belongs to a token, on a device at first; `address` is the caller's, if it tells callers apart.
 
-        Raises `TooMany` when the server has its full number, `DeviceError` for a device that it has not.
+        Raises `TooMany` when the server, the token or the address has its full number, `DeviceError` for a device that
+        the server has not.
         """
         self.check_open()
-        if len(self._sessions) >= self.limit:
-            raise TooMany(f"the server has its {self.limit} sessions", hint="close one, or wait for a lease to end")
+        self._check_number(owner, address)
         name = f"{self.run_id}{secrets.token_hex(16)}"
         others = {other: worker for other, worker in self.workers.items() if other != device}
         worker = self.workers.get(device)
         if worker is None:
             raise DeviceError(f"the server has no device {device}", expected=", ".join(self.workers), got=device)
         session = self._sessions[name] = Session(
-            name, owner, worker, self.lease, device=device, others=others, carry=self._carry
+            name, owner, worker, self.lease, address=address, device=device, others=others, carry=self._carry
         )
         try:
             await worker.open_session(name)
         except BaseException:
             self._sessions.pop(name, None)
             raise
+        session.opened = True
         return session
+
+    def _check_number(self, owner: str | None, address: str | None) -> None:
+        of_token = sum(session.owner == owner for session in self._sessions.values())
+        of_address = sum(session.address == address for session in self._sessions.values()) if address else 0
+        for whose, count, limit in (
+            ("the server has its", len(self._sessions), self.limit),
+            ("the token has its", of_token, self.per_token),
+            ("the address has its", of_address, self.per_address),
+        ):
+            if count >= limit:
+                raise TooMany(f"{whose} {limit} sessions", hint="close one, or wait for a lease to end")
 
     def check_open(self) -> None:
         """Raise `Unavailable` while the server is shutting down."""
@@ -285,8 +342,8 @@ class Sessions:
 
     def get(self, name: str, owner: str | None) -> Session:
         """The session of that id, renewed. Another token's session does not exist."""
-        session = self._sessions.get(name)
-        if session is None or not _same(session.owner, owner):
+        session = self.find(name, owner)
+        if session is None:
             restarted = len(name) == 48 and not name.startswith(self.run_id)
             why = (
                 "the server, or the worker that held its tensors, was restarted"
@@ -297,13 +354,35 @@ class Sessions:
         session.renew()
         return session
 
+    def find(self, name: str, owner: str | None) -> Session | None:
+        """The session of that id, if there is one that belongs to the token."""
+        session = self._sessions.get(name)
+        return session if session is not None and _same(session.owner, owner) else None
+
     async def close(self, session: Session, error: TelegradError | None = None) -> None:
-        """End a session and free what it holds."""
+        """End a session and free what it holds, at the latest once the call that runs now has ended."""
         if self._sessions.pop(session.name, None) is None:
             return
         session.end(error or SessionGone("the session was closed"))
-        for device in session.devices:
-            await self.workers[device].close_session(session.name)
+        ends = [self._later(self._close_on(device, session.name)) for device in session.devices]
+        await asyncio.wait(ends, timeout=CLOSE_WITHIN)
+
+    async def _close_on(self, device: str, name: str) -> None:
+        """Free what a session holds on a device.
+
+        A kernel cannot be interrupted. One of this very session that goes on for too long ends with its process, which
+        other sessions lose too, and are told: they have waited for it all the while, and nobody wants its result.
+        """
+        worker = self.workers[device]
+        asked = asyncio.ensure_future(worker.close_session(name))
+        begun = time.monotonic()
+        while not (await asyncio.wait({asked}, timeout=0.25))[0]:
+            shared = any(session.opened and device in session.devices for session in self._sessions.values())
+            if worker.running == name and time.monotonic() - begun > (STOP_SHARED if shared else STOP_ALONE):
+                log.warning("kernel ended with its worker", device=device, session=name[16:24])
+                worker.kill(WorkerDied(STOPPED))
+        with suppress(TelegradError):  # a worker that died has nothing left of it
+            asked.result()
 
     def lose_all(self, error: TelegradError) -> None:
         """Every session is gone, and their ids are of an earlier run."""
@@ -321,19 +400,21 @@ class Sessions:
             session.end(error)
             for other in session.devices:
                 if other != device:
-                    self._later(self.workers[other].close_session(session.name))
+                    self._later(self._close_on(other, session.name))
 
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+    def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _carry(self, session: Session, name: int, nbytes: int, device: str, target: str) -> None:
         """Bring the bytes of a read on one device to another, as an upload of the same name there."""
         source = await session.on(device)
         try:
             upload = await session.begin_upload(name, nbytes, target)
-            assert upload is not None, "a value is sent once"
+            if upload is None:
+                raise Conflict(f"a value of the id {name} was sent before", got=name)
             try:
                 for offset in range(0, nbytes, SLOT_BYTES):
                     count = min(SLOT_BYTES, nbytes - offset)
@@ -362,16 +443,34 @@ class Sessions:
             for upload in list(session.uploads.values()):
                 if upload.idle(now):
                     await session.abandon_upload(upload)
-            if session.expires < now and not session.busy:
+            if session.expires < now and not session.requests:
                 log.info("lease ended", session=session.name[16:24])
-                await self.close(session, SessionGone("the session's lease ended"))
+                self._later(self.close(session, SessionGone("the session's lease ended")))
 
     async def drain(self, patience: float) -> None:
-        """Accept nothing more, and wait until what was accepted is answered."""
+        """Accept nothing more, and wait until what was accepted is answered, the time is up, or `hurried` is set."""
         self.draining = True
         deadline = time.monotonic() + patience
-        while any(s.busy for s in self._sessions.values()) and time.monotonic() < deadline:
+        while any(s.busy for s in self._sessions.values()) and time.monotonic() < deadline and not self.hurried:
             await asyncio.sleep(0.01)
+
+    def down(self) -> list[str]:
+        """The devices whose worker takes no requests."""
+        return [device for device, worker in self.workers.items() if not worker.alive]
+
+    async def memory(self) -> dict[str, dict[str, int] | None]:
+        """What each device has of memory, in bytes: as it was last told where the worker is busy, None where it is down."""
+        return dict(zip(self.workers, await asyncio.gather(*map(self._memory_of, self.workers)), strict=True))
+
+    async def _memory_of(self, device: str) -> dict[str, int] | None:
+        try:
+            found = await asyncio.wait_for(self.workers[device].health(), TELL_WITHIN)
+            self._memory[device] = {key: found[key] for key in ("bytes_used", "bytes_peak", "bytes_limit")}
+        except WorkerDied:
+            self._memory.pop(device, None)
+        except TimeoutError:
+            pass  # in the middle of a kernel
+        return self._memory.get(device)
 
     def summary(self) -> dict[str, Any]:
         return {"sessions": len(self._sessions), "limit": self.limit}

@@ -20,6 +20,9 @@ PARKED: Final = 64
 """How far ahead of the next number a submission may be."""
 
 PARKED_BYTES: Final = 128 << 20
+LARGE: Final = 1 << 20
+"""Bytes whose digest is computed in a thread."""
+
 KEPT: Final = 256
 KEPT_BYTES: Final = 64 << 20
 """Replies that a client has not acknowledged; beyond this it must, before it may send more."""
@@ -76,6 +79,11 @@ class Stream:
         """Whether nothing is running or parked."""
         return all(entry.reply.done() for entry in self._entries.values())
 
+    @property
+    def running(self) -> bool:
+        """Whether something runs. What is parked need not run ever: what it waits for may not come."""
+        return any(entry.body is None and not entry.reply.done() for entry in self._entries.values())
+
     def knows(self, number: int) -> bool:
         """Whether this number has been taken already."""
         return number < self._next or number in self._entries
@@ -88,7 +96,7 @@ class Stream:
         Raises `Conflict` for other bytes or another epoch under a used number, `SubmissionGap` for one too far ahead,
         `StaleEpoch` for an epoch that is over, `TooMany` while too many replies are unacknowledged.
         """
-        digest = hashlib.blake2b(body, digest_size=16, key=device.encode()).digest()
+        digest = await asyncio.to_thread(_digest, body, device) if len(body) > LARGE else _digest(body, device)
         self._acknowledge(acknowledged)
         entry = self._entries.get(number)
         if entry is not None:
@@ -162,6 +170,10 @@ class Stream:
         else:
             if not entry.reply.done():
                 entry.reply.set_result(reply)
+
+
+def _digest(body: bytes, device: str) -> bytes:
+    return hashlib.blake2b(body, digest_size=16, key=device.encode()).digest()
 
 
 async def _what_failed(before: list[Entry], epoch: int) -> dict[str, Any] | None:

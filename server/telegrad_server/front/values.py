@@ -53,9 +53,9 @@ async def gather(session: Session, read: int, nbytes: int) -> bytes:
 
 
 async def whole(session: Session, found: ReadResult, kind: str) -> dict[str, Any]:
-    """What a `read` row found, as JSON or msgpack tells it."""
+    """What a `read` row found, as JSON or msgpack tells it: for JSON its elements are a `Value`, to be written."""
     dtype, data = dtypes.by_name(found.dtype), found.data
     if data is None:
         data = await gather(session, found.id, codec.size_of(found))
-    elements = data if kind == codec.MSGPACK else codec.to_nested(codec.Value(dtype, found.shape, data))
+    elements = data if kind == codec.MSGPACK else codec.Value(dtype, found.shape, data)
     return {"dtype": found.dtype, "shape": list(found.shape), "data": elements}

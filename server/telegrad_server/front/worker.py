@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 from telegrad_protocol.errors import Malformed, TelegradError, WorkerDied, from_record
 from telegrad_server.logs import log
-from telegrad_server.worker.link import SLOT_BYTES, SLOTS, Frames, frame, shared_memory
+from telegrad_server.worker.link import ARENA_BYTES, Frames, clear_running, frame, running, shared_memory
 
 from .slots import Slots
 
@@ -26,6 +26,8 @@ RESTART_AFTER: Final = (0.1, 0.5, 2.0, 5.0)
 
 LIVED: Final = 60.0
 """Seconds after whose life a worker's death is the first of a row."""
+
+ENDED: Final = "the worker process ended; its sessions and tensors are gone"
 
 PROGRAM: Final = ("-m", "telegrad_server.worker")
 
@@ -41,10 +43,22 @@ ENVIRONMENT: Final = {
 }
 
 
+Listed = tuple[int, str, tuple[int, ...], bool]
+
+
 class Worker(Protocol):
-    """A device's executor, wherever it runs. Every method raises `WorkerDied` when it is gone."""
+    """A device's executor, wherever it runs. Every method raises `WorkerDied` when it is gone.
+
+    `running`: the session whose rows it runs at this moment, or nothing.
+    """
 
     slots: Slots
+
+    @property
+    def alive(self) -> bool: ...
+    @property
+    def running(self) -> str: ...
+    def kill(self, cause: WorkerDied) -> None: ...
 
     async def open_session(self, session: str) -> None: ...
     async def close_session(self, session: str) -> None: ...
@@ -52,7 +66,7 @@ class Worker(Protocol):
     async def submit(
         self, session: str, stream: int, epoch: int, body: bytes, failed: dict[str, Any] | None = None
     ) -> tuple[bytes, list[tuple[int, str, int]]]: ...
-    async def tensors(self, session: str) -> list[tuple[int, str, tuple[int, ...], bool]]: ...
+    async def tensors(self, session: str, after: int, limit: int) -> list[Listed]: ...
     async def admit_upload(self, session: str, upload: int, nbytes: int) -> None: ...
     async def write_piece(self, session: str, upload: int, offset: int, size: int, slot: int) -> None: ...
     async def finish_upload(self, session: str, upload: int) -> None: ...
@@ -65,24 +79,26 @@ class Worker(Protocol):
 
 
 class WorkerProcess:
-    """A worker in a child process, started again when it dies; `on_death` hears of it, since its sessions are gone.
+    """A worker in a child process, started again when it dies; `on_death` hears why, since its sessions are gone.
 
     `program` is what Python runs there.
     """
 
     def __init__(
-        self, device: str, memory: int, on_death: Callable[[], None], program: tuple[str, ...] = PROGRAM
+        self, device: str, memory: int, on_death: Callable[[WorkerDied], None], program: tuple[str, ...] = PROGRAM
     ) -> None:
         self.device = device
         self.memory = memory
         self.on_death = on_death
         self.program = program
+        self._cause: WorkerDied | None = None
         self._deaths = 0
         self._alive = False
         self._stopping = False
         self._restarting: asyncio.Task[None] | None = None
-        self._arena_fd = shared_memory(SLOTS * SLOT_BYTES)
-        self.slots = Slots(memoryview(mmap.mmap(self._arena_fd, SLOTS * SLOT_BYTES)))
+        self._arena_fd = shared_memory(ARENA_BYTES)
+        self._arena = memoryview(mmap.mmap(self._arena_fd, ARENA_BYTES))
+        self.slots = Slots(self._arena)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._next = count().__next__
 
@@ -91,6 +107,22 @@ class WorkerProcess:
         """Whether there is, or was, a process."""
         return hasattr(self, "_process")
 
+    @property
+    def alive(self) -> bool:
+        """Whether there is a process that takes requests."""
+        return self._alive
+
+    @property
+    def running(self) -> str:
+        """The session whose rows the process runs at this moment, or nothing."""
+        return running(self._arena) if self._alive else ""
+
+    def kill(self, cause: WorkerDied) -> None:
+        """End the process in the middle of what it does; everyone who has something there is told the cause."""
+        if self._alive:
+            self._cause = cause
+            self._process.kill()
+
     async def start(self) -> None:
         """Start the process and wait until it answers. Raises `WorkerDied` if it ends instead."""
         self._spawn()
@@ -98,6 +130,7 @@ class WorkerProcess:
 
     def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
+        clear_running(self._arena)
         command = [sys.executable, *self.program, "--fd", str(theirs.fileno())]
         command += ["--arena-fd", str(self._arena_fd), "--memory", str(self.memory), "--device", self.device]
         self._process = subprocess.Popen(
@@ -127,9 +160,10 @@ class WorkerProcess:
                 hint="open a session in a moment",
             )
         number = self._next()
+        pieces = frame(number, (kind, *fields))
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
-        self._outbox.append(memoryview(frame((kind, number, *fields))))
+        self._outbox.extend(map(memoryview, pieces if len(pieces) > 2 else [b"".join(pieces)]))
         if not self._writing:
             self._writable()
         try:
@@ -171,11 +205,15 @@ class WorkerProcess:
             return
         self._settle(self._frames.feed(data))
 
-    def _settle(self, answers: list[Any]) -> None:
-        for number, payload, error in answers:
+    def _settle(self, answers: list[tuple[int, Any]]) -> None:
+        for number, answer in answers:
             future = self._waiting.get(number)
             if future is None or future.done():
                 continue
+            if isinstance(answer, TelegradError):
+                future.set_exception(answer)
+                continue
+            payload, error = answer
             if error is None:
                 future.set_result(payload)
             else:
@@ -187,10 +225,11 @@ class WorkerProcess:
         """Tell whoever waits and, at once, whoever holds sessions: no request may find one that has lost its tensors."""
         self._disconnect()
         waiting, self._waiting = list(self._waiting.values()), {}
+        cause, self._cause = self._cause or WorkerDied(ENDED), None
         for future in waiting:
             if not future.done():
-                future.set_exception(WorkerDied("the worker process ended; its sessions and tensors are gone"))
-        self.on_death()
+                future.set_exception(WorkerDied(cause.message))
+        self.on_death(cause)
         if not self._stopping:
             self._restarting = asyncio.get_running_loop().create_task(self._restart())
 
@@ -252,8 +291,9 @@ class WorkerProcess:
             raise Malformed("the worker's reply is not bytes")
         return reply, list(sent)
 
-    async def tensors(self, session: str) -> list[tuple[int, str, tuple[int, ...], bool]]:
-        return list(await self.ask("tensors", session))
+    async def tensors(self, session: str, after: int, limit: int) -> list[Listed]:
+        """The tensors with the lowest ids beyond `after`: id, dtype, shape, whether they require grad."""
+        return list(await self.ask("tensors", session, after, limit))
 
     async def admit_upload(self, session: str, upload: int, nbytes: int) -> None:
         await self.ask("admit_upload", session, upload, nbytes)

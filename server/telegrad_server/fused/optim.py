@@ -96,7 +96,7 @@ def adam_update(
     m: np.ndarray,
     v: np.ndarray,
     vmax: np.ndarray | None,
-    step: int,
+    step: float,
     lr: float,
     b1: float,
     b2: float,
@@ -109,7 +109,8 @@ def adam_update(
 
     `m`, `v` and, with AMSGrad, `vmax` are the moments, changed in place; `step` counts from 1.
     """
-    rate, root = -lr / (1 - b1**step), math.sqrt(1 - b2**step)
+    # NumPy's numbers give nan and inf, as PyTorch does, where Python's raise: for a count that was written to, say.
+    rate, root = -lr / (1 - np.float64(b1) ** step), np.sqrt(1 - np.float64(b2) ** step)
     shrink, decay = (1 - lr * weight_decay, 0.0) if decoupled else (1.0, float(weight_decay))
     floats = map(float, (rate, root, shrink, b1, b2, eps, decay))
     share_elements(_adam, (p, g, m, v, or_empty(vmax, p)), *floats, maximize)

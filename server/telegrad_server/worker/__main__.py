@@ -20,6 +20,9 @@ from telegrad_server.backend.numpy import NumpyBackend
 from .executor import Executor
 from .link import WorkerEnd
 
+LEAST_ELEMENTS = 1 << 32
+"""What an op may visit however little memory there is: seconds of work. More than fit in memory are never needed."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="telegrad_server.worker")
@@ -37,6 +40,7 @@ def main() -> None:
     gc.set_threshold(100_000, 20, 100)
     link = WorkerEnd(socket.socket(fileno=options.fd), options.arena_fd)
     Here.device = canonical(options.device)
+    Here.most_elements = max(LEAST_ELEMENTS, options.memory)
     xp = backend_of(Here.device)
     with xp.active():
         xp.pin(link.arena)

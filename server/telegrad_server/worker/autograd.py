@@ -6,13 +6,15 @@ A walk usually is one row. Where hooks are to see, and may replace, gradients on
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from telegrad_protocol.errors import AutogradError, Malformed, NotFound, OpError, ShapeError, TooMany
 from telegrad_protocol.messages import ReadResult, Row
+from telegrad_protocol.shapes import check_work
 
-from .controls import handles
+from .controls import handles, named, releases
 from .engine import set_history
 from .tape import Edge, Walk, edge_of
 from .tensor import Tensor
@@ -43,6 +45,8 @@ def _why_no_gradient(session: Session, input: Tensor) -> str:
 
 @handles
 def set_grad(session: Session, row: Row, input: Tensor, grad: Tensor | None) -> None:
+    if grad is input:
+        raise AutogradError("can't assign Variable as its own grad", op="set_grad")
     if grad is not None and (grad.shape != input.shape or grad.dtype is not input.dtype):
         raise ShapeError("assigned grad has data of a different size or type", op="set_grad")
     input.grad = grad
@@ -183,54 +187,65 @@ def begin_collecting_walk(session: Session, row: Row, *args: Any) -> None:
 def _begin(session: Session, row: Row, request: Request) -> None:
     if len(session.walks) >= MOST_WALKS:
         raise TooMany(f"{MOST_WALKS} walks are under way", op="begin_walk", hint="end them, or drop them")
-    session.walks[row.outs] = request
+    session.walks[named(row)] = request
 
 
-def _request(session: Session, walk: int) -> Request:
-    found = session.walks.get(walk)
+@contextmanager
+def _going_on(session: Session, walk: int) -> Iterator[Request]:
+    """The walk of that id. A failure ends it: what it has visited is half done, and holds memory."""
+    found = session.walks.pop(walk, None)
     if found is None:
         raise NotFound(f"there is no walk {walk!r} under way", op="walk_to")
-    return found
+    yield found
+    session.walks[walk] = found
 
 
 @handles
 def walk_to(session: Session, row: Row, walk: int, input: Tensor) -> None:
     """Visit what lies before a tensor, and name its gradient."""
-    request, edge = _request(session, walk), _input_edge(session.engine, input)
-    request.walk.run(edge)
-    g = request.walk.at(edge)
-    if g is None:
-        raise AutogradError("no gradient reaches the tensor", op="walk_to")
-    session.bind(row.outs, _own(session.engine, g), "walk_to")
+    with _going_on(session, walk) as request:
+        edge = _input_edge(session.engine, input)
+        request.walk.run(edge)
+        g = request.walk.at(edge)
+        if g is None:
+            raise AutogradError("no gradient reaches the tensor", op="walk_to")
+        session.bind(row.outs, _own(session.engine, g), "walk_to")
 
 
 @handles
 def replace_gradient(session: Session, row: Row, walk: int, input: Tensor, gradient: Tensor) -> None:
-    request = _request(session, walk)
-    if gradient._meta.shape != input.shape or gradient.dtype is not input.dtype:
-        raise ShapeError(f"the gradient of {input._meta!r} cannot be {gradient._meta!r}", op="replace_gradient")
-    request.walk.put(edge_of(session.engine.settle(input)), gradient if request.create_graph else gradient.data)
+    with _going_on(session, walk) as request:
+        if gradient._meta.shape != input.shape or gradient.dtype is not input.dtype:
+            raise ShapeError(f"the gradient of {input._meta!r} cannot be {gradient._meta!r}", op="replace_gradient")
+        request.walk.put(edge_of(session.engine.settle(input)), gradient if request.create_graph else gradient.data)
 
 
 @handles
 def end_walk(session: Session, row: Row, walk: int) -> None:
-    request = _request(session, walk)
-    request.walk.run()
-    request.finish(row)
+    with _going_on(session, walk) as request:
+        request.walk.run()
+        request.finish(row)
     del session.walks[walk]
 
 
 @handles
 def drop_walk(session: Session, row: Row, walk: int) -> None:
-    session.walks.pop(walk, None)
+    give_up(session, walk)
+
+
+@releases("end_walk", "drop_walk")
+def give_up(session: Session, walk: Any) -> None:
+    """Forget a walk, if there is one of that id."""
+    if type(walk) is int:
+        session.walks.pop(walk, None)
 
 
 @handles
 def next_stop(session: Session, row: Row, walk: int, inputs: tuple[Tensor, ...]) -> ReadResult:
     """Which of some tensors is the next that a gradient reaches, as a number of eight bytes; -1 if none is."""
-    request = _request(session, walk)
-    edges = [_input_edge(session.engine, t) for t in inputs]
-    found = request.walk.run_to_first(edges)
+    with _going_on(session, walk) as request:
+        edges = [_input_edge(session.engine, t) for t in inputs]
+        found = request.walk.run_to_first(edges)
     return ReadResult(row.outs, "int64", (), found.to_bytes(8, "little", signed=True))
 
 
@@ -254,6 +269,7 @@ def _roots(session: Session, tensors: Any, gradients: Any, create_graph: bool) -
 
 def _root(session: Session, tensor: Tensor, gradient: Tensor | None, create_graph: bool) -> tuple[Edge, Any, Any]:
     engine, meta = session.engine, tensor._meta
+    check_work("backward", meta)
     if not engine.settle(tensor).requires_grad:
         raise AutogradError(
             "element 0 of tensors does not require grad and does not have a grad_fn",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from telegrad_protocol.dtypes import uint8
-from telegrad_protocol.errors import ShapeError
+from telegrad_protocol.errors import Malformed, OpError, ShapeError, TelegradError, shown
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.shapes import contiguous
 from telegrad_protocol.wire import INLINE_BYTES
@@ -30,6 +30,9 @@ class Sent(NamedTuple):
 
 Handler = Callable[..., ReadResult | Sent | None]
 HANDLERS: dict[str, Handler] = {}
+
+RELEASES: dict[str, Callable[..., None]] = {}
+"""Of rows that let go of something: how, also where the row itself is passed over. Called with the session and args."""
 
 
 class Blocked(Exception):
@@ -73,35 +76,66 @@ def upload(session: Session, row: Row, upload: int, dtype: Any, shape: tuple[int
     session.bind(row.outs, session.adopt(data, meta), "upload")
 
 
+def releases(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register what rows of these names let go of."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        RELEASES.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+_INT: Final = {int}
+
+
+@releases("free")
+def forget(session: Session, names: Any) -> None:
+    """Forget tensors and generators. Raises `Malformed`, having forgotten none, for what are not ids."""
+    if type(names) is not tuple or not _INT.issuperset(map(type, names)):
+        raise Malformed("free takes a list of ids", op="free", got=shown(names))
+    drop = session.tensors.pop
+    for name in names:
+        if drop(name, None) is None:
+            session.generators.pop(name, None)
+
+
 @handles
 def free(session: Session, row: Row, names: tuple[int, ...]) -> None:
-    forget = session.tensors.pop
-    for name in names:
-        if forget(name, None) is None:
-            session.generators.pop(name, None)
+    forget(session, names)
+
+
+def named(row: Row) -> int:
+    """The id that a row gives to what it makes, where that is no tensor. Raises `Malformed`."""
+    if type(row.outs) is not int:
+        raise Malformed("the row names its result by one id", got=shown(row.outs))
+    return row.outs
 
 
 @handles
 def read(session: Session, row: Row, input: Tensor) -> ReadResult:
     meta = input._meta
     session.xp.raise_faults()
-    if meta.nbytes <= INLINE_BYTES:
-        return ReadResult(row.outs, meta.dtype.name, meta.shape, session.xp.to_bytes(input.data))
-    _keep_for_reading(session, row.outs, input)
-    return ReadResult(row.outs, meta.dtype.name, meta.shape, None)
+    read = named(row)
+    if meta.nbytes <= min(INLINE_BYTES, session.room):
+        session.room -= meta.nbytes
+        return ReadResult(read, meta.dtype.name, meta.shape, session.xp.to_bytes(input.data))
+    _keep_for_reading(session, read, input)
+    return ReadResult(read, meta.dtype.name, meta.shape, None)
 
 
 @handles
 def send(session: Session, row: Row, input: Tensor, device: str) -> Sent:
     session.xp.raise_faults()
-    _keep_for_reading(session, row.outs, input)
-    return Sent(row.outs, device, input._meta.nbytes)
+    _keep_for_reading(session, named(row), input)
+    return Sent(named(row), device, input._meta.nbytes)
 
 
 def _keep_for_reading(session: Session, name: int, input: Tensor) -> None:
     if not input._meta.contiguous:
         session.budget.check(input._meta.nbytes, "read")
         input = session.engine.wrap(session.xp.copy(input.data))
+    session.drop_read(name)
     session.reads[name] = Read(session.xp, input)
 
 
@@ -161,7 +195,7 @@ def manual_seed(session: Session, row: Row, seed: int, generator: Any) -> None:
 
 @handles
 def new_generator(session: Session, row: Row, seed: int) -> None:
-    session.generators[row.outs] = session.xp.new_generator(seed)
+    session.generators[named(row)] = session.xp.new_generator(seed)
 
 
 @handles
@@ -173,4 +207,7 @@ def get_generator_state(session: Session, row: Row, generator: Any) -> None:
 
 @handles
 def set_generator_state(session: Session, row: Row, state: Tensor, generator: Any) -> None:
-    generator.set_state(session.xp.to_host(state.data))
+    try:
+        generator.set_state(session.xp.to_host(state.data))
+    except RuntimeError as error:
+        raise error if isinstance(error, TelegradError) else OpError(str(error), op="set_generator_state") from error

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from telegrad_protocol.kinds import WIRED
 from telegrad_protocol.messages import GRAD
 from telegrad_protocol.shapes import PAGE, HasMeta
-from telegrad_protocol.spec import BY_INDEX, OpSpec, Param
+from telegrad_protocol.spec import BY_INDEX, OpSpec, Param, wired_source
 from telegrad_server.kernels import KERNELS
 from telegrad_server.kernels.registry import Kernel
 
@@ -72,7 +73,7 @@ def {name}(session, row):
         inferred = memo[{key}]
     except (KeyError, AttributeError, TypeError, ValueError):
         return execute_any(session, row)
-    if flags > GRAD or type(out_id) is not int or inferred.compute is not None:
+    if flags > GRAD or type(out_id) is not int or inferred.compute is not None{odd}:
         return execute_any(session, row)
     meta = inferred[0][0]
     nbytes = meta.nbytes
@@ -115,12 +116,14 @@ def _source(kernel: Kernel) -> str:
 
     inputs = [f"v_{param.name}" for param in tensors]
     edges = "".join(_EDGE.format(spec.names[slot], slot) for slot in spec.tensor_slots)
+    wired = wired_source(spec, "a_{0}")
     record = _RECORD.format(edges=edges, values=each("t_"), aux="result[1]" if kernel.has_aux else None)
     return _EXECUTE.format(
         name=spec.name,
         names=each("a_"),
         fetch="".join(_FETCH[p.annotation].format(p.name) for p in tensors),
         key="(" + ", ".join(map(_key, spec.params)) + ",)",
+        odd=f" or not ({wired})" if wired else "",
         arrays=each("v_"),
         first="[0]" if kernel.has_aux else "",
         same=" or ".join(f"data is {name}" for name in inputs),
@@ -130,7 +133,7 @@ def _source(kernel: Kernel) -> str:
 
 
 def _as_it_came(spec: OpSpec, execute_any: Execute) -> Execute:
-    """A row that acts on the session with arguments that need no looking up: frees are as many as other rows."""
+    """A row that takes nothing but ids, which its handler checks: frees are as many as other rows."""
     handler, count = HANDLERS[spec.name], len(spec.params)
 
     def execute(session: Any, row: Any) -> Any:
@@ -143,7 +146,7 @@ def _as_it_came(spec: OpSpec, execute_any: Execute) -> Execute:
 def make(index: int, execute_any: Execute) -> Execute:
     """What carries out rows of the op with this code; generated for a plain op, `execute_any` for the rest."""
     spec = BY_INDEX[index]
-    if spec.control and not (spec.tensor_slots or spec.decoders or spec.generator_slot is not None):
+    if spec.control and spec.params and all(param.annotation == "Ids" for param in spec.params):
         return _as_it_came(spec, execute_any)
     kernel = KERNELS.get(spec.name)
     if kernel is None or not _is_plain(kernel):
@@ -154,6 +157,7 @@ def make(index: int, execute_any: Execute) -> Execute:
         "HasMeta": HasMeta,
         "Storage": Storage,
         "Tensor": Tensor,
+        **WIRED,
         "execute_any": execute_any,
         "kernel": kernel,
         "memo": spec.memo,

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import (
+    Malformed,
     OpError,
     OpIndexError,
     OpTypeError,
@@ -248,6 +249,8 @@ class Engine:
 
     def apply_inplace(self, kernel: Kernel, args: tuple[Any, ...], *, grad: bool) -> Tensor:
         """Run an op and write its result into the first argument; history and views follow."""
+        if not args or type(args[0]) is not Tensor:
+            raise Malformed(f"{kernel.name} in place: the first argument is the id of a tensor", op=kernel.name)
         target: Tensor = self.settle(args[0])
         self._check_inplace(kernel, args, grad)
         if grad:

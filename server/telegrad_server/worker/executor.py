@@ -6,6 +6,7 @@ import gc
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from heapq import nsmallest
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -36,6 +37,9 @@ QUANTUM = 0.010
 POLL_EVERY = 0.001
 """Seconds of work between looks at what the front has sent."""
 
+REPLY_BYTES = 8 << 20
+"""Values that ride in one reply; those of later reads are fetched, as large ones are."""
+
 DEVICE_LOST = 70
 """Exit status of a worker whose device failed for good: EX_SOFTWARE of sysexits.h."""
 
@@ -50,15 +54,16 @@ class Link(Protocol):
     def slot(self, number: int, size: int) -> memoryview: ...
     def reply(self, request: Any, payload: Any) -> None: ...
     def fail(self, request: Any, error: TelegradError) -> None: ...
+    def runs(self, session: str) -> None: ...
 
 
 class Job:
-    """One submission on its way through: which row is next, and what the reads gave so far.
+    """One submission on its way through: which row is next, what the reads gave so far, how much more the reply may hold.
 
     `failed`: what ended its epoch on another device. `sent`: values that leave for another device.
     """
 
-    __slots__ = ("epoch", "error", "failed", "next", "request", "results", "rows", "sent", "waiting_since")
+    __slots__ = ("epoch", "error", "failed", "next", "request", "results", "room", "rows", "sent", "waiting_since")
 
     def __init__(self, request: Request, epoch: int, rows: tuple[Row, ...], failed: TelegradError | None) -> None:
         self.request = request
@@ -67,6 +72,7 @@ class Job:
         self.next = 0
         self.failed = failed
         self.results: list[ReadResult] = []
+        self.room = REPLY_BYTES
         self.sent: list[Sent] = []
         self.error: dict[str, Any] | None = None
         self.waiting_since = 0.0
@@ -114,8 +120,8 @@ class Executor:
                 self.link.fail(request, InternalError(f"{request.kind}: {error!r}"))
 
     def _handle(self, request: Request) -> None:
-        handler: Callable[..., Any] = getattr(self, f"on_{request.kind}")
         try:
+            handler: Callable[..., Any] = getattr(self, f"on_{request.kind}")
             handler(request, *request.fields)
         except TelegradError as error:
             self.link.fail(request, error)
@@ -130,6 +136,9 @@ class Executor:
         if cause is not None:
             log.error("device lost", device=self.xp.name, cause=cause, first=repr(error))
             raise SystemExit(DEVICE_LOST)
+
+    def on_unreadable(self, request: Request, error: TelegradError) -> None:
+        raise error
 
     def session(self, name: str) -> Session:
         found = self.sessions.get(name)
@@ -167,11 +176,12 @@ class Executor:
         if session not in self.active:
             self.active.append(session)
 
-    def on_tensors(self, request: Request, session: str) -> None:
-        found = [(name, t) for name, t in self.session(session).tensors.items() if isinstance(t, Tensor)]
-        settle = self.session(session).engine.settle
-        described = [(name, t.dtype.name, t.shape, settle(t).requires_grad) for name, t in found]
-        self.link.reply(request, described)
+    def on_tensors(self, request: Request, session: str, after: int, limit: int) -> None:
+        """A page of the listing: the tensors with the lowest ids beyond `after`."""
+        tensors, settle = self.session(session).tensors, self.session(session).engine.settle
+        there = (name for name, tensor in tensors.items() if name > after and type(tensor) is Tensor)
+        found = [(name, tensors[name]) for name in nsmallest(limit, there)]
+        self.link.reply(request, [(name, t.dtype.name, t.shape, settle(t).requires_grad) for name, t in found])
 
     def on_admit_upload(self, request: Request, session: str, upload: int, nbytes: int) -> None:
         owner = self.session(session)
@@ -214,9 +224,7 @@ class Executor:
         self._answer_copies()
 
     def on_drop_read(self, request: Request, session: str, read: int) -> None:
-        dropped = self.session(session).reads.pop(read, None)
-        if dropped is not None:
-            dropped.release()
+        self.session(session).drop_read(read)
         self.link.reply(request, None)
 
     def _read(self, session: str, read: int) -> Read:
@@ -290,14 +298,16 @@ class Executor:
     def _spend(self, name: str, session: Session) -> None:
         """Run rows of a session, its streams in rotation, until its credit is spent or nothing is ready."""
         streams = list(session.streams.values())
-        while self.credit[name] > 0:
+        self.link.runs(name)
+        while name in self.sessions and self.credit[name] > 0:
             jobs = [(stream, job) for stream in streams if (job := self._job(session, stream)) is not None]
             if not jobs:
-                return
+                break
             for stream, job in jobs:
                 self._advance(name, session, stream, job)
                 if name not in self.sessions:
-                    return
+                    break
+        self.link.runs("")
 
     def _advance(self, name: str, session: Session, stream: Stream, job: Job) -> None:
         """Run rows of one submission until it is done, waits, or the session's credit is spent."""
@@ -324,8 +334,16 @@ class Executor:
             self.credit[name] -= perf_counter() - begun
         if job.next == len(job.rows) and stream.jobs and stream.jobs[0] is job:
             stream.jobs.popleft()
+            self._answer(job)
+
+    def _answer(self, job: Job) -> None:
+        try:
             reply = wire.pack(Reply(tuple(job.results), job.error))
-            self.link.reply(job.request, (reply, job.sent))
+        except Exception as error:  # the loop goes on for every other session
+            log.exception("reply not packed")
+            self.link.fail(job.request, InternalError(f"the reply could not be written: {error!r}"))
+            return
+        self.link.reply(job.request, (reply, job.sent))
 
     def _enter(self, stream: Stream, job: Job) -> None:
         try:
@@ -337,7 +355,7 @@ class Executor:
 
     def _run_rows(self, name: str, session: Session, job: Job, deadline: float) -> None:
         rows, execute, results = job.rows, session.execute, job.results
-        first = job.next
+        first, session.room = job.next, job.room
         try:
             for index in range(first, len(rows)):
                 job.next = index
@@ -353,6 +371,7 @@ class Executor:
             job.next = len(rows)
         finally:
             self.rows_done += job.next - first
+            job.room = session.room
 
     def _fail(self, stream: Stream, job: Job, error: TelegradError) -> None:
         # The error outlives the row; what its traceback holds, arrays among it, must not.

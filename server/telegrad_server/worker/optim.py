@@ -32,7 +32,7 @@ def unscale_grads(session: Session, row: Row, params: tuple[Tensor, ...], factor
     finite = xp.ones((), dtypes.bool_)
     for grad in grads:
         finite = xp.logical_and(finite, xp.all(xp.isfinite(grad.data), tuple(range(grad._meta.ndim))))
-        xp.assign(grad.data, xp.multiply(grad.data, factor))
+        xp.assign(grad.data, xp.multiply(grad.data, float(factor)))
     return ReadResult(row.outs, "bool", (), xp.to_bytes(finite))
 
 
@@ -54,7 +54,7 @@ def sgd_step(
     fresh = [name not in session.tensors for name in state] if momentum else [False] * len(params)
     held = _state(session, params, state, width, lambda meta: (contiguous(meta.shape, meta.dtype),) * width)
     arrays, *buffers = _written(session, params, held, width)
-    options = (lr, momentum, dampening, weight_decay, nesterov, maximize)
+    options = (*map(float, (lr, momentum, dampening, weight_decay)), bool(nesterov), bool(maximize))
     session.xp.sgd_update(arrays, grads, buffers[0] if buffers else None, fresh, *options)
 
 
@@ -82,7 +82,7 @@ def adam_step(
 
     held = _state(session, params, state, width, metas)
     arrays, counts, m, v, *vmax = _written(session, params, held, width)
-    options = (lr, beta1, beta2, eps, weight_decay, decoupled, maximize)
+    options = (*map(float, (lr, beta1, beta2, eps, weight_decay)), bool(decoupled), bool(maximize))
     session.xp.adam_update(arrays, grads, counts, m, v, vmax[0] if vmax else None, *options)
 
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import gc
 from collections import deque
+from contextlib import suppress
 from typing import Any, Final, NamedTuple, NoReturn
 
-from telegrad_protocol.errors import Malformed, OutOfMemory, StaleEpoch, TelegradError, UnknownOp, UnknownTensor
+from telegrad_protocol.errors import (
+    Malformed,
+    OutOfMemory,
+    StaleEpoch,
+    TelegradError,
+    UnknownOp,
+    UnknownTensor,
+    shown,
+)
+from telegrad_protocol.kinds import WIRED
 from telegrad_protocol.messages import GRAD, INPLACE, ReadResult, Row
-from telegrad_protocol.spec import BY_INDEX, OpSpec
+from telegrad_protocol.spec import BY_INDEX, OpSpec, describe
 from telegrad_server.kernels import KERNELS
 from telegrad_server.kernels.registry import Kernel
 
 from . import autograd as autograd  # registers its handlers
 from . import optim as optim
-from .controls import HANDLERS, Sent
+from .controls import HANDLERS, RELEASES, Sent
 from .dispatch import Execute, make
 from .engine import Engine
 from .memory import Budget, largest
@@ -59,6 +70,7 @@ class Session:
         self.reads: dict[int, Read] = {}
         self.walks: dict[Any, Any] = {}
         self.streams: dict[int, Stream] = {0: Stream()}
+        self.room = 0  # bytes that values may still take in the reply of the submission that runs
 
     def execute(self, row: Row) -> ReadResult | Sent | None:
         """Carry out one row: all of it, or none of it and an error."""
@@ -126,17 +138,24 @@ class Session:
         self.tensors.update(zip(names, results, strict=True))
 
     def skip(self, row: Row, error: TelegradError) -> None:
-        """Pass over a row after a failure: its results fail with the same cause, its frees still happen."""
-        if 0 <= row.op < len(BY_INDEX) and BY_INDEX[row.op].name == "free":
-            HANDLERS["free"](self, row, *row.args)
-            return
+        """Pass over a row after a failure: its results fail with the same cause, what it lets go of is let go of.
+
+        Whatever is wrong with the row itself, nobody is told: the failure before it was.
+        """
+        release = RELEASES.get(BY_INDEX[row.op].name) if 0 <= row.op < len(BY_INDEX) else None
+        if release is not None:
+            with suppress(TelegradError, TypeError):
+                release(self, *row.args)
+        failed = Failed(error)
         names = (row.outs,) if type(row.outs) is int else row.outs or ()
         for name in names:
-            self.tensors[name] = Failed(error)
+            self.tensors[name] = failed
 
     def tensor(self, name: Any, spec: OpSpec, argument: str) -> Tensor:
         """The tensor of that id. Raises the cause if it failed, `UnknownTensor` if there is none."""
-        found = self.tensors.get(name) if type(name) is int else None
+        if type(name) is not int or name < 0:
+            raise Malformed(f"{spec.name}: '{argument}' is the id of a tensor", op=spec.name, got=shown(name))
+        found = self.tensors.get(name)
         if type(found) is Tensor:
             return found
         if type(found) is Failed:
@@ -145,7 +164,7 @@ class Session:
             f"{spec.name}(): there is no tensor {name!r} for argument '{argument}' in this session",
             op=spec.name,
             argument=argument,
-            got=repr(name)[:50],
+            got=str(name),
             hint="it was freed, or belongs to another session, or to the process that this one was forked from",
         )
 
@@ -153,13 +172,15 @@ class Session:
         """Wire arguments to what the engine takes: ids to tensors, [number] to the number, names to dtypes."""
         if len(args) != len(spec.params):
             raise Malformed(f"{spec.name} takes {len(spec.params)} arguments, the row has {len(args)}", op=spec.name)
+        if not spec.well_formed(*args):
+            raise _not_declared(spec, args)
         values = list(args)
         for slot in spec.tensor_slots:
             value = values[slot]
-            if type(value) is int:
+            if type(value) is int and not (spec.takes_lists and _is_list(spec, slot)):
                 found = self.tensors.get(value)
                 values[slot] = found if type(found) is Tensor else self.tensor(value, spec, spec.names[slot])
-            elif value is not None:
+            elif value is not None or not spec.params[slot].annotation.endswith("None"):
                 values[slot] = self._resolve_group(spec, slot, value)
         for slot, decode in spec.decoders:
             values[slot] = spec.decode(slot, decode, values[slot])
@@ -169,23 +190,34 @@ class Session:
 
     def _resolve_group(self, spec: OpSpec, slot: int, value: Any) -> Any:
         if type(value) is not tuple:
-            raise Malformed(f"{spec.name}: a number beside tensors travels as [number]", op=spec.name, got=repr(value))
+            raise Malformed(f"{spec.name}: a number beside tensors travels as [number]", op=spec.name, got=shown(value))
         name = spec.names[slot]
-        if spec.params[slot].annotation.startswith("list"):
+        kind = spec.params[slot].annotation
+        if kind == "list[Tensor]":
+            return tuple([self.tensor(item, spec, name) for item in value])
+        if kind.startswith("list"):
             return tuple([None if item is None else self.tensor(item, spec, name) for item in value])
-        if len(value) == 1 and type(value[0]) in (bool, int, float):
+        if len(value) == 1 and type(value[0]) in (bool, int, float) and "Number" in kind:
             return value[0]
-        raise Malformed(f"{spec.name}: '{name}' is an id or [number]", op=spec.name, got=repr(value)[:50])
+        raise Malformed(f"{spec.name}: '{name}' is an id or [number]", op=spec.name, got=shown(value))
 
-    def generator(self, name: int | None) -> Any:
+    def generator(self, name: Any) -> Any:
+        if name is not None and (type(name) is not int or name < 0):
+            raise Malformed("a generator is named by its id", argument="generator", got=shown(name))
         found = self.generators.get(name)
         if found is None:
-            raise UnknownTensor(f"there is no generator {name!r} in this session", got=repr(name)[:50])
+            raise UnknownTensor(f"there is no generator {name!r} in this session", got=str(name))
         return found
 
     def adopt(self, data: Any, meta: Any) -> Tensor:
         """A tensor on memory that was already admitted."""
         return Tensor(data, meta, Storage(meta.nbytes, self.budget))
+
+    def drop_read(self, name: int) -> None:
+        """Forget a read, if there is one of that name: writes need not copy for it any more."""
+        dropped = self.reads.pop(name, None)
+        if dropped is not None:
+            dropped.release()
 
     def drop_upload(self, name: int) -> None:
         """Forget an upload, if there is one of that name; what it took is free again."""
@@ -197,8 +229,24 @@ class Session:
         """Let go of everything."""
         for name in list(self.uploads):
             self.drop_upload(name)
-        for table in (self.tensors, self.walks, self.reads, self.generators, self.streams):
+        for name in list(self.reads):
+            self.drop_read(name)
+        for table in (self.walks, self.tensors, self.generators, self.streams):
             table.clear()
+        if self.budget.used:  # two tensors may be each other's gradients
+            gc.collect()
+
+
+def _is_list(spec: OpSpec, slot: int) -> bool:
+    return spec.params[slot].annotation.startswith("list")
+
+
+def _not_declared(spec: OpSpec, args: tuple[Any, ...]) -> Malformed:
+    for param, value in zip(spec.params, args, strict=True):
+        if not eval(param.kind.wired.format("value"), {**WIRED, "value": value}):
+            break
+    message = f"{spec.name}(): argument '{param.name}' must be {param.annotation}, not {describe(value)}"
+    return Malformed(message, op=spec.name, argument=param.name, expected=param.annotation, got=shown(value))
 
 
 _EXECUTE: Final[dict[int, Execute]] = {}

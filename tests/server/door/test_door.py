@@ -63,7 +63,13 @@ def test_a_gradient_by_hand(http: httpx.Client) -> None:
 def test_metadata_list_and_delete(http: httpx.Client) -> None:
     made = [make(http, 1.5), make(http, [True, False]), make(http, [])]
     assert [(t["dtype"], t["shape"]) for t in made] == [("float32", []), ("bool", [2]), ("float32", [0])]
-    assert ok(http.get("/tensors"))["tensors"] == made
+    assert ok(http.get("/tensors")) == {"tensors": [{**t, "device": "cpu"} for t in made], "next": None}
+    first = ok(http.get("/tensors?limit=2"))
+    assert ([t["id"] for t in first["tensors"]], first["next"]) == (["t1", "t2"], "t2")
+    rest = ok(http.get("/tensors?limit=2&after=t2"))
+    assert ([t["id"] for t in rest["tensors"]], rest["next"]) == (["t3"], None)
+    for query in ("limit=0", "limit=1001", "limit=x", "after=3"):
+        refused(http.get(f"/tensors?{query}"), 400, "malformed")
     assert ok(http.delete("/tensors/t2")) == {}
     assert [t["id"] for t in ok(http.get("/tensors"))["tensors"]] == ["t1", "t3"]
     refused(http.delete("/tensors/t2"), 404, "unknown_tensor")

@@ -202,7 +202,7 @@ def test_what_fails_while_running(http: httpx.Client, failing: Any, status: int,
         ({"op": "neg", "args": ["y"], "name": "t7"}, 400, "malformed", "t7"),
         ({"op": "neg", "args": ["y"], "name": "nan"}, 400, "malformed", "nan"),
         ({"op": "neg", "args": ["y"], "name": ""}, 400, "malformed", "no name"),
-        ({"op": "split", "args": ["y", 1], "name": [str(i) for i in range(70_000)]}, 413, "too_large", "too many"),
+        ({"op": "split", "args": ["y", 1], "name": [str(i) for i in range(9000)]}, 413, "too_large", "too many"),
         ({"op": "sum", "args": ["y"], "inplace": True}, 422, "unsupported", "in-place"),
         ({"backward": "z"}, 422, "bad_type", "'z'"),
         ({"data": [1], "requires_grad": True}, 422, "autograd", "floating point"),
@@ -251,11 +251,11 @@ def test_values_of_a_run_are_bounded(http: httpx.Client) -> None:
     big = {"op": "ones", "args": [[1_500_000]], "name": "a"}
     done = run(http, big, read=["a"], free=["a"])
     assert len(done["values"]["a"]["data"]) == 1_500_000
-    used = httpx.get(str(http.base_url).partition("/v1/")[0] + "/v1/info").json()["memory"]["bytes_used"]
+    used = httpx.get(str(http.base_url).partition("/v1/")[0] + "/v1/info").json()["memory"]["cpu"]["bytes_used"]
     record = refused(http, 413, "too_large", big, {**big, "name": "b"}, read=["a", "b"])
     assert told(record) == ["done", "done"]
     assert ids(http) == []
-    after = httpx.get(str(http.base_url).partition("/v1/")[0] + "/v1/info").json()["memory"]["bytes_used"]
+    after = httpx.get(str(http.base_url).partition("/v1/")[0] + "/v1/info").json()["memory"]["cpu"]["bytes_used"]
     assert after == used
 
 

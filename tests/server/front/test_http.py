@@ -330,7 +330,10 @@ def test_a_dead_worker_is_no_defect() -> None:
         response = await server.client.post("/v1/sessions", json={})
         error_of(response, 503, "worker_died")
         assert response.headers["retry-after"] == "1"
-        assert (await server.client.get("/v1/health")).json() == {"status": "ok"}
+        health = await server.client.get("/v1/health")
+        assert (health.status_code, health.json()) == (503, {"status": "degraded", "down": ["cpu"]})
+        info = (await server.client.get("/v1/info")).json()
+        assert info["memory"] == {"cpu": None}
 
     play(scenario)
 

@@ -8,13 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 import pytest
+from support.live import live_server
 
 from telegrad_server import settings as module
 from telegrad_server.settings import Settings, available_memory, is_loopback, parse_memory, read_tokens
@@ -54,7 +57,7 @@ def test_it_says_one_line_and_ends_on_a_signal() -> None:
             assert line.startswith("telegrad ")
             url = line.split(" listening on ")[1].strip()
             info = get(f"{url}/v1/info").json()
-            assert info["memory"]["bytes_limit"] == 64 << 20
+            assert info["memory"]["cpu"]["bytes_limit"] == 64 << 20
             with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as garbage:
                 garbage.sendall(b"this is not HTTP\r\n\r\n")
                 garbage.recv(1000)
@@ -152,3 +155,34 @@ def test_only_loopback_goes_without_a_token() -> None:
     Settings(host="0.0.0.0", tokens=frozenset({TOKEN})).check()
     with pytest.raises(ValueError, match="refusing to listen"):
         Settings(host="::").check()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_kernel_that_outlives_its_session_ends_within_seconds_and_others_are_told(shared: bool) -> None:
+    with live_server("--memory", "1G") as url, httpx.Client(base_url=url, timeout=60) as http:
+
+        def opened() -> str:
+            return f"/v1/sessions/{http.post('/v1/sessions', json={}).raise_for_status().json()['session']}"
+
+        def call(session: str, op: str, *args: Any) -> httpx.Response:
+            return http.post(f"{session}/ops/{op}", json={"args": args})
+
+        ending, other = opened(), opened() if shared else None
+        http.post(f"{ending}/tensors", json={"data": 1.0, "dtype": "float16"})
+        assert call(ending, "expand", "t1", [1 << 48]).status_code == 200
+        assert call(ending, "sum", "t2").json()["code"] == "too_large"
+        assert call(ending, "expand", "t1", [1 << 32]).json()["result"]["id"] == "t4"
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(httpx.post, f"{url}{ending}/ops/sum", json={"args": ["t4"]}, timeout=60)
+            time.sleep(0.5)
+            begun = time.monotonic()
+            assert get(f"{url}/v1/info").status_code == 200, "answers without the worker"
+            assert http.delete(ending).status_code == 200
+            assert time.monotonic() - begun < 3, "nobody waits for the kernel"
+            assert running.result().json()["code"] == "session_gone"
+        if other is not None:
+            told = call(other, "zeros", [1])
+            assert told.status_code in (200, 410, 503), told.text
+        while http.post("/v1/sessions", json={}).status_code != 200:
+            time.sleep(0.1)
+        assert time.monotonic() - begun < 20

@@ -78,18 +78,83 @@ def test_the_number_of_sessions_and_streams_is_bounded() -> None:
     play(scenario)
 
 
-def test_a_lease_that_ended_closes_the_session_unless_it_is_busy() -> None:
+@pytest.mark.parametrize("work", ["none", "running", "parked", "upload"])
+def test_a_lease_that_ended_closes_the_session_whatever_was_left_in_it(work: str) -> None:
     async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
         worker.gate.clear()
-        reply = await session.stream(0).put(0, 0, 0, b"long")
+        if work == "upload":
+            upload = await session.begin_upload(7, 100)
+            assert upload is not None
+        elif work != "none":
+            await session.stream(0).put(0 if work == "running" else 5, 0, 0, b"rows")
         later = time.monotonic() + 61
+        with session.attended():  # a request is under way
+            await sessions._sweep_once(later)
+            assert len(sessions) == 1
         await sessions._sweep_once(later)
-        assert len(sessions) == 1
-        worker.gate.set()
-        await reply
-        await sessions._sweep_once(later)
+        await asyncio.sleep(0.01)
         assert len(sessions) == 0
         assert not worker.sessions
+
+    play(scenario)
+
+
+def test_a_request_renews_the_lease_when_it_ends() -> None:
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        with session.attended():
+            session.expires = 0.0
+        await sessions._sweep_once(time.monotonic())
+        assert len(sessions) == 1
+
+    play(scenario)
+
+
+def test_draining_does_not_wait_for_what_is_parked() -> None:
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        await session.stream(0).put(5, 0, 0, b"rows")
+        begun = time.monotonic()
+        await sessions.drain(10.0)
+        assert time.monotonic() - begun < 1
+
+    play(scenario)
+
+
+def test_no_token_and_no_address_has_all_sessions() -> None:
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        bounded = Sessions(worker, lease=60.0, limit=6, per_token=4, per_address=2)
+        for _ in range(2):
+            await bounded.open("a", address="192.0.2.1")
+        with pytest.raises(TooMany, match="the address has its 2"):
+            await bounded.open("b", address="192.0.2.1")
+        for address in ("192.0.2.2", None):
+            await bounded.open("a", address=address)
+        with pytest.raises(TooMany, match="the token has its 4"):
+            await bounded.open("a", address="192.0.2.3")
+        for _ in range(2):
+            await bounded.open("b")
+        with pytest.raises(TooMany, match="the server has its 6"):
+            await bounded.open("c")
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("running", ["this", "another"])
+def test_closing_does_not_wait_for_a_kernel_and_ends_only_one_of_its_own(
+    running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CLOSE_WITHIN", 0.01)
+    monkeypatch.setattr(module, "STOP_SHARED", 0.0)
+
+    async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
+        other = await sessions.open(None)
+        closing = worker.closing = asyncio.Event()
+        worker.running = session.name if running == "this" else other.name
+        begun = time.monotonic()
+        await sessions.close(session)
+        assert time.monotonic() - begun < 1
+        await asyncio.sleep(0.6)
+        assert (worker.dead is not None) == (running == "this")
+        closing.set()
 
     play(scenario)
 

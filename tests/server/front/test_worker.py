@@ -16,11 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import scripted_worker
 
-from telegrad_protocol.errors import OpValueError, TooLarge, WorkerDied
+from telegrad_protocol.errors import Malformed, OpValueError, TooLarge, WorkerDied
+from telegrad_protocol.wire import LIMITS
 from telegrad_server.front import worker as module
 from telegrad_server.front.worker import WorkerProcess
 from telegrad_server.worker.link import (
-    LENGTH,
+    ARENA_BYTES,
+    HEAD,
     MAX_FRAME,
     READ_SLOTS,
     SLOT_BYTES,
@@ -45,7 +47,7 @@ def open_files() -> int:
 def play(scenario: Scenario, loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop) -> None:
     async def run() -> None:
         deaths: list[str] = []
-        worker = WorkerProcess("cpu", 0, lambda: deaths.append("died"), program=PROGRAM)
+        worker = WorkerProcess("cpu", 0, lambda cause: deaths.append("died"), program=PROGRAM)
         await worker.start()
         try:
             await scenario(worker, deaths)
@@ -71,13 +73,13 @@ async def returned(worker: WorkerProcess) -> int:
 
 @given(st.lists(st.binary(max_size=50), max_size=10), st.lists(st.integers(1, 20), max_size=60))
 def test_frames_are_found_however_the_bytes_are_cut(messages: list[bytes], cuts: list[int]) -> None:
-    data = b"".join(frame((n, message)) for n, message in enumerate(messages))
+    data = b"".join(b"".join(frame(n, (message, None))) for n, message in enumerate(messages))
     frames, found = Frames(), []
     for cut in cuts:
         found += frames.feed(data[:cut])
         data = data[cut:]
     found += frames.feed(data)
-    assert found == list(enumerate(messages))
+    assert found == [(n, (message, None)) for n, message in enumerate(messages)]
 
 
 @LOOPS
@@ -124,7 +126,7 @@ def test_pieces_arrive_in_their_slots() -> None:
 
 def test_a_reply_larger_than_a_frame_is_an_error_and_not_the_end() -> None:
     async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
-        with pytest.raises(TooLarge, match="the reply has"):
+        with pytest.raises(TooLarge, match="the message has"):
             await worker.ask("huge", MAX_FRAME)
         assert await worker.ask("echo", 1) == 1
 
@@ -198,7 +200,7 @@ def test_a_worker_that_does_not_start_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("raise SystemExit(7)")
 
     async def run() -> None:
-        worker = WorkerProcess("cpu", 0, lambda: None, program=(str(tmp_path / "broken.py"),))
+        worker = WorkerProcess("cpu", 0, lambda cause: None, program=(str(tmp_path / "broken.py"),))
         with pytest.raises(WorkerDied):
             await worker.start()
         await worker.stop()
@@ -208,7 +210,7 @@ def test_a_worker_that_does_not_start_is_said_so(tmp_path: Path) -> None:
 
 def test_stopping_ends_a_worker_in_the_middle_of_its_work() -> None:
     async def run() -> int:
-        worker = WorkerProcess("cpu", 0, lambda: None, program=PROGRAM)
+        worker = WorkerProcess("cpu", 0, lambda cause: None, program=PROGRAM)
         await worker.start()
         napping = asyncio.create_task(worker.ask("nap", 60))
         await asyncio.sleep(0.05)
@@ -221,13 +223,13 @@ def test_stopping_ends_a_worker_in_the_middle_of_its_work() -> None:
 
 def test_the_workers_end_polls_without_waiting_and_hears_of_the_end() -> None:
     ours, theirs = socket.socketpair()
-    arena = shared_memory(SLOTS * SLOT_BYTES)
+    arena = shared_memory(ARENA_BYTES)
     end = WorkerEnd(theirs, arena)
     assert end.poll(0) == []
-    message = frame(("echo", 1, "x"))
+    message = b"".join(frame(1, ("echo", "x")))
     ours.sendall(message[:7])
     assert end.poll(0.001) == []
-    ours.sendall(message[7:] + frame(("echo", 2)))
+    ours.sendall(message[7:] + b"".join(frame(2, ("echo",))))
     assert end.poll(None) == [("echo", 1, ("x",)), ("echo", 2, ())]
     ours.close()
     with pytest.raises(EOFError):
@@ -244,6 +246,39 @@ def test_memory_is_shared_where_the_system_has_no_memfd(monkeypatch: pytest.Monk
     os.close(fd)
 
 
-def test_the_length_comes_first() -> None:
-    data = frame(("health", 1))
-    assert LENGTH.unpack_from(data) == (len(data) - LENGTH.size,)
+def test_length_and_number_come_first_and_large_bytes_are_not_copied() -> None:
+    head, body = frame(7, ("health",))
+    assert HEAD.unpack(head) == (len(body), 7)
+    large = bytes(1 << 20)
+    pieces = frame(7, ("submit", large, None))
+    assert any(piece is large for piece in pieces)
+    assert Frames().feed(b"".join(pieces)) == [(7, ("submit", large, None))]
+
+
+def test_an_answer_that_cannot_be_read_is_an_error_of_its_request_alone() -> None:
+    good, bad = b"".join(frame(1, ("yes", None))), b"\xc1"
+    answers = Frames().feed(HEAD.pack(len(bad), 0) + bad + good)
+    assert [number for number, _ in answers] == [0, 1]
+    assert isinstance(answers[0][1], Malformed)
+    assert answers[1][1] == ("yes", None)
+
+
+def test_lists_beyond_the_limits_of_callers_pass_between_front_and_worker() -> None:
+    async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
+        assert len(await worker.ask("echo", [0] * (LIMITS.array_items + 1))) == LIMITS.array_items + 1
+
+    play(scenario)
+
+
+def test_a_worker_that_is_killed_says_why() -> None:
+    async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
+        napping = asyncio.create_task(worker.ask("nap", 60))
+        await asyncio.sleep(0.05)
+        worker.kill(WorkerDied("it went on and on"))
+        with pytest.raises(WorkerDied, match="on and on"):
+            await napping
+        assert not worker.alive
+        await returned(worker)
+        assert worker.alive
+
+    play(scenario)
