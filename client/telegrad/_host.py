@@ -68,9 +68,21 @@ def array_of(data: Any, dtype: DType | None, default: DType = dtypes.float32) ->
         raise
     except OverflowError:
         raise ValueError("Overflow when unpacking long long") from None
+    if array.dtype.kind in "iuf" and not isinstance(data, np.ndarray):
+        _check_range(array, dtype)
     if array.dtype.kind == "O" or (array.dtype.kind == "u" and not isinstance(data, np.ndarray | np.generic)):
         raise ValueError("Overflow when unpacking long long")
     return narrowed(array, dtype.name)
+
+
+def _check_range(array: np.ndarray, dtype: DType) -> None:
+    """Raise for Python numbers that an integer type does not hold; one that has no signs takes negative ones around."""
+    if dtype.category != dtypes.INT or not array.size:
+        return
+    bounds = np.iinfo(NUMPY[dtype])
+    lowest = -int(bounds.max) if not dtype.is_signed else int(bounds.min)
+    if not (lowest <= array.min() and array.max() <= bounds.max):
+        raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
 
 
 _PLAIN: Final[dict[type, DType | None]] = {bool: dtypes.bool_, int: dtypes.int64, float: None}

@@ -85,29 +85,25 @@ def same(input: Meta, *_: Any) -> Meta:
     return like(input)
 
 
+NO_MEAN: Final = (
+    "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {}"
+)
+
+
 def floating(input: Meta, *_: Any) -> Meta:
     """Like the first input, which must be of a floating type."""
     need_floating(input)
     return like(input)
 
 
-def need_floating(input: Meta, argument: str = "input") -> None:
+def need_floating(input: Meta, argument: str = "input", words: str = "expected a floating point tensor, got {}") -> None:
+    """Raise unless a tensor is of a floating type; `words` say so with the type's name in the place of {}."""
     if input.dtype.category != dtypes.FLOAT:
         raise ShapeError(
-            f"expected a floating point tensor, got {input.dtype!r}",
+            words.format(dtypes.TYPE_NAMES[input.dtype]),
             argument=argument,
             expected="float32, float64, float16 or bfloat16",
             got=input.dtype.name,
-        )
-
-
-def need_index(index: Meta, argument: str = "index") -> None:
-    if index.dtype not in (dtypes.int64, dtypes.int32):
-        raise ShapeError(
-            f"expected an int64 tensor for {argument}, got {index.dtype!r}",
-            argument=argument,
-            expected="int64",
-            got=index.dtype.name,
         )
 
 

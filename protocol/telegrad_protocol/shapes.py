@@ -173,7 +173,8 @@ def wrap_dims(dims: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
         return tuple(range(ndim))
     wrapped = tuple(wrap_dim(dim, ndim) for dim in dims)
     if len(set(wrapped)) != len(wrapped):
-        raise ShapeError(f"dim {list(dims)} appears multiple times in the list of dims", argument="dim")
+        twice = next(dim for place, dim in enumerate(wrapped) if dim in wrapped[:place])
+        raise ShapeError(f"dim {twice} appears multiple times in the list of dims", argument="dim", got=list(dims))
     return wrapped if ndim else ()
 
 

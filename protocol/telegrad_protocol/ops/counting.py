@@ -147,7 +147,7 @@ def _one_hot(tensor: Meta, num_classes: int) -> Meta:
     return like(tensor, shape=(*tensor.shape, num_classes))
 
 
-@op(_one_hot, on="", differentiable=False)
+@op(_one_hot, on="", form_of="one_hot", differentiable=False)
 def _one_hot_classes(tensor: Tensor, num_classes: int) -> Tensor:
     """A row of zeros with a one at the class, for each element."""
 
@@ -159,7 +159,7 @@ def _one_hot_open(tensor: Meta) -> Meta:
     return tensor
 
 
-@op(_one_hot_open, on="", settled=False, differentiable=False)
+@op(_one_hot_open, on="", form_of="one_hot", settled=False, differentiable=False)
 def _one_hot_inferred(tensor: Tensor) -> Tensor:
     """As `_one_hot_classes`, with as many classes as the largest element asks for."""
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
-from telegrad_protocol.errors import ShapeError, UnsupportedOp
-from telegrad_protocol.rules import common_dtype, need_floating
+from telegrad_protocol.errors import ShapeError
+from telegrad_protocol.rules import common_dtype, need_floating, not_implemented
 from telegrad_protocol.shapes import Meta, contiguous, like, wrap_dim
-from telegrad_protocol.spec import Inferred, Size, Tensor, op
+from telegrad_protocol.spec import Inferred, Rule, Size, Tensor, op
 
 
-def _softmax(input: Meta, dim: int, dtype: DType | None) -> Meta:
-    wrap_dim(dim, input.ndim)
-    wanted = dtype or input.dtype
-    if wanted.category != dtypes.FLOAT:
-        raise UnsupportedOp(f"softmax is not implemented for '{wanted.name}'", argument="input", got=wanted.name)
-    return like(input, dtype=wanted)
+def _softmax(name: str) -> Rule:
+    def rule(input: Meta, dim: int, dtype: DType | None) -> Meta:
+        last = wrap_dim(dim, input.ndim) == max(input.ndim - 1, 0)
+        wanted = dtype or input.dtype
+        if wanted.category != dtypes.FLOAT:
+            raise not_implemented(f"{name}_lastdim_kernel_impl" if last else f"{name}_kernel_impl", wanted)
+        return like(input, dtype=wanted)
+
+    return rule
 
 
-@op(_softmax, on="torch tensor functional")
+@op(_softmax("softmax"), on="torch tensor functional")
 def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """Exponentials along `dim`, scaled to add up to 1; `dtype` casts the input first.
 
@@ -28,12 +31,12 @@ def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """
 
 
-@op(_softmax, on="torch tensor functional")
+@op(_softmax("log_softmax"), on="torch tensor functional")
 def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """The logarithm of `softmax`, computed without leaving the range of the dtype."""
 
 
-@op(_softmax, on="functional")
+@op(_softmax("softmax"), on="functional")
 def softmin(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """`softmax` of `-input`."""
 
@@ -155,8 +158,22 @@ def group_norm(
     """Layer norm of each group of channels of `input (N, C, ...)`; weight and bias `(C,)`."""
 
 
+def _check_each_channel(input: Meta, **given: Meta | None) -> None:
+    """As `_check_channels`, in batch norm's words, which come first."""
+    _check_channels(input)
+    for name, each in given.items():
+        if each is not None and each.shape != (input.shape[1],):
+            raise ShapeError(
+                f"{name} should contain {input.shape[1]} elements not {each.numel}",
+                argument=name,
+                expected=[input.shape[1]],
+                got=list(each.shape),
+            )
+    _check_channels(input, weight=given["weight"], bias=given["bias"])
+
+
 def _batch_norm(input: Meta, weight: Meta | None, bias: Meta | None, eps: float) -> Inferred:
-    _check_channels(input, weight=weight, bias=bias)
+    _check_each_channel(input, weight=weight, bias=bias)
     if input.numel == input.shape[1]:
         raise ShapeError(
             f"Expected more than 1 value per channel when training, got input size {list(input.shape)}",
@@ -166,25 +183,17 @@ def _batch_norm(input: Meta, weight: Meta | None, bias: Meta | None, eps: float)
     return Inferred((like(input), statistics, statistics))
 
 
-@op(_batch_norm, on="", returns=("out", "mean", "var"))
+@op(_batch_norm, on="", form_of="batch_norm", returns=("out", "mean", "var"))
 def _batch_norm_train(input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
     """Batch norm of `input (N, C, ...)` with its own statistics, and those: means and biased variances, `(C,)`."""
 
 
 def _batch_norm_given(input: Meta, mean: Meta, var: Meta, weight: Meta | None, bias: Meta | None, eps: float) -> Meta:
-    _check_channels(input, weight=weight, bias=bias)
-    for name, given in (("running_mean", mean), ("running_var", var)):
-        if given.shape != (input.shape[1],):
-            raise ShapeError(
-                f"{name} should contain {input.shape[1]} elements not {given.numel}",
-                argument=name,
-                expected=[input.shape[1]],
-                got=list(given.shape),
-            )
+    _check_each_channel(input, running_mean=mean, running_var=var, weight=weight, bias=bias)
     return like(input)
 
 
-@op(_batch_norm_given, on="")
+@op(_batch_norm_given, on="", form_of="batch_norm")
 def _batch_norm_eval(
     input: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:

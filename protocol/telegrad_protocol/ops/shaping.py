@@ -93,7 +93,7 @@ def as_strided_scatter(
     """A copy of `input` with `src` written where `as_strided` of the same arguments would look."""
 
 
-@op(lambda input, dtype: like(input, dtype=dtype), on="")
+@op(lambda input, dtype: like(input, dtype=dtype), on="", form_of="to")
 def _to_dtype(input: Tensor, dtype: DType) -> Tensor:
     """A copy of another dtype; gradients come back in the input's."""
 
