@@ -160,8 +160,8 @@ def _guard_class(cls: type, made: dict[FunctionType, Callable[..., Any]]) -> Non
             plain = value.fget if name in _PLAIN else None
             parts: list[Any] = [value.fget, value.fset]
             getter, setter = [guarded(p) if p is not plain and _needs_handler(p) else p for p in parts]
-            made_property = property(getter, setter, value.fdel, value.__doc__)
-            made_property.__set_name__(cls, name)
-            setattr(cls, name, made_property)
+            renewed: Any = property(getter, setter, value.fdel, value.__doc__)
+            renewed.__set_name__(cls, name)  # what Python's errors call it
+            setattr(cls, name, renewed)
         elif isinstance(value, classmethod | staticmethod) and _needs_handler(value.__func__):
             setattr(cls, name, type(value)(guarded(value.__func__)))

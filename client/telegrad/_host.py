@@ -68,10 +68,10 @@ def array_of(data: Any, dtype: DType | None, default: DType = dtypes.float32) ->
         raise
     except OverflowError:
         raise ValueError("Overflow when unpacking long long") from None
-    if array.dtype.kind in "iuf" and not isinstance(data, np.ndarray):
-        _check_range(array, dtype)
     if array.dtype.kind == "O" or (array.dtype.kind == "u" and not isinstance(data, np.ndarray | np.generic)):
         raise ValueError("Overflow when unpacking long long")
+    if not isinstance(data, np.ndarray):
+        _check_range(array, dtype)
     return narrowed(array, dtype.name)
 
 

@@ -89,7 +89,7 @@ def attach_operators() -> None:
     for name in COMPARE:
         if name in FUNCTIONS:
             setattr(Tensor, f"__{name}__", binder(OPS[name], operator=True))
-    Tensor.__invert__ = _invert
+    setattr(Tensor, "__invert__", _invert)  # noqa: B010  # type checkers have it from the stub
     for dunder, name in UNARY.items():
         if name in FUNCTIONS:
             setattr(Tensor, f"__{dunder}__", FUNCTIONS[name])

@@ -483,8 +483,10 @@ class Tensor(Declared, metaclass=TensorType):
 
     def _check_grad(self, value: Any) -> None:
         """Raise unless a value may become this tensor's gradient."""
-        if not isinstance(value, TensorBase):
-            raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+            )
         same = "Please ensure that the gradient and the tensor are"
         if value._meta.shape != self._meta.shape:
             raise RuntimeError(

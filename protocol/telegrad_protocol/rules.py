@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from . import dtypes
 from .dtypes import DType
-from .errors import AutogradError, OpError, ShapeError, UnsupportedOp
+from .errors import AutogradError, OpError, OpTypeError, ShapeError, UnsupportedOp
 from .shapes import Meta, broadcast, contiguous, like, reduced, wrap_dims
 from .spec import Inferred, OpSpec
 
@@ -47,6 +47,8 @@ class Elementwise:
 
     def __call__(self, *operands: Any) -> Inferred:
         metas = [operand for operand in operands if isinstance(operand, Meta)]
+        if not metas:
+            raise OpTypeError("received an invalid combination of arguments: there is no Tensor among them")
         compute = common_dtype(operands)
         if self.promotion == "float" and compute.category != dtypes.FLOAT:
             compute = dtypes.float32
@@ -96,7 +98,9 @@ def floating(input: Meta, *_: Any) -> Meta:
     return like(input)
 
 
-def need_floating(input: Meta, argument: str = "input", words: str = "expected a floating point tensor, got {}") -> None:
+def need_floating(
+    input: Meta, argument: str = "input", words: str = "expected a floating point tensor, got {}"
+) -> None:
     """Raise unless a tensor is of a floating type; `words` say so with the type's name in the place of {}."""
     if input.dtype.category != dtypes.FLOAT:
         raise ShapeError(

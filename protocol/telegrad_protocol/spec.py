@@ -262,7 +262,6 @@ class OpSpec:
                 got=describe(value),
             ) from None
 
-
     def _refusal(self, position: int, value: Any, called: str) -> str:
         """What is wrong with an argument, in PyTorch's words."""
         param = self.params[position]

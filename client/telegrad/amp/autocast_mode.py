@@ -15,7 +15,6 @@ from typing import Any, Final, TypeVar, cast
 
 from telegrad._ops import FUNCTIONS
 from telegrad._record import SCOPES
-from telegrad._tensor import device
 from telegrad._types import TensorBase
 from telegrad_protocol.dtypes import DType, bfloat16, float16, float32
 from telegrad_protocol.spec import OpSpec
@@ -75,7 +74,6 @@ class autocast:
         self, device_type: str, dtype: DType | None = None, enabled: bool = True, cache_enabled: bool | None = None
     ) -> None:
         if device_type not in _DEFAULT:
-            device(device_type)  # raises for what is no device at all
             raise RuntimeError(f"User specified an unsupported autocast device_type '{device_type}'")
         self.device_type = device_type
         self.dtype = dtype or _DEFAULT[device_type]

@@ -16,7 +16,8 @@ class Parameter(Tensor):
         source = empty(0) if data is None else data
         made: Any = source.detach()
         made.__class__ = cls
-        return finish(made, requires_grad)  # type: ignore[no-any-return]
+        finish(made, requires_grad)
+        return made  # type: ignore[no-any-return]
 
     def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:
         pass

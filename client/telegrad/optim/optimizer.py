@@ -206,7 +206,7 @@ def _slot_meta(name: str, meta: Meta) -> Meta:
 def nonnegative(**values: float) -> None:
     """Raise ValueError for an option that is negative, or nan."""
     for name, value in values.items():
-        if not 0.0 <= value:
+        if value < 0.0 or value != value:
             what = {"lr": "learning rate", "eps": "epsilon value"}.get(name, f"{name} value")
             raise ValueError(f"Invalid {what}: {value}")
 

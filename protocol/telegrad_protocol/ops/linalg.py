@@ -13,7 +13,9 @@ def _square(name: str, A: Meta) -> None:
     need_floating(A, "A", f"linalg.{name}: Expected a floating point or complex tensor as input. Got {{}}")
     if A.dtype.itemsize < 4:
         got = dtypes.TYPE_NAMES[A.dtype]
-        raise ShapeError(f"linalg.{name}: Low precision dtypes not supported. Got {got}", argument="A", got=A.dtype.name)
+        raise ShapeError(
+            f"linalg.{name}: Low precision dtypes not supported. Got {got}", argument="A", got=A.dtype.name
+        )
     if A.ndim < 2:
         raise ShapeError(f"linalg.{name}: The input tensor A must have at least 2 dimensions.", argument="A")
     if A.shape[-1] != A.shape[-2]:

@@ -80,8 +80,7 @@ def _cross_entropy(
             raise ShapeError("ignore_index is not supported for floating point target", argument="ignore_index")
     elif target.shape == input.shape and input.ndim:
         raise ShapeError(
-            "Expected floating point type for target with class probabilities, got "
-            f"{dtypes.TYPE_NAMES[target.dtype]}",
+            f"Expected floating point type for target with class probabilities, got {dtypes.TYPE_NAMES[target.dtype]}",
             argument="target",
             expected=input.dtype.name,
             got=target.dtype.name,
@@ -272,7 +271,9 @@ def _bce_logits(input: Meta, target: Meta, weight: Meta | None, reduction: str, 
             got=list(target.shape),
         )
     _need_floating(input, "log_sigmoid_cpu")
-    need_floating(target, "target", f"result type {dtypes.TYPE_NAMES[input.dtype]} can't be cast to the desired output type {{}}")
+    need_floating(
+        target, "target", f"result type {dtypes.TYPE_NAMES[input.dtype]} can't be cast to the desired output type {{}}"
+    )
     return _elementwise(input, target, reduction, weight, pos_weight)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpError, OpValueError, ShapeError
-from telegrad_protocol.rules import Elementwise, check_factor, check_shape, elementwise, not_implemented
+from telegrad_protocol.rules import Elementwise, check_factor, check_shape, common_dtype, elementwise, not_implemented
 from telegrad_protocol.shapes import Meta, broadcast, like
 from telegrad_protocol.spec import Inferred, Number, Tensor, op
 
@@ -296,8 +296,9 @@ def _where(condition: Meta, input: Meta | Number, other: Meta | Number) -> Infer
         )
     metas = [value for value in (condition, input, other) if isinstance(value, Meta)]
     shape = broadcast(meta.shape for meta in metas)
-    found = Elementwise()(condition, input, other) if len(metas) == 1 else Elementwise()(input, other)
-    return Inferred((like(found.meta, shape=shape),), found.compute)
+    dtype = common_dtype((input, other))
+    cast = None if all(meta.dtype is dtype for meta in metas if meta is not condition) else dtype
+    return Inferred((like(condition, shape=shape, dtype=dtype),), cast)
 
 
 @op(_where, on="torch")

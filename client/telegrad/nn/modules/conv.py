@@ -36,7 +36,9 @@ def _check_padding(padding: Sizes | str, mode: str, stride: Sizes) -> None:
         if padding == "same" and any(step != 1 for step in _tuple(stride, 1)):
             raise ValueError("padding='same' is not supported for strided convolutions")
     if mode not in ("zeros", "reflect", "replicate", "circular"):
-        raise ValueError(f"padding_mode must be one of {{'zeros', 'reflect', 'replicate', 'circular'}}, but got {mode=}")
+        raise ValueError(
+            f"padding_mode must be one of {{'zeros', 'reflect', 'replicate', 'circular'}}, but got {mode=}"
+        )
 
 
 class _Conv(Module):
