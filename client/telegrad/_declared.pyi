@@ -50,7 +50,7 @@ class Declared(TensorBase):
     def __ilshift__(self, other: Operand) -> Self: ...
     def __imod__(self, other: Operand) -> Self: ...
     def __imul__(self, other: Operand) -> Self: ...
-    def __invert__(self) -> Any:
+    def __invert__(self) -> Tensor:
         """The bits flipped; for booleans, not."""
     def __ior__(self, other: Operand) -> Self: ...
     def __ipow__(self, other: Operand) -> Self: ...
@@ -215,8 +215,11 @@ class Declared(TensorBase):
         """Products of matrices in pairs: `(b, n, k)` and `(b, k, m)`."""
     def bool(self) -> Tensor:
         """The values as bool."""
-    def broadcast_to(self, size: Sizes) -> Tensor:
+    @overload
+    def broadcast_to(self, *size: _int) -> Tensor:
         """As `expand`."""
+    @overload
+    def broadcast_to(self, size: Sequence[_int]) -> Tensor: ...
     def byte(self) -> Tensor:
         """The values as uint8."""
     def ceil(self) -> Tensor:
@@ -346,8 +349,11 @@ class Declared(TensorBase):
         """`input` without its fraction."""
     def flatten(self, start_dim: _int = 0, end_dim: _int = -1) -> Tensor:
         """The dimensions from `start_dim` to `end_dim` as one; a view where the memory allows it, else a copy."""
-    def flip(self, dims: Sizes) -> Tensor:
+    @overload
+    def flip(self, *dims: _int) -> Tensor:
         """Reverses the order along these dimensions."""
+    @overload
+    def flip(self, dims: Sequence[_int]) -> Tensor: ...
     def fliplr(self) -> Tensor:
         """Reverses the order of the columns."""
     def flipud(self) -> Tensor:
@@ -684,8 +690,11 @@ class Declared(TensorBase):
         """True where `input` differs from `other`."""
     def outer(self, vec2: Tensor) -> Tensor:
         """Every product of an element of `input` and one of `vec2`: `(n, m)`."""
-    def permute(self, dims: Sizes) -> Tensor:
+    @overload
+    def permute(self, *dims: _int) -> Tensor:
         """The dimensions in another order; a view."""
+    @overload
+    def permute(self, dims: Sequence[_int]) -> Tensor: ...
     def pow(self, exponent: Tensor | Number) -> Tensor:
         """Raises `input` to the power of `exponent`."""
     def pow_(self, exponent: Tensor | Number) -> Self:
@@ -710,8 +719,11 @@ class Declared(TensorBase):
         """The remainder of division rounded down; it has the sign of `other`."""
     def remainder_(self, other: Tensor | Number) -> Self:
         """The remainder of division rounded down; it has the sign of `other`."""
-    def repeat(self, repeats: Sizes) -> Tensor:
+    @overload
+    def repeat(self, *repeats: _int) -> Tensor:
         """The whole tensor over again, so many times along each dimension."""
+    @overload
+    def repeat(self, repeats: Sequence[_int]) -> Tensor: ...
     def repeat_interleave(
         self, repeats: Tensor | _int | None = None, dim: _int | None = None, *, axis: _int | None = None
     ) -> Tensor:
@@ -719,8 +731,11 @@ class Declared(TensorBase):
 
         `repeat_interleave(repeats)`, with nothing to repeat, repeats the places 0, 1, 2, … so.
         """
-    def reshape(self, shape: Sizes) -> Tensor:
+    @overload
+    def reshape(self, *shape: _int) -> Tensor:
         """The same elements in another shape; a view where the memory allows it, else a copy. One size may be -1."""
+    @overload
+    def reshape(self, shape: Sequence[_int]) -> Tensor: ...
     def reshape_as(self, other: Tensor) -> Tensor:
         """`reshape` to the shape of `other`."""
     def roll(self, shifts: _int | Sizes, dims: Sizes | None = None) -> Tensor:
@@ -844,8 +859,11 @@ class Declared(TensorBase):
         """Subtracts `other`, scaled by `alpha`, from `input`."""
     def sum(self, dim: Sizes | None = None, keepdim: _bool = False, *, dtype: DType | None = None) -> Tensor:
         """The sum over `dim`, or over everything."""
-    def sum_to_size(self, size: Sizes) -> Tensor:
+    @overload
+    def sum_to_size(self, *size: _int) -> Tensor:
         """Undoes broadcasting: sums over the dimensions that `expand` would have stretched."""
+    @overload
+    def sum_to_size(self, size: Sequence[_int]) -> Tensor: ...
     def swapaxes(self, axis0: _int, axis1: _int) -> Tensor:
         """The tensor with two dimensions exchanged."""
     def swapdims(self, dim0: _int, dim1: _int) -> Tensor:
@@ -866,8 +884,11 @@ class Declared(TensorBase):
         """The hyperbolic tangent."""
     def tensor_split(self, indices_or_sections: _int | Sizes, dim: _int = 0) -> tuple[Tensor, ...]:
         """Views of pieces of dimension `dim`: a number of nearly equal ones, or cut at these indices."""
-    def tile(self, dims: Sizes) -> Tensor:
+    @overload
+    def tile(self, *dims: _int) -> Tensor:
         """As `repeat`; missing leading numbers are 1."""
+    @overload
+    def tile(self, dims: Sequence[_int]) -> Tensor: ...
     @overload
     def to(
         self, dtype: DType, non_blocking: _bool = False, copy: _bool = False, *, memory_format: Any | None = None

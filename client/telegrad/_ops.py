@@ -33,7 +33,7 @@ def _spread(function: Callable[..., Any]) -> Callable[..., Any]:
             hide_frames(problem)
             raise
 
-    method.__name__ = method.__qualname__ = function.__name__
+    method.__name__ = function.__name__
     method.__doc__ = function.__doc__
     return method
 
@@ -95,12 +95,12 @@ def attach_operators() -> None:
             setattr(Tensor, f"__{dunder}__", FUNCTIONS[name])
 
 
-def _invert(self: Any) -> Any:
+def _invert(self: Tensor) -> Tensor:
     """The bits flipped; for booleans, not."""
     try:
         if self._meta.dtype.is_floating_point:
             raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
-        return FUNCTIONS["bitwise_not"](self)
+        return FUNCTIONS["bitwise_not"](self)  # type: ignore[no-any-return]
     except BaseException as problem:
         hide_frames(problem)
         raise
