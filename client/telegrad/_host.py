@@ -48,7 +48,9 @@ def dtype_of(array: np.ndarray) -> DType:
     found = _DTYPES.get(array.dtype.newbyteorder("="))
     if found is None:
         names = ", ".join(dtype.name for dtype in dtypes.ALL)
-        raise TypeError(f"can't convert np.ndarray of type {array.dtype}. The only supported types are: {names}.")
+        raise TypeError(
+            f"can't convert np.ndarray of type numpy.{array.dtype.type.__name__}. The only supported types are: {names}."
+        )
     return found
 
 

@@ -330,12 +330,12 @@ class _Missing:
 MISSING: Final = _Missing()
 
 
-def _given_twice(spec: OpSpec, alias: str, name: str) -> str:
+def _given_twice(spec: OpSpec, alias: str, name: str, more: int) -> str:
     if alias != next(iter(spec.aliases)):
         return f"{spec.name}() got multiple values for argument '{name}'"
     count = sum(not param.keyword_only for param in spec.params)  # the first alias also takes what is too much
     plural = "s" * (count != 1)
-    return f"{spec.name}() takes {count} positional argument{plural} but more were given, or '{name}' twice"
+    return f"{spec.name}() takes {count} positional argument{plural} but {count + more} were given, or '{name}' twice"
 
 
 def bound(spec: OpSpec, args: tuple[Any, ...], aliases: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -350,7 +350,10 @@ def bound(spec: OpSpec, args: tuple[Any, ...], aliases: tuple[Any, ...]) -> tupl
         place = spec.names.index(name)
         param = spec.params[place]
         if values[place] is not MISSING and (param.required or values[place] is not param.default):
-            raise OpTypeError(_given_twice(spec, alias, name), op=spec.name, argument=name, expected=spec.signature)
+            more = sum(value is not None for value in aliases)
+            raise OpTypeError(
+                _given_twice(spec, alias, name, more), op=spec.name, argument=name, expected=spec.signature
+            )
         values[place] = value
     missing = [param.name for param, value in zip(spec.params, values, strict=True) if value is MISSING]
     if missing:

@@ -224,7 +224,9 @@ def infer_size(shape: Shape, numel: int) -> Shape:
         raise ShapeError("only one dimension can be inferred", argument="shape", got=list(shape))
     known = math.prod(size for size in shape if size != -1)
     if any(size < -1 for size in shape):
-        raise ShapeError(f"invalid shape dimension {min(shape)}", argument="shape", got=list(shape))
+        place = next(place for place, size in enumerate(shape) if size < -1)
+        words = f"invalid shape dimension {shape[place]} at index {place} of shape {list(shape)}"
+        raise ShapeError(words, argument="shape", got=list(shape))
     if unknown:
         if known == 0:
             raise ShapeError(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from telegrad_protocol import dtypes
-from telegrad_protocol.errors import ShapeError, UnsupportedOp
+from telegrad_protocol.errors import ShapeError
+from telegrad_protocol.rules import not_implemented
 from telegrad_protocol.shapes import Meta, contiguous, like, wrap_dim
 from telegrad_protocol.spec import Inferred, Number, Tensor, Value, op
 
 
 def _bincount(input: Meta, weights: Meta | None, minlength: int) -> Meta:
     if input.dtype.category != dtypes.INT:
-        raise UnsupportedOp(f'"bincount_cpu" not implemented for {input.dtype.name}', argument="input")
+        raise not_implemented("bincount_cpu", input.dtype)
     if input.ndim != 1:
         raise ShapeError("bincount only supports 1-d non-negative integral inputs.", argument="input")
     if minlength < 0:
@@ -33,7 +34,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 
 def _histc(input: Meta, bins: int, min: Number, max: Number) -> Meta:
     if input.dtype.category != dtypes.FLOAT:
-        raise UnsupportedOp(f'"histogram_cpu" not implemented for {input.dtype.name}', argument="input")
+        raise not_implemented("histogram_cpu", input.dtype)
     if bins <= 0:
         raise ShapeError(
             f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0", argument="bins", got=bins
