@@ -37,7 +37,7 @@ def _check_padding(padding: Sizes | str, mode: str, stride: Sizes) -> None:
             raise ValueError("padding='same' is not supported for strided convolutions")
     if mode not in ("zeros", "reflect", "replicate", "circular"):
         raise ValueError(
-            f"padding_mode must be one of {{'zeros', 'reflect', 'replicate', 'circular'}}, but got {mode=}"
+            f"padding_mode must be one of {{'zeros', 'reflect', 'replicate', 'circular'}}, but got padding_mode='{mode}'"
         )
 
 
