@@ -139,6 +139,10 @@ class AMinMax(NamedTuple):
 
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> AMinMax:
     """The smallest and the largest value."""
+    if dim is None and not input.numel():
+        raise RuntimeError(
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
+        )
     return AMinMax(F["amin"](input, dim, keepdim), F["amax"](input, dim, keepdim))
 
 

@@ -178,6 +178,12 @@ def interpolate(
     if size is not None and scale_factor is not None:
         raise ValueError("only one of size or scale_factor should be defined")
     dims = input.ndim - 2
+    for name, given in (("output size of", size), ("scale_factor of shape", scale_factor)):
+        if isinstance(given, list | tuple) and len(given) != dims:
+            raise ValueError(
+                f"Input and {'output' if given is size else 'scale_factor'} must have the same number of spatial "
+                f"dimensions, but got input with spatial dimensions of {list(input.shape[2:])} and {name} {given}."
+            )
     scales = None
     if size is None:
         assert scale_factor is not None

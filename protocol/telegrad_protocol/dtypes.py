@@ -85,6 +85,9 @@ C_NAMES: Final[dict[DType, str]] = {
 }
 """What those of PyTorch's errors call them that give the types of C++."""
 
+FULL_C_NAMES: Final = {**C_NAMES, int16: "short int", int64: "long int"}
+"""And those that write these types out."""
+
 
 def by_name(name: str) -> DType:
     """The type of that name. Raises KeyError for a name that is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, Literal
 
 from . import dtypes
@@ -92,10 +93,15 @@ NO_MEAN: Final = (
 )
 
 
-def floating(input: Meta, *_: Any) -> Meta:
-    """Like the first input, which must be of a floating type."""
-    need_floating(input)
-    return like(input)
+def floating(kernel: str) -> Callable[..., Meta]:
+    """Like the first input, which must be of a floating type: PyTorch's `kernel` knows no other."""
+
+    def rule(input: Meta, *_: Any) -> Meta:
+        if input.dtype.category != dtypes.FLOAT:
+            raise not_implemented(kernel, input.dtype)
+        return like(input)
+
+    return rule
 
 
 def need_floating(

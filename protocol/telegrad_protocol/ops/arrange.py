@@ -169,7 +169,7 @@ def _block_diag(tensors: tuple[Meta, ...]) -> Meta:
     for place, tensor in enumerate(tensors):
         if tensor.ndim > 2:
             raise ShapeError(
-                f"block_diag: Input tensors must have 2 or fewer dimensions. Input {place} has {tensor.ndim}.",
+                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {place} has {tensor.ndim}.",
                 argument="tensors",
             )
     blocks = [at_least(tensor.shape, 2) for tensor in tensors]

@@ -66,7 +66,8 @@ def _check_class_weight(input: Meta, weight: Meta | None) -> None:
             got=list(weight.shape),
         )
     if weight is not None and weight.dtype is not input.dtype:
-        raise ShapeError(f"expected scalar type {input.dtype.name} but found {weight.dtype.name}", argument="weight")
+        own, other = dtypes.TYPE_NAMES[input.dtype], dtypes.TYPE_NAMES[weight.dtype]
+        raise ShapeError(f"expected scalar type {own} but found {other}", argument="weight")
 
 
 def _cross_entropy(
@@ -290,6 +291,8 @@ def binary_cross_entropy_with_logits(
 
 
 def _kl(input: Meta, target: Meta, reduction: str, log_target: bool) -> Inferred:
+    need_floating(input, words="kl_div: Integral inputs not supported.")
+    need_floating(target, "target", "kl_div: Integral inputs not supported.")
     found = _elementwise(input, target, "mean" if reduction == "batchmean" else reduction)
     words = (
         "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides "

@@ -309,7 +309,7 @@ def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> 
 def _masked_fill(input: Meta, mask: Meta, value: Meta | Number) -> Inferred:
     if mask.dtype is not dtypes.bool_:
         raise ShapeError(
-            f"masked_fill_ only supports boolean masks, but got mask with dtype {dtypes.C_NAMES[mask.dtype]}",
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {dtypes.FULL_C_NAMES[mask.dtype]}",
             argument="mask",
             expected="bool",
             got=mask.dtype.name,

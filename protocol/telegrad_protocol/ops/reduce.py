@@ -148,7 +148,12 @@ def std(input: Tensor, dim: Dims = None, *, correction: float = 1, keepdim: bool
     """The standard deviation: the root of the variance."""
 
 
-@op(lambda input, dim, keepdim: reduce_dims(input, dim, keepdim))
+def _logsumexp(input: Meta, dim: Dims, keepdim: bool) -> Meta:
+    dtype = input.dtype if input.dtype.category == dtypes.FLOAT else dtypes.float32
+    return reduce_dims(input, dim, keepdim, dtype)
+
+
+@op(_logsumexp)
 def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     """The logarithm of the sum of exponentials, without overflow."""
 

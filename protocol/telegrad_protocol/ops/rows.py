@@ -5,7 +5,7 @@ from __future__ import annotations
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import ShapeError
-from telegrad_protocol.rules import common_dtype, need_floating, not_implemented
+from telegrad_protocol.rules import common_dtype, floating, need_floating, not_implemented
 from telegrad_protocol.shapes import Meta, contiguous, like, wrap_dim
 from telegrad_protocol.spec import Inferred, Rule, Size, Tensor, op
 
@@ -67,8 +67,11 @@ def _check_affine(input: Meta, shape: tuple[int, ...], **parameters: Meta | None
 
 def _check_parameter_dtype(input: Meta, name: str, parameter: Meta) -> None:
     if parameter.dtype is not input.dtype:
+        words = "all inputs must share same datatype."
+        if input.dtype.itemsize == 2 and input.dtype.category == dtypes.FLOAT:
+            words = "expect parameter to have scalar type of Float"
         raise ShapeError(
-            f"mixed dtype (CPU): expect parameter to have scalar type of {input.dtype.name}",
+            f"mixed dtype (CPU): {words}",
             argument=name,
             expected=input.dtype.name,
             got=parameter.dtype.name,
@@ -76,7 +79,6 @@ def _check_parameter_dtype(input: Meta, name: str, parameter: Meta) -> None:
 
 
 def _check_normalized(input: Meta, shape: tuple[int, ...]) -> None:
-    need_floating(input)
     if not shape or input.shape[-len(shape) :] != shape:
         inner = ", ".join(map(str, shape))
         raise ShapeError(
@@ -93,7 +95,7 @@ def _layer_norm(
 ) -> Meta:
     _check_normalized(input, normalized_shape)
     _check_affine(input, normalized_shape, weight=weight, bias=bias)
-    return like(input)
+    return floating("LayerNormKernelImpl")(input)
 
 
 @op(_layer_norm, on="functional torch")
@@ -110,7 +112,7 @@ def layer_norm(
 def _rms_norm(input: Meta, normalized_shape: tuple[int, ...], weight: Meta | None, eps: float | None) -> Meta:
     _check_normalized(input, normalized_shape)
     _check_affine(input, normalized_shape, weight=weight)
-    return like(input)
+    return floating("rms_norm")(input)
 
 
 @op(_rms_norm, on="functional torch")
@@ -137,13 +139,14 @@ def _check_channels(input: Meta, **parameters: Meta | None) -> None:
 
 
 def _group_norm(input: Meta, num_groups: int, weight: Meta | None, bias: Meta | None, eps: float) -> Meta:
-    _check_channels(input, weight=weight, bias=bias)
+    _check_channels(input)
     if num_groups < 1 or input.shape[1] % num_groups:
         raise ShapeError(
             "Expected number of channels in input to be divisible by num_groups, but got input of shape "
             f"{list(input.shape)} and num_groups={num_groups}",
             argument="num_groups",
         )
+    _check_channels(input, weight=weight, bias=bias)
     return like(input)
 
 
@@ -201,7 +204,7 @@ def _batch_norm_eval(
 
 
 def _normalize(input: Meta, p: float, dim: int, eps: float) -> Meta:
-    need_floating(input)
+    need_floating(input, words="linalg.vector_norm: Expected a floating point or complex tensor as input. Got {}")
     wrap_dim(dim, input.ndim)
     return like(input)
 

@@ -239,7 +239,8 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 def _squeeze(input: Meta, dim: Dims) -> Inferred:
     among = range(input.ndim) if dim is None else [wrap_dim(d, input.ndim) for d in _listed(dim)]
     if len(set(among)) != len(among):
-        raise ShapeError(f"dim {dim} appears multiple times in the list of dims", argument="dim")
+        twice = next(axis for place, axis in enumerate(among) if axis in among[:place])
+        raise ShapeError(f"dim {twice} appears multiple times in the list of dims", argument="dim")
     keep = [axis for axis in range(input.ndim) if axis not in among or input.shape[axis] != 1]
     return _permuted(input, tuple(keep))
 
