@@ -204,7 +204,7 @@ def sigmoid(input: Tensor) -> Tensor:
     return FUNCTIONS["sigmoid"](input)
 
 
-_HELPERS = ("binder", "inplace", "no_grad", "overload", "warn")
+_HELPERS = ("Literal", "binder", "inplace", "no_grad", "overload", "warn")
 __all__ = sorted(
     name
     for name, value in globals().items()
