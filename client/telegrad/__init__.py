@@ -7,6 +7,7 @@
 tensor([2., 4.])
 """
 
+import math as _math
 from importlib.metadata import version as _version
 
 from telegrad_protocol.dtypes import DType as dtype
@@ -28,9 +29,12 @@ from .autograd import (
     no_grad,
     set_grad_enabled,
 )
-from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 
 __version__ = _version("telegrad")
+
+e, inf, nan, pi = _math.e, _math.inf, _math.nan, _math.pi
+newaxis = None
 
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64

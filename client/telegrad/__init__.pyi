@@ -206,22 +206,22 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: _int = 0) -> Tensor:
     """How often each number from 0 up occurs, or the sum of its weights; at least `minlength` counts."""
 
-def bitwise_and(input: Tensor, other: Tensor | Number) -> Tensor:
+def bitwise_and(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """And of the bits."""
 
-def bitwise_left_shift(input: Tensor, other: Tensor | Number) -> Tensor:
+def bitwise_left_shift(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """Shifts the bits of `input` left."""
 
 def bitwise_not(input: Tensor) -> Tensor:
     """Flips the bits; for booleans, not."""
 
-def bitwise_or(input: Tensor, other: Tensor | Number) -> Tensor:
+def bitwise_or(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """Or of the bits."""
 
-def bitwise_right_shift(input: Tensor, other: Tensor | Number) -> Tensor:
+def bitwise_right_shift(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """Shifts the bits of `input` right."""
 
-def bitwise_xor(input: Tensor, other: Tensor | Number) -> Tensor:
+def bitwise_xor(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """Exclusive or of the bits."""
 
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
@@ -369,6 +369,8 @@ def cumsum(input: Tensor, dim: _int, *, dtype: DType | None = None) -> Tensor:
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Number | None = None, dim: _int = -1) -> Tensor:
     """The running integral of samples along a dimension by trapezoids, one value per gap."""
 
+default_generator: Generator
+
 def det(A: Tensor) -> Tensor:
     """The determinants of square matrices."""
 
@@ -413,6 +415,7 @@ def dstack(tensors: Sequence[Tensor]) -> Tensor:
     """Joins tensors along the third dimension."""
 
 dtype = _DType
+e: _float
 
 @overload
 def empty(
@@ -535,6 +538,8 @@ def index_put(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, a
 
 def index_select(input: Tensor, dim: _int, index: Tensor) -> Tensor:
     """The slices of `dim` that a vector of indices names; one outside raises IndexError."""
+
+inf: _float
 
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """The sum of products over the last dimension of both, for every pair of their other indices."""
@@ -712,6 +717,8 @@ def multiply(input: Tensor, other: Tensor | Number) -> Tensor:
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """The product of a matrix `(n, k)` and a vector `(k,)`."""
 
+nan: _float
+
 def nan_to_num(
     input: Tensor, nan: Number | None = None, posinf: Number | None = None, neginf: Number | None = None
 ) -> Tensor:
@@ -739,6 +746,8 @@ def neg(input: Tensor) -> Tensor:
 
 def negative(input: Tensor) -> Tensor:
     """Negates `input`."""
+
+newaxis: None
 
 def not_equal(input: Tensor, other: Tensor | Number) -> Tensor:
     """True where `input` differs from `other`."""
@@ -780,6 +789,8 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: _float = 2.0, eps: _float = 1e-
 
 def permute(input: Tensor, dims: Sizes) -> Tensor:
     """The dimensions in another order; a view."""
+
+pi: _float
 
 def pixel_shuffle(input: Tensor, upscale_factor: _int) -> Tensor:
     """Channels `(..., C * r * r, H, W)` as finer pixels `(..., C, H * r, W * r)`."""
@@ -1042,7 +1053,7 @@ def var(
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """Joins tensors along the first dimension; vectors are rows."""
 
-def xlogy(input: Tensor, other: Tensor) -> Tensor:
+def xlogy(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """input log(other), and 0 where `input` is 0."""
 
 @overload

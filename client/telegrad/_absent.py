@@ -62,11 +62,11 @@ INSTEAD: Final[dict[str, str]] = {
     "torch.LongTensor": "torch.tensor(data, dtype=torch.int64)",
     "torch.IntTensor": "torch.tensor(data, dtype=torch.int32)",
     "torch.BoolTensor": "torch.tensor(data, dtype=torch.bool)",
-    "torch.nan": "float('nan')",
-    "torch.inf": "float('inf')",
-    "torch.pi": "math.pi",
-    "torch.e": "math.e",
-    "torch.newaxis": "None",
+    "torch.Tensor.unsqueeze_": "t = t.unsqueeze(dim)",
+    "torch.Tensor.squeeze_": "t = t.squeeze(dim)",
+    "torch.Tensor.t_": "t = t.t()",
+    "torch.Tensor.transpose_": "t = t.transpose(dim0, dim1)",
+    "torch.Tensor.detach_": "t = t.detach()",
     "torch.autograd.Variable": "the tensor itself, with requires_grad=True",
     "torch.nn.DataParallel": "the module as it is: one device serves it",
     "torch.nn.ParameterList": "setattr(self, f'p{i}', parameter), or nn.ModuleList of modules",
@@ -119,7 +119,7 @@ def absent(owner: str, holder: Any, name: str) -> AttributeError:
     if said is not None:
         return AttributeError(said)
     if isinstance(holder, ModuleType):
-        subject = f"module {holder.__name__!r}"
+        subject = f"module {owner.replace('torch', 'telegrad', 1)!r}"
     elif isinstance(holder, type):
         subject = f"type object {holder.__name__!r}"
     else:

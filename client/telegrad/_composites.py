@@ -42,9 +42,16 @@ def _extremum(name: str) -> Extremum:
         dim, keepdim = _either(dim, axis), _either(keepdim, keepdims)
         if isinstance(dim, TensorBase) or other is not None:
             return pair(input, dim if other is None else other)
-        return full(input) if dim is None else along(input, dim, keepdim)
+        if dim is not None:
+            return along(input, dim, keepdim)
+        if isinstance(input, TensorBase) and not input._meta.numel:
+            raise RuntimeError(
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
+                "the 'dim' argument."
+            )
+        return full(input)
 
-    function.__name__ = name
+    function.__name__ = function.__qualname__ = name
     function.__doc__ = (
         f"`{name}(input)`: the {name}imum of all elements. `{name}(input, dim)`: values and indices along a dimension. "
         f"`{name}(input, other)`: the {name}imum, element by element."
@@ -76,7 +83,8 @@ def _spread_of(name: str) -> Spread:
             correction = 1 if unbiased is None or unbiased else 0
         return function(input, dim, correction=correction, keepdim=keepdim)
 
-    measure.__name__, measure.__doc__ = name, OPS[name].doc
+    measure.__name__ = measure.__qualname__ = name
+    measure.__doc__ = OPS[name].doc
     return measure  # type: ignore[return-value]  # one function for both its forms
 
 
@@ -116,6 +124,8 @@ def norm(
     dtype: DType | None = None,
 ) -> Tensor:
     """The vector norm of all elements, or along `dim`; "fro" is the 2-norm."""
+    if isinstance(p, str) and p != "fro":
+        raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
     order = 2.0 if p in ("fro", None) else float(p)
     return F["vector_norm"](input, order, dim, keepdim, dtype=dtype)
 
@@ -129,6 +139,10 @@ class AMinMax(NamedTuple):
 
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> AMinMax:
     """The smallest and the largest value."""
+    if dim is None and not input.numel():
+        raise RuntimeError(
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
+        )
     return AMinMax(F["amin"](input, dim, keepdim), F["amax"](input, dim, keepdim))
 
 
@@ -339,7 +353,7 @@ def _median(name: str) -> Middle:
         dim, keepdim = _either(dim, axis), _either(keepdim, keepdims)
         return full(input) if dim is None else along(input, dim, keepdim)
 
-    function.__name__ = name
+    function.__name__ = function.__qualname__ = name
     function.__doc__ = "The middle value, the lower of two; along a dimension, values and indices."
     return function
 
@@ -349,10 +363,15 @@ nanmedian = _median("nanmedian")
 
 
 def repeat_interleave(
-    input: Tensor, repeats: Tensor | int, dim: int | None = None, *, axis: int | None = None
+    input: Tensor, repeats: Tensor | int | None = None, dim: int | None = None, *, axis: int | None = None
 ) -> Tensor:
-    """Each element a number of times in a row: one number for all, or a tensor of them."""
+    """Each element a number of times in a row: one number for all, or a tensor of them.
+
+    `repeat_interleave(repeats)`, with nothing to repeat, repeats the places 0, 1, 2, … so.
+    """
     dim = _either(dim, axis)
+    if repeats is None:
+        input, repeats = F["arange"](0, input.numel(), dtype=dtypes.int64, device=input._meta.device), input
     if isinstance(repeats, TensorBase):
         return F["_repeat_interleave_each"](input, repeats, dim)
     return F["repeat_interleave"](input, repeats, dim)
@@ -498,7 +517,7 @@ def _caster(dtype: DType) -> Callable[[Tensor], Tensor]:
     def method(self: Tensor) -> Tensor:
         return _to(self, dtype)
 
-    method.__name__ = dtype.name
+    method.__name__ = method.__qualname__ = dtype.name
     method.__doc__ = f"The values as {dtype.name}."
     return method
 
@@ -511,6 +530,8 @@ def _type(self: Tensor, dtype: DType | str | None = None) -> Tensor | str:
     """The name of the tensor type, or the tensor with another dtype."""
     if dtype is None:
         return f"torch.{dtypes.TYPE_NAMES[self.dtype]}Tensor"
+    if isinstance(dtype, str) and dtype not in _DTYPE_OF_TYPE:
+        raise ValueError(f"invalid type: '{dtype}'")
     return _to(self, dtype if isinstance(dtype, DType) else _DTYPE_OF_TYPE[dtype])
 
 
@@ -562,7 +583,7 @@ def _size_like(name: str) -> Callable[[Tensor, Tensor], Tensor]:
     def method(self: Tensor, other: Tensor) -> Tensor:
         return F[name](self, other._meta.shape)
 
-    method.__name__ = f"{name}_as"
+    method.__name__ = method.__qualname__ = f"{name}_as"
     method.__doc__ = f"`{name}` to the shape of `other`."
     return method
 

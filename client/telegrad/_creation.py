@@ -22,7 +22,7 @@ from ._typing import DeviceLike, Factory, LikeFactory, NewFactory, Number, Sizes
 def set_default_dtype(d: DType) -> None:
     """The dtype of tensors made from Python floats and from nothing. Raises TypeError for one that is not floating."""
     if not isinstance(d, DType) or not d.is_floating_point:
-        raise TypeError("invalid dtype object: only floating-point types are supported as the default type")
+        raise TypeError("only floating-point types are supported as the default type")
     defaults.dtype = d
 
 
@@ -67,7 +67,11 @@ def named(device: Any, default: str | None = None) -> str:
 
 def finish(made: Any, requires_grad: bool) -> Tensor:
     """What every factory does at its end."""
-    return made.requires_grad_() if requires_grad else made  # type: ignore[no-any-return]
+    if not requires_grad:
+        return made  # type: ignore[no-any-return]
+    if not made.is_floating_point():
+        raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+    return made.requires_grad_()  # type: ignore[no-any-return]
 
 
 def sizes(size: tuple[Any, ...]) -> Any:
@@ -129,6 +133,12 @@ def refuse(name: str, unused: dict[str, Any]) -> None:
         raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
 
 
+def need_tensor(name: str, value: Any) -> None:
+    """Raise TypeError, as a declared op does, unless the first argument is a tensor."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(value).__name__}")
+
+
 def _factory(name: str, doc: str) -> Factory:
     function = FUNCTIONS[name]
 
@@ -139,7 +149,8 @@ def _factory(name: str, doc: str) -> Factory:
         refuse(name, given)
         return finish(function(wanted, dtype=dtype or defaults.dtype, device=named(device)), requires_grad)
 
-    make.__name__, make.__doc__ = name, doc
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = doc
     return make
 
 
@@ -226,10 +237,11 @@ def _like(factory: Any) -> LikeFactory:
 
     def make(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **given: Any) -> Any:
         refuse(name, given)
+        need_tensor(name, input)
         where = named(device, input._meta.device)
         return factory(input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
-    make.__name__ = name
+    make.__name__ = make.__qualname__ = name
     make.__doc__ = f"As `{factory.__name__}`, with the shape and dtype of `input`, and where it is."
     return make
 
@@ -246,6 +258,7 @@ def full_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """As `full`, with the shape and dtype of `input`."""
+    need_tensor("full_like", input)
     where = named(device, input._meta.device)
     return full(input.shape, fill_value, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
@@ -261,7 +274,7 @@ def _new(factory: Any) -> NewFactory:
         where = named(device, self._meta.device)
         return factory(wanted, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
 
-    method.__name__ = name
+    method.__name__ = method.__qualname__ = name
     method.__doc__ = f"As `{factory.__name__}`, of this tensor's dtype, and where it is."
     return method  # type: ignore[return-value]  # one function for both forms of the size
 

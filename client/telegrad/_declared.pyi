@@ -50,7 +50,8 @@ class Declared(TensorBase):
     def __ilshift__(self, other: Operand) -> Self: ...
     def __imod__(self, other: Operand) -> Self: ...
     def __imul__(self, other: Operand) -> Self: ...
-    def __invert__(self) -> Tensor: ...
+    def __invert__(self) -> Tensor:
+        """The bits flipped; for booleans, not."""
     def __ior__(self, other: Operand) -> Self: ...
     def __ipow__(self, other: Operand) -> Self: ...
     def __irshift__(self, other: Operand) -> Self: ...
@@ -723,8 +724,13 @@ class Declared(TensorBase):
         """The whole tensor over again, so many times along each dimension."""
     @overload
     def repeat(self, repeats: Sequence[_int]) -> Tensor: ...
-    def repeat_interleave(self, repeats: Tensor | _int, dim: _int | None = None, *, axis: _int | None = None) -> Tensor:
-        """Each element a number of times in a row: one number for all, or a tensor of them."""
+    def repeat_interleave(
+        self, repeats: Tensor | _int | None = None, dim: _int | None = None, *, axis: _int | None = None
+    ) -> Tensor:
+        """Each element a number of times in a row: one number for all, or a tensor of them.
+
+        `repeat_interleave(repeats)`, with nothing to repeat, repeats the places 0, 1, 2, … so.
+        """
     @overload
     def reshape(self, *shape: _int) -> Tensor:
         """The same elements in another shape; a view where the memory allows it, else a copy. One size may be -1."""
@@ -977,9 +983,9 @@ class Declared(TensorBase):
         """`view` to the shape of `other`."""
     def where(self, condition: Tensor, other: Tensor | Number) -> Tensor:
         """This tensor's elements where the condition holds, those of `other` elsewhere."""
-    def xlogy(self, other: Tensor) -> Tensor:
+    def xlogy(self, other: Tensor | Number) -> Tensor:
         """input log(other), and 0 where `input` is 0."""
-    def xlogy_(self, other: Tensor) -> Self:
+    def xlogy_(self, other: Tensor | Number) -> Self:
         """input log(other), and 0 where `input` is 0."""
     def zero_(self) -> Self:
         """Overwrite with zeros."""

@@ -150,13 +150,18 @@ def _needs_handler(value: Any) -> bool:
 
 def _guard_class(cls: type, made: dict[FunctionType, Callable[..., Any]]) -> None:
     for name, value in list(vars(cls).items()):
-        if name in _PLAIN or (name.startswith("_") and not name.startswith("__")):
+        if name.startswith("_") and not name.startswith("__"):
+            continue
+        if name in _PLAIN and not isinstance(value, property):
             continue
         if _needs_handler(value):
             setattr(cls, name, made.setdefault(value, guarded(value)))
         elif isinstance(value, property):
+            plain = value.fget if name in _PLAIN else None
             parts: list[Any] = [value.fget, value.fset]
-            getter, setter = [guarded(part) if _needs_handler(part) else part for part in parts]
-            setattr(cls, name, property(getter, setter, value.fdel, value.__doc__))
+            getter, setter = [guarded(p) if p is not plain and _needs_handler(p) else p for p in parts]
+            renewed: Any = property(getter, setter, value.fdel, value.__doc__)
+            renewed.__set_name__(cls, name)  # what Python's errors call it
+            setattr(cls, name, renewed)
         elif isinstance(value, classmethod | staticmethod) and _needs_handler(value.__func__):
             setattr(cls, name, type(value)(guarded(value.__func__)))

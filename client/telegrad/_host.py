@@ -48,7 +48,9 @@ def dtype_of(array: np.ndarray) -> DType:
     found = _DTYPES.get(array.dtype.newbyteorder("="))
     if found is None:
         names = ", ".join(dtype.name for dtype in dtypes.ALL)
-        raise TypeError(f"can't convert np.ndarray of type {array.dtype}. The only supported types are: {names}.")
+        raise TypeError(
+            f"can't convert np.ndarray of type numpy.{array.dtype.type.__name__}. The only supported types are: {names}."
+        )
     return found
 
 
@@ -70,7 +72,19 @@ def array_of(data: Any, dtype: DType | None, default: DType = dtypes.float32) ->
         raise ValueError("Overflow when unpacking long long") from None
     if array.dtype.kind == "O" or (array.dtype.kind == "u" and not isinstance(data, np.ndarray | np.generic)):
         raise ValueError("Overflow when unpacking long long")
+    if not isinstance(data, np.ndarray):
+        _check_range(array, dtype)
     return narrowed(array, dtype.name)
+
+
+def _check_range(array: np.ndarray, dtype: DType) -> None:
+    """Raise for Python numbers that an integer type does not hold; one that has no signs takes negative ones around."""
+    if dtype.category != dtypes.INT or not array.size:
+        return
+    bounds = np.iinfo(NUMPY[dtype])
+    lowest = -int(bounds.max) if not dtype.is_signed else int(bounds.min)
+    if not (lowest <= array.min() and array.max() <= bounds.max):
+        raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
 
 
 _PLAIN: Final[dict[type, DType | None]] = {bool: dtypes.bool_, int: dtypes.int64, float: None}

@@ -170,6 +170,8 @@ def _item(item: Any) -> Any:
         return _index_tensor(_host.from_array(array, _host.dtype_of(array)))
     if hasattr(item, "__index__"):
         return item.__index__()
+    if isinstance(item, str | bytes):
+        raise TypeError(f"new(): invalid data type '{type(item).__name__}'")
     raise OpIndexError(
         "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
         f"(got {type(item).__name__})",

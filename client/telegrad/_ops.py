@@ -73,7 +73,7 @@ BINARY: Final = {
     "rshift": "bitwise_right_shift",
 }
 COMPARE: Final = ("eq", "ne", "lt", "le", "gt", "ge")
-UNARY: Final = {"neg": "neg", "abs": "abs", "invert": "bitwise_not"}
+UNARY: Final = {"neg": "neg", "abs": "abs"}
 
 
 def attach_operators() -> None:
@@ -89,9 +89,21 @@ def attach_operators() -> None:
     for name in COMPARE:
         if name in FUNCTIONS:
             setattr(Tensor, f"__{name}__", binder(OPS[name], operator=True))
+    setattr(Tensor, "__invert__", _invert)  # noqa: B010  # type checkers have it from the stub
     for dunder, name in UNARY.items():
         if name in FUNCTIONS:
             setattr(Tensor, f"__{dunder}__", FUNCTIONS[name])
+
+
+def _invert(self: Tensor) -> Tensor:
+    """The bits flipped; for booleans, not."""
+    try:
+        if self._meta.dtype.is_floating_point:
+            raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
+        return FUNCTIONS["bitwise_not"](self)  # type: ignore[no-any-return]
+    except BaseException as problem:
+        hide_frames(problem)
+        raise
 
 
 def _reflected(function: Callable[..., Any], name: str) -> Callable[..., Any]:

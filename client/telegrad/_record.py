@@ -41,6 +41,8 @@ def upload(tensor: TensorBase) -> int:
 
 def record(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     """Record a call of any op on arguments in declared order; raises locally what metadata tells."""
+    if spec.dtype_slot is not None and isinstance(args[spec.dtype_slot], str):
+        raise OpTypeError(f"{spec.shown}(): argument 'dtype' must be torch.dtype, not str", op=spec.name)
     args = spec.convert(args)
     if len(spec.tensor_slots) > 1 or spec.takes_lists:
         args = on_one_device(spec, args)
@@ -63,9 +65,16 @@ def _record_or_not(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     try:
         return record(spec, args)
     except OpTypeError:
-        if all(isinstance(value, TensorBase | bool | int | float) for value in args):
+        if _may_stand(spec, args):
             raise
         return NotImplemented
+
+
+def _may_stand(spec: OpSpec, args: tuple[Any, ...]) -> bool:
+    """Whether operands are of the types that the op takes in their places."""
+    kinds = zip(spec.params, args, strict=True)
+    numbers = bool | int | float
+    return all(isinstance(v, TensorBase if p.annotation == "Tensor" else TensorBase | numbers) for p, v in kinds)
 
 
 def _wrap(
@@ -140,7 +149,7 @@ def return_type(spec: OpSpec) -> Any:
 
 def inplace(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     """Record a call whose result is written into the first argument."""
-    args = on_one_device(spec, spec.convert(args))
+    args = on_one_device(spec, spec.convert(args, f"{spec.shown}_"))
     target: TensorBase = args[0]
     if not spec.inplace:
         raise UnsupportedOp(f"{spec.name} has no in-place variant", op=spec.name)
@@ -238,10 +247,19 @@ def to_wire(param: Param, value: Any) -> Any:
     if isinstance(value, TensorBase):
         return value._id or value._send()
     if not param.kind.holds_tensors:
-        return value._id if param.annotation.startswith("Generator") and value is not None else value
+        return generator_id(value) if param.annotation.startswith("Generator") and value is not None else value
     if isinstance(value, tuple):
         return tuple([None if item is None else item._id or item._send() for item in value])
     return None if value is None else (value,)
+
+
+def generator_id(generator: Any) -> Any:
+    """A generator as it travels. Raises TypeError for what is none."""
+    try:
+        return generator._id
+    except AttributeError:
+        words = f"argument 'generator' must be torch.Generator, not {type(generator).__name__}"
+        raise OpTypeError(words, argument="generator") from None
 
 
 def leaves_of(spec: OpSpec, args: tuple[Any, ...]) -> LeafSet | None:
@@ -312,12 +330,12 @@ class _Missing:
 MISSING: Final = _Missing()
 
 
-def _given_twice(spec: OpSpec, alias: str, name: str) -> str:
+def _given_twice(spec: OpSpec, alias: str, name: str, more: int) -> str:
     if alias != next(iter(spec.aliases)):
         return f"{spec.name}() got multiple values for argument '{name}'"
     count = sum(not param.keyword_only for param in spec.params)  # the first alias also takes what is too much
     plural = "s" * (count != 1)
-    return f"{spec.name}() takes {count} positional argument{plural} but more were given, or '{name}' twice"
+    return f"{spec.name}() takes {count} positional argument{plural} but {count + more} were given, or '{name}' twice"
 
 
 def bound(spec: OpSpec, args: tuple[Any, ...], aliases: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -332,7 +350,10 @@ def bound(spec: OpSpec, args: tuple[Any, ...], aliases: tuple[Any, ...]) -> tupl
         place = spec.names.index(name)
         param = spec.params[place]
         if values[place] is not MISSING and (param.required or values[place] is not param.default):
-            raise OpTypeError(_given_twice(spec, alias, name), op=spec.name, argument=name, expected=spec.signature)
+            more = sum(value is not None for value in aliases)
+            raise OpTypeError(
+                _given_twice(spec, alias, name, more), op=spec.name, argument=name, expected=spec.signature
+            )
         values[place] = value
     missing = [param.name for param, value in zip(spec.params, values, strict=True) if value is MISSING]
     if missing:
@@ -482,6 +503,7 @@ def binder(
         "MISSING": MISSING,
         "TensorBase": TensorBase,
         "upload": upload,
+        "generator_id": generator_id,
         "union": union,
         "unions": UNIONS,
         "joined": joined,
@@ -530,7 +552,7 @@ def _wire_source(param: Param) -> str:
     if param.kind.holds_tensors:
         return _WIRE[param.annotation].format(param.name)
     if param.annotation.startswith("Generator"):
-        return f"({param.name} and {param.name}._id)"
+        return f"({param.name} and generator_id({param.name}))"
     return param.name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,7 @@ from telegrad_protocol import dtypes, wire
 from telegrad_protocol.devices import PLACE_SHIFT, device_at
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.messages import ReadResult
-from telegrad_protocol.shapes import Meta, contiguous, is_contiguous, like
+from telegrad_protocol.shapes import Meta, contiguous, is_contiguous, like, wrap_dim
 from telegrad_protocol.spec import OPS
 
 from . import _host
@@ -107,11 +108,13 @@ class device:
             self.type, self.index = name.type, name.index
             return
         text = f"cuda:{name}" if isinstance(name, int) else name
+        if not text:
+            raise RuntimeError("Device string must not be empty")
+        if re.fullmatch(r"[a-zA-Z_]+(:(0|[1-9][0-9]*))?", text) is None:
+            raise RuntimeError(f"Invalid device string: '{text}'")
         kind, _, number = text.partition(":")
         if kind not in ("cpu", "cuda"):
-            raise RuntimeError(f"Expected one of cpu, cuda device type at start of device string: {text}")
-        if number and not number.isdigit():
-            raise RuntimeError(f"Invalid device string: '{text}'")
+            raise RuntimeError(f"Expected one of cpu, cuda device type at start of device string: {kind}")
         self.type = kind
         self.index = int(number) if number else index
 
@@ -207,7 +210,12 @@ class Tensor(Declared, metaclass=TensorType):
     def size(self, dim: int) -> int: ...
     def size(self, dim: int | None = None) -> Size | int:
         """The shape, or one of its sizes."""
-        return self.shape if dim is None else self._meta.shape[dim]
+        return self.shape if dim is None else self._meta.shape[self._axis(dim)]
+
+    def _axis(self, dim: int) -> int:
+        if not self._meta.ndim:
+            raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+        return wrap_dim(dim, self._meta.ndim)
 
     def dim(self) -> int:
         """The number of dimensions."""
@@ -229,7 +237,7 @@ class Tensor(Declared, metaclass=TensorType):
     def stride(self, dim: int) -> int: ...
     def stride(self, dim: int | None = None) -> tuple[int, ...] | int:
         """Steps between neighbours along each dimension, in elements."""
-        return self._meta.strides if dim is None else self._meta.strides[dim]
+        return self._meta.strides if dim is None else self._meta.strides[self._axis(dim)]
 
     def storage_offset(self) -> int:
         """Where the first element lies in the memory that views share, in elements."""
@@ -308,10 +316,15 @@ class Tensor(Declared, metaclass=TensorType):
         return bool(self.item())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._only_element())
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._only_element())
+
+    def _only_element(self) -> Any:
+        if self.numel() != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return self.item()
 
     def __index__(self) -> int:
         if self._meta.dtype.category == dtypes.FLOAT or self.numel() != 1:
@@ -384,7 +397,8 @@ class Tensor(Declared, metaclass=TensorType):
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:
             raise RuntimeError(
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  "
+                "If you were attempting to deepcopy a module, copy it before its parameters are computed from others."
             )
         if id(self) not in memo:
             memo[id(self)] = self._copied()
@@ -406,6 +420,8 @@ class Tensor(Declared, metaclass=TensorType):
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
+        if wanted and not self.is_floating_point():
+            raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
         self.requires_grad_(wanted)
 
     def _asks_requires_grad(self) -> bool:
@@ -421,7 +437,10 @@ class Tensor(Declared, metaclass=TensorType):
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Say whether gradients with respect to this leaf are wanted."""
         if not requires_grad and not self.is_leaf:
-            raise RuntimeError("you can only change requires_grad flags of leaf variables.")
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+                "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+            )
         if requires_grad and not self.is_floating_point():
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
         if requires_grad and self.is_inference() and not grad_mode.inference:
@@ -461,17 +480,37 @@ class Tensor(Declared, metaclass=TensorType):
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
-        if value is not None and (value.shape != self.shape or value.dtype is not self.dtype):
-            raise RuntimeError(
-                f"assigned grad has data of a different size or type: {value.dtype} {list(value.shape)} for "
-                f"{self.dtype} {list(self.shape)}"
-            )
+        if value is not None:
+            self._check_grad(value)
         leaf = self._leaf = self._leaf or Leaf(self)
         if value is None and leaf.has_grad is False:
             return
         before = leaf.state()
         leaf.restore((value is not None, value, None))
         control("set_grad", self, value, undo=lambda: leaf.restore(before))
+
+    def _check_grad(self, value: Any) -> None:
+        """Raise unless a value may become this tensor's gradient."""
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+            )
+        same = "Please ensure that the gradient and the tensor are"
+        if value._meta.shape != self._meta.shape:
+            raise RuntimeError(
+                f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size "
+                f"'{list(self.shape)}'. {same} the same size"
+            )
+        if value._meta.dtype is not self._meta.dtype:
+            raise RuntimeError(
+                f"attempting to assign a gradient with dtype '{dtypes.C_NAMES[value._meta.dtype]}' to a tensor with "
+                f"grad_dtype '{dtypes.TYPE_NAMES[self.dtype]}'. {same} of one dtype"
+            )
+        if value._meta.device != self._meta.device:
+            raise RuntimeError(
+                f"attempting to assign a gradient located on device '{value.device}' to a tensor located on device "
+                f"'{self.device}'. {same} on the same device"
+            )
 
     @property
     def grad_fn(self) -> GradFn | None:
@@ -581,6 +620,9 @@ class Tensor(Declared, metaclass=TensorType):
 
         found: Tensor = get(self, index)
         return found
+
+    def __delitem__(self, index: Index) -> None:
+        raise TypeError("Tensor does not support deleting items")
 
     def __setitem__(self, index: Index, value: Operand | list[Any]) -> None:
         from ._indexing import put

@@ -23,12 +23,17 @@ def _with_inplace(name: str) -> Callable[..., Any]:
     """An activation that takes `inplace=True`."""
     function, spec = FUNCTIONS[name], OPS[name]
 
+    before = len(spec.params) - (spec.generator_slot is not None)  # PyTorch's own arguments, which `inplace` follows
+
     def activation(input: Tensor, *args: Any, inplace: bool = False, **kwargs: Any) -> Any:
+        if len(args) == before:
+            *args, inplace = args  # type: ignore[assignment]
         if not inplace:
             return function(input, *args, **kwargs)
         return _inplace(spec, spec.bind(input, *args, **kwargs))
 
-    activation.__name__, activation.__doc__ = name, function.__doc__
+    activation.__name__ = activation.__qualname__ = name
+    activation.__doc__ = function.__doc__
     return activation
 
 
@@ -57,6 +62,12 @@ softmax, log_softmax, softmin = (
 )
 
 
+def _check_statistics(input: Tensor, *running: Tensor | None) -> None:
+    for name, found in zip(("running_mean", "running_var"), running, strict=True):
+        if found is not None and input.ndim > 1 and found.numel() != input.shape[1]:
+            raise RuntimeError(f"{name} should contain {input.shape[1]} elements not {found.numel()}")
+
+
 def batch_norm(
     input: Tensor,
     running_mean: Tensor | None,
@@ -76,6 +87,7 @@ def batch_norm(
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
         return FUNCTIONS["_batch_norm_eval"](input, running_mean, running_var, weight, bias, eps)
+    _check_statistics(input, running_mean, running_var)
     count = input.numel() // input.shape[1] if input.ndim > 1 and input.shape[1] else 0
     if count == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.size()}")
@@ -157,9 +169,21 @@ def interpolate(
     """Resizes to a size, or by a factor. Raises NotImplementedError for `antialias` and `recompute_scale_factor`."""
     if antialias or recompute_scale_factor:
         raise NotImplementedError("interpolate: antialias and recompute_scale_factor are not supported")
-    if (size is None) == (scale_factor is None):
+    if align_corners is not None and mode in ("nearest", "nearest-exact", "area"):
+        raise ValueError(
+            "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
+        )
+    if size is None and scale_factor is None:
+        raise ValueError("either size or scale_factor should be defined")
+    if size is not None and scale_factor is not None:
         raise ValueError("only one of size or scale_factor should be defined")
     dims = input.ndim - 2
+    for name, given in (("output size of", size), ("scale_factor of shape", scale_factor)):
+        if isinstance(given, list | tuple) and len(given) != dims:
+            raise ValueError(
+                f"Input and {'output' if given is size else 'scale_factor'} must have the same number of spatial "
+                f"dimensions, but got input with spatial dimensions of {list(input.shape[2:])} and {name} {given}."
+            )
     scales = None
     if size is None:
         assert scale_factor is not None
@@ -180,4 +204,9 @@ def sigmoid(input: Tensor) -> Tensor:
     return FUNCTIONS["sigmoid"](input)
 
 
-__all__ = sorted(name for name in globals() if not name.startswith("_") and callable(globals()[name]))
+_HELPERS = ("Literal", "binder", "inplace", "no_grad", "overload", "warn")
+__all__ = sorted(
+    name
+    for name, value in globals().items()
+    if not name.startswith("_") and callable(value) and not isinstance(value, type) and name not in _HELPERS
+)

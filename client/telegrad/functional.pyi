@@ -9,7 +9,6 @@ from telegrad._tensor import Tensor
 from telegrad._typing import Number, Sizes
 from telegrad.random import Generator
 from telegrad_protocol.dtypes import DType
-from telegrad_protocol.spec import OpSpec
 
 def adaptive_avg_pool1d(input: Tensor, output_size: Sizes) -> Tensor:
     """The averages of `output_size` windows that cover the last dimension evenly."""
@@ -273,9 +272,6 @@ def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, *, 
 def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta: float = 1.0) -> Tensor:
     """Half the squared difference where the difference is below `delta`, else linear with slope `delta`."""
 
-def inplace(spec: OpSpec, args: tuple[Any, ...]) -> Any:
-    """Record a call whose result is written into the first argument."""
-
 def interpolate(
     input: Tensor,
     size: Sizes | None = None,
@@ -509,6 +505,3 @@ def triplet_margin_loss(
 
 def unfold(input: Tensor, kernel_size: Sizes, dilation: Sizes = 1, padding: Sizes = 0, stride: Sizes = 1) -> Tensor:
     """The patches of `input (N, C, H, W)` as columns: `(N, C * kh * kw, patches)`."""
-
-def warn(message: str, kind: type[Warning] = ...) -> None:
-    """Warn of the user's own line."""

@@ -11,7 +11,7 @@ from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import contiguous
 from telegrad_protocol.spec import OPS
 
-from ._creation import check_device, finish, named, sizes
+from ._creation import check_device, finish, named, need_tensor, sizes
 from ._ops import FUNCTIONS
 from ._record import append, control, inplace, stream
 from ._tensor import Tensor, defaults, device
@@ -32,13 +32,13 @@ class Generator:
     """
 
     def __init__(self, device: DeviceLike = "cpu") -> None:
-        self._id = stream.next_id()
+        self._id: int | None = stream.next_id()
         self._seed = _DEFAULT_SEED
         self._device = str(check_device(device))
         control("new_generator", _DEFAULT_SEED, outs=self._id, device=self._device)
 
     def __del__(self, release: Any = stream.rows.append) -> None:
-        if hasattr(self, "_id"):
+        if getattr(self, "_id", None):
             release(self._id)
 
     @property
@@ -69,6 +69,31 @@ class Generator:
         control("set_generator_state", state.to(self._device), self)
 
 
+class _DefaultGenerator(Generator):
+    """The generator of the CPU that is used where none is named: on the wire it has no id."""
+
+    def __init__(self) -> None:
+        self._id, self._device = None, "cpu"
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start anew from a seed."""
+        stream.seed = checked_seed(seed)
+        control("manual_seed", stream.seed, None)
+        return self
+
+    def initial_seed(self) -> int:
+        """The seed that it last started from."""
+        return initial_seed()
+
+    def seed(self) -> int:
+        """Start anew from a seed that nobody knows, and tell it."""
+        self.manual_seed(fresh_seed())
+        return stream.seed
+
+
+default_generator = _DefaultGenerator()
+
+
 def checked_seed(seed: int) -> int:
     """A seed as it travels. Raises RuntimeError outside [-2^63, 2^64)."""
     seed = int(seed)
@@ -82,11 +107,12 @@ def fresh_seed() -> int:
     return secrets.randbits(63)
 
 
-def manual_seed(seed: int) -> None:
+def manual_seed(seed: int) -> Generator:
     """Start every device's default generator anew from a seed: the same draws as PyTorch's on the CPU."""
     stream.seed = checked_seed(seed)
     for place in stream.devices():
         control("manual_seed", stream.seed, None, device=place)
+    return default_generator
 
 
 def seed() -> int:
@@ -135,7 +161,8 @@ def _draw(name: str, doc: str) -> Draw:
         made = function(wanted, dtype=dtype or defaults.dtype, generator=generator, device=named(device))
         return finish(made, requires_grad)
 
-    draw.__name__, draw.__doc__ = name, doc
+    draw.__name__ = draw.__qualname__ = name
+    draw.__doc__ = doc
     return draw
 
 
@@ -200,6 +227,7 @@ def rand_like(
     input: Tensor, *, dtype: DType | None = None, device: DeviceLike = None, requires_grad: bool = False
 ) -> Tensor:
     """As `rand`, with the shape and dtype of `input`."""
+    need_tensor("rand_like", input)
     where = named(device, input._meta.device)
     return rand(input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
@@ -208,6 +236,7 @@ def randn_like(
     input: Tensor, *, dtype: DType | None = None, device: DeviceLike = None, requires_grad: bool = False
 ) -> Tensor:
     """As `randn`, with the shape and dtype of `input`."""
+    need_tensor("randn_like", input)
     where = named(device, input._meta.device)
     return randn(input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
@@ -216,6 +245,7 @@ def randint_like(
     input: Tensor, low: int, high: int | None = None, *, dtype: DType | None = None, device: DeviceLike = None
 ) -> Tensor:
     """As `randint`, with the shape and dtype of `input`."""
+    need_tensor("randint_like", input)
     low, high = (0, low) if high is None else (low, high)
     return randint(low, high, input.shape, dtype=dtype or input.dtype, device=named(device, input._meta.device))
 

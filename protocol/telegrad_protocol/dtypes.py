@@ -71,6 +71,23 @@ TYPE_NAMES: Final[dict[DType, str]] = {
 }
 """What PyTorch's errors, and the names of its tensor types, call them."""
 
+C_NAMES: Final[dict[DType, str]] = {
+    bool_: "bool",
+    uint8: "unsigned char",
+    int8: "signed char",
+    int16: "short",
+    int32: "int",
+    int64: "long",
+    float16: "c10::Half",
+    bfloat16: "c10::BFloat16",
+    float32: "float",
+    float64: "double",
+}
+"""What those of PyTorch's errors call them that give the types of C++."""
+
+FULL_C_NAMES: Final = {**C_NAMES, int16: "short int", int64: "long int"}
+"""And those that write these types out."""
+
 
 def by_name(name: str) -> DType:
     """The type of that name. Raises KeyError for a name that is none."""

@@ -132,6 +132,10 @@ class OpValueError(OpError, ValueError):
     code = "bad_value"
 
 
+class OpAssertion(OpError, AssertionError):
+    code = "bad_assertion"
+
+
 class UnknownOp(OpError, AttributeError):
     code = "unknown_op"
     status = 404

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, Literal
 
 from . import dtypes
 from .dtypes import DType
-from .errors import AutogradError, OpError, ShapeError, UnsupportedOp
+from .errors import AutogradError, OpError, OpTypeError, ShapeError, UnsupportedOp
 from .shapes import Meta, broadcast, contiguous, like, reduced, wrap_dims
 from .spec import Inferred, OpSpec
 
@@ -47,6 +48,8 @@ class Elementwise:
 
     def __call__(self, *operands: Any) -> Inferred:
         metas = [operand for operand in operands if isinstance(operand, Meta)]
+        if not metas:
+            raise OpTypeError("received an invalid combination of arguments: there is no Tensor among them")
         compute = common_dtype(operands)
         if self.promotion == "float" and compute.category != dtypes.FLOAT:
             compute = dtypes.float32
@@ -85,29 +88,32 @@ def same(input: Meta, *_: Any) -> Meta:
     return like(input)
 
 
-def floating(input: Meta, *_: Any) -> Meta:
-    """Like the first input, which must be of a floating type."""
-    need_floating(input)
-    return like(input)
+NO_MEAN: Final = (
+    "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {}"
+)
 
 
-def need_floating(input: Meta, argument: str = "input") -> None:
+def floating(kernel: str) -> Callable[..., Meta]:
+    """Like the first input, which must be of a floating type: PyTorch's `kernel` knows no other."""
+
+    def rule(input: Meta, *_: Any) -> Meta:
+        if input.dtype.category != dtypes.FLOAT:
+            raise not_implemented(kernel, input.dtype)
+        return like(input)
+
+    return rule
+
+
+def need_floating(
+    input: Meta, argument: str = "input", words: str = "expected a floating point tensor, got {}"
+) -> None:
+    """Raise unless a tensor is of a floating type; `words` say so with the type's name in the place of {}."""
     if input.dtype.category != dtypes.FLOAT:
         raise ShapeError(
-            f"expected a floating point tensor, got {input.dtype!r}",
+            words.format(dtypes.TYPE_NAMES[input.dtype]),
             argument=argument,
             expected="float32, float64, float16 or bfloat16",
             got=input.dtype.name,
-        )
-
-
-def need_index(index: Meta, argument: str = "index") -> None:
-    if index.dtype not in (dtypes.int64, dtypes.int32):
-        raise ShapeError(
-            f"expected an int64 tensor for {argument}, got {index.dtype!r}",
-            argument=argument,
-            expected="int64",
-            got=index.dtype.name,
         )
 
 

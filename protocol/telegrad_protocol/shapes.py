@@ -199,7 +199,8 @@ def wrap_dims(dims: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
         return tuple(range(ndim))
     wrapped = tuple(wrap_dim(dim, ndim) for dim in dims)
     if len(set(wrapped)) != len(wrapped):
-        raise ShapeError(f"dim {list(dims)} appears multiple times in the list of dims", argument="dim")
+        twice = next(dim for place, dim in enumerate(wrapped) if dim in wrapped[:place])
+        raise ShapeError(f"dim {twice} appears multiple times in the list of dims", argument="dim", got=list(dims))
     return wrapped if ndim else ()
 
 
@@ -249,7 +250,9 @@ def infer_size(shape: Shape, numel: int) -> Shape:
         raise ShapeError("only one dimension can be inferred", argument="shape", got=list(shape))
     known = math.prod(size for size in shape if size != -1)
     if any(size < -1 for size in shape):
-        raise ShapeError(f"invalid shape dimension {min(shape)}", argument="shape", got=list(shape))
+        place = next(place for place, size in enumerate(shape) if size < -1)
+        words = f"invalid shape dimension {shape[place]} at index {place} of shape {list(shape)}"
+        raise ShapeError(words, argument="shape", got=list(shape))
     if unknown:
         if known == 0:
             raise ShapeError(

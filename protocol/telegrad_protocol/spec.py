@@ -98,6 +98,8 @@ class OpSpec:
     own_version: and from its version. fixed_views: PyTorch's name for what makes these views, of which none may be given
     a new history by an in-place op.
 
+    form_of: the function, as users know it, of which this op is one form.
+
     separate: of several results each depends on the tensor in its place alone.
 
     elementwise: an element of the result depends on that element of the inputs alone, so that in place no other may lie
@@ -124,6 +126,7 @@ class OpSpec:
         self.separate: bool = traits.pop("separate", False)
         self.idempotent: bool = traits.pop("idempotent", False)
         self.public: bool = traits.pop("public", not self.control and not self.name.startswith("_"))
+        self.shown: str = traits.pop("form_of", None) or self.name.lstrip("_")
         given: dict[str, str] = traits.pop("aliases", {})
         self.family = function.__module__.rpartition(".")[2]
         if traits:
@@ -133,6 +136,7 @@ class OpSpec:
         self.aliases = {alias: name for alias, name in {**numpys, **given}.items() if alias not in self.names}
         self.generator_slot = next((i for i, p in enumerate(self.params) if p.annotation.startswith("Generator")), None)
         self.device_slot = next((i for i, p in enumerate(self.params) if p.annotation.startswith("Device")), None)
+        self.dtype_slot = next((i for i, p in enumerate(self.params) if p.annotation.startswith("DType")), None)
         self.takes_lists = any(param.annotation.startswith("list[T") for param in self.params)
         self.tensor_slots = tuple(i for i, param in enumerate(self.params) if param.kind.holds_tensors)
         self.decoders = tuple((i, p.kind.from_wire) for i, p in enumerate(self.params) if p.kind.from_wire)
@@ -211,28 +215,28 @@ class OpSpec:
         """Arguments in declared order, defaults filled in; raises OpTypeError as Python does for a function."""
         if len(args) > len(self.params):
             raise OpTypeError(
-                f"{self.name}() takes {len(self.params)} arguments but {len(args)} were given", op=self.name
+                f"{self.shown}() takes {len(self.params)} arguments but {len(args)} were given", op=self.name
             )
         bound = dict(zip(self.names, args, strict=False))
         for given, value in kwargs.items():
             name = self.aliases.get(given, given)
             if name not in self.names:
                 raise OpTypeError(
-                    f"{self.name}() got an unexpected keyword argument '{name}'",
+                    f"{self.shown}() got an unexpected keyword argument '{name}'",
                     op=self.name,
                     argument=name,
                     expected=self.signature,
                 )
             if name in bound:
                 raise OpTypeError(
-                    f"{self.name}() got multiple values for argument '{name}'", op=self.name, argument=name
+                    f"{self.shown}() got multiple values for argument '{name}'", op=self.name, argument=name
                 )
             bound[name] = value
         for param in self.params:
             if param.name not in bound:
                 if param.required:
                     raise OpTypeError(
-                        f"{self.name}() missing required argument '{param.name}'",
+                        f"{self.shown}() missing required argument '{param.name}'",
                         op=self.name,
                         argument=param.name,
                         expected=self.signature,
@@ -240,32 +244,56 @@ class OpSpec:
                 bound[param.name] = param.default
         return tuple(bound[name] for name in self.names)
 
-    def convert(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    def convert(self, args: tuple[Any, ...], called: str = "") -> tuple[Any, ...]:
         """Check every argument against its declared kind and bring it to the form that travels.
 
-        Raises OpTypeError in PyTorch's words: op, argument, expected and got.
+        Raises OpTypeError in PyTorch's words: op, as it was `called`, argument, expected and got.
         """
         if len(args) != len(self.params):
             raise OpTypeError(
-                f"{self.name}() takes {len(self.params)} arguments but {len(args)} were given",
+                f"{self.shown}() takes {len(self.params)} arguments but {len(args)} were given",
                 op=self.name,
                 expected=self.signature,
             )
-        return tuple([self._convert_one(i, value) for i, value in enumerate(args)])
+        return tuple([self._convert_one(i, value, called) for i, value in enumerate(args)])
 
-    def _convert_one(self, position: int, value: Any) -> Any:
+    def _convert_one(self, position: int, value: Any, called: str = "") -> Any:
         param = self.params[position]
         try:
             return param.kind.convert(value)
         except (TypeError, ValueError, OverflowError) as error:
             raise OpTypeError(
-                f"{self.name}(): argument '{param.name}' (position {position + 1}) must be "
-                f"{param.shown}, not {describe(value)}" + (f" ({error})" if str(error) else ""),
+                self._refusal(position, value, called or self.shown) + (f" ({error})" if str(error) else ""),
                 op=self.name,
                 argument=param.name,
                 expected=param.shown,
                 got=describe(value),
             ) from None
+
+    def _refusal(self, position: int, value: Any, called: str) -> str:
+        """What is wrong with an argument, in PyTorch's words."""
+        param = self.params[position]
+        if param.annotation.startswith("list[Tensor") and isinstance(value, list | tuple):
+            allowed = HasMeta if param.annotation == "list[Tensor]" else HasMeta | None
+            wrong = next(place for place, item in enumerate(value) if not isinstance(item, allowed))
+            got = type(value[wrong]).__name__
+            return f"expected Tensor as element {wrong} in argument {position}, but got {got}"
+        got = type(value).__name__ if param.kind.holds_tensors else describe(value)
+        place = "" if param.keyword_only else f" (position {position + 1})"
+        wanted = _WANTED.get(param.shown.removesuffix(" | None"), param.shown)
+        return f"{called}(): argument '{param.name}'{place} must be {wanted}, not {got}"
+
+
+_WANTED: Final = {
+    "Size": "tuple of ints",
+    "Dims": "int or tuple of ints",
+    "int | Size": "int or tuple of ints",
+    "Value": "Number",
+    "DType": "torch.dtype",
+    "Device": "torch.device",
+    "Tensor": "Tensor",
+}
+"""Words of declarations as PyTorch's errors have them."""
 
 
 def describe(value: Any) -> str:

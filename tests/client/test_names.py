@@ -196,6 +196,43 @@ t.maximum(x1=T(1),x2=T(2))
 t.abs(x=T(-1))
 t.exp(input=T(0.))
 t.clip(t.ones(2),min=2)
+
+# what stands in more places than one, and constants
+t.inf,t.nan,t.pi,t.e
+t.ones(2)[:,t.newaxis]
+t.repeat_interleave(T([2,0,3]))
+t.bitwise_and(3,T([1,2,5]))
+t.bitwise_left_shift(1,T([1,2]))
+3 >> T([1,2])
+t.xlogy(T([0.,1.,2.]),2)
+t.xlogy(T([0.,1.,2.]),0)
+t.xlogy(2,T([1.,2.]))
+F.relu(T([-1.,1.]),True)
+F.leaky_relu(T([-1.,1.]),.1,True)
+F.threshold(T([-1.,1.]),.1,20,True)
+F.hardtanh(T([-1.,1.]),-.5,.5,True)
+F.dropout(T([-1.,1.]),.0,True,True)
+nn.MSELoss(False)(t.ones(2),t.zeros(2))
+nn.MSELoss(reduce=False)(t.ones(2),t.zeros(2))
+nn.MSELoss()(input=t.ones(2),target=t.zeros(2))
+nn.CrossEntropyLoss(T([1.,2.]))(t.zeros(2,2),T([0,1]))
+nn.TripletMarginLoss(1.,2.)(t.ones(1,2),t.ones(1,2),t.zeros(1,2))
+t.where(T([True]),1.,2)
+t.logsumexp(t.arange(3),0)
+t.ones(2,0).logsumexp(1)
+t.take(t.ones(2,3),T([5,-6]))
+T([-1],dtype=t.uint8)
+T([-255],dtype=t.uint8)
+T([2**40],dtype=t.bool)
+
+# the default generator
+t.manual_seed(5).initial_seed()
+g=t.manual_seed(5);;t.rand(2,generator=g)
+t.default_generator.manual_seed(7);;t.rand(2)
+t.manual_seed(5);;x=t.default_generator.get_state();;t.rand(5);;t.default_generator.set_state(x);;t.rand(2)
+t.manual_seed(3);;nn.init.trunc_normal_(t.empty(50))
+t.manual_seed(3);;nn.init.trunc_normal_(t.empty(50),0,1,1.5,2)
+t.manual_seed(3);;nn.init.trunc_normal_(t.empty(4,5),10.)
 """
 
 

@@ -26,6 +26,7 @@ def test_the_names_that_training_code_uses() -> None:
 def test_no_helper_is_public() -> None:
     odd = {"Any", "TYPE_CHECKING", "annotations", "record", "stream", "attach"} & set(telegrad.__all__)
     assert not odd
+    assert not {"binder", "inplace", "no_grad", "warn", "overload", "Literal"} & set(functional.__all__)
 
 
 def test_importing_loads_nothing_but_the_three_dependencies() -> None:

@@ -8,7 +8,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import telegrad
-from telegrad import Tensor, functional, linalg
+from telegrad import Generator, Tensor, functional, linalg, random
 from telegrad import _typing as words
 from telegrad.nn.modules import activation, loss
 from telegrad_protocol import dtypes
@@ -45,6 +45,8 @@ def package() -> str:
             stub.imports.add(f"from . import {name} as {name}")
         elif isinstance(value, DType):
             stub.add(f"{name}: {stub.annotation('DType', vars(dtypes))}")
+        elif isinstance(value, Generator | float | None):
+            stub.add(f"{name}: {stub.annotation(_kind(value), vars(random))}")
         elif _is_written(value):
             _passed_on(stub, name, value)
         else:
@@ -53,9 +55,20 @@ def package() -> str:
     return stub.finished()
 
 
+def _is_made(value: Any) -> bool:
+    """Whether a function was made by another, which gave it a name."""
+    code = getattr(value, "__code__", None)
+    return "<locals>" in (value.__qualname__ if code is None else code.co_qualname)
+
+
+def _kind(value: Any) -> str:
+    """The annotation of a constant."""
+    return "Generator" if isinstance(value, Generator) else "None" if value is None else "float"
+
+
 def _is_written(value: Any) -> bool:
     """Whether a checker finds this in the module that it says it comes from."""
-    return isinstance(value, type) or (value.__module__ != "telegrad" and "<locals>" not in value.__qualname__)
+    return isinstance(value, type) or (value.__module__ != "telegrad" and not _is_made(value))
 
 
 def _passed_on(stub: Stub, name: str, value: Any) -> None:

@@ -93,7 +93,7 @@ def of_function(function: Callable[..., Any]) -> list[Form]:
 
 def _maker(function: Callable[..., Any]) -> Callable[..., Any] | None:
     """The function of a module inside which this one was made."""
-    outer, inside, _ = function.__qualname__.partition(".<locals>.")
+    outer, inside, _ = function.__code__.co_qualname.partition(".<locals>.")
     return getattr(sys.modules[function.__module__], outer) if inside else None
 
 

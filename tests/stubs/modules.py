@@ -31,6 +31,7 @@ def _made(stub: Stub, found: Any) -> None:
     """A class with options, of the types that its function declares."""
     form = of_function(getattr(functional, found.function))[0]
     types = {param.name: str(param.annotation) for param in form.params}
+    types |= dict.fromkeys(("size_average", "reduce"), "bool | None")  # what `reduction` was before
     own = inspect.Parameter("self", POSITIONAL)
     params = [
         inspect.Parameter(name, POSITIONAL, default=default, annotation=types[name])

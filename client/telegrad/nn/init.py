@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import TypeVar
 
+from telegrad._creation import empty_like
+from telegrad._ops import FUNCTIONS
+from telegrad._sites import warn
 from telegrad._tensor import Tensor
 from telegrad.autograd import no_grad
 from telegrad.random import Generator
@@ -60,17 +63,46 @@ def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: Generator
 def trunc_normal_(
     tensor: T, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Generator | None = None
 ) -> T:
-    """Fill from a normal distribution cut off at a and b, by the inverse of its distribution function."""
+    """Fill from a normal distribution cut off at a and b: what lies outside is drawn anew, and each round is waited for."""
 
     def below(x: float) -> float:
         return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
 
-    low, high = below((a - mean) / std), below((b - mean) / std)
-    tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
-    tensor.erfinv_()  # type: ignore[attr-defined]  # not declared yet
-    tensor.mul_(std * math.sqrt(2.0))
-    tensor.add_(mean)
-    return tensor.clamp_(a, b)
+    if mean < a - 2 * std or mean > b + 2 * std:
+        warn(
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect."
+        )
+    if below((b - mean) / std) - below((a - mean) / std) > 0.3:
+        return tensor.copy_(_normal_within(tensor, mean, std, a, b, generator))
+    return tensor.copy_(_uniform_accepted(tensor, mean, std, a, b, generator))
+
+
+def _normal_within(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Generator | None) -> Tensor:
+    low, high = tensor.new_tensor(a, device="cpu").item(), tensor.new_tensor(b, device="cpu").item()
+    found = tensor.normal_(mean, std, generator=generator)
+    while (outside := (found < low) | (found > high)).any():
+        found = FUNCTIONS["where"](outside, empty_like(found).normal_(mean, std, generator=generator), found)
+    return found
+
+
+def _uniform_accepted(
+    tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Generator | None
+) -> Tensor:
+    """Where little of the distribution lies in [a, b]: uniform numbers, each accepted as often as its density says."""
+    log_peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
+    share = empty_like(tensor)
+
+    def refused(candidates: Tensor) -> Tensor:
+        log_density = ((candidates - mean) / std) ** 2 * -0.5 - log_peak
+        return share.uniform_(generator=generator).log() > log_density
+
+    found = tensor.uniform_(a, b, generator=generator)
+    pending = refused(found)
+    while pending.any():
+        candidates = empty_like(tensor).uniform_(a, b, generator=generator)
+        found = FUNCTIONS["where"](pending, candidates, found)
+        pending = pending & refused(candidates)
+    return found
 
 
 @no_grad()

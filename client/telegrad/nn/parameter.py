@@ -11,13 +11,12 @@ class Parameter(Tensor):
     """A tensor that a module learns: assigned to an attribute, it appears among the module's parameters."""
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Self:
-        from telegrad._creation import empty
+        from telegrad._creation import empty, finish
 
         source = empty(0) if data is None else data
         made: Any = source.detach()
         made.__class__ = cls
-        if requires_grad:
-            made.requires_grad_()
+        finish(made, requires_grad)
         return made  # type: ignore[no-any-return]
 
     def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:

@@ -29,7 +29,7 @@ class Adam(Optimizer):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
-        nonnegative(learning_rate=lr, epsilon=eps, weight_decay=weight_decay)
+        nonnegative(lr=lr, eps=eps, weight_decay=weight_decay)
         refuse(capturable=capturable, differentiable=differentiable)
         for i, beta in enumerate(betas):
             if not 0.0 <= beta < 1.0:

@@ -86,6 +86,8 @@ class Optimizer:
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with options of their own."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
         params = param_group["params"]
         if isinstance(params, set):
             raise TypeError("optimizer parameters need to be organized in ordered collections, but a set has no order")
@@ -160,8 +162,12 @@ class Optimizer:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a state. Raises ValueError if the groups do not match."""
         groups = state_dict["param_groups"]
+        if len(groups) != len(self.param_groups):
+            raise ValueError("loaded state dict has a different number of parameter groups")
         if [len(g["params"]) for g in groups] != [len(g["params"]) for g in self.param_groups]:
-            raise ValueError("loaded state dict has a different number of parameter groups or parameters")
+            raise ValueError(
+                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
+            )
         params = [p for group in self.param_groups for p in group["params"]]
         order = [place for group in groups for place in group["params"]]
         by_place = dict(zip(order, params, strict=True))
@@ -198,10 +204,11 @@ def _slot_meta(name: str, meta: Meta) -> Meta:
 
 
 def nonnegative(**values: float) -> None:
-    """Raise ValueError for an option that is negative."""
+    """Raise ValueError for an option that is negative, or nan."""
     for name, value in values.items():
-        if not value >= 0.0:
-            raise ValueError(f"Invalid {name.replace('_', ' ')} value: {value}")
+        if value < 0.0 or value != value:
+            what = {"lr": "learning rate", "eps": "epsilon value"}.get(name, f"{name} value")
+            raise ValueError(f"Invalid {what}: {value}")
 
 
 def refuse(**options: Any) -> None:

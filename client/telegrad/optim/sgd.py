@@ -29,7 +29,7 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        nonnegative(learning_rate=lr, momentum=momentum, weight_decay=weight_decay)
+        nonnegative(lr=lr, momentum=momentum, weight_decay=weight_decay)
         refuse(differentiable=differentiable)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpError, OpValueError, ShapeError
 from telegrad_protocol.rules import elementwise, floating
 from telegrad_protocol.shapes import Meta, like, wrap_dim
@@ -12,8 +13,8 @@ _F = "functional"
 
 def _gelu(input: Meta, approximate: str) -> Meta:
     if approximate not in ("none", "tanh"):
-        raise OpValueError("approximate argument must be either none or tanh.", argument="approximate", got=approximate)
-    return floating(input)
+        raise ShapeError("approximate argument must be either none or tanh.", argument="approximate", got=approximate)
+    return floating("GeluKernelImpl")(input)
 
 
 @op(_gelu, on=_F)
@@ -26,32 +27,32 @@ def _gelu_backward(grad: Tensor, input: Tensor, approximate: str = "none") -> Te
     """The gradient of `gelu`."""
 
 
-@op(floating, on=_F, inplace=True)
+@op(floating("silu_cpu"), on=_F, inplace=True)
 def silu(input: Tensor) -> Tensor:
     """x sigmoid(x)."""
 
 
-@op(floating, on=_F, inplace=True)
+@op(floating("mish_cpu"), on=_F, inplace=True)
 def mish(input: Tensor) -> Tensor:
     """x tanh(softplus(x)) (Misra, 2019)."""
 
 
-@op(floating, on=_F)
+@op(floating("softplus_cpu"), on=_F)
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
     """log(1 + exp(beta x)) / beta, and x itself where beta x is above the threshold."""
 
 
-@op(floating, on=_F)
+@op(floating("log_sigmoid_cpu"), on=_F)
 def logsigmoid(input: Tensor) -> Tensor:
     """log(sigmoid(x)), without underflow."""
 
 
-@op(floating, on=_F)
+@op(floating("softsign_cpu"), on=_F)
 def softsign(input: Tensor) -> Tensor:
     """x / (1 + |x|)."""
 
 
-@op(floating, on=_F)
+@op(floating("tanhshrink_cpu"), on=_F)
 def tanhshrink(input: Tensor) -> Tensor:
     """x - tanh(x)."""
 
@@ -61,17 +62,17 @@ def relu6(input: Tensor) -> Tensor:
     """min(max(0, x), 6)."""
 
 
-@op(floating, on=_F, inplace=True)
+@op(floating("leaky_relu_cpu"), on=_F, inplace=True)
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """x where it is positive, a small multiple of it elsewhere."""
 
 
-@op(floating, on=_F, inplace=True)
+@op(floating("elu_cpu"), on=_F, inplace=True)
 def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """x where it is positive, alpha (exp(x) - 1) elsewhere (Clevert et al., 2015)."""
 
 
-@op(floating, on="torch functional", inplace=True)
+@op(floating("elu_cpu"), on="torch functional", inplace=True)
 def selu(input: Tensor) -> Tensor:
     """`elu`, scaled so that activations normalise themselves (Klambauer et al., 2017)."""
 
@@ -79,7 +80,7 @@ def selu(input: Tensor) -> Tensor:
 def _celu(input: Meta, alpha: float) -> Meta:
     if not alpha:
         raise OpError("ZeroDivisionError: alpha cannot be 0 for CELU", argument="alpha")
-    return floating(input)
+    return floating("elu_cpu")(input)
 
 
 @op(_celu, on="torch functional", inplace=True)
@@ -88,6 +89,8 @@ def celu(input: Tensor, alpha: Checked = 1.0) -> Tensor:
 
 
 def _between(input: Meta, min_val: float, max_val: float) -> Meta:
+    if input.dtype is dtypes.bool_:
+        raise ShapeError("Bool inputs not supported for hardtanh", argument="input")
     if min_val > max_val:
         raise OpValueError("min_val cannot be greater than max_val", argument="min_val", got=min_val)
     return like(input)
@@ -98,22 +101,22 @@ def hardtanh(input: Tensor, min_val: Checked = -1.0, max_val: Checked = 1.0) -> 
     """x limited to [min_val, max_val]; no gradient at the limits."""
 
 
-@op(floating, on=_F, inplace=True)
+@op(floating("hardswish_cpu"), on=_F, inplace=True)
 def hardswish(input: Tensor) -> Tensor:
     """x relu6(x + 3) / 6."""
 
 
-@op(floating, on=_F, inplace=True)
+@op(floating("hardsigmoid_cpu"), on=_F, inplace=True)
 def hardsigmoid(input: Tensor) -> Tensor:
     """relu6(x + 3) / 6."""
 
 
-@op(floating, on=_F)
+@op(floating("softshrink_cpu"), on=_F)
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x drawn towards 0 by lambd, and 0 within it."""
 
 
-@op(floating, on=_F)
+@op(floating("hardshrink_cpu"), on=_F)
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x, but 0 within [-lambd, lambd]."""
 
@@ -124,7 +127,7 @@ def threshold(input: Tensor, threshold: Number, value: Number) -> Tensor:
 
 
 def _glu(input: Meta, dim: int) -> Meta:
-    floating(input)
+    floating("glu_cpu")(input)
     axis = wrap_dim(dim, input.ndim)
     if not input.ndim or input.shape[axis] % 2:
         size = input.shape[axis] if input.ndim else 0

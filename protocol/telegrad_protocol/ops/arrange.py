@@ -169,7 +169,7 @@ def _block_diag(tensors: tuple[Meta, ...]) -> Meta:
     for place, tensor in enumerate(tensors):
         if tensor.ndim > 2:
             raise ShapeError(
-                f"block_diag: Input tensors must have 2 or fewer dimensions. Input {place} has {tensor.ndim}.",
+                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {place} has {tensor.ndim}.",
                 argument="tensors",
             )
     blocks = [at_least(tensor.shape, 2) for tensor in tensors]
@@ -177,7 +177,7 @@ def _block_diag(tensors: tuple[Meta, ...]) -> Meta:
     return like(tensors[0], shape=shape, dtype=common_dtype(tensors))
 
 
-@op(_block_diag, on="")
+@op(_block_diag, on="", form_of="block_diag")
 def _block_diagonal(tensors: list[Tensor]) -> Tensor:
     """Matrices along the diagonal, zeros elsewhere; vectors are rows."""
 
@@ -273,7 +273,7 @@ def _repeat_each(input: Meta, repeats: Meta, dim: int | None) -> Meta:
     return like(input)
 
 
-@op(_repeat_each, on="", settled=False)
+@op(_repeat_each, on="", form_of="repeat_interleave", settled=False)
 def _repeat_interleave_each(input: Tensor, repeats: Tensor, dim: int | None = None) -> Tensor:
     """Each element as many times in a row as `repeats (n,)`, of an integer dtype, says for it."""
 

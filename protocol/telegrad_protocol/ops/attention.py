@@ -8,6 +8,8 @@ from telegrad_protocol.rules import need_floating
 from telegrad_protocol.shapes import Meta, broadcast, like
 from telegrad_protocol.spec import Checked, Generator, Tensor, op
 
+from .linear import mismatch
+
 
 def _check(query: Meta, key: Meta, value: Meta) -> None:
     if min(query.ndim, key.ndim, value.ndim) < 2:
@@ -20,12 +22,11 @@ def _check(query: Meta, key: Meta, value: Meta) -> None:
             "Expected query, key, and value to have the same dtype, but got query.dtype: "
             f"{query.dtype.name} key.dtype: {key.dtype.name} and value.dtype: {value.dtype.name} instead."
         )
-    need_floating(query, "query")
-    if key.shape[-1] != query.shape[-1] or value.shape[-2] != key.shape[-2]:
-        raise ShapeError(
-            f"query {list(query.shape)}, key {list(key.shape)} and value {list(value.shape)} do not fit together: "
-            "query and key must have one width, key and value one length"
-        )
+    need_floating(query, "query", "expected scalar type Float but found {}")
+    if key.shape[-1] != query.shape[-1]:
+        raise mismatch(query.shape, (*key.shape[:-2], key.shape[-1], key.shape[-2]))
+    if value.shape[-2] != key.shape[-2]:
+        raise mismatch((*query.shape[:-1], key.shape[-2]), value.shape)
 
 
 def _check_mask(query: Meta, mask: Meta | None, is_causal: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from telegrad_protocol import dtypes
 from telegrad_protocol.errors import ShapeError
 from telegrad_protocol.shapes import Meta, Shape, like
 from telegrad_protocol.spec import Rule, Size, Tensor, op
@@ -30,14 +31,22 @@ def _check_operands(input: Meta, weight: Meta, bias: Meta | None, dims: int, out
             f"expected a weight of {dims + 2} dimensions, got weight of size {list(weight.shape)}",
             argument="weight",
         )
-    for name, given in (("weight", weight), ("bias", bias)):
-        if given is not None and given.dtype is not input.dtype:
-            raise ShapeError(
-                f"Input type ({input.dtype.name}) and {name} type ({given.dtype.name}) should be the same",
-                argument=name,
-                expected=input.dtype.name,
-                got=given.dtype.name,
-            )
+    if bias is not None and bias.dtype is not input.dtype:
+        own, other = dtypes.FULL_C_NAMES[input.dtype], dtypes.FULL_C_NAMES[bias.dtype]
+        raise ShapeError(
+            f"Input type ({own}) and bias type ({other}) should be the same",
+            argument="bias",
+            expected=input.dtype.name,
+            got=bias.dtype.name,
+        )
+    if weight.dtype is not input.dtype:
+        own, other = dtypes.TYPE_NAMES[input.dtype], dtypes.TYPE_NAMES[weight.dtype]
+        raise ShapeError(
+            f"expected scalar type {own} but found {other}",
+            argument="weight",
+            expected=input.dtype.name,
+            got=weight.dtype.name,
+        )
     if bias is not None and bias.shape != (out_channels,):
         raise ShapeError(
             f"Given weight of size {list(weight.shape)}, expected bias to be 1-dimensional with {out_channels} "

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from telegrad_protocol import dtypes
-from telegrad_protocol.errors import ShapeError, UnsupportedOp
+from telegrad_protocol.errors import ShapeError
+from telegrad_protocol.rules import not_implemented
 from telegrad_protocol.shapes import Meta, contiguous, like, wrap_dim
 from telegrad_protocol.spec import Inferred, Number, Tensor, Value, op
 
 
 def _bincount(input: Meta, weights: Meta | None, minlength: int) -> Meta:
     if input.dtype.category != dtypes.INT:
-        raise UnsupportedOp(f'"bincount_cpu" not implemented for {input.dtype.name}', argument="input")
+        raise not_implemented("bincount_cpu", input.dtype)
     if input.ndim != 1:
         raise ShapeError("bincount only supports 1-d non-negative integral inputs.", argument="input")
     if minlength < 0:
@@ -33,7 +34,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 
 def _histc(input: Meta, bins: int, min: Number, max: Number) -> Meta:
     if input.dtype.category != dtypes.FLOAT:
-        raise UnsupportedOp(f'"histogram_cpu" not implemented for {input.dtype.name}', argument="input")
+        raise not_implemented("histogram_cpu", input.dtype)
     if bins <= 0:
         raise ShapeError(
             f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0", argument="bins", got=bins
@@ -147,7 +148,7 @@ def _one_hot(tensor: Meta, num_classes: int) -> Meta:
     return like(tensor, shape=(*tensor.shape, num_classes))
 
 
-@op(_one_hot, on="", differentiable=False)
+@op(_one_hot, on="", form_of="one_hot", differentiable=False)
 def _one_hot_classes(tensor: Tensor, num_classes: int) -> Tensor:
     """A row of zeros with a one at the class, for each element."""
 
@@ -159,7 +160,7 @@ def _one_hot_open(tensor: Meta) -> Meta:
     return tensor
 
 
-@op(_one_hot_open, on="", settled=False, differentiable=False)
+@op(_one_hot_open, on="", form_of="one_hot", settled=False, differentiable=False)
 def _one_hot_inferred(tensor: Tensor) -> Tensor:
     """As `_one_hot_classes`, with as many classes as the largest element asks for."""
 

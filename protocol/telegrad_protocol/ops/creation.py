@@ -6,7 +6,7 @@ import math
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
-from telegrad_protocol.errors import OpValueError, ShapeError
+from telegrad_protocol.errors import ShapeError
 from telegrad_protocol.shapes import Meta, contiguous
 from telegrad_protocol.spec import Device, Number, Size, Tensor, Value, op
 
@@ -15,7 +15,13 @@ def _filled(size: tuple[int, ...], dtype: DType | None, device: str | None) -> M
     return contiguous(size, dtype or dtypes.float32, device)
 
 
-@op(_filled, on="torch", differentiable=False)
+def _zeros(size: tuple[int, ...], dtype: DType | None, device: str | None) -> Meta:
+    if any(n < 0 for n in size):
+        raise ShapeError("zeros: Dimension size must be non-negative.", argument="size", got=list(size))
+    return _filled(size, dtype, device)
+
+
+@op(_zeros, on="torch", differentiable=False)
 def zeros(size: Size, *, dtype: DType | None = None, device: Device | None = None) -> Tensor:
     """A tensor of zeros."""
 
@@ -41,6 +47,9 @@ def full(size: Size, fill_value: Number, *, dtype: DType | None = None, device: 
 
 
 def _eye(n: int, m: int | None, dtype: DType | None, device: str | None) -> Meta:
+    for name, size in (("n", n), ("m", m)):
+        if size is not None and size < 0:
+            raise ShapeError(f"{name} must be greater or equal to 0, got {size}", argument=name, got=size)
     return contiguous((n, n if m is None else m), dtype or dtypes.float32, device)
 
 
@@ -51,7 +60,7 @@ def eye(n: int, m: int | None = None, *, dtype: DType | None = None, device: Dev
 
 def _arange(start: Number, end: Number, step: Number, dtype: DType | None, device: str | None) -> Meta:
     if step == 0:
-        raise OpValueError("step must be nonzero", argument="step", got=step)
+        raise ShapeError("step must be nonzero", argument="step", got=step)
     if (end - start) * step < 0:
         raise ShapeError("upper bound and lower bound inconsistent with step sign", argument="end", got=end)
     if not all(math.isfinite(value) for value in (start, end, step)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from telegrad_protocol import dtypes
-from telegrad_protocol.errors import OpValueError, ShapeError, UnsupportedOp
+from telegrad_protocol.errors import OpAssertion, ShapeError, UnsupportedOp
 from telegrad_protocol.shapes import Meta, like
 from telegrad_protocol.spec import Size, Tensor, op
 
@@ -28,7 +28,7 @@ def _embedding(
     if weight.ndim != 2:
         raise ShapeError("'weight' must be 2-D", argument="weight", got=list(weight.shape))
     if padding_idx is not None and not -weight.shape[0] <= padding_idx < weight.shape[0]:
-        raise OpValueError("Padding_idx must be within num_embeddings", argument="padding_idx", got=padding_idx)
+        raise OpAssertion("Padding_idx must be within num_embeddings", argument="padding_idx", got=padding_idx)
     for name, asked in (("max_norm", max_norm is not None), ("sparse", sparse)):
         if asked:
             raise UnsupportedOp(f"embedding: {name} is not supported", argument=name)

@@ -6,7 +6,6 @@ from typing import Any
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpIndexError, ShapeError
-from telegrad_protocol.rules import need_index
 from telegrad_protocol.shapes import Meta, broadcast, like, wrap_dim
 from telegrad_protocol.spec import Number, Size, Tensor, op
 
@@ -118,10 +117,15 @@ def index_put(input: Tensor, indices: list[Tensor | None], values: Tensor, accum
     """`input` with `values`, broadcast, written where the indices, or masks, look; added with `accumulate`."""
 
 
+@op(lambda index, size: like(index), on="", differentiable=False)
+def _checked_places(index: Tensor, size: int) -> Tensor:
+    """The index itself; IndexError where it lies outside [-size, size)."""
+
+
 def _take(input: Meta, index: Meta) -> Meta:
     if index.dtype is not dtypes.int64:
         raise ShapeError(
-            f"take(): Expected a long tensor for index, but got {index.dtype.name}",
+            f"take(): Expected a long tensor for index, but got {dtypes.TYPE_NAMES[index.dtype]}",
             argument="index",
             got=index.dtype.name,
         )
@@ -321,8 +325,17 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
 # Along a dimension, an index per slice --------------------------------------------------------------------------------
 
 
+_INDEX_WORDS = {
+    "index_select": "index_select(): Expected dtype int32 or int64 for index",
+    "index_add_": "index_add_(): Expected dtype int32/int64 for index but got: {}",
+    "index_copy_": "index_copy_(): Expected a long tensor for index, but got {}",
+}
+
+
 def _vector(index: Meta, name: str) -> None:
-    need_index(index)
+    if index.dtype not in (dtypes.int64, dtypes.int32):
+        words = _INDEX_WORDS[name].format(dtypes.TYPE_NAMES[index.dtype])
+        raise ShapeError(words, argument="index", expected="int64", got=index.dtype.name)
     if index.ndim > 1:
         raise OpIndexError(f"{name}(): Index is supposed to be a vector", argument="index", expected=1, got=index.ndim)
 
@@ -345,16 +358,20 @@ def _slices(name: str, counts: type[ShapeError] | type[OpIndexError]) -> Any:
         _vector(index, name)
         axis = wrap_dim(dim, input.ndim)
         if source.dtype is not input.dtype:
+            own, other = dtypes.TYPE_NAMES[input.dtype], dtypes.TYPE_NAMES[source.dtype]
             raise ShapeError(
-                f"{name}(): self ({input.dtype.name}) and source ({source.dtype.name}) must have the same scalar type",
+                f"{name}(): self ({own}) and source ({other}) must have the same scalar type"
+                if name == "index_add_"
+                else f"{name}(): self and source expected to have the same dtype, but got (self) {own} and (source) {other}",
                 argument="source",
                 expected=input.dtype.name,
                 got=source.dtype.name,
             )
-        if index.numel != (source.shape or (1,))[axis if source.ndim > axis else 0]:
+        along = (source.shape or (1,))[axis if source.ndim > axis else 0]
+        if index.numel != along:
+            count = f"{name}(): Number of indices ({index.numel}) should be equal to source.size(dim)"
             raise counts(
-                f"{name}(): Number of indices ({index.numel}) should be equal to source.size(dim) "
-                f"({list(source.shape)}), for dim: {axis}",
+                f"{count}: ({along}), for dim: {axis}" if name == "index_add_" else f"{count} ({along})",
                 argument="source",
             )
         if source.ndim != input.ndim or any(
@@ -370,12 +387,12 @@ def _slices(name: str, counts: type[ShapeError] | type[OpIndexError]) -> Any:
     return rule
 
 
-@op(_slices("index_add", ShapeError), inplace=True)
+@op(_slices("index_add_", ShapeError), inplace=True)
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Number = 1) -> Tensor:
     """`input` with `alpha` times the slices of `source` added where `index` says, in its order."""
 
 
-@op(_slices("index_copy", OpIndexError), inplace=True)
+@op(_slices("index_copy_", OpIndexError), inplace=True)
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """`input` with the slices of `source` written where `index` says."""
 
@@ -383,7 +400,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 def _index_fill(input: Meta, dim: int, index: Meta, value: Meta | Number) -> Meta:
     if index.dtype is not dtypes.int64:
         raise OpIndexError("index_fill_(): Expected dtype int64 for index.", argument="index", got=index.dtype.name)
-    _vector(index, "index_fill")
+    _vector(index, "index_fill_")
     wrap_dim(dim, input.ndim)
     if isinstance(value, Meta) and value.ndim:
         raise ShapeError(

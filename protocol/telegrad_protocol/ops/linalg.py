@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from telegrad_protocol import dtypes
-from telegrad_protocol.errors import ShapeError, UnsupportedOp
+from telegrad_protocol.errors import ShapeError
+from telegrad_protocol.rules import need_floating
 from telegrad_protocol.shapes import Meta, broadcast, like
 from telegrad_protocol.spec import Inferred, Tensor, op
 
 
 def _square(name: str, A: Meta) -> None:
-    if A.dtype not in (dtypes.float32, dtypes.float64):
-        raise UnsupportedOp(f"linalg.{name}: Expected a float32 or float64 tensor, got {A.dtype.name}", argument="A")
+    need_floating(A, "A", f"linalg.{name}: Expected a floating point or complex tensor as input. Got {{}}")
+    if A.dtype.itemsize < 4:
+        got = dtypes.TYPE_NAMES[A.dtype]
+        raise ShapeError(
+            f"linalg.{name}: Low precision dtypes not supported. Got {got}", argument="A", got=A.dtype.name
+        )
     if A.ndim < 2:
         raise ShapeError(f"linalg.{name}: The input tensor A must have at least 2 dimensions.", argument="A")
     if A.shape[-1] != A.shape[-2]:

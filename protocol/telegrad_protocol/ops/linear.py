@@ -11,25 +11,19 @@ from telegrad_protocol.spec import Checked, Inferred, Number, Size, Tensor, op
 
 from ._einsum import equation_shape
 
-# How PyTorch's messages name these types.
-_C_NAMES = {
-    dtypes.float32: "float",
-    dtypes.float64: "double",
-    dtypes.float16: "c10::Half",
-    dtypes.bfloat16: "c10::BFloat16",
-    dtypes.int64: "long",
-    dtypes.int32: "int",
-    dtypes.int16: "short",
-    dtypes.int8: "signed char",
-    dtypes.uint8: "unsigned char",
-    dtypes.bool_: "bool",
-}
+_SAME = "expected m1 and m2 to have the same dtype, but got: {c_first} != {c_second}"
+_SAME_BATCH = "expected scalar type {first} but found {second}"
+_SAME_VECTOR = "addmv input tensors must have the same dtype, but got {second}, {first}, and {second}"
+_SAME_ADDED = "mat1 and mat2 must have the same dtype, but got {first} and {second}"
+_SAME_DOT = "dot : expected both vectors to have same dtype, but found {first} and {second}"
 
 
-def _same_dtype(first: Meta, second: Meta) -> None:
+def _same_dtype(first: Meta, second: Meta, words: str = _SAME) -> None:
+    """Raise unless two factors have one dtype, in the words of the kernel that PyTorch multiplies them by."""
     if first.dtype is not second.dtype:
+        names = {"first": dtypes.TYPE_NAMES[first.dtype], "second": dtypes.TYPE_NAMES[second.dtype]}
         raise ShapeError(
-            f"expected m1 and m2 to have the same dtype, but got: {_C_NAMES[first.dtype]} != {_C_NAMES[second.dtype]}",
+            words.format(c_first=dtypes.C_NAMES[first.dtype], c_second=dtypes.C_NAMES[second.dtype], **names),
             expected=first.dtype.name,
             got=second.dtype.name,
         )
@@ -53,13 +47,13 @@ def _product_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
         raise ShapeError(f"both arguments to matmul need to be at least 1D, but they are {len(a)}D and {len(b)}D")
     inner = b[-2] if len(b) > 1 else b[0]
     if a[-1] != inner:
-        raise _mismatch(a, b)
+        raise mismatch(a, b)
     rows = a[-2:-1] if len(a) > 1 else ()
     columns = b[-1:] if len(b) > 1 else ()
     return (*broadcast((a[:-2], b[:-2])), *rows, *columns)
 
 
-def _mismatch(a: tuple[int, ...], b: tuple[int, ...]) -> ShapeError:
+def mismatch(a: tuple[int, ...], b: tuple[int, ...]) -> ShapeError:
     if len(a) == len(b) == 1:
         return ShapeError(
             f"inconsistent tensor size, expected tensor [{a[0]}] and src [{b[0]}] to have the same number of "
@@ -86,8 +80,16 @@ def _product(sizes: tuple[int, ...]) -> int:
 
 def _matmul(input: Meta, other: Meta) -> Meta:
     shape = _product_shape(input.shape, other.shape)
-    _same_dtype(input, other)
+    _same_dtype(input, other, _words_for(input, other))
     return like(input, shape=shape)
+
+
+def _words_for(input: Meta, other: Meta) -> str:
+    if input.ndim == other.ndim == 1:
+        return _SAME_DOT
+    if other.ndim == 1:
+        return _SAME_VECTOR
+    return _SAME_BATCH if other.ndim > 2 else _SAME
 
 
 @op(_matmul)
@@ -144,11 +146,7 @@ def _dot(input: Meta, tensor: Meta) -> Meta:
     if input.ndim != 1 or tensor.ndim != 1:
         raise ShapeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
     if input.shape != tensor.shape:
-        raise _mismatch(input.shape, tensor.shape)
-    if input.dtype is not tensor.dtype:
-        raise ShapeError(
-            f"dot : expected both vectors to have same dtype, but found {input.dtype.name} and {tensor.dtype.name}"
-        )
+        raise mismatch(input.shape, tensor.shape)
     return _matmul(input, tensor)
 
 
@@ -190,7 +188,8 @@ def _added(input: Meta, product: Meta) -> Meta:
     """The result of adding `input` to a product, which it must broadcast to."""
     if input.dtype is not product.dtype:
         raise ShapeError(
-            f"self and mat2 must have the same dtype, but got {input.dtype.name} and {product.dtype.name}",
+            f"self and mat2 must have the same dtype, but got {dtypes.TYPE_NAMES[input.dtype]} and "
+            f"{dtypes.TYPE_NAMES[product.dtype]}",
             argument="input",
             expected=product.dtype.name,
             got=input.dtype.name,
@@ -211,6 +210,8 @@ def _added(input: Meta, product: Meta) -> Meta:
 
 
 def _addmm(input: Meta, mat1: Meta, mat2: Meta, *_: Number) -> Meta:
+    if mat1.ndim == mat2.ndim == 2:
+        _same_dtype(mat1, mat2, _SAME_ADDED)
     return _added(input, _mm(mat1, mat2))
 
 
@@ -256,8 +257,8 @@ def _linear(input: Meta, weight: Meta, bias: Meta | None) -> Meta:
     if weight.ndim == 1 and bias is not None:
         raise ShapeError("mat2 must be a matrix, got 1-D tensor", argument="weight", got=list(weight.shape))
     if input.shape[-1] != weight.shape[-1]:
-        raise _mismatch((_product(input.shape[:-1]), input.shape[-1]), weight.shape[::-1])
-    _same_dtype(input, weight)
+        raise mismatch((_product(input.shape[:-1]), input.shape[-1]), weight.shape[::-1])
+    _same_dtype(input, weight, _SAME if bias is None else _SAME_ADDED)
     product = like(input, shape=(*input.shape[:-1], *weight.shape[:-1]))
     return product if bias is None else _added(bias, product)
 
@@ -293,7 +294,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
 def _einsum(equation: str, operands: tuple[Meta, ...]) -> Meta:
     shape = equation_shape(equation, tuple([operand.shape for operand in operands]))
     for operand in operands[1:]:
-        _same_dtype(operands[0], operand)
+        _same_dtype(operands[0], operand, _SAME_BATCH)
     return like(operands[0], shape=shape)
 
 
@@ -330,8 +331,8 @@ def _tensordot(input: Tensor, other: Tensor, dims_self: Size, dims_other: Size) 
 
 
 def _cdist(x1: Meta, x2: Meta, p: float) -> Meta:
-    need_floating(x1, "x1")
-    need_floating(x2, "x2")
+    need_floating(x1, "x1", "cdist only supports floating-point dtypes, X1 got: {}")
+    need_floating(x2, "x2", "cdist only supports floating-point dtypes, X2 got: {}")
     if x1.ndim < 2 or x2.ndim < 2:
         raise ShapeError("cdist only supports at least 2D tensors")
     if x1.shape[-1] != x2.shape[-1]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpValueError, ShapeError
-from telegrad_protocol.rules import common_dtype, elementwise, need_floating
+from telegrad_protocol.rules import NO_MEAN, common_dtype, elementwise, need_floating, not_implemented
 from telegrad_protocol.shapes import Meta, broadcast, like
 from telegrad_protocol.spec import Checked, Inferred, Tensor, op
 
@@ -21,9 +21,11 @@ def _elementwise(input: Meta, target: Meta, reduction: str, *others: Meta | None
     return _reduced(input, shape, reduction, target, *given)
 
 
-def _check_classes(input: Meta, target: Meta, weight: Meta | None) -> None:
+def _check_classes(
+    input: Meta, target: Meta, weight: Meta | None, kernel: str = "log_softmax_lastdim_kernel_impl"
+) -> None:
     """Raise unless `target` holds a class per row of `input (N, C, ...)` or `(C,)`."""
-    need_floating(input)
+    _need_floating(input, kernel)
     if not input.ndim >= 1:
         raise ShapeError(f"Expected input with 1 or more dimensions, got {input.ndim}", argument="input")
     if target.dtype not in (dtypes.int64, dtypes.uint8):
@@ -48,6 +50,11 @@ def _check_classes(input: Meta, target: Meta, weight: Meta | None) -> None:
     _check_class_weight(input, weight)
 
 
+def _need_floating(input: Meta, kernel: str) -> None:
+    if input.dtype.category != dtypes.FLOAT:
+        raise not_implemented(kernel, input.dtype)
+
+
 def _check_class_weight(input: Meta, weight: Meta | None) -> None:
     classes = input.shape[1] if input.ndim > 1 else input.shape[0]
     if weight is not None and weight.shape != (classes,):
@@ -59,7 +66,8 @@ def _check_class_weight(input: Meta, weight: Meta | None) -> None:
             got=list(weight.shape),
         )
     if weight is not None and weight.dtype is not input.dtype:
-        raise ShapeError(f"expected scalar type {input.dtype.name} but found {weight.dtype.name}", argument="weight")
+        own, other = dtypes.TYPE_NAMES[input.dtype], dtypes.TYPE_NAMES[weight.dtype]
+        raise ShapeError(f"expected scalar type {own} but found {other}", argument="weight")
 
 
 def _cross_entropy(
@@ -71,6 +79,13 @@ def _cross_entropy(
         _check_class_weight(input, weight)
         if ignore_index >= 0:
             raise ShapeError("ignore_index is not supported for floating point target", argument="ignore_index")
+    elif target.shape == input.shape and input.ndim:
+        raise ShapeError(
+            f"Expected floating point type for target with class probabilities, got {dtypes.TYPE_NAMES[target.dtype]}",
+            argument="target",
+            expected=input.dtype.name,
+            got=target.dtype.name,
+        )
     else:
         _check_classes(input, target, weight)
     rows = () if input.ndim == 1 else (input.shape[0], *input.shape[2:])
@@ -126,7 +141,7 @@ def _checked_targets(target: Tensor, classes: int, ignore_index: int) -> Tensor:
 
 
 def _nll(input: Meta, target: Meta, weight: Meta | None, ignore_index: int, reduction: str) -> Meta:
-    _check_classes(input, target, weight)
+    _check_classes(input, target, weight, "nll_loss_out_frame")
     return _reduced(input, target.shape, reduction)
 
 
@@ -146,9 +161,13 @@ def _two(input: Meta, target: Meta, reduction: str) -> Meta:
     return _elementwise(input, target, reduction)
 
 
-def _alike(input: Meta, target: Meta, reduction: str) -> Inferred:
-    """As `_two`, for losses that warn of what broadcasting may hide."""
+def _alike(input: Meta, target: Meta, reduction: str, kernel: str = "") -> Inferred:
+    """As `_two`, for losses that warn of what broadcasting may hide; `kernel` is PyTorch's, if floating types alone do."""
     found = _elementwise(input, target, reduction)
+    if kernel:
+        _need_floating(like(input, dtype=common_dtype((input, target))), kernel)
+    elif reduction == "mean":
+        need_floating(found, words=NO_MEAN)
     if input.shape == target.shape:
         return Inferred((found,))
     words = (
@@ -159,7 +178,7 @@ def _alike(input: Meta, target: Meta, reduction: str) -> Inferred:
     return Inferred((found,), warning=words)
 
 
-@op(_alike, on="functional")
+@op(lambda input, target, reduction: _alike(input, target, reduction, "mse_cpu"), on="functional")
 def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """The squared difference."""
 
@@ -172,7 +191,7 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor
 def _smooth_l1(input: Meta, target: Meta, reduction: str, beta: float) -> Inferred:
     if beta < 0:
         raise ShapeError("smooth_l1_loss does not support negative values for beta.", argument="beta", got=beta)
-    return _alike(input, target, reduction)
+    return _alike(input, target, reduction, "smooth_l1_cpu")
 
 
 @op(_smooth_l1, on="functional")
@@ -183,7 +202,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
 def _huber_loss(input: Meta, target: Meta, reduction: str, delta: float) -> Inferred:
     if delta <= 0:
         raise ShapeError("huber_loss does not support non-positive values for delta.", argument="delta", got=delta)
-    return _alike(input, target, reduction)
+    return _alike(input, target, reduction, "huber_cpu")
 
 
 @op(_huber_loss, on="functional")
@@ -197,7 +216,6 @@ def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:
 
 
 def _bce(input: Meta, target: Meta, weight: Meta | None, reduction: str) -> Meta:
-    need_floating(input)
     if input.shape != target.shape:
         raise OpValueError(
             f"Using a target size (torch.Size({list(target.shape)})) that is different to the input size "
@@ -206,6 +224,14 @@ def _bce(input: Meta, target: Meta, weight: Meta | None, reduction: str) -> Meta
             argument="target",
             expected=list(input.shape),
             got=list(target.shape),
+        )
+    _need_floating(input, "binary_cross_entropy")
+    if target.dtype is not input.dtype:
+        raise ShapeError(
+            f"Found dtype {dtypes.TYPE_NAMES[target.dtype]} but expected {dtypes.TYPE_NAMES[input.dtype]}",
+            argument="target",
+            expected=input.dtype.name,
+            got=target.dtype.name,
         )
     return _elementwise(input, target, reduction, weight)
 
@@ -239,11 +265,16 @@ def _within(input: Tensor, low: float, high: float, argument: str) -> Tensor:
 def _bce_logits(input: Meta, target: Meta, weight: Meta | None, reduction: str, pos_weight: Meta | None) -> Meta:
     if input.shape != target.shape:
         raise OpValueError(
-            f"Target size ({list(target.shape)}) must be the same as input size ({list(input.shape)})",
+            f"Target size (torch.Size({list(target.shape)})) must be the same as input size "
+            f"(torch.Size({list(input.shape)}))",
             argument="target",
             expected=list(input.shape),
             got=list(target.shape),
         )
+    _need_floating(input, "log_sigmoid_cpu")
+    need_floating(
+        target, "target", f"result type {dtypes.TYPE_NAMES[input.dtype]} can't be cast to the desired output type {{}}"
+    )
     return _elementwise(input, target, reduction, weight, pos_weight)
 
 
@@ -260,6 +291,8 @@ def binary_cross_entropy_with_logits(
 
 
 def _kl(input: Meta, target: Meta, reduction: str, log_target: bool) -> Inferred:
+    need_floating(input, words="kl_div: Integral inputs not supported.")
+    need_floating(target, "target", "kl_div: Integral inputs not supported.")
     found = _elementwise(input, target, "mean" if reduction == "batchmean" else reduction)
     words = (
         "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides "

@@ -58,9 +58,10 @@ def _check_border(shape: tuple[int, ...], pad: tuple[int, ...], mode: str, value
     for place, width in enumerate(pad):
         size = shape[len(shape) - 1 - place // 2]
         if mode == "reflect" and width >= size:
+            both = 2 * (place // 2)
             raise ShapeError(
-                f"Padding size should be less than the corresponding input dimension, but got: padding {list(pad)} at "
-                f"dimension {len(shape) - 1 - place // 2} of input {list(shape)}",
+                f"Argument #{4 + both}: Padding size should be less than the corresponding input dimension, but got: "
+                f"padding ({pad[both]}, {pad[both + 1]}) at dimension {len(shape) - 1 - place // 2} of input {list(shape)}",
                 argument="pad",
             )
         if mode == "circular" and width > size:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from telegrad_protocol import dtypes
-from telegrad_protocol.errors import OpError, OpTypeError, OpValueError
-from telegrad_protocol.rules import Elementwise, check_factor, check_shape, elementwise, not_implemented
+from telegrad_protocol.errors import OpError, OpValueError, ShapeError
+from telegrad_protocol.rules import Elementwise, check_factor, check_shape, common_dtype, elementwise, not_implemented
 from telegrad_protocol.shapes import Meta, broadcast, like
 from telegrad_protocol.spec import Inferred, Number, Tensor, op
 
@@ -266,7 +266,7 @@ def _cast_like(input: Tensor, like: Tensor) -> Tensor:
 def _clamp(input: Meta, min: Meta | Number | None, max: Meta | Number | None) -> Inferred:
     bounds = [bound for bound in (min, max) if bound is not None]
     if not bounds:
-        raise OpTypeError("At least one of 'min' or 'max' must not be None", argument="min")
+        raise ShapeError("torch.clamp: At least one of 'min' or 'max' must not be None", argument="min")
     return Elementwise()(input, *bounds)
 
 
@@ -286,21 +286,19 @@ def clamp_max(input: Tensor, max: Tensor | Number) -> Tensor:
 
 
 def _where(condition: Meta, input: Meta | Number, other: Meta | Number) -> Inferred:
-    if condition.dtype is not dtypes.bool_:
-        raise OpTypeError(
-            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}",
+    if condition.dtype not in (dtypes.bool_, dtypes.uint8):
+        raise ShapeError(
+            "where expected condition to be a boolean tensor, but got a tensor with dtype "
+            f"{dtypes.TYPE_NAMES[condition.dtype]}",
             argument="condition",
             expected="bool",
             got=condition.dtype.name,
         )
-    found = Elementwise()(condition, input, other) if not _any_meta(input, other) else Elementwise()(input, other)
     metas = [value for value in (condition, input, other) if isinstance(value, Meta)]
     shape = broadcast(meta.shape for meta in metas)
-    return Inferred((like(found.meta, shape=shape),), found.compute)
-
-
-def _any_meta(*values: object) -> bool:
-    return any(isinstance(value, Meta) for value in values)
+    dtype = common_dtype((input, other))
+    cast = None if all(meta.dtype is dtype for meta in metas if meta is not condition) else dtype
+    return Inferred((like(condition, shape=shape, dtype=dtype),), cast)
 
 
 @op(_where, on="torch")
@@ -308,8 +306,24 @@ def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> 
     """`input` where the condition holds, `other` elsewhere."""
 
 
+def _masked_fill(input: Meta, mask: Meta, value: Meta | Number) -> Inferred:
+    if mask.dtype is not dtypes.bool_:
+        raise ShapeError(
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {dtypes.FULL_C_NAMES[mask.dtype]}",
+            argument="mask",
+            expected="bool",
+            got=mask.dtype.name,
+        )
+    if isinstance(value, Meta) and value.ndim:
+        raise ShapeError(
+            f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).",
+            argument="value",
+        )
+    return Elementwise()(input, mask)._replace(compute=None)
+
+
 @op(
-    lambda input, mask, value: Elementwise()(input, mask)._replace(compute=None),
+    _masked_fill,
     inplace=True,
     idempotent=True,
     elementwise=True,
@@ -318,7 +332,16 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
     """`input` with `value` where the mask holds."""
 
 
-@op(lambda input, value: like(input), inplace=True, idempotent=True)
+def _fill(input: Meta, value: Meta | Number) -> Meta:
+    if isinstance(value, Meta) and value.ndim:
+        raise ShapeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.",
+            argument="value",
+        )
+    return like(input)
+
+
+@op(_fill, inplace=True, idempotent=True)
 def fill(input: Tensor, value: Tensor | Number) -> Tensor:
     """A tensor like `input`, filled with one value."""
 
@@ -336,6 +359,14 @@ def copy(input: Tensor, src: Tensor) -> Tensor:
 def _between(input: Meta, end: Meta, weight: Meta | Number) -> Inferred:
     if input.dtype.category != dtypes.FLOAT:
         raise not_implemented("lerp_kernel_scalar", input.dtype)
+    for name, other in (("end", end), ("weight", weight)):
+        if isinstance(other, Meta) and other.dtype is not input.dtype:
+            raise ShapeError(
+                f"expected dtype {dtypes.C_NAMES[input.dtype]} for `{name}` but got dtype {dtypes.C_NAMES[other.dtype]}",
+                argument=name,
+                expected=input.dtype.name,
+                got=other.dtype.name,
+            )
     return Elementwise()(input, end, weight)
 
 
@@ -444,27 +475,27 @@ def logical_not(input: Tensor) -> Tensor:
 
 
 @op(elementwise(refuse=_FLOATS, kernel="bitwise_and_cpu"), inplace=True, differentiable=False)
-def bitwise_and(input: Tensor, other: Tensor | Number) -> Tensor:
+def bitwise_and(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """And of the bits."""
 
 
 @op(elementwise(refuse=_FLOATS, kernel="bitwise_or_cpu"), inplace=True, differentiable=False)
-def bitwise_or(input: Tensor, other: Tensor | Number) -> Tensor:
+def bitwise_or(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """Or of the bits."""
 
 
 @op(elementwise(refuse=_FLOATS, kernel="bitwise_xor_cpu"), inplace=True, differentiable=False)
-def bitwise_xor(input: Tensor, other: Tensor | Number) -> Tensor:
+def bitwise_xor(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """Exclusive or of the bits."""
 
 
 @op(elementwise(refuse=_FLOATS, kernel="lshift_cpu"), inplace=True, differentiable=False)
-def bitwise_left_shift(input: Tensor, other: Tensor | Number) -> Tensor:
+def bitwise_left_shift(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """Shifts the bits of `input` left."""
 
 
 @op(elementwise(refuse=_FLOATS, kernel="rshift_cpu"), inplace=True, differentiable=False)
-def bitwise_right_shift(input: Tensor, other: Tensor | Number) -> Tensor:
+def bitwise_right_shift(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """Shifts the bits of `input` right."""
 
 
@@ -489,7 +520,7 @@ def isfinite(input: Tensor) -> Tensor:
 
 
 @op(elementwise("float"), inplace=True)
-def xlogy(input: Tensor, other: Tensor) -> Tensor:
+def xlogy(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """input log(other), and 0 where `input` is 0."""
 
 

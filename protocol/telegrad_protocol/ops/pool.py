@@ -117,7 +117,7 @@ def _max_pool1d_with_indices(
     """`max_pool1d`, and where in its row each maximum lies."""
 
 
-@op(_indexed_rule(2), on="", returns=("out", "indices"))
+@op(_indexed_rule(2), on="", form_of="max_pool2d", returns=("out", "indices"))
 def _max_pool2d_with_indices(
     input: Tensor, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size, ceil_mode: bool
 ) -> Tensor:
@@ -279,7 +279,7 @@ def _adaptive_indexed(input: Meta, output_size: int | tuple[int | None, ...]) ->
     return Inferred((out, like(out, dtype=dtypes.int64)))
 
 
-@op(_adaptive_indexed, on="", returns=("out", "indices"))
+@op(_adaptive_indexed, on="", form_of="adaptive_max_pool2d", returns=("out", "indices"))
 def _adaptive_max_pool2d_with_indices(input: Tensor, output_size: OpenSize) -> Tensor:
     """`adaptive_max_pool2d`, and where in its plane, row by row, each maximum lies."""
 
@@ -288,8 +288,15 @@ _RANKS = {"nearest": (3, 4, 5), "nearest-exact": (3, 4, 5), "linear": (3,), "bil
 
 
 def _resized(input: Meta, size: Shape, scales: tuple[float, ...] | None, mode: str, align_corners: bool) -> Meta:
-    if mode not in _RANKS:
+    if mode in ("bicubic", "area", "lanczos"):
         raise UnsupportedOp(f"interpolate: mode '{mode}' is not supported", expected=sorted(_RANKS), argument="mode")
+    if mode not in _RANKS or input.ndim not in (3, 4, 5):
+        raise UnsupportedOp(
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.ndim}D) for the modes: nearest | linear "
+            f"| bilinear | bicubic | trilinear | lanczos | area | nearest-exact (got {mode})",
+            expected=sorted(_RANKS),
+            argument="mode",
+        )
     need_floating(input)
     if input.ndim not in _RANKS[mode]:
         ranks = " or ".join(f"{rank}D" for rank in _RANKS[mode])

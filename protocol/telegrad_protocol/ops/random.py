@@ -5,23 +5,28 @@ from __future__ import annotations
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import OpValueError, ShapeError
-from telegrad_protocol.rules import need_floating
+from telegrad_protocol.rules import need_floating, not_implemented
 from telegrad_protocol.shapes import Meta, contiguous, like
-from telegrad_protocol.spec import Checked, Device, Generator, Number, Size, Tensor, op
+from telegrad_protocol.spec import Checked, Device, Generator, Number, Rule, Size, Tensor, op
 
 
-def _drawn(size: tuple[int, ...], dtype: DType | None, _generator: object, device: str | None) -> Meta:
-    return contiguous(size, dtype or dtypes.float32, device)
+def _drawn(kernel: str) -> Rule:
+    def rule(size: tuple[int, ...], dtype: DType | None, _generator: object, device: str | None) -> Meta:
+        found = contiguous(size, dtype or dtypes.float32, device)
+        _need_continuous(found.dtype, kernel)
+        return found
+
+    return rule
 
 
-@op(_drawn, on="torch", differentiable=False)
+@op(_drawn("check_uniform_bounds"), on="torch", differentiable=False)
 def rand(
     size: Size, *, dtype: DType | None = None, generator: Generator | None = None, device: Device | None = None
 ) -> Tensor:
     """Uniform numbers in [0, 1)."""
 
 
-@op(_drawn, on="torch", differentiable=False)
+@op(_drawn("normal_kernel_cpu"), on="torch", differentiable=False)
 def randn(
     size: Size, *, dtype: DType | None = None, generator: Generator | None = None, device: Device | None = None
 ) -> Tensor:
@@ -58,18 +63,28 @@ def randperm(
     """The numbers 0 to n - 1 in random order."""
 
 
-def _like_floating(input: Meta, *_: object) -> Meta:
-    need_floating(input)
-    return like(input)
+def _like_floating(kernel: str) -> Rule:
+    """As the input, which must be of a floating type; `kernel` is the one of PyTorch's that says so."""
+
+    def rule(input: Meta, *_: object) -> Meta:
+        _need_continuous(input.dtype, kernel)
+        return like(input)
+
+    return rule
 
 
-@op(_like_floating, on="torch tensor", differentiable=False)
+def _need_continuous(dtype: DType, kernel: str) -> None:
+    if dtype.category != dtypes.FLOAT:
+        raise not_implemented(kernel, dtype)
+
+
+@op(_like_floating("bernoulli_tensor_cpu_p_"), on="torch tensor", differentiable=False)
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     """Ones with the probabilities in `input`, zeros otherwise."""
 
 
 def _multinomial(input: Meta, num_samples: int, replacement: bool, _generator: object) -> Meta:
-    need_floating(input)
+    need_floating(input, words="multinomial only supports floating-point dtypes for input, got: {}")
     if input.ndim not in (1, 2):
         raise ShapeError("prob_dist must be 1 or 2 dim", argument="input", got=list(input.shape))
     if num_samples <= 0:
@@ -88,12 +103,12 @@ def multinomial(
     """Indices drawn with the probabilities in each row of `input`."""
 
 
-@op(_like_floating, on="", inplace=True, differentiable=False)
+@op(_like_floating("check_uniform_bounds"), on="", inplace=True, differentiable=False)
 def _uniform(input: Tensor, low: float = 0.0, high: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform numbers in [low, high), in the shape and dtype of `input`."""
 
 
-@op(_like_floating, on="", inplace=True, differentiable=False)
+@op(_like_floating("normal_kernel_cpu"), on="", inplace=True, differentiable=False)
 def _normal(input: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal numbers, in the shape and dtype of `input`."""
 
@@ -105,7 +120,13 @@ def _random(
     """Integers of the dtype's range, or in [low, high), in the shape and dtype of `input`."""
 
 
-@op(_like_floating, on="", inplace=True, differentiable=False)
+def _exponential_like(input: Meta, *_: object) -> Meta:
+    words = "Exponential distribution is a continuous probability distribution. dtype must be a floating point but you"
+    need_floating(input, words=f"{words} specified {{}}")
+    return like(input)
+
+
+@op(_exponential_like, on="", inplace=True, differentiable=False)
 def _exponential(input: Tensor, lambd: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Exponentially distributed numbers, in the shape and dtype of `input`."""
 
@@ -118,6 +139,8 @@ def _bernoulli(input: Tensor, p: Tensor | Number = 0.5, generator: Generator | N
 def _dropout(input: Meta, p: float, training: bool, _generator: object) -> Meta:
     if not 0.0 <= p <= 1.0:
         raise OpValueError(f"dropout probability has to be between 0 and 1, but got {p}", argument="p", got=p)
+    if training:
+        need_floating(input, words="result type Float can't be cast to the desired output type {}")
     return like(input)
 
 

@@ -7,9 +7,9 @@ import math
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import OpIndexError, ShapeError
-from telegrad_protocol.rules import need_floating, reduce_dims, reduction_dtype
+from telegrad_protocol.rules import NO_MEAN, need_floating, reduce_dims, reduction_dtype
 from telegrad_protocol.shapes import Meta, like, reduced, wrap_dim, wrap_dims
-from telegrad_protocol.spec import Checked, Dims, Inferred, Tensor, op
+from telegrad_protocol.spec import Checked, Dims, Inferred, Rule, Tensor, op
 
 
 def _sum(input: Meta, dim: Dims, keepdim: bool, dtype: DType | None) -> Meta:
@@ -23,7 +23,7 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType 
 
 def _mean(input: Meta, dim: Dims, keepdim: bool, dtype: DType | None) -> Meta:
     if dtype is None:
-        need_floating(input)
+        need_floating(input, words=NO_MEAN)
     return reduce_dims(input, dim, keepdim, dtype)
 
 
@@ -41,59 +41,77 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     """The product over `dim`, or of everything."""
 
 
-def _extremum(input: Meta, dim: Dims, keepdim: bool) -> Meta:
-    _need_elements(input, wrap_dims(dim, input.ndim))
-    return reduce_dims(input, dim, keepdim)
+def _extremum(name: str) -> Rule:
+    def rule(input: Meta, dim: Dims, keepdim: bool) -> Meta:
+        if not input.numel and dim in (None, ()):
+            raise ShapeError(f"{_nothing(name)} Specify the reduction dim with the 'dim' argument.", argument="dim")
+        _need_elements(name, input, wrap_dims(dim, input.ndim))
+        return reduce_dims(input, dim, keepdim)
+
+    return rule
 
 
-def _need_elements(input: Meta, axes: tuple[int, ...]) -> None:
-    if 0 in [input.shape[axis] for axis in axes if axis < input.ndim]:
-        raise OpIndexError(
-            "Expected reduction dim to have non-zero size: there is no largest or smallest of nothing",
-            argument="dim",
-            got=list(input.shape),
-        )
+def _nothing(name: str) -> str:
+    return f"{name}(): Expected reduction dim to be specified for input.numel() == 0."
 
 
-@op(_extremum)
+def _need_elements(name: str, input: Meta, axes: tuple[int, ...]) -> None:
+    for axis in axes:
+        if axis < input.ndim and not input.shape[axis]:
+            raise OpIndexError(
+                f"{name}(): Expected reduction dim {axis} to have non-zero size.",
+                argument="dim",
+                got=list(input.shape),
+            )
+
+
+@op(_extremum("amax"))
 def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """The largest value; where several are, the gradient is shared among them."""
 
 
-@op(_extremum)
+@op(_extremum("amin"))
 def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """The smallest value; where several are, the gradient is shared among them."""
 
 
-def _along(input: Meta, dim: int, keepdim: bool) -> Inferred:
-    axis = wrap_dim(dim, input.ndim)
-    _need_elements(input, (axis,))
-    shape = reduced(input.shape, (axis,), keepdim)
-    return Inferred((like(input, shape=shape), like(input, shape=shape, dtype=dtypes.int64)))
+def _along(name: str) -> Rule:
+    def rule(input: Meta, dim: int, keepdim: bool) -> Inferred:
+        axis = wrap_dim(dim, input.ndim)
+        _need_elements(name, input, (axis,))
+        shape = reduced(input.shape, (axis,), keepdim)
+        return Inferred((like(input, shape=shape), like(input, shape=shape, dtype=dtypes.int64)))
+
+    return rule
 
 
-@op(_along, on="", returns=("values", "indices"))
+@op(_along("max"), on="", form_of="max", returns=("values", "indices"))
 def _max_dim(input: Tensor, dim: int, keepdim: bool = False) -> None:
     """The largest values along `dim`, and where they are first."""
 
 
-@op(_along, on="", returns=("values", "indices"))
+@op(_along("min"), on="", form_of="min", returns=("values", "indices"))
 def _min_dim(input: Tensor, dim: int, keepdim: bool = False) -> None:
     """The smallest values along `dim`, and where they are first."""
 
 
-def _arg(input: Meta, dim: int | None, keepdim: bool) -> Meta:
-    axes = wrap_dims(dim, input.ndim)
-    _need_elements(input, axes)
-    return like(input, shape=reduced(input.shape, axes, keepdim), dtype=dtypes.int64)
+def _arg(name: str) -> Rule:
+    def rule(input: Meta, dim: int | None, keepdim: bool) -> Meta:
+        if dim is None and not input.numel:
+            raise OpIndexError(_nothing(name), argument="dim", got=list(input.shape))
+        axes = wrap_dims(dim, input.ndim)
+        _need_elements(name, input, axes)
+        return like(input, shape=reduced(input.shape, axes, keepdim), dtype=dtypes.int64)
+
+    return rule
 
 
-@op(_arg, differentiable=False)
+@op(_arg("argmax"), differentiable=False)
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the largest value is first, along `dim` or in the flattened input."""
 
 
-@op(_arg, differentiable=False)
+@op(_arg("argmin"), differentiable=False)
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the smallest value is first, along `dim` or in the flattened input."""
 
@@ -116,7 +134,7 @@ def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
 
 
 def _spread(input: Meta, dim: Dims, correction: float, keepdim: bool) -> Meta:
-    need_floating(input)
+    need_floating(input, words="std and var only support floating point and complex dtypes")
     return reduce_dims(input, dim, keepdim)
 
 
@@ -130,14 +148,19 @@ def std(input: Tensor, dim: Dims = None, *, correction: float = 1, keepdim: bool
     """The standard deviation: the root of the variance."""
 
 
-@op(lambda input, dim, keepdim: reduce_dims(input, dim, keepdim))
+def _logsumexp(input: Meta, dim: Dims, keepdim: bool) -> Meta:
+    dtype = input.dtype if input.dtype.category == dtypes.FLOAT else dtypes.float32
+    return reduce_dims(input, dim, keepdim, dtype)
+
+
+@op(_logsumexp)
 def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     """The logarithm of the sum of exponentials, without overflow."""
 
 
 def _vector_norm(input: Meta, ord: float, dim: Dims, keepdim: bool, dtype: DType | None) -> Meta:
-    if dtype is None and input.dtype.category != dtypes.FLOAT:
-        raise ShapeError(f"linalg.vector_norm: expected a floating point tensor, got {input.dtype}", argument="x")
+    if dtype is None:
+        need_floating(input, "x", "linalg.vector_norm: Expected a floating point or complex tensor as input. Got {}")
     if (ord < 0 or ord == math.inf) and 0 in [input.shape[axis] for axis in wrap_dims(dim, input.ndim)]:
         raise ShapeError(
             f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not have "

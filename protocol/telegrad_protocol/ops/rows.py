@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
-from telegrad_protocol.errors import ShapeError, UnsupportedOp
-from telegrad_protocol.rules import common_dtype, need_floating
+from telegrad_protocol.errors import ShapeError
+from telegrad_protocol.rules import common_dtype, floating, need_floating, not_implemented
 from telegrad_protocol.shapes import Meta, contiguous, like, wrap_dim
-from telegrad_protocol.spec import Inferred, Size, Tensor, op
+from telegrad_protocol.spec import Inferred, Rule, Size, Tensor, op
 
 
-def _softmax(input: Meta, dim: int, dtype: DType | None) -> Meta:
-    wrap_dim(dim, input.ndim)
-    wanted = dtype or input.dtype
-    if wanted.category != dtypes.FLOAT:
-        raise UnsupportedOp(f"softmax is not implemented for '{wanted.name}'", argument="input", got=wanted.name)
-    return like(input, dtype=wanted)
+def _softmax(name: str) -> Rule:
+    def rule(input: Meta, dim: int, dtype: DType | None) -> Meta:
+        last = wrap_dim(dim, input.ndim) == max(input.ndim - 1, 0)
+        wanted = dtype or input.dtype
+        if wanted.category != dtypes.FLOAT:
+            raise not_implemented(f"{name}_lastdim_kernel_impl" if last else f"{name}_kernel_impl", wanted)
+        return like(input, dtype=wanted)
+
+    return rule
 
 
-@op(_softmax, on="torch tensor functional")
+@op(_softmax("softmax"), on="torch tensor functional")
 def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """Exponentials along `dim`, scaled to add up to 1; `dtype` casts the input first.
 
@@ -28,12 +31,12 @@ def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """
 
 
-@op(_softmax, on="torch tensor functional")
+@op(_softmax("log_softmax"), on="torch tensor functional")
 def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """The logarithm of `softmax`, computed without leaving the range of the dtype."""
 
 
-@op(_softmax, on="functional")
+@op(_softmax("softmax"), on="functional")
 def softmin(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """`softmax` of `-input`."""
 
@@ -64,8 +67,11 @@ def _check_affine(input: Meta, shape: tuple[int, ...], **parameters: Meta | None
 
 def _check_parameter_dtype(input: Meta, name: str, parameter: Meta) -> None:
     if parameter.dtype is not input.dtype:
+        words = "all inputs must share same datatype."
+        if input.dtype.itemsize == 2 and input.dtype.category == dtypes.FLOAT:
+            words = "expect parameter to have scalar type of Float"
         raise ShapeError(
-            f"mixed dtype (CPU): expect parameter to have scalar type of {input.dtype.name}",
+            f"mixed dtype (CPU): {words}",
             argument=name,
             expected=input.dtype.name,
             got=parameter.dtype.name,
@@ -73,7 +79,6 @@ def _check_parameter_dtype(input: Meta, name: str, parameter: Meta) -> None:
 
 
 def _check_normalized(input: Meta, shape: tuple[int, ...]) -> None:
-    need_floating(input)
     if not shape or input.shape[-len(shape) :] != shape:
         inner = ", ".join(map(str, shape))
         raise ShapeError(
@@ -90,7 +95,7 @@ def _layer_norm(
 ) -> Meta:
     _check_normalized(input, normalized_shape)
     _check_affine(input, normalized_shape, weight=weight, bias=bias)
-    return like(input)
+    return floating("LayerNormKernelImpl")(input)
 
 
 @op(_layer_norm, on="functional torch")
@@ -107,7 +112,7 @@ def layer_norm(
 def _rms_norm(input: Meta, normalized_shape: tuple[int, ...], weight: Meta | None, eps: float | None) -> Meta:
     _check_normalized(input, normalized_shape)
     _check_affine(input, normalized_shape, weight=weight)
-    return like(input)
+    return floating("rms_norm")(input)
 
 
 @op(_rms_norm, on="functional torch")
@@ -134,13 +139,14 @@ def _check_channels(input: Meta, **parameters: Meta | None) -> None:
 
 
 def _group_norm(input: Meta, num_groups: int, weight: Meta | None, bias: Meta | None, eps: float) -> Meta:
-    _check_channels(input, weight=weight, bias=bias)
+    _check_channels(input)
     if num_groups < 1 or input.shape[1] % num_groups:
         raise ShapeError(
             "Expected number of channels in input to be divisible by num_groups, but got input of shape "
             f"{list(input.shape)} and num_groups={num_groups}",
             argument="num_groups",
         )
+    _check_channels(input, weight=weight, bias=bias)
     return like(input)
 
 
@@ -155,8 +161,22 @@ def group_norm(
     """Layer norm of each group of channels of `input (N, C, ...)`; weight and bias `(C,)`."""
 
 
+def _check_each_channel(input: Meta, **given: Meta | None) -> None:
+    """As `_check_channels`, in batch norm's words, which come first."""
+    _check_channels(input)
+    for name, each in given.items():
+        if each is not None and each.shape != (input.shape[1],):
+            raise ShapeError(
+                f"{name} should contain {input.shape[1]} elements not {each.numel}",
+                argument=name,
+                expected=[input.shape[1]],
+                got=list(each.shape),
+            )
+    _check_channels(input, weight=given["weight"], bias=given["bias"])
+
+
 def _batch_norm(input: Meta, weight: Meta | None, bias: Meta | None, eps: float) -> Inferred:
-    _check_channels(input, weight=weight, bias=bias)
+    _check_each_channel(input, weight=weight, bias=bias)
     if input.numel == input.shape[1]:
         raise ShapeError(
             f"Expected more than 1 value per channel when training, got input size {list(input.shape)}",
@@ -166,25 +186,17 @@ def _batch_norm(input: Meta, weight: Meta | None, bias: Meta | None, eps: float)
     return Inferred((like(input), statistics, statistics))
 
 
-@op(_batch_norm, on="", returns=("out", "mean", "var"))
+@op(_batch_norm, on="", form_of="batch_norm", returns=("out", "mean", "var"))
 def _batch_norm_train(input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
     """Batch norm of `input (N, C, ...)` with its own statistics, and those: means and biased variances, `(C,)`."""
 
 
 def _batch_norm_given(input: Meta, mean: Meta, var: Meta, weight: Meta | None, bias: Meta | None, eps: float) -> Meta:
-    _check_channels(input, weight=weight, bias=bias)
-    for name, given in (("running_mean", mean), ("running_var", var)):
-        if given.shape != (input.shape[1],):
-            raise ShapeError(
-                f"{name} should contain {input.shape[1]} elements not {given.numel}",
-                argument=name,
-                expected=[input.shape[1]],
-                got=list(given.shape),
-            )
+    _check_each_channel(input, running_mean=mean, running_var=var, weight=weight, bias=bias)
     return like(input)
 
 
-@op(_batch_norm_given, on="")
+@op(_batch_norm_given, on="", form_of="batch_norm")
 def _batch_norm_eval(
     input: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:
@@ -192,7 +204,7 @@ def _batch_norm_eval(
 
 
 def _normalize(input: Meta, p: float, dim: int, eps: float) -> Meta:
-    need_floating(input)
+    need_floating(input, words="linalg.vector_norm: Expected a floating point or complex tensor as input. Got {}")
     wrap_dim(dim, input.ndim)
     return like(input)
 

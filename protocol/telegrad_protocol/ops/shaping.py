@@ -93,7 +93,7 @@ def as_strided_scatter(
     """A copy of `input` with `src` written where `as_strided` of the same arguments would look."""
 
 
-@op(lambda input, dtype: like(input, dtype=dtype), on="")
+@op(lambda input, dtype: like(input, dtype=dtype), on="", form_of="to")
 def _to_dtype(input: Tensor, dtype: DType) -> Tensor:
     """A copy of another dtype; gradients come back in the input's."""
 
@@ -239,7 +239,8 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 def _squeeze(input: Meta, dim: Dims) -> Inferred:
     among = range(input.ndim) if dim is None else [wrap_dim(d, input.ndim) for d in _listed(dim)]
     if len(set(among)) != len(among):
-        raise ShapeError(f"dim {dim} appears multiple times in the list of dims", argument="dim")
+        twice = next(axis for place, axis in enumerate(among) if axis in among[:place])
+        raise ShapeError(f"dim {twice} appears multiple times in the list of dims", argument="dim")
     keep = [axis for axis in range(input.ndim) if axis not in among or input.shape[axis] != 1]
     return _permuted(input, tuple(keep))
 

@@ -287,7 +287,7 @@ def _windows(input: Meta, dimension: int, size: int, step: int) -> Inferred:
     )
 
 
-@op(_windows, view=True, on="")
+@op(_windows, view=True, on="", form_of="unfold")
 def _unfold_windows(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """`Tensor.unfold`: windows of `size` elements of a dimension, `step` apart, as a new last dimension; a view."""
 

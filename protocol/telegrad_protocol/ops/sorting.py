@@ -82,12 +82,12 @@ def nanmedian(input: Tensor) -> Tensor:
     """The middle of all elements that are not `nan`."""
 
 
-@op(lambda *args: _one_of("median", *args), on="", returns=("values", "indices"))
+@op(lambda *args: _one_of("median", *args), on="", form_of="median", returns=("values", "indices"))
 def _median_dim(input: Tensor, dim: int, keepdim: bool = False) -> None:
     """The middle along a dimension and where it was; the first `nan` if there is one."""
 
 
-@op(lambda *args: _one_of("median", *args), on="", returns=("values", "indices"))
+@op(lambda *args: _one_of("median", *args), on="", form_of="nanmedian", returns=("values", "indices"))
 def _nanmedian_dim(input: Tensor, dim: int, keepdim: bool = False) -> None:
     """The middle of what is not `nan` along a dimension, and where it was."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpIndexError, ShapeError
 from telegrad_protocol.shapes import broadcast, wrap_dim
@@ -77,9 +79,19 @@ vjp(
 )
 
 
+@kernel
+def _checked_places(xp, index, size):
+    return xp.check_index(index, -size, size, _out_of_range, size)
+
+
+def _out_of_range(outside, size):
+    words = f"out of range: tried to access index {outside} on a tensor of {size} elements."
+    return OpIndexError(words, argument="index", got=outside)
+
+
 @composite
 def take(f, input, index):
-    return f._index(f.reshape(input, (-1,)), (index,))
+    return f._index(f.reshape(input, (-1,)), (f._checked_places(index, math.prod(input.shape)),))
 
 
 # By masks -----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 
+from telegrad_protocol.errors import OpError
 from telegrad_protocol.ops.linalg import is_vector
 
 from .linear import mirrored
@@ -14,9 +15,18 @@ from .registry import kernel, vjp
 from .rows import dtype_of
 
 
+def _decomposed(words, function, *args):
+    """What a factorization gives; the one thing that it may still find wrong is told in PyTorch's words."""
+    try:
+        return function(*args)
+    except ValueError as error:  # NumPy's LinAlgError
+        raise OpError(words) from error
+
+
 @kernel
 def inv(xp, A):
-    return xp.inv(A)
+    words = "the inversion could not be completed because the input matrix is singular."
+    return _decomposed(f"linalg.inv: The diagonal element of a factor is zero, {words}", xp.inv, A)
 
 
 vjp(inv, A=lambda f, g, out: f.neg(f.matmul(f.matmul(mirrored(f, out), g), mirrored(f, out))))
@@ -61,9 +71,10 @@ def _slogdet_grad(f, g, A, singular):
 
 @kernel
 def solve(xp, A, B):
+    words = "torch.linalg.solve: The solver failed because the input matrix is singular."
     if is_vector(A, B):
-        return xp.solve(A, B[..., None])[..., 0]
-    return xp.solve(A, B)
+        return _decomposed(words, xp.solve, A, B[..., None])[..., 0]
+    return _decomposed(words, xp.solve, A, B)
 
 
 def _matrix_grad(f, g, A, B_meta, out):
@@ -78,7 +89,8 @@ vjp(solve, A=_matrix_grad, B=lambda f, g, A: f.solve(mirrored(f, A), g))
 
 @kernel
 def cholesky(xp, A, upper):
-    lower = xp.cholesky(A)
+    words = "The factorization could not be completed because the input is not positive-definite."
+    lower = _decomposed(f"linalg.cholesky: {words}", xp.cholesky, A)
     return xp.swapaxes(lower, -2, -1) if upper else lower
 
 

@@ -664,14 +664,26 @@ def isfinite(xp, input):
 
 @kernel
 def xlogy(xp, input, other):
-    return xp.where(xp.logical_and(xp.equal(input, 0), xp.logical_not(xp.isnan(other))), 0, input * xp.log(other))
+    if isinstance(input, int | float):
+        input = xp.full_like(other, input)
+    elif isinstance(other, int | float):
+        other = xp.full_like(input, other)
+    nothing = xp.logical_and(xp.equal(input, 0), xp.logical_not(xp.isnan(other)))
+    return xp.where(nothing, 0, xp.multiply(input, xp.log(other)))
 
 
 vjp(
     xlogy,
-    input=lambda f, g, input, other: f.where(f.logical_and(f.eq(input, 0), f.le(other, 0)), 0.0, f.xlogy(g, other)),
+    input=lambda f, g, input, other: f.where(_is_flat(f, input, other), 0.0, f.xlogy(g, other)),
     other=lambda f, g, input, other: f.mul(g, f.div(input, other)),
 )
+
+
+def _is_flat(f, input, other):
+    """Where xlogy is 0 for want of a logarithm."""
+    zero = f.eq(input, 0)
+    none = f.fill(zero, other <= 0) if isinstance(other, int | float) else f.le(other, 0)
+    return f.logical_and(zero, none)
 
 
 @kernel

@@ -9,6 +9,7 @@ from telegrad_protocol.shapes import reduced, wrap_dims
 
 from .pointwise import nothing
 from .registry import composite, kernel, vjp
+from .rows import dtype_of
 
 
 def axes_of(dim, ndim):
@@ -242,6 +243,10 @@ vjp(
 
 @composite
 def logsumexp(f, input, dim, keepdim):
+    if dtype_of(f, input).category != dtypes.FLOAT:
+        input = f._to_dtype(input, dtypes.float32)
+    if 0 in input.shape:
+        return f.log(f.sum(f.exp(input), dim, keepdim))
     top = f.detach(f.amax(input, dim, True))
     top = f.where(f.isfinite(top), top, 0.0)
     total = f.log(f.sum(f.exp(f.sub(input, top)), dim, keepdim))

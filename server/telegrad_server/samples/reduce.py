@@ -37,6 +37,8 @@ for measure in ("var", "std"):
     sample(measure, T(3, 4))
     sample(measure, T(3, 4), 1, correction=0)
     sample(measure, T(3, 4, 2), (0, 1), keepdim=True)
+sample("logsumexp", T(3, dtype="int64", low=0, high=5), 0)
+sample("logsumexp", T(2, 0), 1, smooth=False)
 sample("logsumexp", T(3, 4), 1)
 sample("logsumexp", T(3, 4), (0, 1), True)
 sample("vector_norm", T(3, 4))

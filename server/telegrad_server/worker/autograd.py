@@ -137,8 +137,9 @@ class Collection(Request):
     def finish(self, row: Row) -> None:
         found = [self.walk.wanted[edge] for edge in self.edges]
         if not self.allow_unused and any(g is None for g in found):
+            unused = next(place for place, g in enumerate(found) if g is None)
             raise AutogradError(
-                "One of the differentiated Tensors appears to not have been used in the graph. "
+                f"The differentiated Tensor at index {unused} appears to not have been used in the graph. "
                 "Set allow_unused=True if this is the desired behavior.",
                 op="gradients",
             )

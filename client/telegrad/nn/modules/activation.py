@@ -11,6 +11,7 @@ from telegrad._typing import DeviceLike
 from telegrad.nn.parameter import Parameter
 from telegrad_protocol.dtypes import DType
 
+from ._options import options_given
 from .module import Module
 
 
@@ -23,14 +24,8 @@ class _Activation(Module):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
-        if len(args) > len(self.options):
-            raise TypeError(f"{type(self).__name__} takes {len(self.options)} arguments but {len(args)} were given")
-        given = {**dict(zip(self.options, args, strict=False)), **kwargs}
-        unknown = given.keys() - self.options.keys()
-        if unknown:
-            raise TypeError(f"{type(self).__name__} got an unexpected keyword argument '{min(unknown)}'")
-        for name, default in self.options.items():
-            setattr(self, name, given.get(name, default))
+        for name, value in options_given(type(self), self.options, args, kwargs).items():
+            setattr(self, name, value)
 
     def forward(self, input: Tensor) -> Tensor:
         result: Tensor = getattr(F, self.function)(input, **{name: getattr(self, name) for name in self.options})

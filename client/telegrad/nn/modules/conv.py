@@ -21,6 +21,26 @@ def _tuple(value: Any, n: int) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, list | tuple) else (value,) * n
 
 
+def _check_groups(in_channels: int, out_channels: int, groups: int) -> None:
+    if groups <= 0:
+        raise ValueError("groups must be a positive integer")
+    for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
+        if channels % groups:
+            raise ValueError(f"{name} must be divisible by groups")
+
+
+def _check_padding(padding: Sizes | str, mode: str, stride: Sizes) -> None:
+    if isinstance(padding, str):
+        if padding not in ("same", "valid"):
+            raise ValueError(f"Invalid padding string {padding!r}, should be one of {{'same', 'valid'}}")
+        if padding == "same" and any(step != 1 for step in _tuple(stride, 1)):
+            raise ValueError("padding='same' is not supported for strided convolutions")
+    if mode not in ("zeros", "reflect", "replicate", "circular"):
+        raise ValueError(
+            f"padding_mode must be one of {{'zeros', 'reflect', 'replicate', 'circular'}}, but got padding_mode='{mode}'"
+        )
+
+
 class _Conv(Module):
     """What convolutions share. Weight (out, in / groups, *kernel), transposed (in, out / groups, *kernel)."""
 
@@ -43,10 +63,8 @@ class _Conv(Module):
         output_padding: Sizes = 0,
     ) -> None:
         super().__init__()
-        if in_channels % groups or out_channels % groups:
-            raise ValueError("in_channels and out_channels must be divisible by groups")
-        if padding_mode not in ("zeros", "reflect", "replicate", "circular"):
-            raise ValueError(f"padding_mode must be one of zeros, reflect, replicate, circular, got '{padding_mode}'")
+        _check_groups(in_channels, out_channels, groups)
+        _check_padding(padding, padding_mode, stride)
         n = self.dims
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size, self.stride, self.dilation = _tuple(kernel_size, n), _tuple(stride, n), _tuple(dilation, n)

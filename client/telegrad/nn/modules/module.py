@@ -262,7 +262,10 @@ class Module:
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a path. Raises AttributeError if there is none."""
         path, _, name = target.rpartition(".")
-        found = getattr(self.get_submodule(path), name)
+        owner = self.get_submodule(path)
+        if not hasattr(owner, name):
+            raise AttributeError(f"{type(owner).__name__} has no attribute `{name}`")
+        found = getattr(owner, name)
         if not isinstance(found, Parameter):
             raise AttributeError(f"`{name}` is not an nn.Parameter")
         return found
@@ -292,14 +295,15 @@ class Module:
 
         Raises RuntimeError that lists missing and unexpected keys (if strict) and sizes that do not match.
         """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
         own = dict(self._state_paths())
         missing = [path for path in own if path not in state_dict]
         unexpected = [path for path in state_dict if path not in own]
         problems = [
-            f"size mismatch for {path}: copying a param with shape {value.shape} from checkpoint, the shape in current "
-            f"model is {own[path].shape}."
+            problem
             for path, value in state_dict.items()
-            if path in own and tuple(value.shape) != tuple(own[path].shape)
+            if path in own and (problem := _misfit(path, value, own[path])) is not None
         ]
         if strict and unexpected:
             problems.insert(0, "Unexpected key(s) in state_dict: " + ", ".join(f'"{key}"' for key in unexpected) + ". ")
@@ -520,10 +524,27 @@ def _place_for(own: dict[str, Any], name: str, value: Any) -> tuple[str | None, 
 
 
 def _typename(value: Any) -> str:
+    """As `torch.typename`: a function's or a class's own name, of anything else its type's."""
     if isinstance(value, Tensor):
         return str(value.type())
-    kind = type(value)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    named = value if hasattr(value, "__qualname__") else type(value)
+    module = getattr(named, "__module__", None)
+    return named.__qualname__ if module in (None, "", "builtins") else f"{module}.{named.__qualname__}"
+
+
+def _misfit(path: str, value: Any, own: Tensor) -> str | None:
+    """Why a value cannot be loaded into a tensor of this module; None where it can."""
+    if not hasattr(value, "shape"):
+        return (
+            f'While copying the parameter named "{path}", expected torch.Tensor or Tensor-like object from checkpoint but '
+            f"received {type(value)}"
+        )
+    if tuple(value.shape) == tuple(own.shape):
+        return None
+    return (
+        f"size mismatch for {path}: copying a param with shape {value.shape} from checkpoint, the shape in current "
+        f"model is {own.shape}."
+    )
 
 
 def _check_value(name: str, kind: str, value: Any, wanted: type, words: str) -> None:

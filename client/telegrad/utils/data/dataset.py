@@ -18,7 +18,7 @@ class Dataset(Generic[T]):
     """Samples by index: subclasses give `__getitem__` and, usually, `__len__`."""
 
     def __getitem__(self, index: Any) -> T:
-        raise NotImplementedError(f"{type(self).__name__} does not define __getitem__")
+        raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")
 
     def __add__(self, other: Dataset[Any]) -> ConcatDataset:
         return ConcatDataset([self, other])
