@@ -97,7 +97,7 @@ class set_grad_enabled(_Mode):
         grad_mode.enable(self.mode)
 
     def __exit__(self, *exception: object) -> None:
-        grad_mode.enable(self.before.enabled)
+        grad_mode.leave(grad_mode.state._replace(enabled=self.before.enabled))
 
     def __call__(self, function: F) -> F:
         grad_mode.enable(self.before.enabled)
@@ -118,10 +118,10 @@ class _Nested(_Mode):
 
     def __enter__(self) -> None:
         self.before.append(grad_mode.state)
-        grad_mode.state = self.entered(grad_mode.state)
+        grad_mode.enter(self.entered(grad_mode.state))
 
     def __exit__(self, *exception: object) -> None:
-        grad_mode.state = self.before.pop()
+        grad_mode.leave(self.before.pop())
 
     def entered(self, before: State) -> State:
         """What holds in the block."""
