@@ -150,7 +150,7 @@ def check_training(program: Program) -> None:
     momentum = buffers[0].tolist() if buffers else [0.0] * 3
     program.step()
     moved = [0.5 * m + g for m, g in zip(momentum, (1.0, 2.0, 3.0), strict=True)]
-    assert program.w.tolist() == [a - 0.5 * b for a, b in zip(w, moved, strict=True)]
+    assert program.w.tolist() == pytest.approx([a - 0.5 * b for a, b in zip(w, moved, strict=True)], rel=1e-5)
     assert program.w.grad.tolist() == [1.0, 2.0, 3.0]
 
 
