@@ -215,9 +215,9 @@ def replace_gradient(session: Session, row: Row, walk: int, input: Tensor, gradi
 @handles
 def end_walk(session: Session, row: Row, walk: int) -> None:
     request = _request(session, walk)
+    del session.walks[walk]  # also if it fails: it cannot go on
     request.walk.run()
     request.finish(row)
-    del session.walks[walk]
 
 
 @handles

@@ -276,19 +276,18 @@ class Engine:
 
     def write(self, target: Tensor, data: Any) -> None:
         """Overwrite a tensor's elements."""
-        self.about_to_write([target])
+        self.keep_reads([target])
         self.xp.assign(target.data, data)
+        moved_on([target])
 
-    def about_to_write(self, targets: Iterable[Tensor]) -> None:
-        """Announce writes: reads that have not ended keep the old elements, and versions move on; all, or none."""
+    def keep_reads(self, targets: Iterable[Tensor]) -> None:
+        """Let reads that have not ended keep what these tensors are now: they are about to be written. All, or none."""
         memories = {target.storage.memory: None for target in targets}
         kept = [(read, self.xp.copy(read.data)) for memory in memories for read in memory.pins]
         for read, data in kept:
             read.data = data
         for memory in memories:
             memory.pins = ()
-        for target in targets:
-            target.storage.version += 1
 
     def _check_inplace(self, kernel: Kernel, args: tuple[Any, ...], grad: bool) -> None:
         target: Tensor = args[0]
@@ -363,9 +362,17 @@ class Engine:
         """Add gradients to those that are there: all memory that this takes is there before the first write."""
         xp, written = self.xp, {owner(grad.data) for grad, _, _ in held}
         apart = [g if own or owner(g) not in written else xp.copy(g) for _, g, own in held]
-        self.about_to_write([grad for grad, _, _ in held])
-        for (grad, _, _), g in zip(held, apart, strict=True):
+        grads = [grad for grad, _, _ in held]
+        self.keep_reads(grads)
+        for grad, g in zip(grads, apart, strict=True):
             xp.add_into(grad.data, g)
+        moved_on(grads)
+
+
+def moved_on(tensors: Iterable[Tensor]) -> None:
+    """Count a write to each of these."""
+    for tensor in tensors:
+        tensor.storage.version += 1
 
 
 def owner(array: Any) -> int:

@@ -11,6 +11,7 @@ from telegrad_protocol.rules import check_overlap, check_writable
 from telegrad_protocol.shapes import Meta, contiguous
 
 from .controls import handles
+from .engine import moved_on
 from .tensor import Tensor
 
 if TYPE_CHECKING:
@@ -34,9 +35,10 @@ def unscale_grads(session: Session, row: Row, params: tuple[Tensor, ...], factor
     for grad in grads:
         finite = xp.logical_and(finite, xp.all(xp.isfinite(grad.data), tuple(range(grad._meta.ndim))))
     answer = ReadResult(row.outs, "bool", (), xp.to_bytes(finite))
-    session.engine.about_to_write(grads)
+    session.engine.keep_reads(grads)
     for grad in grads:
         xp.multiply_into(grad.data, factor)
+    moved_on(grads)
     return answer
 
 
@@ -140,11 +142,12 @@ class Step:
     def written(self) -> list[list[Any]]:
         """The arrays of the parameters, and of each of their states, which are about to be written in place."""
         columns = [list(self.params), *(self.states[i :: self.width] for i in range(self.width))]
-        self.session.engine.about_to_write([tensor for column in columns for tensor in column])
+        self.session.engine.keep_reads([*self.params, *self.states])
         return [[tensor.data for tensor in column] for column in columns]
 
     def end(self) -> None:
-        """Name the states that were made."""
+        """Note that all is written, and name the states that were made."""
+        moved_on([*self.params, *self.states])
         self.session.tensors.update(self.made)
 
 

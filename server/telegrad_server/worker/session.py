@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from telegrad_protocol.errors import Malformed, OutOfMemory, StaleEpoch, TelegradError, UnknownOp, UnknownTensor
 from telegrad_protocol.messages import GRAD, INPLACE, ReadResult, Row
-from telegrad_protocol.spec import BY_INDEX, OpSpec
+from telegrad_protocol.spec import BY_INDEX, OPS, OpSpec
 from telegrad_server.kernels import KERNELS
 from telegrad_server.kernels.registry import Kernel
 
@@ -22,6 +22,9 @@ from .transfers import Read, Upload
 
 DEFAULT_SEED = 67280421310721
 """PyTorch's, for a generator that nobody has seeded."""
+
+
+_WALKS_END: Final = frozenset((OPS["end_walk"].index, OPS["drop_walk"].index))
 
 
 class Failed(NamedTuple):
@@ -100,8 +103,12 @@ class Session:
                 args[slot].restore(drawn)
             if not isinstance(error, MemoryError):
                 raise
-            refusal = error if isinstance(error, OutOfMemory) else self.budget.exhausted(spec.name)
-            raise self._what_holds_memory(refusal) from None
+            self.refuse_row(spec.name, error)
+
+    def refuse_row(self, op: str, error: MemoryError) -> NoReturn:
+        """Raise the refusal of a row that found no memory."""
+        refusal = error if isinstance(error, OutOfMemory) else self.budget.exhausted(op)
+        raise self._what_holds_memory(refusal) from None
 
     def _apply(self, spec: OpSpec, row: Row, args: tuple[Any, ...]) -> None:
         kernel, grad = KERNELS[spec.name], bool(row.flags & GRAD)
@@ -126,10 +133,15 @@ class Session:
         self.tensors.update(zip(names, results, strict=True))
 
     def skip(self, row: Row, error: TelegradError) -> None:
-        """Pass over a row after a failure: its results fail with the same cause, its frees still happen."""
+        """Pass over a row after a failure: its results fail with the same cause, its frees still happen.
+
+        A walk that would have ended is dropped: nobody will go on with it.
+        """
         if 0 <= row.op < len(BY_INDEX) and BY_INDEX[row.op].name == "free":
             HANDLERS["free"](self, row, *row.args)
             return
+        if row.op in _WALKS_END and row.args and type(row.args[0]) is int:
+            self.walks.pop(row.args[0], None)
         names = (row.outs,) if type(row.outs) is int else row.outs or ()
         for name in names:
             self.tensors[name] = Failed(error)
