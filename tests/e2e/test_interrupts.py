@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
+
 import pytest
-from support.live import run
 
 SCRIPT = """
     import random, signal, sys, telegrad as tg
@@ -50,14 +54,10 @@ INTERRUPTED = "import signal\nsignal.signal(signal.SIGALRM, signal.default_int_h
 
 
 def interrupted(server: str, count: int, seed: int) -> None:
-    done = run(INTERRUPTED + _dedent(SCRIPT.format(count=count, seed=seed)), TELEGRAD_URL=server)
+    script = INTERRUPTED + textwrap.dedent(SCRIPT.format(count=count, seed=seed))
+    environment = {**os.environ, "TELEGRAD_URL": server}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=500)
     assert done.stdout == "went on True\n", (seed, done.stderr[-3000:])
-
-
-def _dedent(script: str) -> str:
-    import textwrap
-
-    return textwrap.dedent(script)
 
 
 @pytest.mark.timeout(120)

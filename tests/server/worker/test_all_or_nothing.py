@@ -269,8 +269,8 @@ def _inplace_samples() -> Iterator[Any]:
             yield pytest.param(sample, id=sample.op)
 
 
-def _wired_args(w: World, sample: Any) -> tuple[list[Any], Tensor]:
-    """A sample's arguments as a row has them, and the first tensor."""
+def _wired_args(w: World, sample: Any) -> tuple[list[Any], list[Tensor]]:
+    """A sample's arguments as a row has them, and the tensors among them."""
     spec = OPS[sample.op]
     names = [w.tensor(array, dtype=array.dtype) for array in seeded(sample)]
     tensors = [w.session.tensors[name] for name in names]
@@ -280,13 +280,13 @@ def _wired_args(w: World, sample: Any) -> tuple[list[Any], Tensor]:
     if spec.generator_slot is not None:
         args[spec.generator_slot] = None
     by_tensor = {id(tensor): name for tensor, name in zip(tensors, names, strict=True)}
-    return [_wired(p, value, by_tensor) for p, value in zip(spec.params, args, strict=True)], tensors[0]
+    return [_wired(p, value, by_tensor) for p, value in zip(spec.params, args, strict=True)], tensors
 
 
 def _inplace(sample: Any) -> Build:
     def build(w: World) -> Any:
         slot = OPS[sample.op].tensor_slots[0]
-        wired, first = _wired_args(w, sample)
+        wired, (first, *_) = _wired_args(w, sample)
         if first.requires_grad:
             wired[slot] = w.made("mul", wired[slot], (1,))
         w.pin(wired[slot])
