@@ -198,3 +198,19 @@ def test_an_interrupt_at_every_instruction_loses_and_doubles_nothing(session: Lo
         n += 1
     assert n > 50
     assert threading.active_count() < 100
+
+
+@pytest.mark.timeout(120)
+def test_an_interrupt_while_a_session_begins_leaves_one_that_works(session: LocalSession) -> None:
+    def begin() -> None:
+        stream.restart(LocalSession())
+        tg.ones(2).tolist()
+
+    count = instructions(begin)
+    for n in random.Random(3).sample(range(1, count + 1), min(60, count)):
+        with suppress(KeyboardInterrupt), Interruption(n):
+            begin()
+        x = tg.zeros(2)
+        x.add_(1)
+        assert x.tolist() == [1.0, 1.0]
+        assert stream.sender.broken is None
