@@ -19,6 +19,7 @@ from ._record import control, stream
 from ._sites import caller
 from ._tensor import Tensor
 from ._types import TensorBase
+from ._waiting import Change
 
 HOOKED: Final[weakref.WeakSet[Leaf]] = weakref.WeakSet()
 """What has, or had, hooks: leaves, and the marks of results."""
@@ -82,27 +83,33 @@ def stops_among(certain: list[Leaf], possible: list[Leaf], *, partial: bool) -> 
 
 
 class SteppedWalk:
-    """A walk under way on the server, which `name` stands for."""
+    """A walk under way on the server, which `name` stands for; as a context manager, dropped by what raises in it."""
 
-    def __init__(self, begin: str, args: tuple[Any, ...], device: str, depends: LeafSet | None) -> None:
+    def __init__(self, device: str, depends: LeafSet | None) -> None:
         self.name = stream.next_id()
         self.device = device
         self.depends = depends
-        control(begin, *args, outs=self.name)
+
+    def __enter__(self) -> SteppedWalk:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:  # nothing happens where it was not begun, or has ended
+            control("drop_walk", self.name, device=self.device)
+
+    def begin(self, row: str, args: tuple[Any, ...]) -> None:
+        """Let it begin; nothing has been visited yet."""
+        control(row, *args, outs=self.name)
 
     def call_hooks(self, stops: Stops) -> None:
-        """Go from tensor to tensor and call the hooks of each; a hook that raises ends the walk."""
-        try:
-            with recording(self.depends is not None):
-                for leaf in stops.leaves if stops.known else self._asked(stops.leaves):
-                    self._stop_at(leaf)
-        except BaseException:
-            control("drop_walk", self.name, device=self.device)
-            raise
+        """Go from tensor to tensor and call the hooks of each."""
+        with recording(self.depends is not None):
+            for leaf in stops.leaves if stops.known else self._asked(stops.leaves):
+                self._stop_at(leaf)
 
-    def end(self, outs: Any = None, undo: Callable[[], None] | None = None) -> None:
+    def end(self, outs: Any = None, change: Change | None = None) -> None:
         """Go on to the end; the row keeps what was found."""
-        control("end_walk", self.name, outs=outs, undo=undo, device=self.device)
+        control("end_walk", self.name, outs=outs, change=change, device=self.device)
 
     def _asked(self, leaves: list[Leaf]) -> Iterator[Leaf]:
         remaining = list(leaves)

@@ -67,6 +67,12 @@ class Leaf:
         self.has_grad, self.grad, self.grad_leaves = state
 
 
+def restore(states: list[tuple[Leaf, Any]]) -> None:
+    """Give leaves the states that stand beside them."""
+    for leaf, state in states:
+        leaf.restore(state)
+
+
 class LeafSet:
     """The leaves of a tensor: `members` where they are few, else the `parts` whose leaves they are.
 

@@ -60,6 +60,23 @@ class GradMode:
     def inference(self) -> bool:
         return self.state.inference
 
+    def enter(self, state: State) -> None:
+        """Begin a block's mode: an interrupt amid this leaves the mode as it was, since no block ends then."""
+        before = self.state
+        try:
+            self.state = state
+        except BaseException:
+            self.state = before
+            raise
+
+    def leave(self, before: State) -> None:
+        """End a block's mode, also where an interrupt comes amid this."""
+        try:
+            self.state = before
+        except BaseException:
+            self.state = before
+            raise
+
     def enable(self, wanted: bool) -> None:
         """Say whether gradients are wanted in this thread."""
         self.state = self.state._replace(enabled=wanted)
@@ -76,10 +93,10 @@ class recording:
 
     def __enter__(self) -> None:
         self.before = grad_mode.state
-        grad_mode.enable(self.wanted)
+        grad_mode.enter(self.before._replace(enabled=self.wanted))
 
     def __exit__(self, *exception: object) -> None:
-        grad_mode.state = self.before
+        grad_mode.leave(self.before)
 
 
 def born(made: Any) -> Any:

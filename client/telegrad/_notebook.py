@@ -48,7 +48,7 @@ class Cells:
         """A cell has run: if its work failed on the server, that is the cell's error."""
         succeeded = result is not None and result.success
         if succeeded:
-            self._stream.settle_within(WITHIN)
+            self._stream.finish_within(WITHIN)
         self._running = False
         error = self._stream.sender.error
         if error is None or error is self._told:

@@ -27,6 +27,7 @@ from ._modes import born, grad_mode
 from ._sites import USERS_FILES, caller, outside, warn
 from ._stream import Stream
 from ._types import TensorBase
+from ._waiting import Change
 
 stream: Final = Stream()
 
@@ -53,8 +54,8 @@ def record(spec: OpSpec, args: tuple[Any, ...]) -> Any:
         warn(inferred.warning)
     outs = tuple([stream.next_id() for _ in inferred.metas])
     leaves = leaves_of(spec, args) if grad_mode.on and spec.differentiable else None
-    append(spec, args, outs[0] if spec.returns == ("out",) else outs)
     results = _wrap(spec, args, inferred, outs, leaves)
+    append(spec, args, outs[0] if spec.returns == ("out",) else outs)
     return results[0] if spec.returns == ("out",) else _several(spec, results)
 
 
@@ -120,7 +121,6 @@ def _record_unsettled(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     bound = spec.infer(args)
     outs = tuple([stream.next_id() for _ in spec.returns or ()])
     leaves = leaves_of(spec, args) if grad_mode.on and spec.differentiable else None
-    append(spec, args, outs[0] if spec.returns == ("out",) else outs)
     results = []
     for name, meta in zip(outs, bound.metas, strict=True):
         result = born(TensorBase.make(name, None))
@@ -128,6 +128,7 @@ def _record_unsettled(spec: OpSpec, args: tuple[Any, ...]) -> Any:
         if leaves is not None and meta.dtype.category == FLOAT:
             _join_graph(result, spec, args, leaves)
         results.append(result)
+    append(spec, args, outs[0] if spec.returns == ("out",) else outs)
     return results[0] if spec.returns == ("out",) else _several(spec, tuple(results))
 
 
@@ -174,30 +175,40 @@ def inplace(spec: OpSpec, args: tuple[Any, ...]) -> Any:
                 check_overlap(spec.name, target._meta, target._offset, other._meta, other._offset)
     if target._meta.dtype.category != FLOAT:
         leaves = None
-    undo = target.written(leaves, spec.name)
     if leaves is not None and (leaves.large or any(tensor._pressing for tensor in _tensors(spec, args))):
         target._pressing = True
-    append(spec, args, None, INPLACE, undo)
+    append(spec, args, None, INPLACE, target.written(leaves, spec.name))
     return target
 
 
-def append(
-    spec: OpSpec, args: tuple[Any, ...], outs: Any, flags: int = 0, undo: Callable[[], None] | None = None
-) -> None:
-    """Put a row on the stream. `undo` takes back what the call changed locally, should the row not be executed."""
-    wired = tuple([to_wire(param, value) for param, value in zip(spec.params, args, strict=True)])
-    flags |= GRAD if grad_mode.on else 0
-    row = (spec.index, flags | _place_of(spec, args), outs, wired, *caller())
-    stream.rows.append(row if undo is None else (*row, undo))
+def append(spec: OpSpec, args: tuple[Any, ...], outs: Any, flags: int = 0, change: Change | None = None) -> None:
+    """Put a row on the stream, with what the call changes on this side."""
+    row = as_row(spec, args, outs, flags)
+    if change is not None:
+        append_all([row], change)
+        return
+    stream.rows.append(row)
     if stream.look_at <= (outs if type(outs) is int else stream.next_id()):
         stream.check()
 
 
-def control(
-    name: str, *args: Any, outs: Any = None, undo: Callable[[], None] | None = None, device: str = "cpu"
-) -> None:
+def append_all(rows: list[tuple[Any, ...]], change: Change) -> None:
+    """Put rows on the stream together with what they change on this side."""
+    change.record(stream.rows, [(*row[:6], change, *row[6:]) for row in rows])
+    if stream.look_at <= stream.next_id():
+        stream.check()
+
+
+def as_row(spec: OpSpec, args: tuple[Any, ...], outs: Any, flags: int = 0) -> tuple[Any, ...]:
+    """The row of a call, and where the user made it."""
+    wired = tuple([to_wire(param, value) for param, value in zip(spec.params, args, strict=True)])
+    flags |= GRAD if grad_mode.on else 0
+    return (spec.index, flags | _place_of(spec, args), outs, wired, *caller())
+
+
+def control(name: str, *args: Any, outs: Any = None, change: Change | None = None, device: str = "cpu") -> None:
     """Record a row that acts on the session: on the device of its tensors, or where it names none on `device`."""
-    append(OPS[name], args, outs, place_of(device) << PLACE_SHIFT, undo)
+    append(OPS[name], args, outs, place_of(device) << PLACE_SHIFT, change)
 
 
 def _tensors(spec: OpSpec, args: tuple[Any, ...]) -> Iterator[TensorBase]:
@@ -293,10 +304,10 @@ def {name}({signature}):
                 code = frame.f_code
             grad = grad_mode.everywhere or grad_mode.on
             out = next_id()
-            append(({index}, meta.place + grad, out, ({wire},), code, frame.f_lasti))
             result = new()
             result._id = out
             result._meta = meta
+            append(({index}, meta.place + grad, out, ({wire},), code, frame.f_lasti))
             if meta.large:
                 result._pressing = True
 {leaves}            if out >= stream.look_at:

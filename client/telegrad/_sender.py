@@ -1,16 +1,18 @@
 """The stream's other half: takes recorded rows, sends them as submissions of one session, takes the replies.
 
 At most `IN_FLIGHT` small submissions are on their way; meanwhile rows gather, so that a slow link makes larger
-submissions, not more waiting. Whoever waits for a value sends the rows before it on its own thread if nobody else is
-doing so.
+submissions, not more waiting.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+import weakref
+from collections.abc import Callable
+from functools import partial
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from telegrad_protocol import wire
@@ -20,9 +22,11 @@ from telegrad_protocol.errors import TelegradError, UnknownTensor, from_record
 from telegrad_protocol.messages import Reply
 from telegrad_protocol.spec import BY_INDEX, OPS
 
+from ._bulk import Bulk
 from ._session import PATIENCE, Patience, Session
 from ._sites import describe_site
 from ._transport import Interrupted, Unreachable
+from ._waiting import LOOK_EVERY, Change, Flag
 
 if TYPE_CHECKING:
     from ._stream import Future, Stream
@@ -40,7 +44,7 @@ HAND_OVER: Final = 256
 HAND_OVER_WITHIN: Final = 0.002
 """Seconds that recording stands back at most."""
 
-LOOK_EVERY: Final = 0.005
+LOOK_AGAIN: Final = 0.005
 """Seconds between looks at how many rows wait, while nothing less may be sent."""
 
 MAX_ROWS: Final = 1 << 10
@@ -53,8 +57,8 @@ BACKLOG: Final = 1 << 14
 SMALL_FREES: Final = 64
 """Small tensors that were freed and of which the server is told together."""
 
-UPLOAD_BYTES: Final = 256 << 20
-"""Bytes of uploads that may be on their way before recording waits."""
+WITH_PAYLOAD: Final = 8
+"""The length of a recorded row whose values travel apart; after the row on the wire and its site stands its change."""
 
 _FREE: Final = OPS["free"].index
 
@@ -69,10 +73,15 @@ EPOCH: Final = Mark()
 class Barrier:
     """Stands among the rows where somebody waits: what came before it is in submissions below `number`, once cut."""
 
-    __slots__ = ("number",)
+    __slots__ = ("number", "passed")
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self.passed = Flag()
+
+    def is_before(self, first: float) -> bool:
+        """Whether all that came before it has been answered, where `first` is the first in flight."""
+        return self.number is not None and self.number <= first
 
 
 class Submission(NamedTuple):
@@ -139,6 +148,9 @@ class Batch:
             self.freed.setdefault(place, Freed())
         if self.freed[place].due:
             self._free(place)
+        change = change_of(item)
+        if change is not None and not change.counts():
+            return True  # its call was interrupted
         self.rows.append(item[:4])
         self.items.append(item)
         if item[3] and type(item[3][0]) is bytes:
@@ -162,15 +174,18 @@ class Sender:
 
     A later session has another sender, so whatever a thread of this one still does, in the middle of a request say,
     reaches no other session. `failure` is a row's, and recording goes on after it; after `broken` nothing is sent.
+
+    Only threads of its own take its lock: a caller, whom an interrupt may stop between any two instructions, appends to
+    `rows`, rings the bell, and waits for flags.
     """
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.rows = stream.rows
         self.lock = threading.Lock()
-        self.changed = threading.Condition(self.lock)  # for whoever waits for what the threads do
-        self.work = threading.Condition(self.lock)  # for the threads
-        self.handed = threading.Event()
+        self.bell: SimpleQueue[None] = SimpleQueue()
+        self.ring = partial(self.bell.put, None)
+        self.left = Flag()
         self.epoch = 0
         self.number = 0
         self.place = 0
@@ -178,10 +193,10 @@ class Sender:
         self.acknowledged = 0
         self.answered: set[int] = set()
         self.in_flight: dict[int, Submission] = {}
-        self.unsent: deque[Submission] = deque()
         self.sending = 0
         self.looking = False
-        self.reads: dict[int, Future] = {}
+        self.reads: dict[int, weakref.ref[Future]] = {}
+        self.barriers: list[Barrier] = []
         self.failure: TelegradError | None = None
         self.latest: TelegradError | None = None
         self.failed_items: list[tuple[int, list[Any]]] = []
@@ -190,8 +205,7 @@ class Sender:
         self.untold: list[tuple[Submission, dict[str, Any], list[Any]]] = []
         self.broken: BaseException | None = None
         self.threads: list[threading.Thread] = []
-        self.uploaders = ThreadPoolExecutor(2, "telegrad-upload")
-        self.uploading = 0
+        self.bulk = Bulk(self)
 
     # What the stream calls --------------------------------------------------------------------------------
 
@@ -200,92 +214,97 @@ class Sender:
         """What the next call raises."""
         return self.broken or self.failure
 
-    def start(self, session: Session) -> None:
-        """Open the session and start the threads."""
+    def start(self, session: Session, first_rows: Callable[[], list[tuple[Any, ...]]]) -> None:
+        """Open the session and start the threads; apart."""
         session.open()
         with self.lock:
             if self.threads:
                 return
             self.session = session
-            self.rows.extendleft(self.stream.first_rows())
-            self.threads = [
+            self.rows.extendleft(first_rows())
+            senders = [
                 threading.Thread(target=self._send_forever, name=f"telegrad-sender-{i}", daemon=True)
                 for i in range(MOST_IN_FLIGHT)
             ]
-        for thread in self.threads:
-            thread.start()
+            for thread in (*senders, *self.bulk.start()):
+                thread.start()
+                self.threads.append(thread)
 
     def wake(self) -> None:
         """Let a thread look for rows, and wait while too many are unsent."""
-        rows = len(self.rows)
-        with self.lock:
-            self.stream.look_at = 0 if self.error is not None else self.stream.next_id() + HAND_OVER
-            self.work.notify()
-            if rows > BACKLOG:
-                self.changed.wait_for(lambda: len(self.rows) < BACKLOG // 2 or self.error is not None, PATIENCE)
-                return
-            if rows < HAND_OVER or not self._ready():
-                return
-            self.handed.clear()
-        # Recording keeps the interpreter to itself, 5 ms at a time: the threads would be late, and the server idle.
-        self.handed.wait(HAND_OVER_WITHIN)
+        self.stream.look_at = self.stream.next_id() + HAND_OVER
+        if self.error is not None:
+            self.stream.look_at = 0
+        self.ring()
+        if len(self.rows) > BACKLOG:
+            self._stand_back()
+        elif len(self.rows) >= HAND_OVER and self._ready():
+            # Recording keeps the interpreter to itself, 5 ms at a time: the threads would be late, and the server idle.
+            left = self.left = Flag()
+            left.wait(HAND_OVER_WITHIN)
 
-    def finish(self) -> None:
-        """Wait until everything recorded so far has been executed, or something failed.
+    def _stand_back(self) -> None:
+        """Wait until half of the backlog has gone, or something failed."""
+        deadline = time.monotonic() + PATIENCE
+        while len(self.rows) >= BACKLOG // 2 and self.error is None and time.monotonic() < deadline:
+            time.sleep(HAND_OVER_WITHIN)
+
+    def has_left(self) -> None:
+        """A submission's bytes have left."""
+        self.left.set()
+
+    def finish(self, seconds: float | None = None) -> bool:
+        """Wait until everything recorded so far has been executed, or something failed; whether it came to that in time.
 
         What other threads record meanwhile is not waited for.
         """
         barrier = Barrier()
         self.rows.append(barrier)
-        while True:
-            with self.lock:
-                if self._is_past(barrier):
-                    return
-            if not self.send_one(blocking=False):
-                with self.lock:
-                    self.changed.wait_for(lambda: self._is_past(barrier) or self._ready(), 0.1)
+        self.ring()
+        deadline = math.inf if seconds is None else time.monotonic() + seconds
+        while not barrier.passed.wait(max(0.0, min(LOOK_EVERY, deadline - time.monotonic()))):
+            if self.error is not None:
+                return True
+            if time.monotonic() >= deadline:
+                return False
+        return True
 
     @property
     def is_busy(self) -> bool:
         """Whether anything that was recorded has not been answered."""
         return bool(self.rows or self.in_flight)
 
-    def finish_within(self, seconds: float) -> bool:
-        """As `finish`, but for so long at most; whether that was enough."""
-        barrier = Barrier()
-        self.rows.append(barrier)
-        with self.lock:
-            self.work.notify()
-            return self.changed.wait_for(lambda: self._is_past(barrier), seconds)
-
-    def _is_past(self, barrier: Barrier) -> bool:
-        """Whether something failed, or all that came before a barrier has been answered. Called with the lock held."""
-        number = barrier.number
-        return self.error is not None or (
-            number is not None and not any(pending < number for pending in self.in_flight)
-        )
-
     def roll_back(self, error: BaseException) -> None:
-        """If this is the failure that nobody has been told of: undo what later calls changed locally, and go on."""
+        """If this is the failure that nobody has been told of: undo what later calls changed, and go on; apart."""
         with self.lock:
             if error is not self.failure:
                 return
+            pending = [*self.failed_items, *((s.number, s.items) for s in self.in_flight.values())]
+            later = [item for _, items in sorted(pending, key=lambda pair: pair[0]) for item in items]
+            later += list(self.rows)
+            for item in reversed(later):
+                change = change_of(item)
+                if change is not None:
+                    change.roll_back()
+            self.failed_items.clear()
             self.failure = None
             self.stream.look_at = 0
             self.rows.append(EPOCH)
-            pending = [*self.failed_items, *((s.number, s.items) for s in self.in_flight.values())]
-            later = [item for _, items in sorted(pending, key=lambda pair: pair[0]) for item in items]
-            later += [item for submission in self.unsent for item in submission.items]
-            later += list(self.rows)
-            self.failed_items.clear()
-            for item in reversed(later):
-                if type(item) is tuple and len(item) == 7:
-                    item[6]()
 
-    def close(self, error: BaseException) -> None:
-        """Send no more; reads that still wait raise `error`."""
-        self._break(error)
-        self.uploaders.shutdown(wait=False, cancel_futures=True)
+    def end(self, error: BaseException) -> None:
+        """The session cannot go on, or is over: reads that wait and every later call raise this; apart."""
+        with self.lock:
+            self.broken = self.broken or error
+            self.stream.look_at = 0
+            waiting, self.reads = list(self.reads.values()), {}
+            self._let_pass()
+        for _ in range(MOST_IN_FLIGHT):
+            self.ring()
+        self.bulk.close()
+        for reference in waiting:
+            future = reference()
+            if future is not None:
+                future.set_result(None, self.broken)
 
     def join(self, patience: float) -> None:
         """Wait a moment for the threads to end."""
@@ -293,99 +312,59 @@ class Sender:
         for thread in self.threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    # Uploads ----------------------------------------------------------------------------------------------
-
-    def upload(self, name: int, array: Any, device: str) -> None:
-        """Send the bytes of an upload in the background; waits while too many bytes are on their way."""
-        with self.lock:
-            self.changed.wait_for(lambda: self.uploading < UPLOAD_BYTES or self.error is not None)
-            if self.broken is not None:
-                return  # the next call raises it
-            self.uploading += array.nbytes
-            self.uploaders.submit(self._upload, name, array, device)
-
-    def _upload(self, name: int, array: Any, device: str) -> None:
-        try:
-            self.session.upload(name, memoryview(array).cast("B"), device)
-        except TelegradError:
-            pass  # refused: the tensor that the row makes fails with the server's words
-        except (Unreachable, Interrupted) as error:
-            self._break(error)
-        finally:
-            with self.lock:
-                self.uploading -= array.nbytes
-                self.changed.notify_all()
-
     # Sending ----------------------------------------------------------------------------------------------
 
     def _send_forever(self) -> None:
         while self.broken is None:
             try:
-                self.send_one(blocking=True)
+                self._send_one()
             except BaseException as error:
-                self._break(error)
+                self.end(error)
 
-    def send_one(self, *, blocking: bool) -> bool:
-        """Send one submission and take its reply. False if there was nothing to send or no place in flight."""
-        submission = self._take(blocking)
+    def _send_one(self) -> None:
+        submission = self._take()
         if submission is None:
-            return False
+            return
         try:
             body = self._deliver(submission)
-        except TelegradError as error:
-            return self._give_up(error)
         except (Unreachable, Interrupted) as error:
             waited = "" if self.session.ended else f"; waited {PATIENCE:.0f} s"
-            return self._give_up(ConnectionError(f"{error}{waited}. {self.session.how_to_start()}"))
-        except BaseException:  # an interrupt at the keyboard: somebody else must send these rows again
-            with self.lock:
-                self.unsent.appendleft(submission)
-                self.sending -= 1
-                self.work.notify()
-            raise
-        self._receive(submission, wire.decode_reply(body))
-        if not blocking:  # this thread may not come back
-            with self.lock:
-                self.work.notify()
-        return True
-
-    def _give_up(self, error: BaseException) -> bool:
-        with self.lock:
-            self.sending -= 1
-        self._break(error)
-        return False
-
-    def _take(self, blocking: bool) -> Submission | None:
-        """What to send next, waiting for it where `blocking`; None if there is nothing, or nothing may be sent."""
-        with self.lock:
-            while self.broken is None:
-                if self._ready():
-                    submission = self.unsent.popleft() if self.unsent else self._cut()
-                    if submission is not None:
-                        self.sending += 1
-                        return submission
-                if not blocking:
-                    return None
-                self._wait()
-            return None
-
-    def _wait(self) -> None:
-        """Wait for rows, or where small submissions are on their way for many rows. Called with the lock held."""
-        if self.sending < IN_FLIGHT:
-            self.stream.look_at = 0  # the next recorded call wakes us
-            if not self._ready() and not self.work.wait(self.session.heartbeat_every):
-                self.session.renew_in_background()
-        elif self.looking:
-            self.work.wait(self.session.heartbeat_every)
+            self.end(ConnectionError(f"{error}{waited}. {self.session.how_to_start()}"))
         else:
-            self.looking = True
-            self.work.wait(LOOK_EVERY)
+            self._receive(submission, wire.decode_reply(body))
+
+    def _take(self) -> Submission | None:
+        """What to send next, waiting for it; None after the end."""
+        while self.broken is None:
+            with self.lock:
+                submission = self._cut() if self._ready() else None
+                if submission is not None:
+                    self.sending += 1
+                    return submission
+                idle, looks = self.sending < IN_FLIGHT, not self.looking
+                if idle:
+                    self.stream.look_at = 0  # the next recorded call wakes us
+                    if self._ready():
+                        continue
+                elif looks:
+                    self.looking = True
+            self._wait(idle, looks)
+        return None
+
+    def _wait(self, idle: bool, looks: bool) -> None:
+        """Wait for the bell; one thread `looks` at how many rows wait while small submissions are on their way."""
+        try:
+            self.bell.get(timeout=LOOK_AGAIN if looks and not idle else self.session.heartbeat_every)
+        except Empty:
+            if idle:
+                self.session.renew_in_background()
+        if looks and not idle:
             self.looking = False
 
     def _ready(self) -> bool:
         """Whether there is something to send that may be sent now. Called with the lock held."""
         if self.sending < IN_FLIGHT:
-            return bool(self.unsent or self.rows)
+            return bool(self.rows)
         return self.sending < MOST_IN_FLIGHT and len(self.rows) >= FULL
 
     def _cut(self) -> Submission | None:
@@ -415,14 +394,18 @@ class Sender:
         self.place = batch.end(self.place)
         for barrier in barriers:
             barrier.number = self.number + bool(batch.rows)
-            self.changed.notify_all()
+        self.barriers += barriers
         if not batch.rows:
+            self._let_pass()
             return None
         submission = Submission(self.number, self.epoch, self.place, batch.items, pack_rows(batch.rows))
         self.number += 1
         self.in_flight[submission.number] = submission
         if self.rows:
-            self.work.notify()  # another thread may take the rest
+            self.ring()  # another thread may take the rest
+        for item in batch.items:
+            if item is not None and len(item) == WITH_PAYLOAD:
+                self.bulk.upload(item[-1])  # the caller may have been interrupted before it could
         return submission
 
     def _deliver(self, submission: Submission) -> bytes:
@@ -430,7 +413,7 @@ class Sender:
         patience = Patience()
         while True:
             try:
-                body = self.session.submit(*submission[:3], self.acknowledged, submission.body, self.handed.set)
+                body = self.session.submit(*submission[:3], self.acknowledged, submission.body, self.has_left)
             except (Unreachable, Interrupted):
                 if self.broken is not None or self.session.ended or not patience.wait():
                     raise
@@ -443,9 +426,11 @@ class Sender:
 
     def _receive(self, submission: Submission, reply: Reply) -> None:
         for result in reply.results:
-            future = self.reads.pop(result.id, None)
-            if future is not None:
-                future._settle(result)
+            future = self._future(result.id)
+            if result.data is None:
+                self.bulk.download(result, submission.place, future)
+            elif future is not None:
+                future.set_result(result)
         with self.lock:
             self.in_flight.pop(submission.number, None)
             self.answered.add(submission.number)
@@ -457,7 +442,8 @@ class Sender:
             if self.untold:
                 self._tell()
             self.sending -= 1
-            self.changed.notify_all()
+            submission.items.clear()  # what their calls would undo is held no longer
+            self._let_pass()
             news = self.failure if reply.error is not None else None
         if news is not None and self.stream.on_failure is not None:
             self.stream.on_failure(news)
@@ -465,7 +451,7 @@ class Sender:
     def _fail(self, submission: Submission, record: dict[str, Any]) -> None:
         """Note a failure; the next call, or the read that waits, raises it. Called with the lock held."""
         place = record.get("row")
-        items = submission.items if place is None else submission.items[place:]
+        items = submission.items[place or 0 :]
         self.failed_items.append((submission.number, items))
         if place is not None and submission.epoch == self.epoch:
             self.failure = self.latest = self._cause(submission.items[place], record)
@@ -504,22 +490,28 @@ class Sender:
             for item in items:
                 names = () if item is None or item[2] is None else (item[2],) if type(item[2]) is int else item[2]
                 for name in names:
-                    future = self.reads.pop(name, None)
-                    if future is None:
+                    if name not in self.reads:
                         self.failed[name] = cause
-                    else:
-                        future._settle(None, cause)
+                    elif (future := self._future(name)) is not None:
+                        future.set_result(None, cause)
 
-    def _break(self, error: BaseException) -> None:
-        """The session cannot go on: every read and every later call raises this."""
-        with self.lock:
-            self.broken = self.broken or error
-            self.stream.look_at = 0
-            waiting, self.reads = list(self.reads.values()), {}
-            self.changed.notify_all()
-            self.work.notify_all()
-        for future in waiting:
-            future._settle(None, self.broken)
+    def _future(self, name: int) -> Future | None:
+        """Who waits for a read, which has an answer now; None if nobody does any more."""
+        reference = self.reads.pop(name, None)
+        return None if reference is None else reference()
+
+    def _let_pass(self) -> None:
+        """Let those go on who wait for what has been answered, or failed. Called with the lock held."""
+        first = min(self.in_flight, default=math.inf)
+        for barrier in self.barriers:
+            if self.error is not None or barrier.is_before(first):
+                barrier.passed.set()
+        self.barriers = [barrier for barrier in self.barriers if not barrier.passed.is_set()]
+
+
+def change_of(item: Any) -> Change | None:
+    """What a recorded row's call changed on this side."""
+    return item[6] if type(item) is tuple and len(item) > 6 else None
 
 
 def tensor_ids(item: Any) -> list[int]:

@@ -44,6 +44,7 @@ class Session:
         self._transport: Transport | None = None
         self._embedded: _embedded.Server | None = None
         self._opening = threading.Lock()
+        self._given_up = False
         self._said = 0.0
 
     def check(self) -> None:
@@ -65,8 +66,11 @@ class Session:
                     self._transport = Transport(self._embedded.url, self._embedded.token)
                 else:
                     self._transport = Transport(self.url, self.token)
-                self.opened = self._open()
-                self.heartbeat_every = self.opened.lease / 3
+                opened = self.opened = self._open()
+                self.heartbeat_every = opened.lease / 3
+                if self._given_up:  # by somebody who would not wait for it
+                    self.close()
+                    raise _closed()
             return self.opened
 
     def _open(self) -> SessionOpened:
@@ -77,13 +81,13 @@ class Session:
                 try:
                     return self._greet(hello)
                 except (WorkerDied, Unavailable):  # one that is being started again takes sessions in a moment
-                    if not patience.wait():
+                    if self._given_up or not patience.wait():
                         raise
                 except (Unreachable, Interrupted) as error:
                     advice = error.advice or self._advice(error)
                     if advice:
                         raise ConnectionError(f"{error}. {advice}") from None
-                    if not patience.wait():
+                    if self._given_up or not patience.wait():
                         raise ConnectionError(f"{error}; waited {PATIENCE:.0f} s. {self.how_to_start()}") from None
 
     def _greet(self, hello: bytes) -> SessionOpened:
@@ -170,11 +174,14 @@ class Session:
         self._checked(reply.status, reply.body)
 
     def download(self, read: int, device: str, into: memoryview) -> None:
-        """Fetch the bytes of a device's read into memory of the right size, and let the server forget it."""
+        """Fetch the bytes of a device's read into memory of the right size."""
         path = f"{self._base}/reads/{read}?device={device}"
         reply = _again(lambda: self.transport.download(path, into, headers=_ACCEPT))
         self._checked(reply.status, reply.body)
-        _again(lambda: self._request("DELETE", path))
+
+    def drop_read(self, read: int, device: str) -> None:
+        """Let the server forget a device's read."""
+        _again(lambda: self._request("DELETE", f"{self._base}/reads/{read}?device={device}"))
 
     def renew_in_background(self) -> None:
         """Keep the lease; an idle notebook must not lose its tensors."""
@@ -187,7 +194,8 @@ class Session:
             return  # the next submission meets the same condition, and reports it where somebody waits
 
     def close(self) -> None:
-        """End the session; its tensors are gone."""
+        """End the session; its tensors are gone. One that is being opened ends once it is."""
+        self._given_up = True
         opened, self.opened = self.opened, None
         if opened is not None:
             with suppress(TelegradError, ConnectionError):  # a server that is gone has nothing left to close

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import atexit
 import itertools
+import math
 import os
 import secrets
 import sys
 import threading
 import time
 import traceback
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -23,10 +25,12 @@ from telegrad_protocol.errors import SessionGone
 from telegrad_protocol.spec import OPS
 
 from . import _notebook
+from ._bulk import Payload
 from ._frames import hide_frames
 from ._sender import Sender
 from ._session import Session
 from ._sites import caller
+from ._waiting import LOOK_EVERY, Flag, apart
 
 
 class Future:
@@ -35,9 +39,10 @@ class Future:
     def __init__(self, stream: Stream, finish: Callable[[Any], Any]) -> None:
         self._stream = stream
         self._finish = finish
-        self._arrived = threading.Event()
+        self._arrived = Flag()
         self._value: Any = None
         self._error: BaseException | None = None
+        self._finished: list[Any] = []
 
     def done(self) -> bool:
         """Whether `result()` would return, or raise, at once."""
@@ -49,13 +54,19 @@ class Future:
             self._stream.wait_for(self._arrived, timeout)
         if self._error is not None:
             self._stream.surface(self._error)
-        if self._finish is not None:
-            self._value, self._finish = self._finish(self._value), None  # type: ignore[assignment]
-        return self._value
+        if not self._finished:
+            self._finished.append(self._finish(self._value))
+            self._value = None
+        return self._finished[0]
 
-    def _settle(self, value: Any, error: BaseException | None = None) -> None:
+    def set_result(self, value: Any, error: BaseException | None = None) -> None:
+        """Let those go on who wait."""
         self._value, self._error = value, error
         self._arrived.set()
+
+
+def _closed() -> SessionGone:
+    return SessionGone("the session was closed; its tensors are gone")
 
 
 def _died() -> bool:
@@ -109,18 +120,19 @@ class Stream:
             )
         if not self.sender.threads:
             _notebook.attach(self)
-            self.sender.start(self.session)
+            sender, session, site = self.sender, self.session, caller()
+            apart(lambda: sender.start(session, lambda: self._first_rows(session, site)))
 
-    def first_rows(self) -> list[tuple[Any, ...]]:
+    def _first_rows(self, session: Session, site: tuple[Any, int]) -> list[tuple[Any, ...]]:
         """What a session begins with: its generators start from this process's seed."""
-        spec, site = OPS["manual_seed"], caller()
-        places = [place_of(device) << PLACE_SHIFT for device in self.session.open().devices]
-        return [(spec.index, place, None, (self.seed, None), *site) for place in places]
+        places = [place_of(device) << PLACE_SHIFT for device in session.open().devices]
+        return [(OPS["manual_seed"].index, place, None, (self.seed, None), *site) for place in places]
 
     def devices(self) -> tuple[str, ...]:
         """The devices of the server; opens the session."""
         self.start()
-        return self.session.open().devices
+        opened = self.session.opened
+        return () if opened is None else opened.devices
 
     def ask(
         self, name: str, args: tuple[Any, ...], place: int, site: tuple[Any, int], finish: Callable[[Any], Any]
@@ -128,15 +140,23 @@ class Stream:
         """Record a row that is answered with a value; `finish` turns its `ReadResult` into what the caller gets."""
         future = Future(self, finish)
         answer = self.next_id()
-        self.sender.reads[answer] = future
+        self.sender.reads[answer] = weakref.ref(future)
         self.rows.append((OPS[name].index, place, answer, args, *site))
         if answer >= self.look_at:
             self.check()
         return future
 
-    def upload(self, name: int, array: Any, device: str) -> None:
-        """Send the bytes of an upload in the background; waits while too many bytes are on their way."""
-        self.sender.upload(name, array, device)
+    def payload(self, name: int, array: Any, device: str) -> Payload:
+        """The bytes of an upload, which a row is to carry; waits while too many bytes are on their way."""
+        self.start()
+        self.sender.bulk.make_room()
+        return Payload(name, array, device)
+
+    def upload(self, payload: Payload) -> None:
+        """Let the bytes of a recorded upload leave before its row does."""
+        bulk = self.sender.bulk
+        bulk.uploading.append(payload)
+        bulk.upload(payload)
 
     def synchronize(self) -> None:
         """Wait until everything recorded so far has been executed; raise what failed."""
@@ -144,44 +164,56 @@ class Stream:
         self.sender.finish()
         self.surface(self.sender.error)
 
-    def settle_within(self, seconds: float) -> None:
+    def finish_within(self, seconds: float) -> None:
         """Wait a moment for what was recorded, if anything is still on its way."""
         if self.sender.threads and self.sender.is_busy:
-            self.sender.finish_within(seconds)
+            self.sender.finish(seconds)
 
-    def wait_for(self, arrived: threading.Event, timeout: float | None) -> None:
-        """Wait for an answer, helping to send what comes before it."""
+    def wait_for(self, arrived: Flag, timeout: float | None) -> None:
+        """Wait for an answer."""
         self.start()
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while not arrived.is_set():
-            if self.sender.send_one(blocking=False):
-                continue
-            remaining = None if deadline is None else deadline - time.monotonic()
-            if remaining is not None and remaining <= 0:
+        self.sender.ring()
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while not arrived.wait(max(0.0, min(LOOK_EVERY, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
                 raise TimeoutError("the value has not come yet")
-            arrived.wait(0.05 if remaining is None else min(remaining, 0.05))
 
     def surface(self, error: BaseException | None) -> None:
         """Raise a failure in the caller, roll local metadata back to the failing row, and open the next epoch."""
-        if error is not None:
-            if self.ended and threading.current_thread().daemon:
-                threading.Event().wait()  # the program has ended: nobody is left to be told, and Python ends us soon
-            self.sender.roll_back(error)
-            raise error.with_traceback(None)  # one that was raised before has that traceback still
+        if error is None:
+            return
+        if self.ended and threading.current_thread().daemon:
+            threading.Event().wait()  # the program has ended: nobody is left to be told, and Python ends us soon
+        sender, failure = self.sender, error
+        try:
+            if failure is sender.failure:
+                apart(lambda: sender.roll_back(failure))
+        except BaseException as interrupt:
+            interrupt.__context__ = failure  # nobody else will tell of it
+            raise
+        raise failure.with_traceback(None)  # one that was raised before has that traceback still
 
     # Ending -----------------------------------------------------------------------------------------------
 
     def restart(self, session: Session | None = None) -> None:
         """Begin anew with another session; tensors of the old one are gone, and reads that wait for them fail."""
-        self.close()
+        following = session or Session()
+        apart(lambda: self._follow(following))
+
+    def _follow(self, session: Session) -> None:
+        sender, ended = self.sender, self.session
+        sender.end(_closed())
         self.rows.clear()
-        self.session = session or Session()
-        self.sender = Sender(self)
-        self.look_at = 0
+        self.session, self.sender, self.look_at = session, Sender(self), 0
+        ended.close()
+        sender.join(1.0)
 
     def close(self) -> None:
         """Send no more and close the session."""
-        self.sender.close(SessionGone("the session was closed; its tensors are gone"))
+        apart(self._close)
+
+    def _close(self) -> None:
+        self.sender.end(_closed())
         self.session.close()
         self.sender.join(1.0)
 

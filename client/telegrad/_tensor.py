@@ -16,7 +16,7 @@ import numpy as np
 from telegrad_protocol import dtypes, wire
 from telegrad_protocol.devices import PLACE_SHIFT, device_at
 from telegrad_protocol.dtypes import DType
-from telegrad_protocol.messages import ReadResult
+from telegrad_protocol.messages import GRAD, ReadResult
 from telegrad_protocol.shapes import Meta, contiguous, is_contiguous, like, wrap_dim
 from telegrad_protocol.spec import OPS
 
@@ -24,13 +24,14 @@ from . import _host
 from ._absent import Absent
 from ._frames import hide_frames
 from ._handles import RemovableHandle
-from ._leaves import Leaf, only, union
+from ._leaves import Leaf, LeafSet, only, union
 from ._modes import born, grad_mode, recording
-from ._record import append, control, record, stream
+from ._record import append_all, control, record, stream
 from ._sites import caller
 from ._stream import Future
 from ._tensor_str import format_scalar, format_tensor, summary_slices
 from ._types import TensorBase
+from ._waiting import Change
 
 if TYPE_CHECKING:
     from ._declared import Declared
@@ -47,6 +48,10 @@ ITERATED: Final = 1 << 12
 
 RETAINED: Final[weakref.WeakSet[Leaf]] = weakref.WeakSet()
 """The gradient states of results that keep their gradient."""
+
+
+_MEMORY: Final = ("_meta", "_base", "_memory", "_offset", "_version", "_own_version")
+"""What a tensor knows of its memory."""
 
 
 class _Defaults:
@@ -274,11 +279,11 @@ class Tensor(Declared, metaclass=TensorType):
         """
         if not self._id:
             future = Future(stream, _as_is)
-            future._settle(_host.widened(self._host.copy(), self.dtype.name))
+            future.set_result(_host.widened(self._host.copy(), self.dtype.name))
             return future
         stream.check_own(self._id)
         place = self.place
-        return stream.ask("read", (self._id,), place, caller(), partial(_fetch, device_at(place >> PLACE_SHIFT)))
+        return stream.ask("read", (self._id,), place, caller(), _fetch)
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The values as a NumPy array of its own. A tensor that requires grad needs `detach()` or `force=True`."""
@@ -447,15 +452,16 @@ class Tensor(Declared, metaclass=TensorType):
             raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
         if requires_grad == self.requires_grad:
             return self
-        before = self._leaves
+        before, after = self._leaves, None
         if requires_grad:
             self._leaf = self._leaf or Leaf(self)
-            self._leaves = only(self._leaf)
-            self._leaves.large = self._meta.large
-        else:
-            self._leaves = None
-        if self._id:
-            control("set_requires_grad", self, requires_grad, undo=lambda: setattr(self, "_leaves", before))
+            after = only(self._leaf)
+            after.large = self._meta.large
+        if not self._id:
+            self._leaves = after
+            return self
+        change = Change(lambda: setattr(self, "_leaves", after), lambda: setattr(self, "_leaves", before))
+        control("set_requires_grad", self, requires_grad, change=change)
         return self
 
     def is_inference(self) -> bool:
@@ -471,10 +477,11 @@ class Tensor(Declared, metaclass=TensorType):
         if leaf.has_grad is None:
             ask_has_grad([self])
         if leaf.has_grad and leaf.grad is None:
-            leaf.grad = TensorBase.make(stream.next_id(), like(self._meta))
+            made = TensorBase.make(stream.next_id(), like(self._meta))
             if leaf.grad_leaves is not None:
-                leaf.grad._leaves, leaf.grad._fn, leaf.grad._pressing = leaf.grad_leaves, "gradients", True
-            control("get_grad", self, outs=leaf.grad._id)
+                made._leaves, made._fn, made._pressing = leaf.grad_leaves, "gradients", True
+            control("get_grad", self, outs=made._id)
+            leaf.grad = made
         found: Tensor | None = leaf.grad
         return found
 
@@ -485,9 +492,8 @@ class Tensor(Declared, metaclass=TensorType):
         leaf = self._leaf = self._leaf or Leaf(self)
         if value is None and leaf.has_grad is False:
             return
-        before = leaf.state()
-        leaf.restore((value is not None, value, None))
-        control("set_grad", self, value, undo=lambda: leaf.restore(before))
+        before, after = leaf.state(), (value is not None, value, None)
+        control("set_grad", self, value, change=Change(lambda: leaf.restore(after), lambda: leaf.restore(before)))
 
     def _check_grad(self, value: Any) -> None:
         """Raise unless a value may become this tensor's gradient."""
@@ -530,12 +536,16 @@ class Tensor(Declared, metaclass=TensorType):
         if self.place != value.place:
             self._settle_on(value)
             return
-        control("set_data", self, value)
-        self._meta = value._meta
-        self._takes_memory_of(value)
-
-    def _takes_memory_of(self, value: TensorBase) -> None:
+        before = {name: getattr(self, name) for name in _MEMORY}
         version = self.counter._version
+
+        def apply() -> None:
+            self._meta = value._meta
+            self._takes_memory_of(value, version)
+
+        control("set_data", self, value, change=Change(apply, lambda: self.__dict__.update(before)))
+
+    def _takes_memory_of(self, value: TensorBase, version: int) -> None:
         self._base, self._memory, self._offset = None, value.root, value._offset
         self._version, self._own_version = version, True
         value.root.add_alias(self)
@@ -545,7 +555,7 @@ class Tensor(Declared, metaclass=TensorType):
         twin, left = value.detach(), self._id
         self._id, self._host, twin._id = twin._id, twin._host, 0
         self._meta = twin._meta
-        self._takes_memory_of(twin)
+        self._takes_memory_of(twin, self.counter._version)
         self._pressing = True
         if left:
             stream.rows.append(-left)
@@ -584,10 +594,14 @@ class Tensor(Declared, metaclass=TensorType):
         if self.is_leaf or self.retains_grad:
             return
         leaf = self._leaf = self._leaf or Leaf(self)
-        leaf.keeps, leaf.moved = True, self._renewed
-        self._leaves = union(self._leaves, only(leaf))
+        before, moved = self._leaves, leaf.moved
+
+        def keep(keeps: bool, moved: bool, leaves: LeafSet | None) -> None:
+            leaf.keeps, leaf.moved, self._leaves = keeps, moved, leaves
+
         RETAINED.add(leaf)
-        control("retain_grad", self)
+        kept = partial(keep, True, self._renewed, union(before, only(leaf)))
+        control("retain_grad", self, change=Change(kept, partial(keep, False, moved, before)))
 
     @property
     def retains_grad(self) -> bool:
@@ -669,50 +683,71 @@ def _as_is(value: Any) -> Any:
     return value
 
 
-def _fetch(device: str, result: ReadResult) -> np.ndarray:
-    """The array of a device's finished read; large values come on a connection of their own, straight into the array."""
+def _fetch(result: ReadResult) -> np.ndarray:
+    """The array of a finished read; a large one came into memory of its own."""
     dtype = _host.NUMPY[dtypes.by_name(result.dtype)]
-    if result.data is not None:
-        values = np.frombuffer(result.data, dtype).reshape(result.shape).copy()
+    if type(result.data) is bytes:
+        values = np.frombuffer(result.data, dtype).copy()
     else:
-        values = np.empty(result.shape, dtype)
-        stream.session.download(result.id, device, values.reshape(-1).view(np.uint8).data)
-    return _host.widened(values, result.dtype)
+        values = np.asarray(result.data).view(dtype)
+    return _host.widened(values.reshape(result.shape), result.dtype)
 
 
 def _send_values(tensor: Tensor) -> None:
-    """Record the row that makes a host tensor one on the server, and name what else is alive on its memory."""
-    others = [other for other in tensor.sharers()[1:] if other._host is not None]
+    """Record the rows that make a host tensor one on the server, and what else is alive on its memory."""
+    named = {t: stream.next_id() for t in tensor.sharers() if t is tensor or t._host is not None}
     array = np.ascontiguousarray(tensor._host)
-    name, meta = stream.next_id(), tensor._meta
-    if array.nbytes <= wire.INLINE_BYTES:
-        control("constant", array.tobytes(), meta.dtype, meta.shape, outs=name, device=meta.device)
+    inline = array.nbytes <= wire.INLINE_BYTES
+    payload = None if inline else stream.payload(named[tensor], array, tensor._meta.device)
+    rows = _rows_of(tensor, named, array.tobytes() if inline else payload)
+    hosts = [(weakref.ref(t), name, t._host) for t, name in named.items()]
+    append_all(rows, Change(lambda: _now_on_server(hosts), lambda: _still_on_host(hosts), lasting=True))
+    if payload is not None:
+        stream.upload(payload)
+
+
+def _now_on_server(named: list[tuple[weakref.ref[TensorBase], int, Any]]) -> None:
+    for reference, name, _ in named:
+        tensor = reference()
+        if tensor is not None:
+            tensor._id, tensor._host = name, None
+            tensor._pressing = tensor._pressing or tensor._meta.large
+
+
+def _still_on_host(named: list[tuple[weakref.ref[TensorBase], int, Any]]) -> None:
+    for reference, _, array in named:
+        tensor = reference()
+        if tensor is not None:
+            tensor._id, tensor._host = 0, array
+
+
+def _rows_of(tensor: Tensor, named: dict[TensorBase, int], values: Any) -> list[Any]:
+    """The rows that make tensors on one memory: of values, or of a payload that travels apart; views, also detached."""
+    site, name, meta, place = caller(), named[tensor], tensor._meta, tensor.place
+
+    def row(op: str, outs: int | None, *args: Any, flags: int = 0) -> tuple[Any, ...]:
+        return (OPS[op].index, place | flags, outs, args, *site)
+
+    if type(values) is bytes:
+        rows: list[Any] = [row("constant", name, values, meta.dtype, meta.shape)]
     else:
-        control("upload", name, meta.dtype, meta.shape, outs=name, device=meta.device)
-        stream.upload(name, array, meta.device)
-    tensor._id, tensor._host = name, None
-    tensor._pressing = tensor._pressing or meta.large
-    _name_sharers(tensor, others)
-    for sent in (tensor, *others):
-        if sent.is_leaf_with_grad:
-            control("set_requires_grad", sent, True)
-
-
-def _name_sharers(tensor: Tensor, others: list[TensorBase]) -> None:
-    """Record the rows that make views of a tensor, and, for what is detached, views of a detached one."""
-    whole: dict[TensorBase, TensorBase] = {tensor: tensor}
-    for other in others:
-        base, meta = other.base, other._meta
-        other._id, other._host = stream.next_id(), None
-        apart = OPS["_data" if base._own_version else "detach"]
-        if other is base and meta is tensor._meta:
-            append(apart, (tensor,), other._id)
-            whole[base] = other
+        rows = [(*row("upload", name, name, meta.dtype, meta.shape), values)]
+    whole: dict[TensorBase, int] = {tensor: name}
+    for other in list(named)[1:]:
+        base, seen = other.base, other._meta
+        apart = "_data" if base._own_version else "detach"
+        if other is base and seen is meta:
+            rows.append(row(apart, named[other], name))
+            whole[base] = named[other]
             continue
         if base not in whole:
-            whole[base] = record(apart, (tensor,))
-        with recording(other._frozen is None):
-            append(OPS["as_strided"], (whole[base], meta.shape, meta.strides, other._offset), other._id)
+            whole[base] = stream.next_id()
+            rows.append(row(apart, whole[base], name))
+        flags = GRAD if other._frozen is None else 0
+        rows.append(row("as_strided", named[other], whole[base], seen.shape, seen.strides, other._offset, flags=flags))
+    rows += [row("set_requires_grad", None, named[t], True) for t in named if t.is_leaf_with_grad]
+    only_helping = tuple([made for base, made in whole.items() if base not in named])
+    return [*rows, row("free", None, only_helping)] if only_helping else rows
 
 
 def _rebuild(cls: type[Tensor], values: np.ndarray, dtype: str, requires_grad: bool, device: str) -> Tensor:

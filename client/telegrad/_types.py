@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import HasMeta, Meta
 
 from ._leaves import Leaf, LeafSet, only, union
+from ._waiting import Change
 
 
 class Unresolved:
@@ -158,28 +158,27 @@ class TensorBase(HasMeta):
         base = self.base
         return [tensor for tensor in self.sharers() if tensor.base is base]
 
-    def written(self, leaves: LeafSet | None, fn: str) -> Callable[[], None]:
-        """Follow an in-place write: a new version, and the history that everybody on this memory now has.
-
-        Returns what takes it back.
-        """
-        counter = self.counter
+    def written(self, leaves: LeafSet | None, fn: str) -> Change:
+        """What an in-place write changes: a new version, and the history that everybody on this memory now has."""
+        counter, version = self.counter, self.counter._version
         before = [(weakref.ref(t), t._leaves, t._fn) for t in self.family()] if leaves is not None else []
-        counter._version += 1
-        for reference, _, _ in before:
-            tensor = reference()
-            if tensor is not None:
-                tensor._leaves, tensor._fn, tensor._renewed = leaves, fn, True
-                tensor._mark = None  # hooks stay with what it was
-                if tensor._leaf is not None and leaves is not None:  # it goes on keeping its gradient
-                    tensor._leaf.moved = True
-                    tensor._leaves = union(leaves, only(tensor._leaf))
+
+        def apply() -> None:
+            counter._version = version + 1
+            for reference, _, _ in before:
+                tensor = reference()
+                if tensor is not None:
+                    tensor._leaves, tensor._fn, tensor._renewed = leaves, fn, True
+                    tensor._mark = None  # hooks stay with what it was
+                    if tensor._leaf is not None and leaves is not None:  # it goes on keeping its gradient
+                        tensor._leaf.moved = True
+                        tensor._leaves = union(leaves, only(tensor._leaf))
 
         def undo() -> None:
-            counter._version -= 1
+            counter._version = version
             for reference, old_leaves, old_fn in before:
                 tensor = reference()
                 if tensor is not None:
                     tensor._leaves, tensor._fn = old_leaves, old_fn
 
-        return undo
+        return Change(apply, undo)

@@ -14,12 +14,13 @@ from telegrad_protocol.spec import OPS
 
 from ._creation import zeros_like
 from ._hooks import SteppedWalk, stops_among
-from ._leaves import Leaf, LeafSet, joined, may_be_reached, only, reached, union
+from ._leaves import Leaf, LeafSet, joined, may_be_reached, only, reached, restore, union
 from ._modes import State, grad_mode
 from ._record import control, record, stream
 from ._sites import caller
 from ._tensor import RETAINED, Tensor
 from ._types import TensorBase
+from ._waiting import Change
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -96,7 +97,7 @@ class set_grad_enabled(_Mode):
         grad_mode.enable(self.mode)
 
     def __exit__(self, *exception: object) -> None:
-        grad_mode.enable(self.before.enabled)
+        grad_mode.leave(grad_mode.state._replace(enabled=self.before.enabled))
 
     def __call__(self, function: F) -> F:
         grad_mode.enable(self.before.enabled)
@@ -117,10 +118,10 @@ class _Nested(_Mode):
 
     def __enter__(self) -> None:
         self.before.append(grad_mode.state)
-        grad_mode.state = self.entered(grad_mode.state)
+        grad_mode.enter(self.entered(grad_mode.state))
 
     def __exit__(self, *exception: object) -> None:
-        grad_mode.state = self.before.pop()
+        grad_mode.leave(self.before.pop())
 
     def entered(self, before: State) -> State:
         """What holds in the block."""
@@ -218,16 +219,17 @@ def backward(
     args = (roots, gradients, targets, retain, create_graph)
     depends = _depends(roots, gradients) if create_graph else None
     stops = stops_among(certain, possible, partial=bool(targets))
-    walk = SteppedWalk("begin_walk", args, roots[0]._meta.device, depends) if stops.leaves else None
-    if walk is not None:
-        walk.call_hooks(stops)
     if not targets:  # what has hooks alone takes none
-        certain, possible = ([leaf for leaf in found if leaf.takes_grad] for found in (certain, possible))
-    undo = _expect_gradients(certain, possible, depends)
-    if walk is not None:
-        walk.end(undo=undo)
+        taking, perhaps = ([leaf for leaf in found if leaf.takes_grad] for found in (certain, possible))
     else:
-        control("backward", *args, undo=undo)
+        taking, perhaps = certain, possible
+    if stops.leaves:
+        with SteppedWalk(roots[0]._meta.device, depends) as walk:
+            walk.begin("begin_walk", args)
+            walk.call_hooks(stops)
+            walk.end(change=_expect_gradients(taking, perhaps, depends))
+    else:
+        control("backward", *args, change=_expect_gradients(taking, perhaps, depends))
     for bridge in sorted((leaf for leaf in certain if isinstance(leaf, Bridge)), key=lambda bridge: -bridge.number):
         bridge.bring_back(retain_graph, create_graph)
 
@@ -247,19 +249,21 @@ def _depends(roots: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> Lea
     return joined(t._leaves for t in (*roots, *gradients) if t is not None)
 
 
-def _expect_gradients(certain: list[Leaf], possible: list[Leaf], depends: LeafSet | None) -> Callable[[], None]:
-    """Note who will have a gradient, and on what it depends; what takes that back."""
+def _expect_gradients(certain: list[Leaf], possible: list[Leaf], depends: LeafSet | None) -> Change:
+    """Who will have a gradient, and on what it depends."""
     before = [(leaf, leaf.state()) for leaf in (*certain, *possible)]
-    for leaf in certain:
-        leaf.has_grad = True
-    for leaf in possible:
-        leaf.has_grad = leaf.has_grad or None
-    if depends is not None:
-        for leaf, _ in before:
-            older = leaf.grad._leaves if leaf.grad is not None else leaf.grad_leaves
-            found = joined([older, depends])
-            leaf.grad, leaf.grad_leaves = None, None if found is None else found.uncertain()
-    return lambda: _restore(before)
+    after = [(leaf, _expected(leaf, True, depends)) for leaf in certain]
+    after += [(leaf, _expected(leaf, leaf.has_grad or None, depends)) for leaf in possible]
+    return Change(lambda: restore(after), lambda: restore(before))
+
+
+def _expected(leaf: Leaf, has_grad: bool | None, depends: LeafSet | None) -> tuple[bool | None, Any, LeafSet | None]:
+    """A leaf's state after a walk that gives it a gradient."""
+    if depends is None:
+        return has_grad, leaf.grad, leaf.grad_leaves
+    older = leaf.grad._leaves if leaf.grad is not None else leaf.grad_leaves
+    found = joined([older, depends])
+    return has_grad, None, None if found is None else found.uncertain()
 
 
 class Bridge(Leaf):
@@ -301,11 +305,6 @@ def carry(tensor: Tensor, device: str) -> Tensor:
     copied: Tensor = record(OPS["clone"], (arrived,))
     arrived._leaves = None  # the bridge holds it, and must not be held by it
     return copied
-
-
-def _restore(before: list[tuple[Leaf, Any]]) -> None:
-    for leaf, state in before:
-        leaf.restore(state)
 
 
 def _leaf_of(tensor: Tensor) -> Leaf:
@@ -365,13 +364,18 @@ def grad(
     depends = _depends(roots, gradients) if create_graph else None
     args = (roots, targets, gradients, retain, create_graph, unused)
     stops = stops_among(*reached(root._leaves for root in roots), partial=True)
-    if stops.leaves:
-        walk = SteppedWalk("begin_collecting_walk", args, roots[0]._meta.device, depends)
-        walk.call_hooks(stops)
-        walk.end(outs=names)
-    else:
-        control("gradients", *args, outs=names)
-    used = _which_are_used(roots, targets, names) if unused else [True] * len(targets)
+    try:
+        if stops.leaves:
+            with SteppedWalk(roots[0]._meta.device, depends) as walk:
+                walk.begin("begin_collecting_walk", args)
+                walk.call_hooks(stops)
+                walk.end(outs=names)
+        else:
+            control("gradients", *args, outs=names)
+        used = _which_are_used(roots, targets, names) if unused else [True] * len(targets)
+    except BaseException:
+        stream.rows.extend(names)  # nobody will have them
+        raise
     found: list[Tensor | None] = []
     for name, target, is_used in zip(names, targets, used, strict=True):
         if not is_used:

@@ -75,7 +75,7 @@ def test_a_failure_between_cells_is_printed_when_it_is_known(cells: Cells, capfd
     said = ""
     while "out of bounds" not in said and time.monotonic() < deadline:
         time.sleep(0.05)
-        stream.sender.finish_within(0.1)
+        stream.sender.finish(0.1)
         said += capfd.readouterr().err
     assert "the work of an earlier cell failed" in said
     assert "return tg.ones(3)[tg.tensor([7])]" in said

@@ -290,8 +290,8 @@ def test_synchronize_waits_for_what_was_recorded_before_it_only() -> None:
 def test_waiting_has_a_limit() -> None:
     stream.restart(Slow())
     tg.ones(2)
-    assert stream.sender.finish_within(0.01) is False
-    assert stream.sender.finish_within(5.0) is True
+    assert stream.sender.finish(0.01) is False
+    assert stream.sender.finish(5.0) is True
 
 
 class Busy(LocalSession):

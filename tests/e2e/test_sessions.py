@@ -15,6 +15,7 @@ from support.live import live_server
 
 import telegrad as tg
 from telegrad._record import stream
+from telegrad._session import Session
 from telegrad._tensor import defaults
 from telegrad_protocol.errors import SessionGone, WorkerDied
 
@@ -108,22 +109,23 @@ def _worker(url: str) -> Any:
 
 
 @pytest.mark.parametrize("way", ["upload", "download"])
-def test_a_worker_that_dies_amid_a_transfer_is_told_as_such(way: str) -> None:
+def test_a_worker_that_dies_amid_a_transfer_is_told_as_such(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with live_server() as url:
         tg.connect(url)
-        large = tg.ones(16 << 20)
-        result = large.read()
-        tg.synchronize()
         worker = _worker(url)
-        os.kill(worker.pid, signal.SIGSTOP)  # so that the transfer is under way when it dies
-        kill = threading.Timer(0.7, worker.kill)
-        kill.start()
+        transfer = getattr(Session, way)
+
+        def cut_off(*args: Any) -> None:
+            os.kill(worker.pid, signal.SIGSTOP)  # so that the transfer is under way when it dies
+            threading.Timer(0.7, worker.kill).start()
+            transfer(*args)
+
+        monkeypatch.setattr(Session, way, cut_off)
         with pytest.raises(WorkerDied) as caught:
             if way == "download":
-                result.result()
+                tg.ones(16 << 20).read().result()
             else:
                 tg.tensor(np.ones(16 << 20, np.float32)).sum().item()
-        kill.join()
         assert "begins a new session" in str(caught.value)
         assert "answered 503" not in str(caught.value)
         time.sleep(0.1)

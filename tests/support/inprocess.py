@@ -42,8 +42,12 @@ class LocalSession(Session):
 
     def download(self, read: int, device: str, into: memoryview) -> None:
         with self.turn:
-            found = self.engine.executor.sessions["local"].reads.pop(read)
+            found = self.engine.executor.sessions["local"].reads[read]
             into[:] = self.engine.executor.xp.to_bytes(found.data)
+
+    def drop_read(self, read: int, device: str) -> None:
+        with self.turn:
+            self.engine.executor.sessions["local"].reads.pop(read).release()
 
     def close(self) -> None:
         self.opened = None

@@ -8,10 +8,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeAlias, TypeVar, overload
 
-from telegrad._leaves import Leaf
-from telegrad._record import append, control, stream
+from telegrad._leaves import restore
+from telegrad._record import append, append_all, as_row, stream
 from telegrad._tensor import Tensor, ask_has_grad
 from telegrad._types import TensorBase
+from telegrad._waiting import Change
 from telegrad.autograd import enable_grad, no_grad
 from telegrad_protocol import dtypes
 from telegrad_protocol.shapes import Meta, like
@@ -34,15 +35,10 @@ def clear_grads(parameters: list[Any], set_to_none: bool = True) -> None:
                 p.grad.detach().zero_()
         return
     before = [(p._leaf, p._leaf.state()) for p in having]
-    for leaf, _ in before:
-        leaf.restore((False, None, None))
-    for place in dict.fromkeys(p.place for p in having):
-        control("clear_grads", tuple([p for p in having if p.place == place]), undo=lambda: _restore(before))
-
-
-def _restore(before: list[tuple[Leaf, Any]]) -> None:
-    for leaf, state in before:
-        leaf.restore(state)
+    change = Change(lambda: restore([(leaf, (False, None, None)) for leaf, _ in before]), lambda: restore(before))
+    places = dict.fromkeys(p.place for p in having)
+    named = [tuple([p for p in having if p.place == place]) for place in places]
+    append_all([as_row(OPS["clear_grads"], (found,), None) for found in named], change)
 
 
 def with_gradients(parameters: Iterable[Any]) -> list[Any]:
@@ -131,20 +127,23 @@ class Optimizer:
 
     def _step_on_one_device(self, group: dict[str, Any], params: list[Any]) -> None:
         names = self.slots(group)
-        fresh = [p for p in params if names and not self.state[p]]
-        for p in fresh:
-            self.state[p] = {name: self._slot(name, p._meta) for name in names}
-        state = tuple([self.state[p][name]._send_once() for p in params for name in names])
-        for p in params:
-            p.counter._version += 1
+        fresh = {p: {name: self._slot(name, p._meta) for name in names} for p in params if names and not self.state[p]}
+        held = [fresh.get(p) or self.state[p] for p in params]
+        state = tuple([slots[name]._send_once() for slots in held for name in names])
+        before = {p.counter: p.counter._version for p in params}
+
+        def apply() -> None:
+            self.state.update(fresh)
+            for counter, version in before.items():
+                counter._version = version + 1
 
         def undo() -> None:
-            for p in params:
-                p.counter._version -= 1
+            for counter, version in before.items():
+                counter._version = version
             for p in fresh:
                 self.state.pop(p, None)
 
-        append(OPS[self.row], (tuple(params), state, *self.arguments(group)), None, undo=undo)
+        append(OPS[self.row], (tuple(params), state, *self.arguments(group)), None, change=Change(apply, undo))
 
     def _slot(self, name: str, meta: Meta) -> Any:
         """A proxy of a state tensor that the first step makes."""

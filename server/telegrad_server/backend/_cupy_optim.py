@@ -63,7 +63,8 @@ class OptimPrimitives(Part):
         """`p -= lr * (g + weight_decay * p)`, with momentum in a buffer, which is started where it is `fresh`."""
         states = [] if buffers is None else [buffers]
         numbers = [float(number) for number in (lr, momentum, dampening, weight_decay)]
-        for dtype, updates in self._batches(params, grads, states, [None] * len(params), fresh):
+        for dtype, updates in list(self._batches(params, grads, states, [None] * len(params), fresh)):
+            self._read_again(updates)
             table, blocks = _table(updates)
             args = (table, len(updates), blocks, *numbers, nesterov, maximize, self.device.fault)
             self.device.launch_rows("optim", "sgd", (dtype,), blocks, *args)
@@ -89,9 +90,10 @@ class OptimPrimitives(Part):
         states = [firsts, seconds] if largest is None else [firsts, seconds, largest]
         shrink, decay = (1 - lr * weight_decay, 0.0) if decoupled else (1.0, float(weight_decay))
         numbers = [float(number) for number in (shrink, b1, b2, eps, decay)]
-        for dtype, updates in self._batches(params, grads, states, counts, [False] * len(params)):
+        scales = self.cp.empty((min(len(params), MOST_TENSORS), 2), np.float64)
+        for dtype, updates in list(self._batches(params, grads, states, counts, [False] * len(params))):
+            self._read_again(updates)
             (table, blocks), fault, count = _table(updates), self.device.fault, len(updates)
-            scales = self.cp.empty((count, 2), np.float64)
             rates = (float(lr), float(b1), float(b2))
             self.device.launch("optim", "adam_scales", (dtype,), count, table, count, *rates, scales, fault)
             args = (table, count, blocks, scales, *numbers, largest is not None, maximize, fault)
@@ -101,7 +103,10 @@ class OptimPrimitives(Part):
     def _batches(
         self, params: Arrays, grads: Arrays, states: list[Arrays], counts: list[Array | None], fresh: list[bool]
     ) -> Iterator[tuple[np.dtype[Any], list[_Update]]]:
-        """The updates of parameters of one dtype, as many as a table holds."""
+        """The updates of parameters of one dtype, as many as a table holds.
+
+        All are to be made before the first is launched: memory that runs out then leaves all as it was.
+        """
         for dtype, members in _groups(params):
             for start in range(0, len(members), MOST_TENSORS):
                 updates = []
@@ -110,6 +115,13 @@ class OptimPrimitives(Part):
                     written, g = [self.contiguous(array) for array in held], grads[i].astype(dtype, copy=False)
                     updates.append(_Update(held, written, self.contiguous(g), counts[i], fresh[i]))
                 yield dtype, updates
+
+    def _read_again(self, updates: list[_Update]) -> None:
+        """Bring copies up to date: a parameter that is given again was written since they were made."""
+        for update in updates:
+            for target, array in zip(update.held, update.written, strict=True):
+                if array is not target:
+                    self.assign(array, target)  # type: ignore[attr-defined]
 
     def _write_back(self, updates: list[_Update]) -> None:
         for update in updates:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,9 @@ class OptimPrimitives:
     ) -> None:
         """`p -= lr * (g + weight_decay * p)`, with momentum in a buffer, which is started where it is `fresh`."""
         columns = (params,) if buffers is None else (params, buffers)
-        for g, first, *held in zip(grads, fresh, *columns, strict=True):
-            p, *rest = written = [_writable(array) for array in held]
+        for (g, p, *rest), first in zip(self._steps(grads, *columns), fresh, strict=True):
             options = (lr, momentum, dampening, weight_decay, nesterov, maximize, first)
-            fused.optim.sgd_update(p, _like(g, p), rest[0] if rest else None, *options)
-            self._write_back(held, written)
+            fused.optim.sgd_update(p, g, rest[0] if rest else None, *options)
 
     def adam_update(
         self,
@@ -54,27 +53,60 @@ class OptimPrimitives:
     ) -> None:
         """Adam's next step, which each of `counts`, float32 numbers, counts; with AMSGrad where there are `largest`."""
         columns = (params, counts, firsts, seconds) if largest is None else (params, counts, firsts, seconds, largest)
-        for g, *held in zip(grads, *columns, strict=True):
-            p, count, m, v, *most = written = [_writable(array) for array in held]
+        for g, p, count, m, v, *most in self._steps(grads, *columns):
             count += 1
             vmax, step = most[0] if most else None, float(count)
             options = (lr, b1, b2, eps, weight_decay, decoupled, maximize)
-            fused.optim.adam_update(p, _like(g, p), m, v, vmax, step, *options)
-            self._write_back(held, written)
+            fused.optim.adam_update(p, g, m, v, vmax, step, *options)
 
-    def _write_back(self, held: Arrays, written: Arrays) -> None:
-        for target, array in zip(held, written, strict=True):
-            if array is not target:
-                self.assign(target, array)  # type: ignore[attr-defined]
+    def _steps(self, grads: Arrays, *columns: Arrays) -> Iterator[Arrays]:
+        """For each parameter its gradient and what is to be written, as the kernels take them; written back after.
+
+        Copies lie in one buffer, made before the first write: memory that runs out leaves all as it was.
+        """
+        rows = list(zip(grads, *columns, strict=True))
+        buffer = np.empty(max((_copied(row) for row in rows), default=0), np.float64)
+        for g, *held in rows:
+            room = Room(buffer)
+            written = [room.place(array, _wide(array), write=True) for array in held]
+            yield [room.place(g, written[0].dtype).reshape(written[0].shape), *written]
+            for target, array in zip(held, written, strict=True):
+                if array is not target:
+                    self.assign(target, array)  # type: ignore[attr-defined]
 
 
-def _writable(array: Array) -> Array:
-    """The array itself if the kernels can write it in place, else a contiguous copy in float32 or float64."""
-    if array.dtype in (np.float32, np.float64) and array.flags.c_contiguous and array.flags.writeable:
-        return array
-    wide = np.float64 if array.dtype == np.float64 else np.float32
-    return np.array(array, wide, order="C")
+class Room:
+    """Memory for the copies of one parameter's arrays."""
+
+    def __init__(self, buffer: Array) -> None:
+        self.left = buffer
+
+    def place(self, array: Array, dtype: np.dtype[Any], *, write: bool = False) -> Array:
+        """The array itself where the kernels can use it, else a contiguous copy of that dtype."""
+        if _is_usable(array, dtype, write):
+            return array
+        words = _words(array, dtype)
+        copy, self.left = self.left[:words].view(dtype)[: array.size].reshape(array.shape), self.left[words:]
+        np.copyto(copy, array, casting="unsafe")
+        return copy
 
 
-def _like(g: Any, p: Array) -> Array:
-    return np.ascontiguousarray(g, p.dtype).reshape(p.shape)
+def _is_usable(array: Array, dtype: np.dtype[Any], write: bool) -> bool:
+    return array.dtype == dtype and array.flags.c_contiguous and (array.flags.writeable or not write)
+
+
+def _wide(array: Array) -> np.dtype[Any]:
+    """What the kernels compute in."""
+    return np.dtype(np.float64 if array.dtype == np.float64 else np.float32)
+
+
+def _words(array: Array, dtype: np.dtype[Any]) -> int:
+    """What a copy takes of a buffer of float64."""
+    return -(-array.size * dtype.itemsize // 8)
+
+
+def _copied(row: tuple[Array, ...]) -> int:
+    """What the copies for one parameter take."""
+    g, *held = row
+    found = sum(_words(array, _wide(array)) for array in held if not _is_usable(array, _wide(array), True))
+    return found + (0 if _is_usable(g, _wide(held[0]), False) else _words(g, _wide(held[0])))

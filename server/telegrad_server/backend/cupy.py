@@ -168,6 +168,10 @@ class CupyBackend(
         """`total + value`, in `total`'s memory where it is an array."""
         return self.cp.add(total, value, out=total)
 
+    def multiply_into(self, array: Any, number: float) -> None:
+        """`array * number`, in `array`'s memory; takes none besides."""
+        self.cp.multiply(array, number, out=array)
+
     def cast(self, array: Any, dtype: DType) -> Any:
         return self.cp.asarray(array).astype(_TO_NUMPY[dtype], order="C")
 

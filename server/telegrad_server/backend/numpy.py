@@ -141,6 +141,10 @@ class NumpyBackend(
             return total + value
         return np.add(total, value, out=total)
 
+    def multiply_into(self, array: np.ndarray, number: float) -> None:
+        """`array * number`, in `array`'s memory; takes none besides."""
+        np.multiply(array, number, out=array, casting="unsafe")
+
     def cast(self, array: Any, dtype: DType) -> np.ndarray:
         with np.errstate(invalid="ignore", over="ignore"):
             return np.asarray(array).astype(_TO_NUMPY[dtype], order="C")

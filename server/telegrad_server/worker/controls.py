@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from telegrad_protocol.dtypes import uint8
-from telegrad_protocol.errors import Malformed, OpError, ShapeError, TelegradError, shown
+from telegrad_protocol.errors import AutogradError, Malformed, OpError, ShapeError, TelegradError, shown
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.shapes import contiguous
 from telegrad_protocol.wire import INLINE_BYTES
@@ -182,6 +182,10 @@ def exists(session: Session, row: Row, names: tuple[int, ...]) -> ReadResult:
 
 @handles
 def set_data(session: Session, row: Row, input: Tensor, data: Tensor) -> None:
+    if input.requires_grad and not data.dtype.is_floating_point:
+        raise AutogradError(
+            "data set to a tensor that requires gradients must be floating point or complex dtype", op="set_data"
+        )
     data = data.detached(data.storage.apart(input.storage.version))
     input.data, input._meta, input.storage = data.data, data._meta, data.storage
     input.base, input.offset, input.rebased = data.base, data.offset, data.rebased

@@ -138,7 +138,12 @@ def _as_it_came(spec: OpSpec, execute_any: Execute) -> Execute:
 
     def execute(session: Any, row: Any) -> Any:
         args = row[3]
-        return handler(session, row, *args) if len(args) == count else execute_any(session, row)
+        if len(args) != count:
+            return execute_any(session, row)
+        try:
+            return handler(session, row, *args)
+        except MemoryError as error:
+            session.refuse_row(spec.name, error)
 
     return execute
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from telegrad_protocol.dtypes import DType
@@ -65,9 +66,12 @@ class Engine:
         nbytes = meta.nbytes
         self.budget.check(nbytes, spec.name)
         data, aux = self._run(kernel, args)
-        data = self.apart(self.xp.dense(data), args)
-        if not meta.full:
-            data = self.xp.exact(data, meta.dtype)
+        try:
+            data = self.apart(self.xp.dense(data), args)
+            if not meta.full:
+                data = self.xp.exact(data, meta.dtype)
+        except MemoryError as error:
+            self.refuse(kernel, error)
         out = Tensor(data, meta, Storage(nbytes, self.budget))
         if grad and spec.differentiable and meta.floating:
             edges = self._edges_of(spec, args)
@@ -80,7 +84,10 @@ class Engine:
         spec = kernel.spec
         self.budget.check(inferred.nbytes, spec.name)
         result, aux = self._run(kernel, args)
-        outs = self._wrap_results(spec, inferred, result, args, grad)
+        try:
+            outs = self._wrap_results(spec, inferred, result, args, grad)
+        except MemoryError as error:
+            self.refuse(kernel, error)
         if grad and spec.differentiable:
             self._record(kernel, args, outs, aux)
         return outs[0] if spec.returns is not None and len(spec.returns) == 1 else outs
@@ -97,7 +104,7 @@ class Engine:
 
     def refuse(self, kernel: Kernel, error: Exception) -> NoReturn:
         """Raise what a kernel's failure means: an error of ours, the machine's lack of memory, or a defect."""
-        if isinstance(error, TelegradError):
+        if isinstance(error, TelegradError):  # an OutOfMemory of the budget among them
             raise error
         if isinstance(error, MemoryError):
             raise self.budget.exhausted(kernel.name) from error
@@ -272,16 +279,18 @@ class Engine:
 
     def write(self, target: Tensor, data: Any) -> None:
         """Overwrite a tensor's elements."""
-        self.about_to_write(target)
+        self.keep_reads([target])
         self.xp.assign(target.data, data)
+        moved_on([target])
 
-    def about_to_write(self, target: Tensor) -> None:
-        """Announce a write: reads that have not ended keep the old elements, and the version moves on."""
-        memory = target.storage.memory
-        for read in memory.pins:
-            read.data = self.xp.copy(read.data)
-        memory.pins = ()
-        target.storage.version += 1
+    def keep_reads(self, targets: Iterable[Tensor]) -> None:
+        """Let reads that have not ended keep what these tensors are now: they are about to be written. All, or none."""
+        memories = {target.storage.memory: None for target in targets}
+        kept = [(read, self.xp.copy(read.data)) for memory in memories for read in memory.pins]
+        for read, data in kept:
+            read.data = data
+        for memory in memories:
+            memory.pins = ()
 
     def _check_inplace(self, kernel: Kernel, args: tuple[Any, ...], grad: bool) -> None:
         target: Tensor = args[0]
@@ -336,27 +345,44 @@ class Engine:
         """Put the gradients that a finished walk brought to the leaves into their `.grad`: all, or none."""
         found = {**walk.leaves, **walk.retained}
         if walk.mode is self.higher_order:
-            for leaf, g in found.items():
-                # A copy: what comes back may be the caller's own gradient, or another leaf's.
-                leaf.grad = self.recorded.clone(g) if leaf.grad is None else self.recorded.add(leaf.grad, g)
-            return
-        self.budget.check(sum(leaf._meta.nbytes for leaf in found if leaf.grad is None), "accumulating gradients")
-        before = [leaf.grad for leaf in found if leaf.grad is not None]
-        for grad in before:
-            check_writable("backward", grad._meta)
-        for grad in before:
-            self.about_to_write(grad)
-        for leaf, g in found.items():
-            self._accumulate(leaf, g, leaf in walk.own)
+            # Copies: what comes back may be the caller's own gradient, or another leaf's.
+            clone, add = self.recorded.clone, self.recorded.add
+            made = {leaf: clone(g) if leaf.grad is None else add(leaf.grad, g) for leaf, g in found.items()}
+        else:
+            self.budget.check(sum(leaf._meta.nbytes for leaf in found if leaf.grad is None), "accumulating gradients")
+            held = [(leaf.grad, g, leaf in walk.own) for leaf, g in found.items() if leaf.grad is not None]
+            for grad, _, _ in held:
+                check_writable("backward", grad._meta)
+            made = {leaf: self._kept(g, leaf in walk.own) for leaf, g in found.items() if leaf.grad is None}
+            self._add_to(held)
+        for leaf, grad in made.items():
+            leaf.grad = grad
 
-    def _accumulate(self, leaf: Tensor, g: Any, own: bool) -> None:
-        xp, grad = self.xp, leaf.grad
-        if grad is None:
-            leaf.grad = self.wrap(xp.dense(g) if own else xp.copy(g))
-        elif own:
+    def _kept(self, g: Any, own: bool) -> Tensor:
+        return self.wrap(self.xp.dense(g) if own else self.xp.copy(g))
+
+    def _add_to(self, held: list[tuple[Tensor, Any, bool]]) -> None:
+        """Add gradients to those that are there: all memory that this takes is there before the first write."""
+        xp, written = self.xp, {owner(grad.data) for grad, _, _ in held}
+        apart = [g if own or owner(g) not in written else xp.copy(g) for _, g, own in held]
+        grads = [grad for grad, _, _ in held]
+        self.keep_reads(grads)
+        for grad, g in zip(grads, apart, strict=True):
             xp.add_into(grad.data, g)
-        else:  # it may lie in the memory that is written to
-            xp.assign(grad.data, xp.add(grad.data, g))
+        moved_on(grads)
+
+
+def moved_on(tensors: Iterable[Tensor]) -> None:
+    """Count a write to each of these."""
+    for tensor in tensors:
+        tensor.storage.version += 1
+
+
+def owner(array: Any) -> int:
+    """What an array's memory belongs to; views of it have the same."""
+    while getattr(array, "base", None) is not None:
+        array = array.base
+    return id(array)
 
 
 class Recorded:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import Malformed, OpError, ShapeError
 from telegrad_protocol.messages import ReadResult, Row
+from telegrad_protocol.rules import check_overlap, check_writable
 from telegrad_protocol.shapes import Meta, contiguous
 
 from .controls import handles
+from .engine import moved_on
 from .tensor import Tensor
 
 if TYPE_CHECKING:
@@ -26,14 +28,18 @@ def clear_grads(session: Session, row: Row, tensors: tuple[Tensor, ...]) -> None
 def unscale_grads(session: Session, row: Row, params: tuple[Tensor, ...], factor: float) -> ReadResult:
     _gradients(params)  # raises for what has none
     xp, grads = session.xp, [param.grad for param in params if param.grad is not None]
-    xp.raise_faults()
     for grad in grads:
-        session.engine.about_to_write(grad)
+        check_writable("unscale_grads", grad._meta)
+    xp.raise_faults()
     finite = xp.ones((), dtypes.bool_)
     for grad in grads:
         finite = xp.logical_and(finite, xp.all(xp.isfinite(grad.data), tuple(range(grad._meta.ndim))))
-        xp.assign(grad.data, xp.multiply(grad.data, float(factor)))
-    return ReadResult(row.outs, "bool", (), xp.to_bytes(finite))
+    answer = ReadResult(row.outs, "bool", (), xp.to_bytes(finite))
+    session.engine.keep_reads(grads)
+    for grad in grads:
+        xp.multiply_into(grad.data, float(factor))
+    moved_on(grads)
+    return answer
 
 
 @handles
@@ -52,10 +58,11 @@ def sgd_step(
     grads = _gradients(params)
     width = 1 if momentum else 0
     fresh = [name not in session.tensors for name in state] if momentum else [False] * len(params)
-    held = _state(session, params, state, width, lambda meta: (contiguous(meta.shape, meta.dtype),) * width)
-    arrays, *buffers = _written(session, params, held, width)
+    step = Step(session, params, state, width, lambda meta: (contiguous(meta.shape, meta.dtype),) * width)
+    arrays, *buffers = step.written()
     options = (*map(float, (lr, momentum, dampening, weight_decay)), bool(nesterov), bool(maximize))
     session.xp.sgd_update(arrays, grads, buffers[0] if buffers else None, fresh, *options)
+    step.end()
 
 
 @handles
@@ -80,10 +87,11 @@ def adam_step(
     def metas(meta: Meta) -> tuple[Meta, ...]:
         return (step_meta, *(contiguous(meta.shape, meta.dtype),) * (width - 1))
 
-    held = _state(session, params, state, width, metas)
-    arrays, counts, m, v, *vmax = _written(session, params, held, width)
+    step = Step(session, params, state, width, metas)
+    arrays, counts, m, v, *vmax = step.written()
     options = (*map(float, (lr, beta1, beta2, eps, weight_decay)), bool(decoupled), bool(maximize))
     session.xp.adam_update(arrays, grads, counts, m, v, vmax[0] if vmax else None, *options)
+    step.end()
 
 
 def _gradients(params: tuple[Tensor, ...]) -> list[Any]:
@@ -96,33 +104,61 @@ def _gradients(params: tuple[Tensor, ...]) -> list[Any]:
     return [param.grad.data for param in params if param.grad is not None]
 
 
-def _state(session: Session, params: Any, names: tuple[int, ...], width: int, metas: Any) -> list[list[Tensor]]:
-    """The state tensors of each parameter; missing ones are admitted together, then made."""
-    if len(names) != width * len(params):
-        raise Malformed(f"{len(params)} parameters need {width * len(params)} state tensors, not {len(names)}")
-    wanted = [meta for param in params for meta in metas(param._meta)]
-    missing = [(name, meta) for name, meta in zip(names, wanted, strict=True) if name not in session.tensors]
-    kept = sum(read.meta.nbytes for name in names for read in _pins(session.tensors.get(name)))
-    kept += sum(read.meta.nbytes for param in params for read in _pins(param))
-    session.budget.check(sum(meta.nbytes for _, meta in missing) + kept, "the optimizer's state")
-    made = {name: session.adopt(session.xp.zeros(meta.shape, meta.dtype), meta) for name, meta in missing}
-    found = [made[name] if name in made else session.tensors[name] for name in names]
-    for tensor, meta in zip(found, wanted, strict=True):
-        if type(tensor) is not Tensor or tensor._meta is not meta:
-            raise ShapeError(f"the optimizer's state should be {meta!r}", argument="state")
-    session.tensors.update(made)
-    return [found[i * width : (i + 1) * width] for i in range(len(params))]  # type: ignore[misc]
+class Step:
+    """An optimizer's step: its parameters and their states, the missing ones admitted together and made."""
+
+    def __init__(
+        self, session: Session, params: tuple[Tensor, ...], names: tuple[int, ...], width: int, metas: Any
+    ) -> None:
+        if len(names) != width * len(params):
+            raise Malformed(f"{len(params)} parameters need {width * len(params)} state tensors, not {len(names)}")
+        self.session, self.params, self.width = session, params, width
+        for param in params:
+            check_writable("step", param._meta)
+        wanted = list(zip(names, [meta for param in params for meta in metas(param._meta)], strict=True))
+        missing = {name: meta for name, meta in wanted if name not in session.tensors}
+        written = dict.fromkeys([*params, *(session.tensors[name] for name in names if name not in missing)])
+        kept = sum(read.meta.nbytes for tensor in written for read in _pins(tensor))
+        session.budget.check(sum(meta.nbytes for meta in missing.values()) + kept, "the optimizer's state")
+        made = {name: session.adopt(session.xp.zeros(meta.shape, meta.dtype), meta) for name, meta in missing.items()}
+        self.made = made
+        self.states = [_checked(made.get(name) or session.tensors[name], meta) for name, meta in wanted]
+        self._check_apart()
+
+    def _check_apart(self) -> None:
+        """Raise for a state that is no memory of its own, and for a gradient that lies across its parameter."""
+        taken = {param.storage.memory for param in self.params}
+        taken |= {param.grad.storage.memory for param in self.params if param.grad is not None}
+        users: dict[Tensor, tuple[Tensor, int]] = {}
+        for i, state in enumerate(self.states):
+            user = (self.params[i // self.width], i % self.width)
+            if state.storage.memory in taken or users.setdefault(state, user) != user:
+                raise OpError("the optimizer's state shares memory with what it is the state of", argument="state")
+        for param in self.params:
+            grad = param.grad
+            if grad is not None and grad.storage.memory is param.storage.memory:
+                check_overlap("step", param._meta, param.offset, grad._meta, grad.offset)
+
+    def written(self) -> list[list[Any]]:
+        """The arrays of the parameters, and of each of their states, which are about to be written in place."""
+        columns = [list(self.params), *(self.states[i :: self.width] for i in range(self.width))]
+        self.session.engine.keep_reads([*self.params, *self.states])
+        return [[tensor.data for tensor in column] for column in columns]
+
+    def end(self) -> None:
+        """Note that all is written, and name the states that were made."""
+        moved_on([*self.params, *self.states])
+        self.session.tensors.update(self.made)
+
+
+def _checked(state: Any, meta: Meta) -> Tensor:
+    """A state tensor, if that is what it is."""
+    found = state._meta if type(state) is Tensor else None
+    if found is None or not found.contiguous or (found.shape, found.dtype) != (meta.shape, meta.dtype):
+        raise ShapeError(f"the optimizer's state should be {meta!r}", argument="state")
+    return state
 
 
 def _pins(tensor: Any) -> tuple[Any, ...]:
     """The reads that keep the old elements of a tensor when it is written."""
     return tensor.storage.memory.pins if type(tensor) is Tensor else ()
-
-
-def _written(session: Session, params: Any, held: list[list[Tensor]], width: int) -> list[list[Any]]:
-    """The arrays of the parameters, and of each of their states, which are about to be written in place."""
-    columns = [params, *([states[i] for states in held] for i in range(width))]
-    for column in columns:
-        for tensor in column:
-            session.engine.about_to_write(tensor)
-    return [[tensor.data for tensor in column] for column in columns]

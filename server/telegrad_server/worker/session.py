@@ -112,8 +112,12 @@ class Session:
                 args[slot].restore(drawn)
             if not isinstance(error, MemoryError):
                 raise
-            refusal = error if isinstance(error, OutOfMemory) else self.budget.exhausted(spec.name)
-            raise self._what_holds_memory(refusal) from None
+            self.refuse_row(spec.name, error)
+
+    def refuse_row(self, op: str, error: MemoryError) -> NoReturn:
+        """Raise the refusal of a row that found no memory."""
+        refusal = error if isinstance(error, OutOfMemory) else self.budget.exhausted(op)
+        raise self._what_holds_memory(refusal) from None
 
     def _apply(self, spec: OpSpec, row: Row, args: tuple[Any, ...]) -> None:
         kernel, grad = KERNELS[spec.name], bool(row.flags & GRAD)

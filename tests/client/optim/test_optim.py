@@ -11,7 +11,7 @@ from support.inprocess import LocalSession
 from support.local_engine import LocalEngine
 
 import telegrad as tg
-from telegrad._record import stream
+from telegrad._record import control, stream
 from telegrad.optim import optimizer
 
 MAKE: dict[str, Callable[[Any, Any], Any]] = {
@@ -234,7 +234,7 @@ def test_a_step_on_a_parameter_that_lost_its_gradient_reaches_none() -> None:
     p.sum().backward()
     tg.synchronize()
     with pytest.raises(RuntimeError, match="parameter 1 has no gradient"):
-        optimizer.control("sgd_step", (p, q), (), 1.0, 0.0, 0.0, 0.0, False, False)
+        control("sgd_step", (p, q), (), 1.0, 0.0, 0.0, 0.0, False, False)
         tg.synchronize()
     np.testing.assert_array_equal(p.detach().numpy(), VALUES)
 
