@@ -24,12 +24,16 @@ Execute = Callable[[Any, Any], Any]
 
 _FETCH: Final = {
     "Tensor": """\
+        if type(a_{0}) is not int:  # 1.0 and True would be found as 1
+            return execute_any(session, row)
         t_{0} = tensors[a_{0}]
         k_{0}, v_{0} = t_{0}._meta, t_{0}.data
 """,
     "Tensor | None": """\
         if a_{0} is None:
             t_{0} = k_{0} = v_{0} = None
+        elif type(a_{0}) is not int:
+            return execute_any(session, row)
         else:
             t_{0} = tensors[a_{0}]
             k_{0}, v_{0} = t_{0}._meta, t_{0}.data
