@@ -72,9 +72,7 @@ def test_what_is_no_id_is_malformed(rows: Rows, value: Any) -> None:
         slot = spec.tensor_slots[0] if spec.tensor_slots else spec.generator_slot
         args: list[Any] = [1 if param.required else param.default for param in spec.params]
         args[slot or 0] = value
-        rows.run(
-            row("constant", 1, b"\0" * 4, "float32", [1]), row("neg", 2, 1), row("free", None, [1, 2])
-        )  # neg is known
+        rows.run(row("neg", 2, 1))  # from then on carried out without a second look at its shape
         if value is not None or name != "manual_seed":
             is_id = type(value) is int and value >= 0 and not spec.takes_lists
             assert rows.code(row(name, 7, *args)) == ("unknown_tensor" if is_id else "malformed"), name
