@@ -207,7 +207,7 @@ _PLAIN: Final[dict[str, Kind]] = {
     "Size | str": Kind(_integers_or_word, schema={"anyOf": [*_INTEGER_OR_INTEGERS["anyOf"], {"type": "string"}]}),
     "Dims": Kind(_optional(_integer_or_integers), schema=_nullable(_INTEGER_OR_INTEGERS)),
     "int | Size": Kind(_integer_or_integers, schema=_INTEGER_OR_INTEGERS),
-    "list[float]": Kind(_numbers, "{0}.__class__", schema={"type": "array", "items": _NUMBER}),
+    "list[float]": Kind(_numbers, schema={"type": "array", "items": _NUMBER}),
     "Device": Kind(_device, schema={"type": "string", "pattern": "^(cpu|cuda(:[0-9]{1,3})?)$"}),
     "DType": Kind(_dtype, schema={"enum": sorted(BY_NAME)}, from_wire=_dtype),
     # A generator is named by its id; what the engine is given is the generator itself.

@@ -142,8 +142,20 @@ def check_size(shape: Shape) -> None:
     for size in shape:
         if size < 0:
             raise ShapeError(f"Trying to create tensor with negative dimension {size}: {list(shape)}", argument="size")
-    if math.prod(shape) > LIMITS.elements:
+    # Sizes of 0 do not make the others smaller: strides and offsets are computed from them all the same.
+    if math.prod(size or 1 for size in shape) > LIMITS.elements:
         raise TooLarge(f"a tensor of shape {list(shape)} has more than {LIMITS.elements} elements")
+
+
+def check_results(count: int) -> None:
+    """Raise for a call with more results than the limit: every one costs both sides, whatever its size."""
+    if count > LIMITS.results:
+        raise TooLarge(
+            f"the call would have {count} results, more than the {LIMITS.results} allowed",
+            expected=LIMITS.results,
+            got=count,
+            hint="narrow the tensor first, or make larger pieces",
+        )
 
 
 def wrap_dim(dim: int, ndim: int, *, argument: str = "dim") -> int:

@@ -135,6 +135,10 @@ class OpSpec:
         self.device_slot = next((i for i, p in enumerate(self.params) if p.annotation.startswith("Device")), None)
         self.takes_lists = any(param.annotation.startswith("list[T") for param in self.params)
         self.tensor_slots = tuple(i for i, param in enumerate(self.params) if param.kind.holds_tensors)
+        # Of operands that may all be numbers, one has to be a tensor.
+        self.needs_tensor = bool(self.tensor_slots) and all(
+            self.params[i].annotation.startswith("Tensor | ") for i in self.tensor_slots
+        )
         self.decoders = tuple((i, p.kind.from_wire) for i, p in enumerate(self.params) if p.kind.from_wire)
         self.memo: dict[Any, Inferred] = {}
         self.known: dict[Any, Meta] = {}  # of the memo's entries, the first result: all that most calls ask
@@ -186,6 +190,8 @@ class OpSpec:
         if self.rule is None:
             return Inferred(())
         values = [param.kind.to_rule(value) for param, value in zip(self.params, args, strict=True)]
+        if self.needs_tensor and not any(isinstance(values[i], Meta) for i in self.tensor_slots):
+            raise self._not_of_kind(self.tensor_slots[0], args[self.tensor_slots[0]], "Tensor")
         if getattr(self.rule, "operands_only", False):
             values = [values[i] for i in self.tensor_slots]
         try:
@@ -250,14 +256,18 @@ class OpSpec:
         try:
             return param.kind.convert(value)
         except (TypeError, ValueError, OverflowError) as error:
-            raise OpTypeError(
-                f"{self.name}(): argument '{param.name}' (position {position + 1}) must be "
-                f"{param.shown}, not {describe(value)}" + (f" ({error})" if str(error) else ""),
-                op=self.name,
-                argument=param.name,
-                expected=param.shown,
-                got=describe(value),
-            ) from None
+            raise self._not_of_kind(position, value, param.shown, str(error)) from None
+
+    def _not_of_kind(self, position: int, value: Any, kind: str, why: str = "") -> OpTypeError:
+        name = self.params[position].name
+        return OpTypeError(
+            f"{self.name}(): argument '{name}' (position {position + 1}) must be {kind}, not {describe(value)}"
+            + (f" ({why})" if why else ""),
+            op=self.name,
+            argument=name,
+            expected=kind,
+            got=describe(value),
+        )
 
 
 def describe(value: Any) -> str:

@@ -30,6 +30,8 @@ class Limits(NamedTuple):
     string_bytes: int = 1 << 20
     rank: int = 64
     elements: int = 1 << 48
+    results: int = 1 << 14
+    """Results of one call, and of one row."""
 
 
 LIMITS: Final = Limits()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from telegrad_protocol import dtypes
-from telegrad_protocol.errors import OpValueError, ShapeError
+from telegrad_protocol.errors import OpIndexError, OpValueError, ShapeError
 from telegrad_protocol.rules import common_dtype, elementwise, need_floating
 from telegrad_protocol.shapes import Meta, broadcast, like
 from telegrad_protocol.spec import Checked, Inferred, Tensor, op
@@ -62,11 +62,19 @@ def _check_class_weight(input: Meta, weight: Meta | None) -> None:
         raise ShapeError(f"expected scalar type {input.dtype.name} but found {weight.dtype.name}", argument="weight")
 
 
+def _check_smoothing(label_smoothing: float) -> None:
+    if not 0 <= label_smoothing <= 1:
+        raise ShapeError(
+            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}",
+            argument="label_smoothing",
+            got=label_smoothing,
+        )
+
+
 def _cross_entropy(
     input: Meta, target: Meta, weight: Meta | None, ignore_index: int, reduction: str, label_smoothing: float
 ) -> Meta:
-    if not 0 <= label_smoothing <= 1:
-        raise ShapeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    _check_smoothing(label_smoothing)
     if target.shape == input.shape and target.dtype.category == dtypes.FLOAT:
         _check_class_weight(input, weight)
         if ignore_index >= 0:
@@ -101,6 +109,10 @@ def cross_entropy(
 def _row_losses(
     input: Meta, target: Meta, weight: Meta | None, ignore_index: int, reduction: str, label_smoothing: float
 ) -> Meta:
+    if input.ndim != 2:
+        raise ShapeError(f"expected rows of logits, (N, C), got {list(input.shape)}", argument="input")
+    _check_smoothing(label_smoothing)
+    _check_classes(input, target, weight)
     return _reduced(input, target.shape, reduction)
 
 
@@ -111,12 +123,16 @@ def _cross_entropy_rows(
     weight: Tensor | None,
     ignore_index: int,
     reduction: str,
-    label_smoothing: float,
+    label_smoothing: Checked,
 ) -> Tensor:
     """`cross_entropy` of logits `(N, C)` with classes `(N,)`."""
 
 
 def _safe_classes(target: Meta, classes: int, ignore_index: int) -> Meta:
+    if target.dtype.category != dtypes.INT:
+        raise ShapeError(f"expected classes of an integer dtype, got {target.dtype.name}", argument="target")
+    if classes < 0:
+        raise ShapeError(f"a number of classes is not negative, got {classes}", argument="classes", got=classes)
     return like(target, dtype=dtypes.int64)
 
 
@@ -260,6 +276,8 @@ def binary_cross_entropy_with_logits(
 
 
 def _kl(input: Meta, target: Meta, reduction: str, log_target: bool) -> Inferred:
+    if reduction == "batchmean" and not input.ndim:
+        raise OpIndexError("Dimension specified as 0 but tensor has no dimensions", argument="input")
     found = _elementwise(input, target, "mean" if reduction == "batchmean" else reduction)
     words = (
         "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides "

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from telegrad_protocol import dtypes
-from telegrad_protocol.errors import OpError, OpTypeError, OpValueError
+from telegrad_protocol.errors import OpError, OpTypeError, OpValueError, ShapeError
 from telegrad_protocol.rules import Elementwise, check_factor, check_shape, elementwise, not_implemented
 from telegrad_protocol.shapes import Meta, broadcast, like
 from telegrad_protocol.spec import Inferred, Number, Tensor, op
@@ -145,9 +147,17 @@ def sign(input: Tensor) -> Tensor:
     """-1, 0 or 1 by the sign of `input`."""
 
 
+_MOST_DECIMALS: Final = 400
+"""More than any number has: beyond them PyTorch computes with infinities."""
+
+
 def _rounded(input: Meta, decimals: int) -> Meta:
     if decimals and input.dtype.category != dtypes.FLOAT:
         raise not_implemented("round_cpu", input.dtype)
+    if not -_MOST_DECIMALS <= decimals <= _MOST_DECIMALS:
+        raise OpValueError(
+            f"round: expected from {-_MOST_DECIMALS} to {_MOST_DECIMALS} decimals, got {decimals}", argument="decimals"
+        )
     return like(input)
 
 
@@ -308,8 +318,23 @@ def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> 
     """`input` where the condition holds, `other` elsewhere."""
 
 
+def _check_value(value: Meta | Number, message: str) -> None:
+    if isinstance(value, Meta) and value.ndim:
+        raise ShapeError(message.format(value.ndim), argument="value", got=list(value.shape))
+
+
+def _mask_filled(input: Meta, mask: Meta, value: Meta | Number) -> Inferred:
+    _check_value(value, "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {} dimension(s).")
+    return Elementwise()(input, mask)._replace(compute=None)
+
+
+def _filled(input: Meta, value: Meta | Number) -> Meta:
+    _check_value(value, "fill_ only supports 0-dimension value tensor but got tensor with {} dimensions.")
+    return like(input)
+
+
 @op(
-    lambda input, mask, value: Elementwise()(input, mask)._replace(compute=None),
+    _mask_filled,
     inplace=True,
     idempotent=True,
     elementwise=True,
@@ -318,7 +343,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
     """`input` with `value` where the mask holds."""
 
 
-@op(lambda input, value: like(input), inplace=True, idempotent=True)
+@op(_filled, inplace=True, idempotent=True)
 def fill(input: Tensor, value: Tensor | Number) -> Tensor:
     """A tensor like `input`, filled with one value."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import ShapeError, UnsupportedOp
-from telegrad_protocol.rules import common_dtype, need_floating
+from telegrad_protocol.rules import common_dtype, need_dtype, need_floating, need_shape
 from telegrad_protocol.shapes import Meta, contiguous, like, wrap_dim
 from telegrad_protocol.spec import Inferred, Size, Tensor, op
 
@@ -39,6 +39,10 @@ def softmin(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
 
 
 def _softmax_gradient(grad: Meta, out: Meta, dim: int, log: bool) -> Meta:
+    need_floating(out, "out")
+    need_shape(grad, out.shape)
+    need_dtype(grad, out)
+    wrap_dim(dim, out.ndim)
     return like(out)
 
 

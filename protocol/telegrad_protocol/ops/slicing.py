@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from telegrad_protocol.errors import OpIndexError, OpValueError, ShapeError
-from telegrad_protocol.shapes import Meta, like, meta, wrap_dim
-from telegrad_protocol.spec import Index, Inferred, Size, Tensor, op
+from telegrad_protocol.rules import need_shape
+from telegrad_protocol.shapes import Meta, check_results, like, meta, wrap_dim
+from telegrad_protocol.spec import Index, Inferred, Rule, Size, Tensor, op
 
 from .shaping import view_of
 
@@ -77,7 +79,18 @@ def _slice(input: Tensor, index: Index) -> Tensor:
     """Basic indexing: per item None for a new dimension, an int, or (start, stop, step); what is left stays whole."""
 
 
-@op(lambda grad, shape, index: like(grad, shape=shape), on="")
+def _gradient_of(view: Callable[..., Inferred]) -> Rule:
+    """The rule of a view's gradient: of the shape that was looked at, where `grad` is of that which was seen."""
+
+    def rule(grad: Meta, shape: tuple[int, ...], *place: Any) -> Meta:
+        whole = like(grad, shape=shape)
+        need_shape(grad, view(whole, *place).meta.shape)
+        return whole
+
+    return rule
+
+
+@op(_gradient_of(basic_index), on="")
 def _slice_backward(grad: Tensor, shape: Size, index: Index) -> Tensor:
     """Zeros of `shape` with `grad` where `_slice` looked."""
 
@@ -139,6 +152,7 @@ def split_cuts(shape: tuple[int, ...], size: int | tuple[int, ...], dim: int) ->
     if not shape:
         raise ShapeError("split expects at least a 1-dimensional tensor", argument="tensor")
     total = shape[wrap_dim(dim, len(shape))]
+    check_results(len(size) if not isinstance(size, int) else -(-total // size) if size > 0 else 0)
     if isinstance(size, int):
         if size < 0 or (size == 0 and total):
             raise ShapeError(
@@ -184,7 +198,10 @@ def chunk_cuts(shape: tuple[int, ...], chunks: int, dim: int) -> tuple[tuple[int
     if chunks <= 0:
         raise ShapeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}", argument="chunks", got=chunks)
     total = shape[wrap_dim(dim, len(shape))]
-    return split_cuts(shape, -(-total // chunks), dim) if total else ((0, 0),) * chunks
+    if total:
+        return split_cuts(shape, -(-total // chunks), dim)
+    check_results(chunks)
+    return ((0, 0),) * chunks
 
 
 @op(
@@ -207,6 +224,7 @@ def tensor_split_cuts(shape: tuple[int, ...], parts: int | tuple[int, ...], dim:
             "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims", argument="input"
         )
     total = shape[wrap_dim(dim, len(shape))]
+    check_results(parts if isinstance(parts, int) else len(parts) + 1)
     if not isinstance(parts, int):
         edges = zip((0, *parts), (*parts, total), strict=True)
         return tuple([slice_bounds((start, stop, 1), total)[:2] for start, stop in edges])
@@ -227,6 +245,7 @@ def _unbind(input: Meta, dim: int) -> Inferred:
     if not input.ndim:
         raise OpIndexError("Dimension specified as 0 but tensor has no dimensions", argument="dim")
     axis = wrap_dim(dim, input.ndim)
+    check_results(input.shape[axis])
     return _several(input, [(*_whole(axis), index) for index in range(input.shape[axis])])
 
 
@@ -256,7 +275,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     """The diagonal of two dimensions as a new last one, above the main one for `offset` > 0; a view."""
 
 
-@op(lambda grad, shape, *_: like(grad, shape=shape), on="")
+@op(_gradient_of(diagonal_rule), on="")
 def _diagonal_backward(grad: Tensor, shape: Size, offset: int, dim1: int, dim2: int) -> Tensor:
     """Zeros of `shape` with `grad` on the diagonal that `diagonal` looked at."""
 
@@ -286,6 +305,6 @@ def _unfold_windows(input: Tensor, dimension: int, size: int, step: int) -> Tens
     """`Tensor.unfold`: windows of `size` elements of a dimension, `step` apart, as a new last dimension; a view."""
 
 
-@op(lambda grad, shape, *_: like(grad, shape=shape), on="")
+@op(_gradient_of(_windows), on="")
 def _unfold_windows_backward(grad: Tensor, shape: Size, dimension: int, size: int, step: int) -> Tensor:
     """Windows added up where `_unfold_windows` saw them, in zeros of `shape`."""

@@ -65,7 +65,9 @@ def _(xp, g, needs, aux, query, key, value, attn_mask_meta, is_causal, scale):
     gv = xp.matmul(xp.swapaxes(aux, -2, -1), g) if needs[2] else None
     if any((needs[0], needs[1], needs[3])):
         factor = 1.0 if needs[3] else scale
-        gs = xp.attention_weights_backward(xp.matmul(g, xp.swapaxes(value, -2, -1)), aux, factor, is_causal)
+        gs = xp.matmul(g, xp.swapaxes(value, -2, -1))
+        weights = aux if aux.shape == gs.shape else xp.broadcast_to(aux, gs.shape)  # values may have more batches
+        gs = xp.attention_weights_backward(gs, weights, factor, is_causal)
         if needs[3]:
             gm, gs = gs, xp.multiply(gs, scale)
         gq = xp.matmul(gs, key) if needs[0] else None

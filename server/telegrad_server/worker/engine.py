@@ -478,6 +478,8 @@ class RecordedMode(Mode):
 
 def as_op_error(op: str, error: Exception) -> OpError:
     """What a kernel raised, as an error of ours that is an exception of the same kind."""
+    if isinstance(error, OverflowError):
+        return OpError(f"{op.strip('_')}: a number is too large for 64 bits, or for the dtype: {error}", op=op)
     kinds = {IndexError: OpIndexError, TypeError: OpTypeError, ValueError: OpValueError}
     return kinds.get(type(error), OpError)(f"{op.strip('_')}: {error}", op=op)
 
