@@ -94,6 +94,8 @@ class OpSpec:
     backward, an optimizer's step) and is not a function of tensors. public: part of the API that is called by name, as
     over HTTP: not what begins with an underscore, and of control rows those that say so.
 
+    inner: only gradients and decompositions call it, inside a server; a row that names it is refused as one of no op.
+
     view: the results may share the input's memory. detached: such a view is apart from the input's history;
     own_version: and from its version. fixed_views: PyTorch's name for what makes these views, of which none may be given
     a new history by an in-place op.
@@ -124,6 +126,7 @@ class OpSpec:
         self.separate: bool = traits.pop("separate", False)
         self.idempotent: bool = traits.pop("idempotent", False)
         self.public: bool = traits.pop("public", not self.control and not self.name.startswith("_"))
+        self.inner: bool = traits.pop("inner", False)
         given: dict[str, str] = traits.pop("aliases", {})
         self.family = function.__module__.rpartition(".")[2]
         if traits:

@@ -1,11 +1,13 @@
 """Rows with arguments that nobody in their right mind sends, and what may come of them: an error of ours, or a result.
 
-`python -m support.hostile FAMILY` runs the samples of a family with every integer, number, size, shape and dtype in
-turn replaced, twice each in guarded memory of two patterns, and prints what was found wrong, a line each.
+`python -m support.hostile FAMILIES NOW` runs the samples of op families with every integer, number, size, shape and dtype in
+turn replaced, twice each in guarded memory of two patterns, and prints what was found wrong, a line each. The file NOW
+names the case that runs, should it end the process. `--thorough` takes every sample, and two integers at once.
 """
 
 from __future__ import annotations
 
+import resource
 import sys
 import time
 import warnings
@@ -14,6 +16,7 @@ from itertools import combinations, product
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numba import config
 
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import InternalError, OpError, ServiceError, TelegradError
@@ -22,7 +25,8 @@ from telegrad_protocol.spec import OPS, OpSpec, Param
 from telegrad_server.backend.numpy import NumpyBackend
 from telegrad_server.samples import SAMPLES, Sample, T
 from telegrad_server.samples.base import numpy_dtype
-from telegrad_server.samples.running import fill, seeded
+from telegrad_server.samples.running import seeded
+from telegrad_server.worker.engine import Engine
 from telegrad_server.worker.memory import Budget
 from telegrad_server.worker.session import Session
 from telegrad_server.worker.tape import edge_of
@@ -34,9 +38,10 @@ INTEGERS: Final = (-(1 << 63), -2, -1, 0, 1, 1 << 31, 1 << 62, (1 << 63) - 1)
 IN_PAIRS: Final = (-1, 0, 1 << 31, 1 << 62, (1 << 63) - 1)
 NUMBERS: Final = (float("nan"), float("inf"), -float("inf"), -1.0, 0.0, 1e308, -(1 << 63), (1 << 63) - 1, True)
 DTYPES: Final = ("float64", "float16", "bfloat16", "int64", "int32", "uint8", "bool")
-WINDOWS: Final = ("conv", "pool", "padding")
 MEMORY: Final = 64 << 20
+ADDRESSES: Final = 12 << 30
 PATIENCE: Final = 1.0
+RESULT: Final = 1000
 PATTERNS: Final = (0xA5, 0x3C)
 
 Path = tuple[int, ...]
@@ -165,6 +170,8 @@ def _arrays(array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     for dtype in DTYPES:
         yield dtype, array.astype(numpy_dtype(dtype))
     yield "one dimension more", array[None]
+    if array.ndim and array.shape[0]:
+        yield "its first, expanded", np.broadcast_to(array[:1], array.shape)
     if array.ndim:
         yield "one dimension less", _flatter(array)
         yield "reversed", array.T
@@ -209,20 +216,33 @@ class Outcome(NamedTuple):
     wrong: str = ""
 
 
-def outcome(case: Case) -> Outcome:
-    """Carry out a case in a fresh session: the row, then its gradients, first and second."""
+def outcome(case: Case, generated: bool) -> Outcome:
+    """Carry out a case in a fresh session: the row, by the general path or by the op's own, then its gradients."""
     session = Held(NumpyBackend(), Budget(MEMORY))
     for place, array in enumerate(case.arrays):
-        session.tensors[place + 1] = tensor = session.engine.wrap(session.xp.copy(array))
-        tensor.requires_grad = tensor._meta.floating and not case.inplace
-    flags = GRAD | (INPLACE if case.inplace else 0)
+        session.tensors[place + 1] = _tensor(session.engine, array, not case.inplace)
+    row = Row(OPS[case.op].index, GRAD | (INPLACE if case.inplace else 0), RESULT, case.args)
     try:
-        session.execute_any(Row(OPS[case.op].index, flags, 1000, case.args))
+        if generated and not OPS[case.op].inner:
+            session.execute(row)
+        else:
+            session.execute_any(row)
         return Outcome(tuple(_told(session, case)))
     except (OpError, ServiceError) as error:
         return Outcome(refused=f"{error.code}: {error.message}", wrong=_disguised(error))
     except Exception as error:
         return Outcome(wrong=f"{type(error).__name__}: {error}")
+
+
+def _tensor(engine: Engine, array: np.ndarray, grad: bool) -> Tensor:
+    """The array as a tensor; one with steps of 0 is seen through `expand`."""
+    own = array[tuple([slice(0, 1) if step == 0 else slice(None) for step in array.strides])]
+    tensor = engine.wrap(engine.xp.copy(own))
+    if own.shape != array.shape:
+        made: Tensor = engine.unrecorded.expand(tensor, array.shape)
+        return made
+    tensor.requires_grad = grad and tensor._meta.floating
+    return tensor
 
 
 def _disguised(error: TelegradError) -> str:
@@ -238,7 +258,7 @@ def _disguised(error: TelegradError) -> str:
 
 
 def _told(session: Held, case: Case) -> Iterator[bytes]:
-    found = session.tensors[1] if case.inplace else session.result
+    found = session.tensors[1] if case.inplace else session.tensors.get(RESULT, session.result)
     outs = found if isinstance(found, tuple) else (found,)
     for out in outs:
         if out.data.shape != out._meta.shape or session.xp.dtype(out._meta.dtype) != out.data.dtype:
@@ -271,16 +291,16 @@ def _gradients(session: Held, outs: tuple[Tensor, ...], create_graph: bool) -> I
             yield _bytes(np.asarray(gradient.data if create_graph else gradient))
 
 
-def faults(case: Case) -> Iterator[str]:
+def faults(case: Case, patience: float) -> Iterator[str]:
     """What is wrong with the outcomes of a case: nothing, one hopes."""
     outcomes = []
     for byte in PATTERNS:
         guarded.fill_with(byte)
         begun = time.perf_counter()
-        outcomes.append(outcome(case))
+        outcomes.append(outcome(case, generated=bool(outcomes)))
         took = time.perf_counter() - begun
     first, second = outcomes
-    if took > PATIENCE:  # the first run may have compiled something
+    if took > patience:  # the first run may have compiled something
         yield f"took {took:.1f} s"
     if second.wrong:
         yield second.wrong
@@ -290,38 +310,38 @@ def faults(case: Case) -> Iterator[str]:
         yield "memory beyond an array was written"
 
 
-def of_family(family: str) -> Iterator[Case]:
-    """Every case of a family's ops; of the windows, two integers at once as well."""
+def of_family(family: str, thorough: bool) -> Iterator[Case]:
+    """Cases of a family's ops: of one sample each; `thorough`, of all, and of two integers at once for two of them."""
     for op, samples in SAMPLES.items():
         if OPS[op].family != family:
             continue
-        for number, sample in enumerate(samples):
-            for case in cases(sample, pairs=family in WINDOWS and number < 2):
+        for number, sample in enumerate(samples if thorough else samples[:1]):
+            for case in cases(sample, pairs=thorough and number < 2):
                 yield case
                 if OPS[op].inplace and type(case.args[0]) is int:
                     yield case._replace(label=f"in place, {case.label}", inplace=True)
 
 
-def main(family: str) -> None:
-    """Run a family's cases; the case is told before it is run, so that a crash has a name."""
+def main(families: str, now: str, *options: str) -> None:
+    """Run the cases of families, named with commas between; each is told before it is run, so that a crash has a name."""
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     guarded.install()
-    count = 0
-    with open(sys.argv[2], "w") as now:
-        for case in of_family(family):
-            now.seek(0)
-            now.write(f"{case.op}: {case.label}".ljust(300) + "\n")
-            now.flush()
+    # With bounds checked, everything is compiled anew.
+    patience, count = (60.0 if config.BOUNDSCHECK else PATIENCE), 0
+    with open(now, "w") as told:
+        every = (case for family in families.split(",") for case in of_family(family, "--thorough" in options))
+        for case in every:
+            told.seek(0)
+            told.write(f"{case.op}: {case.label}".ljust(300))
+            told.flush()
             count += 1
-            for fault in faults(case):
+            for fault in faults(case, patience):
                 shapes = ", ".join(f"{a.dtype}{list(a.shape)}" for a in case.arrays)
                 print(f"{case.op}: {case.label}: {fault} ({shapes}; {str(case.args)[:200]})", flush=True)
     print(f"{count} cases", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30))
-    main(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
+    main(*sys.argv[1:])

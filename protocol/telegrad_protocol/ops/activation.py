@@ -27,7 +27,7 @@ def _gelu_gradient(grad: Meta, input: Meta, approximate: str) -> Meta:
     return _gelu(input, approximate)
 
 
-@op(_gelu_gradient, on="")
+@op(_gelu_gradient, on="", inner=True)
 def _gelu_backward(grad: Tensor, input: Tensor, approximate: str = "none") -> Tensor:
     """The gradient of `gelu`."""
 

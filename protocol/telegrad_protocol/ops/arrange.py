@@ -291,7 +291,7 @@ def _repeated(repeats: Meta, count: int) -> Meta:
     return like(repeats, dtype=dtypes.int64)
 
 
-@op(_repeated, on="", settled=False, differentiable=False)
+@op(_repeated, on="", inner=True, settled=False, differentiable=False)
 def _repeated_index(repeats: Tensor, count: int) -> Tensor:
     """Each of 0 ... `count` - 1 as many times in a row as `repeats` says."""
 
@@ -443,7 +443,7 @@ def _scattered(input: Meta, src: Meta, index: tuple[Any, ...]) -> Meta:
     return like(input)
 
 
-@op(_scattered, on="")
+@op(_scattered, on="", inner=True)
 def _slice_scatter(input: Tensor, src: Tensor, index: Index) -> Tensor:
     """A copy of `input` with `src` where `_slice` would look."""
 

@@ -64,7 +64,7 @@ def _attended(query: Meta, key: Meta, value: Meta, mask: Meta | None, is_causal:
     return like(query, shape=_shape(query, key, value, mask))
 
 
-@op(_attended, on="")
+@op(_attended, on="", inner=True)
 def _attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, is_causal: bool, scale: float
 ) -> Tensor:

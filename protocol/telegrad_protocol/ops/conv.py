@@ -306,7 +306,7 @@ def _convolved(
     return like(input, shape=_convolved_shape(input, weight, stride, padding, padding, dilation, groups))
 
 
-@op(_convolved, on="")
+@op(_convolved, on="", inner=True)
 def _conv(
     input: Tensor,
     weight: Tensor,
@@ -331,14 +331,14 @@ def _weight_gradient(grad: Meta, input: Meta, size: Shape, *geometry: Any) -> Me
     return weight
 
 
-@op(_input_gradient, on="")
+@op(_input_gradient, on="", inner=True)
 def _conv_input_grad(
     grad: Tensor, weight: Tensor, size: Size, stride: Size, padding: Size, dilation: Size, groups: int
 ) -> Tensor:
     """The gradient for the input of `_conv`, of shape `size`; also the transposed convolution."""
 
 
-@op(_weight_gradient, on="")
+@op(_weight_gradient, on="", inner=True)
 def _conv_weight_grad(
     grad: Tensor, input: Tensor, size: Size, stride: Size, padding: Size, dilation: Size, groups: int
 ) -> Tensor:

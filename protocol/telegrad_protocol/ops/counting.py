@@ -210,6 +210,7 @@ def _unique(
 @op(
     lambda input, inverse, counts, dim: _distinct(input, dim),
     on="",
+    inner=True,
     settled=False,
     differentiable=False,
     returns=("values", "inverse", "counts"),

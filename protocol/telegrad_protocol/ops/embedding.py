@@ -66,7 +66,7 @@ def _table(grad: Meta, input: Meta, size: tuple[int, ...], padding_idx: int | No
     return table
 
 
-@op(_table, on="")
+@op(_table, on="", inner=True)
 def _embedding_backward(
     grad: Tensor, input: Tensor, size: Size, padding_idx: int | None, scale_grad_by_freq: bool
 ) -> Tensor:
@@ -80,6 +80,6 @@ def _rows(grad: Meta, input: Meta, padding_idx: int | None, scale_grad_by_freq: 
     return like(grad, shape=(*input.shape, grad.shape[1]))
 
 
-@op(_rows, on="")
+@op(_rows, on="", inner=True)
 def _embedding_rows(grad: Tensor, input: Tensor, padding_idx: int | None, scale_grad_by_freq: bool) -> Tensor:
     """The rows of `grad (n, d)` that `input` names, scaled as in `_embedding_backward`, whose transpose this is."""

@@ -76,7 +76,7 @@ def _index_gradient(grad: Meta, shape: tuple[int, ...], indices: Indices) -> Met
     return whole
 
 
-@op(_index_gradient, on="")
+@op(_index_gradient, on="", inner=True)
 def _index_backward(grad: Tensor, shape: Size, indices: list[Tensor | None]) -> Tensor:
     """Zeros of `shape` with `grad` added where the indices, or masks, look."""
 
@@ -199,7 +199,7 @@ def _masked_scatter_gradient(grad: Meta, mask: Meta, size: tuple[int, ...]) -> M
     return like(grad, shape=size)
 
 
-@op(_masked_scatter_gradient, on="")
+@op(_masked_scatter_gradient, on="", inner=True)
 def _masked_scatter_backward(grad: Tensor, mask: Tensor, size: Size) -> Tensor:
     """What `grad` has where the mask holds, in a row, then zeros; in the shape `size`."""
 
@@ -311,12 +311,12 @@ def scatter_reduce(
     """
 
 
-@op(_scatter, on="")
+@op(_scatter, on="", inner=True)
 def _scatter_multiply(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """`input` multiplied by `src` along `dim` where `index` says."""
 
 
-@op(_scatter, on="")
+@op(_scatter, on="", inner=True)
 def _scatter_extremum(input: Tensor, dim: int, index: Tensor, src: Tensor, largest: bool, include_self: bool) -> Tensor:
     """The largest, or smallest, of what `index` sends to a place and, maybe, what is there."""
 

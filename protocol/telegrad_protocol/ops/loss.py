@@ -116,7 +116,7 @@ def _row_losses(
     return _reduced(input, target.shape, reduction)
 
 
-@op(_row_losses, on="")
+@op(_row_losses, on="", inner=True)
 def _cross_entropy_rows(
     input: Tensor,
     target: Tensor,
@@ -136,7 +136,7 @@ def _safe_classes(target: Meta, classes: int, ignore_index: int) -> Meta:
     return like(target, dtype=dtypes.int64)
 
 
-@op(_safe_classes, on="", differentiable=False)
+@op(_safe_classes, on="", inner=True, differentiable=False)
 def _checked_targets(target: Tensor, classes: int, ignore_index: int) -> Tensor:
     """The classes, 0 where one is to be ignored; IndexError for one that does not exist."""
 
@@ -207,7 +207,7 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
     """Half the squared difference where the difference is below `delta`, else linear with slope `delta`."""
 
 
-@op(elementwise("float"), on="")
+@op(elementwise("float"), on="", inner=True)
 def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:
     """`huber_loss` element by element."""
 
@@ -233,7 +233,7 @@ def binary_cross_entropy(
     """The cross entropy of probabilities `input` with `target`; logarithms are bounded by -100."""
 
 
-@op(elementwise("float"), on="")
+@op(elementwise("float"), on="", inner=True)
 def _bernoulli_nll(input: Tensor, target: Tensor) -> Tensor:
     """`binary_cross_entropy` element by element."""
 
@@ -247,7 +247,7 @@ def _known_bound(input: Meta, low: float, high: float, argument: str) -> Meta:
     return like(input, dtype=dtypes.bool_)
 
 
-@op(_known_bound, on="", differentiable=False)
+@op(_known_bound, on="", inner=True, differentiable=False)
 def _within(input: Tensor, low: float, high: float, argument: str) -> Tensor:
     """True everywhere, since a value outside [low, high] is an error about the argument of a loss."""
 

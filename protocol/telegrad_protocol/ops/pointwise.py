@@ -268,7 +268,7 @@ def minimum(input: Tensor, other: Tensor) -> Tensor:
     """The smaller of the two; `nan` if either is."""
 
 
-@op(lambda input, like_: like(input, dtype=like_.dtype), on="", differentiable=False)
+@op(lambda input, like_: like(input, dtype=like_.dtype), on="", inner=True, differentiable=False)
 def _cast_like(input: Tensor, like: Tensor) -> Tensor:
     """`input` in the dtype of `like`."""
 
@@ -413,7 +413,7 @@ def relu(input: Tensor) -> Tensor:
     """The positive part of `input`: max(0, input)."""
 
 
-@op(elementwise(), on="")
+@op(elementwise(), on="", inner=True)
 def _relu_backward(grad: Tensor, out: Tensor) -> Tensor:
     """`grad` where `out` is positive."""
 

@@ -130,7 +130,7 @@ def max_pool3d(
     """The maximum of each window of `input (N, C, D, H, W)` or `(C, D, H, W)`."""
 
 
-@op(_indexed_rule(1), on="", returns=("out", "indices"))
+@op(_indexed_rule(1), on="", inner=True, returns=("out", "indices"))
 def _max_pool1d_with_indices(
     input: Tensor, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size, ceil_mode: bool
 ) -> Tensor:
@@ -144,7 +144,7 @@ def _max_pool2d_with_indices(
     """`max_pool2d`, and where in its plane, row by row, each maximum lies."""
 
 
-@op(_indexed_rule(3), on="", returns=("out", "indices"))
+@op(_indexed_rule(3), on="", inner=True, returns=("out", "indices"))
 def _max_pool3d_with_indices(
     input: Tensor, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size, ceil_mode: bool
 ) -> Tensor:
@@ -168,7 +168,7 @@ def _max_gradient(grad: Meta, indices: Meta, size: Shape) -> Meta:
     return like(grad, shape=size)
 
 
-@op(_max_gradient, on="")
+@op(_max_gradient, on="", inner=True)
 def _max_pool2d_backward(grad: Tensor, indices: Tensor, size: Size) -> Tensor:
     """The gradient for the input, of shape `size`, of a pool that took the elements at `indices`."""
 
@@ -178,7 +178,7 @@ def _taken(input: Meta, indices: Meta) -> Meta:
     return like(input, shape=indices.shape)
 
 
-@op(_taken, on="")
+@op(_taken, on="", inner=True)
 def _take_from_planes(input: Tensor, indices: Tensor) -> Tensor:
     """The elements of each plane `(H, W)` of `input` at `indices`, counted row by row."""
 
@@ -244,7 +244,7 @@ def _avg_gradient(grad: Meta, size: Shape, *windows: Any) -> Meta:
     return input
 
 
-@op(_avg_gradient, on="")
+@op(_avg_gradient, on="", inner=True)
 def _avg_pool2d_backward(
     grad: Tensor,
     size: Size,
@@ -313,7 +313,7 @@ def _adaptive_gradient(grad: Meta, size: Shape) -> Meta:
     return input
 
 
-@op(_adaptive_gradient, on="")
+@op(_adaptive_gradient, on="", inner=True)
 def _adaptive_avg_pool2d_backward(grad: Tensor, size: Size) -> Tensor:
     """The gradient for the input, of shape `size`, of `adaptive_avg_pool2d`."""
 

@@ -46,7 +46,7 @@ def _softmax_gradient(grad: Meta, out: Meta, dim: int, log: bool) -> Meta:
     return like(out)
 
 
-@op(_softmax_gradient, on="")
+@op(_softmax_gradient, on="", inner=True)
 def _softmax_backward(grad: Tensor, out: Tensor, dim: int, log: bool) -> Tensor:
     """The gradient for the input of `softmax`, or of `log_softmax`, from its result."""
 

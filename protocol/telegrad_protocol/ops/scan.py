@@ -35,7 +35,7 @@ def _linear_recurrence(input: Meta, factor: Meta, dim: int, reverse: bool) -> Me
     return like(input)
 
 
-@op(_linear_recurrence, on="")
+@op(_linear_recurrence, on="", inner=True)
 def _recurrence(input: Tensor, factor: Tensor, dim: int, reverse: bool) -> Tensor:
     """`out[k] = input[k] + factor[k] * out[k - 1]` along a dimension, or of `out[k + 1]` in reverse."""
 

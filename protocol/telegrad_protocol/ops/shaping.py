@@ -88,7 +88,7 @@ def _as_strided_gradient(grad: Meta, shape: tuple[int, ...], *place: Any) -> Met
     return whole
 
 
-@op(_as_strided_gradient, on="")
+@op(_as_strided_gradient, on="", inner=True)
 def _as_strided_backward(
     grad: Tensor, shape: Size, size: Size, stride: Size, storage_offset: int | None = None
 ) -> Tensor:
@@ -112,7 +112,7 @@ def _to_dtype(input: Tensor, dtype: DType) -> Tensor:
     """A copy of another dtype; gradients come back in the input's."""
 
 
-@op(lambda input, dtype: like(input, dtype=dtype), on="")
+@op(lambda input, dtype: like(input, dtype=dtype), on="", inner=True)
 def _cast_to(input: Tensor, dtype: DType) -> Tensor:
     """`input` in another dtype; inside a gradient no copy is made where it is of that dtype already."""
 

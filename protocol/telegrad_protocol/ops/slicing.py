@@ -90,7 +90,7 @@ def _gradient_of(view: Callable[..., Inferred]) -> Rule:
     return rule
 
 
-@op(_gradient_of(basic_index), on="")
+@op(_gradient_of(basic_index), on="", inner=True)
 def _slice_backward(grad: Tensor, shape: Size, index: Index) -> Tensor:
     """Zeros of `shape` with `grad` where `_slice` looked."""
 
@@ -275,7 +275,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     """The diagonal of two dimensions as a new last one, above the main one for `offset` > 0; a view."""
 
 
-@op(_gradient_of(diagonal_rule), on="")
+@op(_gradient_of(diagonal_rule), on="", inner=True)
 def _diagonal_backward(grad: Tensor, shape: Size, offset: int, dim1: int, dim2: int) -> Tensor:
     """Zeros of `shape` with `grad` on the diagonal that `diagonal` looked at."""
 
@@ -305,6 +305,6 @@ def _unfold_windows(input: Tensor, dimension: int, size: int, step: int) -> Tens
     """`Tensor.unfold`: windows of `size` elements of a dimension, `step` apart, as a new last dimension; a view."""
 
 
-@op(_gradient_of(_windows), on="")
+@op(_gradient_of(_windows), on="", inner=True)
 def _unfold_windows_backward(grad: Tensor, shape: Size, dimension: int, size: int, step: int) -> Tensor:
     """Windows added up where `_unfold_windows` saw them, in zeros of `shape`."""

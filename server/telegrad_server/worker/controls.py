@@ -148,7 +148,9 @@ def exists(session: Session, row: Row, names: tuple[int, ...]) -> ReadResult:
 
 @handles
 def set_data(session: Session, row: Row, input: Tensor, data: Tensor) -> None:
-    data = data.detached(data.storage.apart(input.storage.version))
+    # A graph that saved the tensor must not take data of another form for what it was computed with.
+    changed = input._meta is not data._meta
+    data = data.detached(data.storage.apart(input.storage.version + changed))
     input.data, input._meta, input.storage = data.data, data._meta, data.storage
     input.base, input.offset, input.rebased = data.base, data.offset, data.rebased
     input.origin, input.alone = None, data.alone

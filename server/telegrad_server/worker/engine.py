@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import (
+    AutogradError,
     OpError,
     OpIndexError,
     OpTypeError,
@@ -339,6 +340,13 @@ class Engine:
             return
         self.budget.check(sum(leaf._meta.nbytes for leaf in found if leaf.grad is None), "accumulating gradients")
         before = [leaf.grad for leaf in found if leaf.grad is not None]
+        for leaf, g in found.items():
+            if leaf.grad is not None and leaf.grad.shape != g.shape:
+                raise AutogradError(
+                    f"a gradient of shape {list(g.shape)} cannot be added to one of shape {list(leaf.grad.shape)}: the "
+                    "data of the tensor was set to other data in between",
+                    op="backward",
+                )
         for grad in before:
             check_writable("backward", grad._meta)
         for grad in before:
