@@ -91,7 +91,7 @@ def _guards_hold(base: Any) -> Any:
         if _load(base + types.uintp(at)) != word:
             return False
     behind = base + types.uintp(GUARD) + _load(base)
-    for at in range(0, GUARD, 8):
+    for at in range(0, GUARD, 8):  # noqa: SIM110 (numba compiles no generator)
         if _load(behind + types.uintp(at)) != word:
             return False
     return True

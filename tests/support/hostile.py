@@ -25,7 +25,7 @@ from telegrad_protocol.spec import OPS, OpSpec, Param
 from telegrad_server.backend.numpy import NumpyBackend
 from telegrad_server.samples import SAMPLES, Sample, T
 from telegrad_server.samples.base import numpy_dtype
-from telegrad_server.samples.running import seeded
+from telegrad_server.samples.running import fill, seeded
 from telegrad_server.worker.engine import Engine
 from telegrad_server.worker.memory import Budget
 from telegrad_server.worker.session import Session
@@ -98,10 +98,24 @@ def cases(sample: Sample, *, pairs: bool = False) -> Iterator[Case]:
         for other in _others(OPS[sample.op], position, base.args[position]):
             if _is_wire_form(OPS[sample.op].params[position], other):
                 yield _replaced(base, {(position,): other})
+    for empty in emptied(sample):
+        yield as_sent(empty)._replace(label=str(empty))
     for number, array in enumerate(base.arrays):
         for label, other in _arrays(array):
             given = [other if place == number else kept for place, kept in enumerate(base.arrays)]
             yield base._replace(label=f"tensor {number}: {label}", arrays=given)
+
+
+def emptied(sample: Sample) -> Iterator[Sample]:
+    """The sample with one size after the other made 0, wherever its tensors have it."""
+    tensors = sample.tensors()
+    for size in sorted({n for t in tensors for n in t.shape if n}):
+        shapes = [tuple([0 if n == size else n for n in t.shape]) for t in tensors]
+        made = [
+            t if shape == t.shape else T(*shape, dtype=t.dtype, low=t.low, high=t.high, grad=t.grad)
+            for t, shape in zip(tensors, shapes, strict=True)
+        ]
+        yield sample._replace(args=fill(sample, made))
 
 
 def _integers(args: tuple[Any, ...], spec: OpSpec) -> Iterator[Path]:

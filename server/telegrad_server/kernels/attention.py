@@ -13,7 +13,8 @@ from .rows import dtype_of
 
 @composite
 def scaled_dot_product_attention(f, query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, generator):
-    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    if scale is None:
+        scale = 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
     if enable_gqa:
         key, value = (_repeated(f, x, query.shape[-3]) for x in (key, value))
     if dropout_p == 0:
