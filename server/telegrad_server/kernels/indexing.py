@@ -28,7 +28,7 @@ def _out_of_bounds(outside, size, dim, error):
 
 def _places(xp, shape, indices):
     """An index as arrays take it: whole dimensions as slices, masks as the places of their true elements."""
-    found = []
+    found, masked = [], False
     for index in indices:
         if index is None:
             found.append(slice(None))
@@ -36,10 +36,12 @@ def _places(xp, shape, indices):
             if not index.ndim:
                 raise OpIndexError("a mask of no dimensions is not supported beside a tensor's", argument="indices")
             found.extend(xp.true_places(index))
+            masked = True
         else:
             size = shape[len(found)]
             found.append(_check(xp, index, size, len(found), OpIndexError, -size))
-    common_index([place.shape for place in found if not isinstance(place, slice)])  # masks give as many as they hold
+    if masked:  # each gives as many places as it holds
+        common_index([place.shape for place in found if not isinstance(place, slice)])
     return tuple(found)
 
 
@@ -160,8 +162,9 @@ def gather(xp, input, dim, index):
         return xp.zeros(index.shape, xp.meta_of(input).dtype)
     if not input.ndim:
         return xp.copy(xp.broadcast_to(input, index.shape))
-    line = index if index.ndim else xp.reshape(index, (1,))
-    return xp.reshape(xp.take_along(input, line, axis), index.shape)
+    if not index.ndim:
+        return xp.reshape(xp.take_along(input, xp.reshape(index, (1,)), axis), ())
+    return xp.take_along(input, index, axis)
 
 
 vjp(
