@@ -274,9 +274,7 @@ _PLAIN: Final[dict[str, Kind]] = {
         wired=f"({{0}} is None or {_INT} or {_INTS})",
     ),
     "int | Size": Kind(_integer_or_integers, schema=_INTEGER_OR_INTEGERS, wired=f"({_INT} or {_INTS})"),
-    "list[float]": Kind(
-        _numbers, "{0}.__class__", schema={"type": "array", "items": _NUMBER}, wired="are_numbers({0})"
-    ),
+    "list[float]": Kind(_numbers, schema={"type": "array", "items": _NUMBER}, wired="are_numbers({0})"),
     "Device": Kind(_device, schema={"type": "string", "pattern": "^(cpu|cuda(:[0-9]{1,3})?)$"}, wired=_STR),
     "DType": Kind(_dtype, schema={"enum": sorted(BY_NAME)}, from_wire=_dtype, wired=_STR),
     # A generator is named by its id; what the engine is given is the generator itself.

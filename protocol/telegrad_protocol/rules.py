@@ -117,6 +117,38 @@ def need_floating(
         )
 
 
+def need_index(index: Meta, argument: str = "index") -> None:
+    if index.dtype not in (dtypes.int64, dtypes.int32):
+        raise ShapeError(
+            f"expected an int64 tensor for {argument}, got {index.dtype!r}",
+            argument=argument,
+            expected="int64",
+            got=index.dtype.name,
+        )
+
+
+def need_shape(given: Meta, shape: tuple[int, ...], argument: str = "grad") -> None:
+    """Raise unless an argument has the shape that the others ask for, as a gradient has that of the op's result."""
+    if given.shape != shape:
+        raise ShapeError(
+            f"expected {argument} of shape {list(shape)}, got {list(given.shape)}",
+            argument=argument,
+            expected=list(shape),
+            got=list(given.shape),
+        )
+
+
+def need_dtype(given: Meta, like: Meta, argument: str = "grad") -> None:
+    """Raise unless an argument has the dtype of another."""
+    if given.dtype is not like.dtype:
+        raise ShapeError(
+            f"expected {argument} of dtype {like.dtype.name}, got {given.dtype.name}",
+            argument=argument,
+            expected=like.dtype.name,
+            got=given.dtype.name,
+        )
+
+
 def reduction_dtype(input: Meta, dtype: DType | None) -> DType:
     """Sums and products of integers and booleans are int64, unless a dtype is asked for."""
     if dtype is not None:

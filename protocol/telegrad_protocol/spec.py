@@ -94,6 +94,8 @@ class OpSpec:
     backward, an optimizer's step) and is not a function of tensors. public: part of the API that is called by name, as
     over HTTP: not what begins with an underscore, and of control rows those that say so.
 
+    inner: only gradients and decompositions call it, inside a server; a row that names it is refused as one of no op.
+
     view: the results may share the input's memory. detached: such a view is apart from the input's history;
     own_version: and from its version. fixed_views: PyTorch's name for what makes these views, of which none may be given
     a new history by an in-place op.
@@ -127,6 +129,7 @@ class OpSpec:
         self.idempotent: bool = traits.pop("idempotent", False)
         self.public: bool = traits.pop("public", not self.control and not self.name.startswith("_"))
         self.shown: str = traits.pop("form_of", None) or self.name.lstrip("_")
+        self.inner: bool = traits.pop("inner", False)
         given: dict[str, str] = traits.pop("aliases", {})
         self.family = function.__module__.rpartition(".")[2]
         if traits:
@@ -139,6 +142,10 @@ class OpSpec:
         self.dtype_slot = next((i for i, p in enumerate(self.params) if p.annotation.startswith("DType")), None)
         self.takes_lists = any(param.annotation.startswith("list[T") for param in self.params)
         self.tensor_slots = tuple(i for i, param in enumerate(self.params) if param.kind.holds_tensors)
+        # Of operands that may all be numbers, one has to be a tensor.
+        self.needs_tensor = bool(self.tensor_slots) and all(
+            self.params[i].annotation.startswith("Tensor | ") for i in self.tensor_slots
+        )
         self.decoders = tuple((i, p.kind.from_wire) for i, p in enumerate(self.params) if p.kind.from_wire)
         self.memo: dict[Any, Inferred] = {}
         self.known: dict[Any, Meta] = {}  # of the memo's entries, the first result: all that most calls ask
@@ -193,6 +200,8 @@ class OpSpec:
         if self.rule is None:
             return Inferred(())
         values = [param.kind.to_rule(value) for param, value in zip(self.params, args, strict=True)]
+        if self.needs_tensor and not any(isinstance(values[i], Meta) for i in self.tensor_slots):
+            raise self._not_of_kind(self.tensor_slots[0], args[self.tensor_slots[0]], "Tensor")
         if getattr(self.rule, "operands_only", False):
             values = [values[i] for i in self.tensor_slots]
         try:
@@ -262,13 +271,18 @@ class OpSpec:
         try:
             return param.kind.convert(value)
         except (TypeError, ValueError, OverflowError) as error:
-            raise OpTypeError(
-                self._refusal(position, value, called or self.shown) + (f" ({error})" if str(error) else ""),
-                op=self.name,
-                argument=param.name,
-                expected=param.shown,
-                got=describe(value),
-            ) from None
+            raise self._not_of_kind(position, value, param.shown, str(error), called) from None
+
+    def _not_of_kind(
+        self, position: int, value: Any, kind: str, why: str = "", called: str | None = None
+    ) -> OpTypeError:
+        return OpTypeError(
+            self._refusal(position, value, called or self.shown) + (f" ({why})" if why else ""),
+            op=self.name,
+            argument=self.params[position].name,
+            expected=kind,
+            got=describe(value),
+        )
 
     def _refusal(self, position: int, value: Any, called: str) -> str:
         """What is wrong with an argument, in PyTorch's words."""

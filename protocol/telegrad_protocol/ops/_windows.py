@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from telegrad_protocol.errors import ShapeError
-from telegrad_protocol.shapes import Shape
+from telegrad_protocol.shapes import Shape, check_size
 
 
 def per_dim(value: Shape | int | None, count: int, name: str, default: Shape = ()) -> Shape:
@@ -14,19 +14,29 @@ def per_dim(value: Shape | int | None, count: int, name: str, default: Shape = (
     """
     if isinstance(value, int):
         return (value,) * count
-    if not value:
+    if not value and default:
         return default
-    if len(value) == 1:
+    if value is not None and len(value) == 1:
         return value * count
-    if len(value) != count:
+    if value is None or len(value) != count:
+        given = None if value is None else list(value)
         raise ShapeError(
             f"expected {name} to be a single integer value or a list of {count} values to match the convolution "
-            f"dimensions, but got {name}={list(value)}",
+            f"dimensions, but got {name}={given}",
             argument=name,
             expected=count,
-            got=list(value),
+            got=given,
         )
     return value
+
+
+def check_frame(lead: Shape, padded: Shape, kernel: Shape, dilation: Shape) -> None:
+    """Raise where images with their padding, or a window, have more elements than a tensor may.
+
+    Whatever a kernel computes of places in them fits 64 bits then.
+    """
+    check_size((*lead, *padded))
+    check_size(tuple([d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]))
 
 
 def window_counts(

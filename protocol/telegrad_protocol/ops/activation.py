@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpError, OpValueError, ShapeError
-from telegrad_protocol.rules import elementwise, floating
+from telegrad_protocol.rules import elementwise, floating, need_dtype, need_shape
 from telegrad_protocol.shapes import Meta, like, wrap_dim
 from telegrad_protocol.spec import Checked, Number, Tensor, op
 
@@ -22,7 +22,13 @@ def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
     """x Φ(x), with the normal distribution's Φ, or its approximation by tanh (Hendrycks and Gimpel, 2016)."""
 
 
-@op(lambda grad, input, approximate: like(input), on="")
+def _gelu_gradient(grad: Meta, input: Meta, approximate: str) -> Meta:
+    need_shape(grad, input.shape)
+    need_dtype(grad, input)
+    return _gelu(input, approximate)
+
+
+@op(_gelu_gradient, on="", inner=True)
 def _gelu_backward(grad: Tensor, input: Tensor, approximate: str = "none") -> Tensor:
     """The gradient of `gelu`."""
 

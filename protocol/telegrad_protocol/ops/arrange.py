@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpIndexError, OpValueError, ShapeError
 from telegrad_protocol.rules import common_dtype
 from telegrad_protocol.shapes import Meta, check_results, like, wrap_dim, wrap_dims
@@ -260,6 +261,15 @@ def repeat_interleave(input: Tensor, repeats: int, dim: int | None = None) -> Te
 
 def _repeat_each(input: Meta, repeats: Meta, dim: int | None) -> Meta:
     size = input.numel if dim is None else (input.shape or (1,))[wrap_dim(dim, input.ndim)]
+    _check_repeats(repeats, size, dim)
+    return like(input)
+
+
+def _check_repeats(repeats: Meta, size: int, dim: int | None = None) -> None:
+    if repeats.dtype not in (dtypes.int64, dtypes.int32):
+        raise ShapeError(
+            "repeats has to be Long or Int tensor", argument="repeats", expected="int64", got=repeats.dtype.name
+        )
     if repeats.ndim > 1:
         raise ShapeError("Repeat only accepts 1D vector as repeat", argument="repeats", got=list(repeats.shape))
     if repeats.numel not in (1, size):
@@ -270,7 +280,6 @@ def _repeat_each(input: Meta, repeats: Meta, dim: int | None) -> Meta:
             expected=size,
             got=repeats.numel,
         )
-    return like(input)
 
 
 @op(_repeat_each, on="", form_of="repeat_interleave", settled=False)
@@ -278,7 +287,12 @@ def _repeat_interleave_each(input: Tensor, repeats: Tensor, dim: int | None = No
     """Each element as many times in a row as `repeats (n,)`, of an integer dtype, says for it."""
 
 
-@op(lambda repeats, count: like(repeats), on="", settled=False, differentiable=False)
+def _repeated(repeats: Meta, count: int) -> Meta:
+    _check_repeats(repeats, count)
+    return like(repeats, dtype=dtypes.int64)
+
+
+@op(_repeated, on="", inner=True, settled=False, differentiable=False)
 def _repeated_index(repeats: Tensor, count: int) -> Tensor:
     """Each of 0 ... `count` - 1 as many times in a row as `repeats` says."""
 
@@ -430,7 +444,7 @@ def _scattered(input: Meta, src: Meta, index: tuple[Any, ...]) -> Meta:
     return like(input)
 
 
-@op(_scattered, on="")
+@op(_scattered, on="", inner=True)
 def _slice_scatter(input: Tensor, src: Tensor, index: Index) -> Tensor:
     """A copy of `input` with `src` where `_slice` would look."""
 

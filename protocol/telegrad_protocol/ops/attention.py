@@ -60,10 +60,12 @@ def _shape(query: Meta, key: Meta, value: Meta, mask: Meta | None) -> tuple[int,
 
 
 def _attended(query: Meta, key: Meta, value: Meta, mask: Meta | None, is_causal: bool, scale: float | None) -> Meta:
+    _check(query, key, value)
+    _check_mask(query, mask, is_causal)
     return like(query, shape=_shape(query, key, value, mask))
 
 
-@op(_attended, on="")
+@op(_attended, on="", inner=True)
 def _attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, is_causal: bool, scale: float
 ) -> Tensor:
@@ -92,7 +94,8 @@ def _sdpa(
 
 def _repeated(query: Meta, shared: Meta) -> Meta:
     """Keys or values with as many heads as there are queries' heads."""
-    if query.ndim < 3 or shared.ndim != query.ndim or query.shape[-3] % max(1, shared.shape[-3]):
+    fits = query.ndim >= 3 and shared.ndim == query.ndim and shared.shape[-3] > 0
+    if not fits or query.shape[-3] % shared.shape[-3]:
         raise ShapeError("Number of heads in key and value must divide the number of heads in query")
     return like(shared, shape=(*shared.shape[:-3], query.shape[-3], *shared.shape[-2:]))
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import ShapeError
+from telegrad_protocol.rules import need_shape
 from telegrad_protocol.shapes import Meta, Shape, like
 from telegrad_protocol.spec import Rule, Size, Tensor, op
 
-from ._windows import per_dim, window_counts
+from ._windows import check_frame, per_dim, window_counts
 
 
 def _need_batch(input: Meta, dims: int, name: str) -> bool:
@@ -60,6 +62,18 @@ def _check_operands(input: Meta, weight: Meta, bias: Meta | None, dims: int, out
 def _check_channels(shape: Shape, weight: Meta, groups: int, transposed: bool) -> None:
     if groups < 1:
         raise ShapeError("non-positive groups is not supported", argument="groups", got=groups)
+    if weight.shape[0] < groups:
+        raise ShapeError(
+            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got weight of size "
+            f"{list(weight.shape)} instead",
+            argument="weight",
+        )
+    if min(weight.shape[2:]) < 1:
+        raise ShapeError(
+            f"kernel size should be greater than zero, but got {list(weight.shape[2:])}",
+            argument="weight",
+            got=list(weight.shape),
+        )
     if weight.shape[0] % groups:
         raise ShapeError(
             f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of "
@@ -113,18 +127,28 @@ def _conv_rule(dims: int) -> Rule:
         groups: int,
     ) -> Meta:
         single = _need_batch(input, dims, f"conv{dims}d")
-        _check_operands(input, weight, bias, dims, weight.shape[0])
-        shape = (1, *input.shape) if single else input.shape
-        _check_channels(shape, weight, groups, False)
+        whole = like(input, shape=(1, *input.shape)) if single else input
+        _check_operands(input, weight, bias, dims, weight.shape[0] if weight.ndim else 0)
         steps, apart = per_dim(stride, dims, "stride"), per_dim(dilation, dims, "dilation")
         before, behind = edges(padding, weight.shape[2:], steps, apart)
-        _check_steps(steps, before, apart)
-        padded = [n + a + b for n, a, b in zip(shape[2:], before, behind, strict=True)]
-        counts = window_counts(tuple(padded), weight.shape[2:], steps, (0,) * dims, apart)
-        _check_fits(tuple(padded), weight.shape[2:], apart)
-        return like(input, shape=(*shape[: 0 if single else 1], weight.shape[0], *counts))
+        found = _convolved_shape(whole, weight, steps, before, behind, apart, groups)
+        return like(input, shape=found[1:] if single else found)
 
     return rule
+
+
+def _convolved_shape(
+    input: Meta, weight: Meta, steps: Shape, before: Shape, behind: Shape, apart: Shape, groups: int
+) -> Shape:
+    """The shape of a convolution of a batch; raises unless every size is as it must be."""
+    _check_channels(input.shape, weight, groups, False)
+    _check_steps(steps, before, apart)
+    kernel = weight.shape[2:]
+    padded = tuple([n + a + b for n, a, b in zip(input.shape[2:], before, behind, strict=True)])
+    check_frame(input.shape[:2], padded, kernel, apart)
+    _check_fits(padded, kernel, apart)
+    counts = window_counts(padded, kernel, steps, (0,) * len(kernel), apart)
+    return (input.shape[0], weight.shape[0], *counts)
 
 
 def _check_fits(padded: Shape, kernel: Shape, dilation: Shape) -> None:
@@ -194,7 +218,7 @@ def _transpose_rule(dims: int) -> Rule:
         dilation: Shape,
     ) -> Meta:
         single = _need_batch(input, dims, f"conv_transpose{dims}d")
-        _check_operands(input, weight, bias, dims, weight.shape[1] * groups)
+        _check_operands(input, weight, bias, dims, weight.shape[1] * groups if weight.ndim > 1 else 0)
         shape = (1, *input.shape) if single else input.shape
         _check_channels(shape, weight, groups, True)
         steps, apart = per_dim(stride, dims, "stride"), per_dim(dilation, dims, "dilation")
@@ -202,8 +226,10 @@ def _transpose_rule(dims: int) -> Rule:
         _check_steps(steps, margin, apart)
         _check_extra(extra, steps, apart)
         size = transposed_size(shape[2:], weight.shape[2:], steps, margin, extra, apart)
-        if min(size) < 1:
+        if min(size) < 1 or min(shape[2:]) < 1:
             raise ShapeError(f"Given input size per channel: {list(shape[2:])}. Output size is too small: {size}")
+        full = tuple([n + 2 * m + e for n, m, e in zip(size, margin, extra, strict=True)])
+        check_frame((shape[0], weight.shape[1] * groups), full, weight.shape[2:], apart)
         return like(input, shape=(*shape[: 0 if single else 1], weight.shape[1] * groups, *size))
 
     return rule
@@ -279,11 +305,17 @@ def _convolved(
     dilation: Shape,
     groups: int,
 ) -> Meta:
-    counts = window_counts(input.shape[2:], weight.shape[2:], stride, padding, dilation)
-    return like(input, shape=(input.shape[0], weight.shape[0], *counts))
+    dims = input.ndim - 2
+    if not 1 <= dims <= 3:
+        raise ShapeError(f"expected a batch of 3 to 5 dimensions, got {list(input.shape)}", argument="input")
+    _check_operands(input, weight, bias, dims, weight.shape[0] if weight.ndim else 0)
+    for name, sizes in (("stride", stride), ("padding", padding), ("dilation", dilation)):
+        if len(sizes) != dims:
+            raise ShapeError(f"expected {dims} numbers for {name}, got {list(sizes)}", argument=name, got=list(sizes))
+    return like(input, shape=_convolved_shape(input, weight, stride, padding, padding, dilation, groups))
 
 
-@op(_convolved, on="")
+@op(_convolved, on="", inner=True)
 def _conv(
     input: Tensor,
     weight: Tensor,
@@ -296,18 +328,26 @@ def _conv(
     """Convolution in any number of dimensions; every size is given per dimension."""
 
 
-def _sized(grad: Meta, other: Meta, size: Shape, *_: object) -> Meta:
-    return like(grad, shape=size)
+def _input_gradient(grad: Meta, weight: Meta, size: Shape, *geometry: Any) -> Meta:
+    input = like(grad, shape=size)
+    need_shape(grad, _convolved(input, weight, None, *geometry).shape)
+    return input
 
 
-@op(_sized, on="")
+def _weight_gradient(grad: Meta, input: Meta, size: Shape, *geometry: Any) -> Meta:
+    weight = like(grad, shape=size)
+    need_shape(grad, _convolved(input, weight, None, *geometry).shape)
+    return weight
+
+
+@op(_input_gradient, on="", inner=True)
 def _conv_input_grad(
     grad: Tensor, weight: Tensor, size: Size, stride: Size, padding: Size, dilation: Size, groups: int
 ) -> Tensor:
     """The gradient for the input of `_conv`, of shape `size`; also the transposed convolution."""
 
 
-@op(_sized, on="")
+@op(_weight_gradient, on="", inner=True)
 def _conv_weight_grad(
     grad: Tensor, input: Tensor, size: Size, stride: Size, padding: Size, dilation: Size, groups: int
 ) -> Tensor:
@@ -316,7 +356,14 @@ def _conv_weight_grad(
 
 def _unfold(input: Meta, kernel_size: Shape, dilation: Shape, padding: Shape, stride: Shape) -> Meta:
     single = _need_batch(input, 2, "unfold")
+    if 0 in input.shape[-3:]:
+        raise ShapeError(
+            "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, "
+            f"but got: {list(input.shape)}",
+            argument="input",
+        )
     kernel, apart, margin, steps = patch_sizes(kernel_size, dilation, padding, stride)
+    _check_patches(input.shape[:-2], input.shape[-2:], kernel, apart, margin)
     counts = window_counts(input.shape[-2:], kernel, steps, margin, apart)
     if min(counts) < 1:
         raise ShapeError(
@@ -333,6 +380,12 @@ def patch_sizes(*sizes: Shape) -> tuple[Shape, ...]:
     names = ("kernel_size", "dilation", "padding", "stride")
     found = tuple([per_dim(size, 2, name) for size, name in zip(sizes, names, strict=True)])
     for size, name in zip(found, names, strict=True):
+        if name == "padding" and min(size) < 0:
+            raise ShapeError(
+                f"padding should be non-negative, but got pad_height: {size[0]} pad_width: {size[1]}",
+                argument=name,
+                got=list(size),
+            )
         if name != "padding" and min(size) < 1:
             word = name.split("_")[0]
             raise ShapeError(
@@ -344,13 +397,17 @@ def patch_sizes(*sizes: Shape) -> tuple[Shape, ...]:
     return found
 
 
+def _check_patches(lead: Shape, size: Shape, kernel: Shape, dilation: Shape, padding: Shape) -> None:
+    check_frame(lead, tuple([n + 2 * p for n, p in zip(size, padding, strict=True)]), kernel, dilation)
+
+
 @op(_unfold, on="functional")
 def unfold(input: Tensor, kernel_size: Size, dilation: Size = 1, padding: Size = 0, stride: Size = 1) -> Tensor:
     """The patches of `input (N, C, H, W)` as columns: `(N, C * kh * kw, patches)`."""
 
 
 def _fold(input: Meta, output_size: Shape, kernel_size: Shape, dilation: Shape, padding: Shape, stride: Shape) -> Meta:
-    if input.ndim not in (2, 3):
+    if input.ndim not in (2, 3) or 0 in input.shape[-2:]:
         raise ShapeError(
             "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions "
             f"for input, but got: {list(input.shape)}",
@@ -365,6 +422,13 @@ def _fold(input: Meta, output_size: Shape, kernel_size: Shape, dilation: Shape, 
             f"input.size(1)={input.shape[-2]} and kernel_size={kernel}.",
             argument="input",
         )
+    if min(size) < 1:
+        raise ShapeError(
+            f"output size should be greater than zero, but got output_height: {size[0]} output_width: {size[1]}",
+            argument="output_size",
+            got=list(size),
+        )
+    _check_patches((*input.shape[:-2], channels), size, kernel, apart, margin)
     patches = math.prod(window_counts(size, kernel, steps, margin, apart))
     if patches != input.shape[-1]:
         raise ShapeError(

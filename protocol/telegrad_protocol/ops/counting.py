@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from telegrad_protocol import dtypes
-from telegrad_protocol.errors import ShapeError
+from telegrad_protocol.errors import OpIndexError, ShapeError
 from telegrad_protocol.rules import not_implemented
-from telegrad_protocol.shapes import Meta, contiguous, like, wrap_dim
+from telegrad_protocol.shapes import Meta, check_size, contiguous, like, wrap_dim
 from telegrad_protocol.spec import Inferred, Number, Tensor, Value, op
 
 
@@ -16,6 +16,7 @@ def _bincount(input: Meta, weights: Meta | None, minlength: int) -> Meta:
         raise ShapeError("bincount only supports 1-d non-negative integral inputs.", argument="input")
     if minlength < 0:
         raise ShapeError("minlength should be >= 0", argument="minlength", got=minlength)
+    check_size((minlength,))
     if weights is not None and weights.shape != input.shape:
         raise ShapeError(
             "weights should be 1-d and have the same length as input",
@@ -67,6 +68,11 @@ def _searchsorted(
             "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True",
             argument="side",
         )
+    if not sorted_sequence.ndim:
+        raise ShapeError(
+            "torch.searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension",
+            argument="sorted_sequence",
+        )
     if sorted_sequence.ndim != 1 and (sorted_sequence.ndim != len(shape) or sorted_sequence.shape[:-1] != shape[:-1]):
         raise ShapeError(
             "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries "
@@ -79,6 +85,14 @@ def _searchsorted(
             "torch.searchsorted(): boundary and sorter must have the same size, but got boundary tensor "
             f"{list(sorted_sequence.shape)} and got sorter tensor {list(sorter.shape)}",
             argument="sorter",
+        )
+    if sorter is not None and sorter.dtype is not dtypes.int64:
+        raise ShapeError(
+            "torch.searchsorted(): sorter must be a tensor of long dtype but got dtype "
+            f"{dtypes.TYPE_NAMES[sorter.dtype]}",
+            argument="sorter",
+            expected="int64",
+            got=sorter.dtype.name,
         )
     return contiguous(shape, dtypes.int32 if out_int32 else dtypes.int64, sorted_sequence.device)
 
@@ -166,6 +180,8 @@ def _one_hot_inferred(tensor: Tensor) -> Tensor:
 
 
 def _distinct(input: Meta, dim: int | None) -> Inferred:
+    if dim is not None and not input.ndim:
+        raise OpIndexError("Dimension specified as 0 but tensor has no dimensions", argument="dim", got=dim)
     shape = input.shape if dim is None else (input.shape or (1,))[wrap_dim(dim, input.ndim) :][:1]
     counts = (input.numel,) if dim is None else shape
     values = (input.numel,) if dim is None else input.shape
@@ -195,6 +211,7 @@ def _unique(
 @op(
     lambda input, inverse, counts, dim: _distinct(input, dim),
     on="",
+    inner=True,
     settled=False,
     differentiable=False,
     returns=("values", "inverse", "counts"),

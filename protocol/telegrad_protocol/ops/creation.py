@@ -9,6 +9,7 @@ from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import ShapeError
 from telegrad_protocol.shapes import Meta, contiguous
 from telegrad_protocol.spec import Device, Number, Size, Tensor, Value, op
+from telegrad_protocol.wire import LIMITS
 
 
 def _filled(size: tuple[int, ...], dtype: DType | None, device: str | None) -> Meta:
@@ -67,7 +68,10 @@ def _arange(start: Number, end: Number, step: Number, dtype: DType | None, devic
         raise ShapeError(f"unsupported range: {start} -> {end}", argument="end", got=end)
     floating = float in (type(start), type(end), type(step))
     dtype = dtype or (dtypes.float32 if floating else dtypes.int64)
-    return contiguous((math.ceil((end - start) / step),), dtype, device)
+    count = (end - start) / step
+    if count > LIMITS.elements:
+        raise ShapeError("invalid size, possible overflow?", argument="end", got=end)
+    return contiguous((math.ceil(count),), dtype, device)
 
 
 @op(_arange, on="torch", differentiable=False)

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpAssertion, ShapeError, UnsupportedOp
+from telegrad_protocol.rules import need_floating, need_index, need_shape
 from telegrad_protocol.shapes import Meta, like
 from telegrad_protocol.spec import Size, Tensor, op
+
+
+def _check_table(table: Meta, name: str, padding_idx: int | None) -> None:
+    if table.ndim != 2:
+        raise ShapeError(f"'{name}' must be 2-D", argument=name, got=list(table.shape))
+    if padding_idx is not None and not -table.shape[0] <= padding_idx < table.shape[0]:
+        raise OpAssertion("Padding_idx must be within num_embeddings", argument="padding_idx", got=padding_idx)
 
 
 def _embedding(
@@ -25,10 +33,7 @@ def _embedding(
             expected="int64 or int32",
             got=input.dtype.name,
         )
-    if weight.ndim != 2:
-        raise ShapeError("'weight' must be 2-D", argument="weight", got=list(weight.shape))
-    if padding_idx is not None and not -weight.shape[0] <= padding_idx < weight.shape[0]:
-        raise OpAssertion("Padding_idx must be within num_embeddings", argument="padding_idx", got=padding_idx)
+    _check_table(weight, "weight", padding_idx)
     for name, asked in (("max_norm", max_norm is not None), ("sparse", sparse)):
         if asked:
             raise UnsupportedOp(f"embedding: {name} is not supported", argument=name)
@@ -52,21 +57,29 @@ def embedding(
     """
 
 
-def _table(grad: Meta, input: Meta, size: tuple[int, ...], *_: object) -> Meta:
-    return like(grad, shape=size)
+def _table(grad: Meta, input: Meta, size: tuple[int, ...], padding_idx: int | None, scale_grad_by_freq: bool) -> Meta:
+    table = like(grad, shape=size)
+    need_floating(grad, "grad")
+    need_index(input, "input")
+    _check_table(table, "size", padding_idx)
+    need_shape(grad, (*input.shape, size[1]))
+    return table
 
 
-@op(_table, on="")
+@op(_table, on="", inner=True)
 def _embedding_backward(
     grad: Tensor, input: Tensor, size: Size, padding_idx: int | None, scale_grad_by_freq: bool
 ) -> Tensor:
     """The gradient of a table of shape `size`, from that of the rows that `input` names."""
 
 
-def _rows(grad: Meta, input: Meta, *_: object) -> Meta:
+def _rows(grad: Meta, input: Meta, padding_idx: int | None, scale_grad_by_freq: bool) -> Meta:
+    need_floating(grad, "grad")
+    need_index(input, "input")
+    _check_table(grad, "grad", padding_idx)
     return like(grad, shape=(*input.shape, grad.shape[1]))
 
 
-@op(_rows, on="")
+@op(_rows, on="", inner=True)
 def _embedding_rows(grad: Tensor, input: Tensor, padding_idx: int | None, scale_grad_by_freq: bool) -> Tensor:
     """The rows of `grad (n, d)` that `input` names, scaled as in `_embedding_backward`, whose transpose this is."""

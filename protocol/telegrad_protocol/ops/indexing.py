@@ -6,6 +6,7 @@ from typing import Any
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpIndexError, ShapeError
+from telegrad_protocol.rules import need_shape
 from telegrad_protocol.shapes import Meta, broadcast, like, wrap_dim
 from telegrad_protocol.spec import Number, Size, Tensor, op
 
@@ -15,6 +16,18 @@ MASKS = (dtypes.bool_, dtypes.uint8)
 # By an index per dimension -------------------------------------------------------------------------------------------
 
 
+def common_index(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """The common shape of index tensors."""
+    try:
+        return broadcast(shapes)
+    except ShapeError:
+        listed = ", ".join(str(list(shape)) for shape in shapes)
+        raise OpIndexError(
+            f"shape mismatch: indexing tensors could not be broadcast together with shapes {listed}",
+            argument="indices",
+        ) from None
+
+
 def indexed_shape(input: Meta, indices: Indices) -> tuple[int, ...]:
     """The shape of advanced indexing: the index tensors' common shape stands where they are, or first if apart."""
     if len(indices) > input.ndim:
@@ -22,28 +35,26 @@ def indexed_shape(input: Meta, indices: Indices) -> tuple[int, ...]:
     places = [place for place, index in enumerate(indices) if index is not None]
     if not places:
         return input.shape
-    shapes = [index.shape for index in indices if index is not None]
-    try:
-        common = broadcast(shapes)
-    except ShapeError:
-        listed = ", ".join(str(list(shape)) for shape in shapes)
-        raise OpIndexError(
-            f"shape mismatch: indexing tensors could not be broadcast together with shapes {listed}",
-            argument="indices",
-        ) from None
+    common = common_index([index.shape for index in indices if index is not None])
     kept = [size for axis, size in enumerate(input.shape) if axis not in places]
     lead = places[0] if places == list(range(places[0], places[-1] + 1)) else 0
     return (*kept[:lead], *common, *kept[lead:])
 
 
-def _index_rule(input: Meta, indices: Indices) -> Meta:
+def _check_index_dtypes(indices: Indices, masks: bool = False) -> None:
     for index in indices:
         if index is not None and (index.dtype.category != dtypes.INT or index.dtype in MASKS):
+            if masks and index.dtype in MASKS:
+                continue
             raise OpIndexError(
                 "tensors used as indices must be long, int, byte or bool tensors",
                 argument="indices",
                 got=index.dtype.name,
             )
+
+
+def _index_rule(input: Meta, indices: Indices) -> Meta:
+    _check_index_dtypes(indices)
     return like(input, shape=indexed_shape(input, indices))
 
 
@@ -52,12 +63,26 @@ def _index(input: Tensor, indices: list[Tensor | None]) -> Tensor:
     """`input[indices]` for integer tensors; None takes a whole dimension. An index outside raises IndexError."""
 
 
-@op(lambda grad, shape, indices: like(grad, shape=shape), on="")
+def _has_masks(indices: Indices) -> bool:
+    return any(index is not None and index.dtype in MASKS for index in indices)
+
+
+def _index_gradient(grad: Meta, shape: tuple[int, ...], indices: Indices) -> Meta:
+    whole = like(grad, shape=shape)
+    if _has_masks(indices):
+        _check_masks(whole, indices)
+    else:
+        need_shape(grad, _index_rule(whole, indices).shape)
+    return whole
+
+
+@op(_index_gradient, on="", inner=True)
 def _index_backward(grad: Tensor, shape: Size, indices: list[Tensor | None]) -> Tensor:
     """Zeros of `shape` with `grad` added where the indices, or masks, look."""
 
 
 def _check_masks(input: Meta, indices: Indices) -> None:
+    _check_index_dtypes(indices, masks=True)
     axis = 0
     for place, index in enumerate(indices):
         if index is not None and index.dtype in MASKS:
@@ -93,7 +118,7 @@ def _index_put(input: Meta, indices: Indices, values: Meta, accumulate: bool) ->
             expected=input.dtype.name,
             got=values.dtype.name,
         )
-    if any(index is not None and index.dtype in MASKS for index in indices):
+    if _has_masks(indices):
         _check_masks(input, indices)
     else:
         _check_assigned(values.shape, _index_rule(input, indices).shape)
@@ -173,7 +198,13 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """`input` with the elements of `source`, in their order, where the mask holds; both are broadcast."""
 
 
-@op(lambda grad, mask, size: like(grad, shape=size), on="")
+def _masked_scatter_gradient(grad: Meta, mask: Meta, size: tuple[int, ...]) -> Meta:
+    _need_mask(mask, f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype.name}")
+    need_shape(grad, broadcast([grad.shape, mask.shape]))
+    return like(grad, shape=size)
+
+
+@op(_masked_scatter_gradient, on="", inner=True)
 def _masked_scatter_backward(grad: Tensor, mask: Tensor, size: Size) -> Tensor:
     """What `grad` has where the mask holds, in a row, then zeros; in the shape `size`."""
 
@@ -285,12 +316,12 @@ def scatter_reduce(
     """
 
 
-@op(_scatter, on="")
+@op(_scatter, on="", inner=True)
 def _scatter_multiply(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """`input` multiplied by `src` along `dim` where `index` says."""
 
 
-@op(_scatter, on="")
+@op(_scatter, on="", inner=True)
 def _scatter_extremum(input: Tensor, dim: int, index: Tensor, src: Tensor, largest: bool, include_self: bool) -> Tensor:
     """The largest, or smallest, of what `index` sends to a place and, maybe, what is there."""
 

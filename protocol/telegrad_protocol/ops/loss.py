@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from telegrad_protocol import dtypes
-from telegrad_protocol.errors import OpValueError, ShapeError
+from telegrad_protocol.errors import OpIndexError, OpValueError, ShapeError
 from telegrad_protocol.rules import NO_MEAN, common_dtype, elementwise, need_floating, not_implemented
 from telegrad_protocol.shapes import Meta, broadcast, like
 from telegrad_protocol.spec import Checked, Inferred, Tensor, op
@@ -70,11 +70,19 @@ def _check_class_weight(input: Meta, weight: Meta | None) -> None:
         raise ShapeError(f"expected scalar type {own} but found {other}", argument="weight")
 
 
+def _check_smoothing(label_smoothing: float) -> None:
+    if not 0 <= label_smoothing <= 1:
+        raise ShapeError(
+            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}",
+            argument="label_smoothing",
+            got=label_smoothing,
+        )
+
+
 def _cross_entropy(
     input: Meta, target: Meta, weight: Meta | None, ignore_index: int, reduction: str, label_smoothing: float
 ) -> Meta:
-    if not 0 <= label_smoothing <= 1:
-        raise ShapeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    _check_smoothing(label_smoothing)
     if target.shape == input.shape and target.dtype.category == dtypes.FLOAT:
         _check_class_weight(input, weight)
         if ignore_index >= 0:
@@ -116,26 +124,34 @@ def cross_entropy(
 def _row_losses(
     input: Meta, target: Meta, weight: Meta | None, ignore_index: int, reduction: str, label_smoothing: float
 ) -> Meta:
+    if input.ndim != 2:
+        raise ShapeError(f"expected rows of logits, (N, C), got {list(input.shape)}", argument="input")
+    _check_smoothing(label_smoothing)
+    _check_classes(input, target, weight)
     return _reduced(input, target.shape, reduction)
 
 
-@op(_row_losses, on="")
+@op(_row_losses, on="", inner=True)
 def _cross_entropy_rows(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None,
     ignore_index: int,
     reduction: str,
-    label_smoothing: float,
+    label_smoothing: Checked,
 ) -> Tensor:
     """`cross_entropy` of logits `(N, C)` with classes `(N,)`."""
 
 
 def _safe_classes(target: Meta, classes: int, ignore_index: int) -> Meta:
+    if target.dtype.category != dtypes.INT:
+        raise ShapeError(f"expected classes of an integer dtype, got {target.dtype.name}", argument="target")
+    if classes < 0:
+        raise ShapeError(f"a number of classes is not negative, got {classes}", argument="classes", got=classes)
     return like(target, dtype=dtypes.int64)
 
 
-@op(_safe_classes, on="", differentiable=False)
+@op(_safe_classes, on="", inner=True, differentiable=False)
 def _checked_targets(target: Tensor, classes: int, ignore_index: int) -> Tensor:
     """The classes, 0 where one is to be ignored; IndexError for one that does not exist."""
 
@@ -210,7 +226,7 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
     """Half the squared difference where the difference is below `delta`, else linear with slope `delta`."""
 
 
-@op(elementwise("float"), on="")
+@op(elementwise("float"), on="", inner=True)
 def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:
     """`huber_loss` element by element."""
 
@@ -243,7 +259,7 @@ def binary_cross_entropy(
     """The cross entropy of probabilities `input` with `target`; logarithms are bounded by -100."""
 
 
-@op(elementwise("float"), on="")
+@op(elementwise("float"), on="", inner=True)
 def _bernoulli_nll(input: Tensor, target: Tensor) -> Tensor:
     """`binary_cross_entropy` element by element."""
 
@@ -257,7 +273,7 @@ def _known_bound(input: Meta, low: float, high: float, argument: str) -> Meta:
     return like(input, dtype=dtypes.bool_)
 
 
-@op(_known_bound, on="", differentiable=False)
+@op(_known_bound, on="", inner=True, differentiable=False)
 def _within(input: Tensor, low: float, high: float, argument: str) -> Tensor:
     """True everywhere, since a value outside [low, high] is an error about the argument of a loss."""
 
@@ -293,6 +309,8 @@ def binary_cross_entropy_with_logits(
 def _kl(input: Meta, target: Meta, reduction: str, log_target: bool) -> Inferred:
     need_floating(input, words="kl_div: Integral inputs not supported.")
     need_floating(target, "target", "kl_div: Integral inputs not supported.")
+    if reduction == "batchmean" and not input.ndim:
+        raise OpIndexError("Dimension specified as 0 but tensor has no dimensions", argument="input")
     found = _elementwise(input, target, "mean" if reduction == "batchmean" else reduction)
     words = (
         "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides "

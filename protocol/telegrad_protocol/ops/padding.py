@@ -34,7 +34,7 @@ def padded_shape(shape: tuple[int, ...], pad: tuple[int, ...]) -> tuple[int, ...
     return tuple(sizes)
 
 
-@op(lambda input, pad, value: like(input, shape=padded_shape(input.shape, pad)), on="")
+@op(lambda input, pad, value: like(input, shape=padded_shape(input.shape, pad)), on="", inner=True)
 def _pad_constant(input: Tensor, pad: Size, value: Number) -> Tensor:
     """Pads with a number; negative padding cuts off."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpError, OpValueError, ShapeError
 from telegrad_protocol.rules import Elementwise, check_factor, check_shape, common_dtype, elementwise, not_implemented
@@ -145,9 +147,17 @@ def sign(input: Tensor) -> Tensor:
     """-1, 0 or 1 by the sign of `input`."""
 
 
+_MOST_DECIMALS: Final = 400
+"""More than any number has: beyond them PyTorch computes with infinities."""
+
+
 def _rounded(input: Meta, decimals: int) -> Meta:
     if decimals and input.dtype.category != dtypes.FLOAT:
         raise not_implemented("round_cpu", input.dtype)
+    if not -_MOST_DECIMALS <= decimals <= _MOST_DECIMALS:
+        raise OpValueError(
+            f"round: expected from {-_MOST_DECIMALS} to {_MOST_DECIMALS} decimals, got {decimals}", argument="decimals"
+        )
     return like(input)
 
 
@@ -258,7 +268,7 @@ def minimum(input: Tensor, other: Tensor) -> Tensor:
     """The smaller of the two; `nan` if either is."""
 
 
-@op(lambda input, like_: like(input, dtype=like_.dtype), on="", differentiable=False)
+@op(lambda input, like_: like(input, dtype=like_.dtype), on="", inner=True, differentiable=False)
 def _cast_like(input: Tensor, like: Tensor) -> Tensor:
     """`input` in the dtype of `like`."""
 
@@ -419,7 +429,7 @@ def relu(input: Tensor) -> Tensor:
     """The positive part of `input`: max(0, input)."""
 
 
-@op(elementwise(), on="")
+@op(elementwise(), on="", inner=True)
 def _relu_backward(grad: Tensor, out: Tensor) -> Tensor:
     """`grad` where `out` is positive."""
 

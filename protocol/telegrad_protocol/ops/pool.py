@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import ShapeError, UnsupportedOp
-from telegrad_protocol.rules import need_floating
-from telegrad_protocol.shapes import Meta, Shape, like
+from telegrad_protocol.rules import need_floating, need_shape
+from telegrad_protocol.shapes import Meta, Shape, check_size, like
 from telegrad_protocol.spec import Inferred, OpenSize, Rule, Size, Tensor, op
 
-from ._windows import per_dim, window_counts
+from ._windows import check_frame, per_dim, window_counts
 
 
 def _pooled(
@@ -38,6 +39,8 @@ def _pooled(
                 f"dilation={d}",
                 argument="padding",
             )
+    padded = tuple([n + 2 * p for n, p in zip(input.shape[-dims:], margin, strict=True)])
+    check_frame(input.shape[:-dims], padded, kernel, apart)
     counts = window_counts(input.shape[-dims:], kernel, steps, margin, apart, ceil_mode)
     if min(counts) < 1:
         shown = "x".join(map(str, input.shape[-dims - 1 :]))
@@ -46,7 +49,24 @@ def _pooled(
             f"Given input size: ({shown}). Calculated output size: ({result}). Output size is too small",
             argument="input",
         )
+    for axis in zip(input.shape[-dims:], steps, margin, apart, counts, strict=True):
+        _check_seen(*axis)
     return (*input.shape[:-dims], *counts)
+
+
+def _check_seen(size: int, stride: int, padding: int, dilation: int, count: int) -> None:
+    """Raise where a window has no element of the input under it: only padding, which has no maximum."""
+    if not padding or dilation <= size:
+        return
+    in_padding = min(count, -(-padding // stride))  # those that begin there
+    if in_padding > _MOST_LOOKED_AT or any((n * stride - padding) % dilation >= size for n in range(in_padding)):
+        raise ShapeError(
+            f"a window sees nothing but padding: padding={padding} and dilation={dilation} for an input of {size}",
+            argument="dilation",
+        )
+
+
+_MOST_LOOKED_AT = 4096
 
 
 def _need_planes(input: Meta, dims: int) -> None:
@@ -110,7 +130,7 @@ def max_pool3d(
     """The maximum of each window of `input (N, C, D, H, W)` or `(C, D, H, W)`."""
 
 
-@op(_indexed_rule(1), on="", returns=("out", "indices"))
+@op(_indexed_rule(1), on="", inner=True, returns=("out", "indices"))
 def _max_pool1d_with_indices(
     input: Tensor, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size, ceil_mode: bool
 ) -> Tensor:
@@ -124,27 +144,41 @@ def _max_pool2d_with_indices(
     """`max_pool2d`, and where in its plane, row by row, each maximum lies."""
 
 
-@op(_indexed_rule(3), on="", returns=("out", "indices"))
+@op(_indexed_rule(3), on="", inner=True, returns=("out", "indices"))
 def _max_pool3d_with_indices(
     input: Tensor, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size, ceil_mode: bool
 ) -> Tensor:
     """`max_pool3d`, and where in its volume each maximum lies."""
 
 
-def _sized(grad: Meta, *rest: Any) -> Meta:
-    return like(grad, shape=next(value for value in rest if isinstance(value, tuple)))
+def _need_places(indices: Meta, planes: Shape, seen: Shape) -> None:
+    """Raise unless indices into the planes of one shape are there for those of another."""
+    if indices.dtype is not dtypes.int64:
+        raise ShapeError(f"expected int64 indices, got {indices.dtype.name}", argument="indices", expected="int64")
+    if len(planes) < 2 or planes[:-2] != seen[:-2] or len(planes) != len(seen):
+        raise ShapeError(
+            f"indices of shape {list(seen)} do not belong to planes of shape {list(planes)}", argument="indices"
+        )
 
 
-@op(_sized, on="")
+def _max_gradient(grad: Meta, indices: Meta, size: Shape) -> Meta:
+    need_floating(grad, "grad")
+    need_shape(indices, grad.shape, "indices")
+    _need_places(indices, size, grad.shape)
+    return like(grad, shape=size)
+
+
+@op(_max_gradient, on="", inner=True)
 def _max_pool2d_backward(grad: Tensor, indices: Tensor, size: Size) -> Tensor:
     """The gradient for the input, of shape `size`, of a pool that took the elements at `indices`."""
 
 
 def _taken(input: Meta, indices: Meta) -> Meta:
+    _need_places(indices, input.shape, indices.shape)
     return like(input, shape=indices.shape)
 
 
-@op(_taken, on="")
+@op(_taken, on="", inner=True)
 def _take_from_planes(input: Tensor, indices: Tensor) -> Tensor:
     """The elements of each plane `(H, W)` of `input` at `indices`, counted row by row."""
 
@@ -204,7 +238,13 @@ def avg_pool3d(
     """The average of each window of `input (N, C, D, H, W)` or `(C, D, H, W)`."""
 
 
-@op(_sized, on="")
+def _avg_gradient(grad: Meta, size: Shape, *windows: Any) -> Meta:
+    input = like(grad, shape=size)
+    need_shape(grad, _avg_rule(2)(input, *windows).shape)
+    return input
+
+
+@op(_avg_gradient, on="", inner=True)
 def _avg_pool2d_backward(
     grad: Tensor,
     size: Size,
@@ -239,6 +279,14 @@ def _adaptive_rule(dims: int) -> Rule:
         sizes = adaptive_sizes(input.shape, output_size, dims)
         if min(sizes) < 0:
             raise ShapeError("elements of output_size must be greater than or equal to 0", argument="output_size")
+        for axis, (size, count) in enumerate(zip(input.shape[-dims:], sizes, strict=True), input.ndim - dims):
+            if not size:
+                raise ShapeError(
+                    f"adaptive pooling: Expected input to have non-zero size for non-batch dimensions, but input has "
+                    f"sizes {list(input.shape)} with dimension {axis} being empty",
+                    argument="input",
+                )
+            check_size((size, count))  # what the places of windows are computed from
         return like(input, shape=(*input.shape[:-dims], *sizes))
 
     return rule
@@ -259,7 +307,13 @@ def adaptive_avg_pool3d(input: Tensor, output_size: OpenSize) -> Tensor:
     """The averages of `output_size` windows that cover the last three dimensions evenly; None keeps a size."""
 
 
-@op(_sized, on="")
+def _adaptive_gradient(grad: Meta, size: Shape) -> Meta:
+    input = like(grad, shape=size)
+    need_shape(grad, _adaptive_rule(2)(input, grad.shape[-2:]).shape)
+    return input
+
+
+@op(_adaptive_gradient, on="", inner=True)
 def _adaptive_avg_pool2d_backward(grad: Tensor, size: Size) -> Tensor:
     """The gradient for the input, of shape `size`, of `adaptive_avg_pool2d`."""
 
@@ -301,7 +355,28 @@ def _resized(input: Meta, size: Shape, scales: tuple[float, ...] | None, mode: s
     if input.ndim not in _RANKS[mode]:
         ranks = " or ".join(f"{rank}D" for rank in _RANKS[mode])
         raise UnsupportedOp(f"Got {input.ndim}D input, but {mode} mode needs {ranks} input", argument="input")
-    return like(input, shape=(*input.shape[:2], *per_dim(size, input.ndim - 2, "size")))
+    sizes = per_dim(size, input.ndim - 2, "size")
+    if min(sizes) < 1 or min(input.shape[1:]) < 1:
+        raise ShapeError(
+            f"Input and output sizes should be greater than 0, but got input {list(input.shape)} and output "
+            f"{list(sizes)}",
+            argument="size",
+        )
+    _check_scales(scales, len(sizes))
+    return like(input, shape=(*input.shape[:2], *sizes))
+
+
+def _check_scales(scales: tuple[float, ...] | None, dims: int) -> None:
+    if scales is None:
+        return
+    if len(scales) != dims or not all(_LEAST_SCALE < scale < math.inf for scale in scales):
+        raise ShapeError(
+            f"expected {dims} positive scale factors, got {list(map(str, scales))}", argument="scales", expected=dims
+        )
+
+
+_LEAST_SCALE = 1e-300
+"""The reciprocal of a scale factor is a number."""
 
 
 @op(_resized, on="")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
-from telegrad_protocol.errors import OpValueError, ShapeError
+from telegrad_protocol.errors import OpError, OpValueError, ShapeError
 from telegrad_protocol.rules import need_floating, not_implemented
 from telegrad_protocol.shapes import Meta, contiguous, like
 from telegrad_protocol.spec import Checked, Device, Generator, Number, Rule, Size, Tensor, op
@@ -89,6 +89,8 @@ def _multinomial(input: Meta, num_samples: int, replacement: bool, _generator: o
         raise ShapeError("prob_dist must be 1 or 2 dim", argument="input", got=list(input.shape))
     if num_samples <= 0:
         raise ShapeError("cannot sample n_sample <= 0 samples", argument="num_samples", got=num_samples)
+    if input.shape[-1] == 0:
+        raise OpError("invalid multinomial distribution (sum of probabilities <= 0)", argument="input")
     if not replacement and num_samples > input.shape[-1]:
         raise ShapeError(
             "cannot sample n_sample > prob_dist.size(-1) samples without replacement", argument="num_samples"

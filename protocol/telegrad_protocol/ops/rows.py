@@ -5,7 +5,7 @@ from __future__ import annotations
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import ShapeError
-from telegrad_protocol.rules import common_dtype, floating, need_floating, not_implemented
+from telegrad_protocol.rules import common_dtype, floating, need_dtype, need_floating, need_shape, not_implemented
 from telegrad_protocol.shapes import Meta, contiguous, like, wrap_dim
 from telegrad_protocol.spec import Inferred, Rule, Size, Tensor, op
 
@@ -42,10 +42,14 @@ def softmin(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
 
 
 def _softmax_gradient(grad: Meta, out: Meta, dim: int, log: bool) -> Meta:
+    need_floating(out, "out")
+    need_shape(grad, out.shape)
+    need_dtype(grad, out)
+    wrap_dim(dim, out.ndim)
     return like(out)
 
 
-@op(_softmax_gradient, on="")
+@op(_softmax_gradient, on="", inner=True)
 def _softmax_backward(grad: Tensor, out: Tensor, dim: int, log: bool) -> Tensor:
     """The gradient for the input of `softmax`, or of `log_softmax`, from its result."""
 

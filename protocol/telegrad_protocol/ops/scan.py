@@ -5,7 +5,7 @@ from __future__ import annotations
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import OpValueError, ShapeError, UnsupportedOp
-from telegrad_protocol.rules import common_dtype, reduction_dtype
+from telegrad_protocol.rules import common_dtype, need_dtype, need_floating, need_shape, reduction_dtype
 from telegrad_protocol.shapes import Meta, broadcast, like, wrap_dim
 from telegrad_protocol.spec import Inferred, Number, Tensor, op
 
@@ -27,7 +27,15 @@ def cumprod(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     """Running products along a dimension."""
 
 
-@op(lambda input, *_: like(input), on="")
+def _linear_recurrence(input: Meta, factor: Meta, dim: int, reverse: bool) -> Meta:
+    need_floating(input)
+    need_shape(factor, input.shape, "factor")
+    need_dtype(factor, input, "factor")
+    wrap_dim(dim, input.ndim)
+    return like(input)
+
+
+@op(_linear_recurrence, on="", inner=True)
 def _recurrence(input: Tensor, factor: Tensor, dim: int, reverse: bool) -> Tensor:
     """`out[k] = input[k] + factor[k] * out[k - 1]` along a dimension, or of `out[k + 1]` in reverse."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from telegrad_protocol.dtypes import DType
-from telegrad_protocol.errors import ShapeError
-from telegrad_protocol.rules import same
+from telegrad_protocol.errors import OpIndexError, ShapeError
+from telegrad_protocol.rules import need_shape, same
 from telegrad_protocol.shapes import Meta, infer_size, like, meta, view_strides, wrap_dim
 from telegrad_protocol.spec import Dims, Inferred, Size, Tensor, op
 
@@ -63,9 +64,11 @@ def _as_strided(input: Meta, size: tuple[int, ...], stride: tuple[int, ...], sto
         raise ShapeError(f"mismatch in length of strides and shape: {len(stride)} and {len(size)}", argument="stride")
     if any(step < 0 for step in stride):
         raise ShapeError("as_strided: negative strides are not supported", argument="stride", got=list(stride))
+    if min(size, default=0) < 0:
+        raise ShapeError(f"as_strided: sizes must not be negative, got {list(size)}", argument="size", got=list(size))
     offset = storage_offset or 0
-    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) if 0 not in size else offset
-    if offset < 0 or last >= max(input.numel, 1):
+    last = offset + (sum((n - 1) * step for n, step in zip(size, stride, strict=True)) if 0 not in size else -1)
+    if offset < 0 or last >= input.numel:
         raise ShapeError(
             f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset} reach element {last} of "
             f"{input.numel}",
@@ -79,14 +82,25 @@ def as_strided(input: Tensor, size: Size, stride: Size, storage_offset: int | No
     """A view by sizes, strides and offset, in elements, of a contiguous tensor's memory."""
 
 
-@op(lambda grad, shape, *_: like(grad, shape=shape), on="")
+def _as_strided_gradient(grad: Meta, shape: tuple[int, ...], *place: Any) -> Meta:
+    whole = like(grad, shape=shape)
+    need_shape(grad, _as_strided(whole, *place).meta.shape)
+    return whole
+
+
+@op(_as_strided_gradient, on="", inner=True)
 def _as_strided_backward(
     grad: Tensor, shape: Size, size: Size, stride: Size, storage_offset: int | None = None
 ) -> Tensor:
     """Zeros of `shape` with `grad` added where `as_strided` looked."""
 
 
-@op(lambda input, src, *_: like(input))
+def _as_strided_scatter(input: Meta, src: Meta, *place: Any) -> Meta:
+    need_shape(src, _as_strided(like(input), *place).meta.shape, "src")
+    return like(input)
+
+
+@op(_as_strided_scatter)
 def as_strided_scatter(
     input: Tensor, src: Tensor, size: Size, stride: Size, storage_offset: int | None = None
 ) -> Tensor:
@@ -98,7 +112,7 @@ def _to_dtype(input: Tensor, dtype: DType) -> Tensor:
     """A copy of another dtype; gradients come back in the input's."""
 
 
-@op(lambda input, dtype: like(input, dtype=dtype), on="")
+@op(lambda input, dtype: like(input, dtype=dtype), on="", inner=True)
 def _cast_to(input: Tensor, dtype: DType) -> Tensor:
     """`input` in another dtype; inside a gradient no copy is made where it is of that dtype already."""
 
@@ -273,6 +287,8 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 def unflat_shape(shape: tuple[int, ...], dim: int, sizes: tuple[int, ...]) -> tuple[int, ...]:
     """`shape` with dimension `dim` split into `sizes`, one of which may be -1."""
     axis = wrap_dim(dim, len(shape))
+    if not shape:
+        raise OpIndexError("Dimension specified as 0 but tensor has no dimensions", argument="dim", got=dim)
     if not sizes:
         raise ShapeError("unflatten: sizes must be non-empty", argument="sizes")
     known = math.prod(size for size in sizes if size != -1)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from telegrad_protocol.errors import OpIndexError, OpValueError, ShapeError
+from telegrad_protocol.rules import need_shape
 from telegrad_protocol.shapes import Meta, check_results, like, meta, wrap_dim
-from telegrad_protocol.spec import Index, Inferred, Size, Tensor, op
+from telegrad_protocol.spec import Index, Inferred, Rule, Size, Tensor, op
 
 from .shaping import view_of
 
@@ -77,7 +79,18 @@ def _slice(input: Tensor, index: Index) -> Tensor:
     """Basic indexing: per item None for a new dimension, an int, or (start, stop, step); what is left stays whole."""
 
 
-@op(lambda grad, shape, index: like(grad, shape=shape), on="")
+def _gradient_of(view: Callable[..., Inferred]) -> Rule:
+    """The rule of a view's gradient: of the shape that was looked at, where `grad` is of that which was seen."""
+
+    def rule(grad: Meta, shape: tuple[int, ...], *place: Any) -> Meta:
+        whole = like(grad, shape=shape)
+        need_shape(grad, view(whole, *place).meta.shape)
+        return whole
+
+    return rule
+
+
+@op(_gradient_of(basic_index), on="", inner=True)
 def _slice_backward(grad: Tensor, shape: Size, index: Index) -> Tensor:
     """Zeros of `shape` with `grad` where `_slice` looked."""
 
@@ -262,7 +275,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     """The diagonal of two dimensions as a new last one, above the main one for `offset` > 0; a view."""
 
 
-@op(lambda grad, shape, *_: like(grad, shape=shape), on="")
+@op(_gradient_of(diagonal_rule), on="", inner=True)
 def _diagonal_backward(grad: Tensor, shape: Size, offset: int, dim1: int, dim2: int) -> Tensor:
     """Zeros of `shape` with `grad` on the diagonal that `diagonal` looked at."""
 
@@ -292,6 +305,6 @@ def _unfold_windows(input: Tensor, dimension: int, size: int, step: int) -> Tens
     """`Tensor.unfold`: windows of `size` elements of a dimension, `step` apart, as a new last dimension; a view."""
 
 
-@op(lambda grad, shape, *_: like(grad, shape=shape), on="")
+@op(_gradient_of(_windows), on="", inner=True)
 def _unfold_windows_backward(grad: Tensor, shape: Size, dimension: int, size: int, step: int) -> Tensor:
     """Windows added up where `_unfold_windows` saw them, in zeros of `shape`."""

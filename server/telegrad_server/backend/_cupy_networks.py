@@ -6,7 +6,7 @@ exist is reported by the kernel that meets it, which goes on with 0, and raised 
 
 from __future__ import annotations
 
-from math import prod
+from math import nan, prod
 from typing import Any
 
 import numpy as np
@@ -131,6 +131,9 @@ class NetworkPrimitives(ProductPrimitives):
         self, g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None
     ) -> tuple[Array, ...]:
         """The gradients for the input, the weight and the bias of `group_norm`."""
+        if not x.size:
+            gw = self.cp.full(x.shape[1], nan if len(x) else 0, x.dtype)  # a mean of nothing is no number
+            return self.cp.zeros(x.shape, x.dtype), gw, self.cp.zeros(x.shape[1], x.dtype)
         g, x = self.contiguous(g), self.contiguous(x)
         images, channels, length = x.shape
         groups = len(mean) // max(images, 1)
@@ -155,7 +158,9 @@ class NetworkPrimitives(ProductPrimitives):
     def batch_norm(self, x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, ...]:
         """Batch norm of `x (N, C, L)`: the result, the channels' means and biased variances."""
         x, out = self.contiguous(x), self.cp.empty(x.shape, x.dtype)
-        mean, var = (self.cp.empty(x.shape[1], x.dtype) for _ in range(2))
+        mean, var = (self.cp.zeros(x.shape[1], x.dtype) for _ in range(2))
+        if not x.size:
+            return out, mean, var
         weight, bias = (None if p is None else self.contiguous(p) for p in (weight, bias))
         args = (x, or_null(weight), or_null(bias), out, mean, var, *x.shape, float(eps))
         self.device.launch_rows("norm", "batch_norm", (x.dtype,), x.shape[1], *args)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from telegrad_protocol.errors import ShapeError
-
 from ._cupy_part import BFLOAT16, SHADOW, Native, Part
+from ._numpy_shapes import repeated_index
 
 
 class ShapePrimitives(Part):
@@ -62,8 +59,4 @@ class ShapePrimitives(Part):
 
         How long it is depends on the values, so that this waits for them.
         """
-        wanted = repeats.get()
-        if (wanted < 0).any():
-            raise ShapeError("repeats can not be negative", argument="repeats")
-        wanted = wanted if wanted.size == count else int(wanted.reshape(()))
-        return self.cp.asarray(np.repeat(np.arange(count), wanted))
+        return self.cp.asarray(repeated_index(repeats.get(), count))

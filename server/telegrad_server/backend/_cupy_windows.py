@@ -148,6 +148,10 @@ class WindowPrimitives(Part):
         columns = self._columns(x, plan, merged=True)
         upward = self.contiguous(g.reshape(len(g), size[0], plan.count).swapaxes(0, 1))
         rows, depth = size[0] // groups, plan.depth // groups
+        if not length:
+            out.fill(0)
+        if not out.size or not length:
+            return out
         self.device.blas.gemm(
             columns,
             upward,
@@ -168,6 +172,8 @@ class WindowPrimitives(Part):
         One of images and groups is the batch of a product, the other is gone through: whichever is shorter.
         """
         (m, n, k), images = sizes, len(out)
+        if not k:
+            out.fill(0)
         if not out.size or not k:
             return
         steps = (k * m, n * k, n * m)

@@ -40,12 +40,12 @@ class IndexPrimitives:
         """`out` with `values` written at the places."""
         try:
             out[places] = values
-        except ValueError as error:
+        except ValueError:
             raise ShapeError(
                 f"shape mismatch: value tensor of shape {list(np.shape(values))} cannot be broadcast to indexing "
                 f"result of shape {list(out[places].shape)}",
                 argument="values",
-            ) from error
+            ) from None
         return out
 
     def add_at(self, out: Any, places: tuple[Any, ...], values: Any) -> Any:
@@ -57,12 +57,12 @@ class IndexPrimitives:
             return out
         try:
             np.add.at(out, places, values)
-        except ValueError as error:
+        except ValueError:
             raise ShapeError(
                 f"shape mismatch: value tensor of shape {list(np.shape(values))} cannot be broadcast to indexing "
                 f"result of shape {list(out[places].shape)}",
                 argument="values",
-            ) from error
+            ) from None
         return out
 
     def take(self, array: Any, index: Any, axis: int) -> Any:
@@ -108,8 +108,10 @@ class IndexPrimitives:
         side = "right" if right else "left"
         if rows.ndim == 1:
             return np.searchsorted(rows, values, side)
-        pairs = zip(rows.reshape(-1, rows.shape[-1]), values.reshape(-1, values.shape[-1]), strict=True)
-        return np.array([np.searchsorted(row, wanted, side) for row, wanted in pairs]).reshape(values.shape)
+        out = np.empty(values.shape, np.int64)
+        for place in np.ndindex(*values.shape[:-1]):
+            out[place] = np.searchsorted(rows[place], values[place], side)
+        return out
 
     def isin(self, elements: Any, among: Any, invert: bool) -> Any:
         return np.isin(elements, among, invert=invert)

@@ -113,7 +113,8 @@ class NetworkPrimitives:
         self, x: Array, groups: int, weight: Array | None, bias: Array | None, eps: float
     ) -> tuple[Array, ...]:
         """Layer norm of each group of channels of `x (N, C, L)`, and its means and reciprocal deviations."""
-        out, mean, rstd = rows.layer_norm_forward(x.reshape(len(x) * groups, -1), None, None, eps)
+        width = x.shape[1] // groups * x.shape[2]
+        out, mean, rstd = rows.layer_norm_forward(x.reshape(len(x) * groups, width), None, None, eps)
         out = out.reshape(x.shape)
         if weight is not None:
             out *= weight[:, None]
@@ -126,11 +127,14 @@ class NetworkPrimitives:
         self, g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None
     ) -> tuple[Array, ...]:
         """The gradients for the input, the weight and the bias of `group_norm`."""
+        if not len(x):
+            return np.zeros_like(x), *np.zeros((2, x.shape[1]), x.dtype)
         scaled = g if weight is None else g * weight[:, None]
-        grouped = (len(mean), -1)
+        groups = len(mean) // len(x)
+        grouped = (len(mean), x.shape[1] // groups * x.shape[2])
         gx, _, _ = rows.layer_norm_backward(scaled.reshape(grouped), x.reshape(grouped), mean, rstd, None)
         total = np.add.reduce(g, axis=2)
-        m, r = (np.repeat(v.reshape(len(x), -1), x.shape[1] * len(x) // len(v), 1) for v in (mean, rstd))
+        m, r = (np.repeat(v.reshape(len(x), groups), x.shape[1] // groups, 1) for v in (mean, rstd))
         along = (np.einsum("ncl,ncl->nc", g, x) - m * total) * r
         return gx.reshape(x.shape), along.sum(0), total.sum(0)
 
@@ -229,7 +233,10 @@ class NetworkPrimitives:
         """The gradient of a table of `count` rows, from that of its rows `index`; `skipped` gets none."""
         width = g.shape[-1]
         wanted = index.reshape(-1).astype(np.int64)
-        return scatter.embedding_backward(g.reshape(wanted.size, width), wanted, count, skipped)
+        try:
+            return scatter.embedding_backward(g.reshape(wanted.size, width), wanted, count, skipped)
+        except IndexError as error:
+            raise OpIndexError(str(error), argument="input", expected=f"[0, {count})") from None
 
 
 def _rows_of(array: Array) -> Array:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from telegrad_protocol.errors import OpIndexError
 from telegrad_server.fused import conv, pool
 
 from ._numpy_networks import widened
@@ -116,12 +117,17 @@ class WindowPrimitives:
     @widened
     def max_pool2d_backward(self, g: Array, indices: Array, shape: Sizes) -> Array:
         """The gradient for the input of `max_pool2d`, from its indices."""
-        return pool.max_pool2d_backward(g, indices, shape)
+        try:
+            return pool.max_pool2d_backward(g, indices, shape)
+        except IndexError as error:
+            raise OpIndexError(str(error), argument="indices") from None
 
     def take_from_planes(self, x: Array, indices: Array) -> Array:
         """The elements of each plane of `x (..., H, W)` at `indices (..., OH, OW)`, counted row by row."""
         planes = x.reshape(*x.shape[:-2], math.prod(x.shape[-2:]))
         places = indices.reshape(*indices.shape[:-2], math.prod(indices.shape[-2:]))
+        if places.size and not 0 <= places.min() <= places.max() < planes.shape[-1]:
+            raise OpIndexError("an index of a maximum lies outside the input's plane", argument="indices")
         return np.take_along_axis(planes, places, -1).reshape(indices.shape)
 
     @widened

@@ -13,7 +13,8 @@ from .rows import dtype_of
 
 @composite
 def scaled_dot_product_attention(f, query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, generator):
-    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    if scale is None:
+        scale = 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
     if enable_gqa:
         key, value = (_repeated(f, x, query.shape[-3]) for x in (key, value))
     if dropout_p == 0:
@@ -65,7 +66,9 @@ def _(xp, g, needs, aux, query, key, value, attn_mask_meta, is_causal, scale):
     gv = xp.matmul(xp.swapaxes(aux, -2, -1), g) if needs[2] else None
     if any((needs[0], needs[1], needs[3])):
         factor = 1.0 if needs[3] else scale
-        gs = xp.attention_weights_backward(xp.matmul(g, xp.swapaxes(value, -2, -1)), aux, factor, is_causal)
+        gs = xp.matmul(g, xp.swapaxes(value, -2, -1))
+        weights = aux if aux.shape == gs.shape else xp.broadcast_to(aux, gs.shape)  # values may have more batches
+        gs = xp.attention_weights_backward(gs, weights, factor, is_causal)
         if needs[3]:
             gm, gs = gs, xp.multiply(gs, scale)
         gq = xp.matmul(gs, key) if needs[0] else None

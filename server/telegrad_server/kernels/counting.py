@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from telegrad_protocol import dtypes
-from telegrad_protocol.errors import ShapeError
+from telegrad_protocol.errors import OpIndexError, ShapeError
 
 from .registry import composite, kernel
 
@@ -30,9 +30,14 @@ def histc(xp, input, bins, min, max):
 @kernel
 def searchsorted(xp, sorted_sequence, input, out_int32, right, side, sorter):
     if sorter is not None:
+        sorter = xp.check_index(sorter, 0, sorter.shape[-1], _not_sorted)
         sorted_sequence = xp.take_along_axis(sorted_sequence, sorter, -1)
     found = xp.searchsorted(sorted_sequence, input, right or side == "right")
     return xp.cast(found, dtypes.int32 if out_int32 else dtypes.int64)
+
+
+def _not_sorted(outside):
+    return OpIndexError("torch.searchsorted(): sorter index out of range", argument="sorter", got=outside)
 
 
 @composite

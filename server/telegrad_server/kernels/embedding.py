@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from telegrad_protocol.errors import OpIndexError
+
 from .registry import kernel, vjp
 
 
@@ -28,7 +30,12 @@ def _embedding_backward(xp, grad, input, size, padding_idx, scale_grad_by_freq):
 
 def _row_scale(xp, index, count, like):
     """1 / how often its row is named, per index."""
+    index = xp.check_index(index, 0, count, _no_row)
     return xp.cast(xp.divide(1.0, xp.embedding(xp.counts(index, count), index)), xp.meta_of(like).dtype)[..., None]
+
+
+def _no_row(outside):
+    return OpIndexError("index out of range in self", argument="input", got=outside)
 
 
 @kernel

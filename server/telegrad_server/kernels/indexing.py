@@ -6,6 +6,7 @@ import math
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpIndexError, ShapeError
+from telegrad_protocol.ops.indexing import common_index
 from telegrad_protocol.shapes import broadcast, wrap_dim
 
 from .registry import composite, kernel, vjp
@@ -27,15 +28,20 @@ def _out_of_bounds(outside, size, dim, error):
 
 def _places(xp, shape, indices):
     """An index as arrays take it: whole dimensions as slices, masks as the places of their true elements."""
-    found = []
+    found, masked = [], False
     for index in indices:
         if index is None:
             found.append(slice(None))
         elif xp.meta_of(index).dtype in (dtypes.bool_, dtypes.uint8):
+            if not index.ndim:
+                raise OpIndexError("a mask of no dimensions is not supported beside a tensor's", argument="indices")
             found.extend(xp.true_places(index))
+            masked = True
         else:
             size = shape[len(found)]
             found.append(_check(xp, index, size, len(found), OpIndexError, -size))
+    if masked:  # each gives as many places as it holds
+        common_index([place.shape for place in found if not isinstance(place, slice)])
     return tuple(found)
 
 
@@ -126,7 +132,10 @@ vjp(
 def _masked_scatter_backward(xp, grad, mask, size):
     places = xp.true_places(xp.broadcast_to(mask, grad.shape))
     out = xp.zeros(size, xp.meta_of(grad).dtype)
-    xp.assign(xp.reshape(out, (-1,))[: xp.count_of(places)], grad[places])
+    count = xp.count_of(places)
+    if count > out.size:
+        raise ShapeError(f"the mask holds in {count} places, for a source of {out.size} elements", argument="size")
+    xp.assign(xp.reshape(out, (-1,))[:count], grad[places])
     return out
 
 
@@ -159,8 +168,12 @@ def _along(xp, input, dim, index):
 @kernel
 def gather(xp, input, dim, index):
     axis = _along(xp, input, dim, index)
+    if not index.size:
+        return xp.zeros(index.shape, xp.meta_of(input).dtype)
     if not input.ndim:
         return xp.copy(xp.broadcast_to(input, index.shape))
+    if not index.ndim:
+        return xp.reshape(xp.take_along(input, xp.reshape(index, (1,)), axis), ())
     return xp.take_along(input, index, axis)
 
 
@@ -172,9 +185,17 @@ vjp(
 )
 
 
+def _sent(xp, input, dim, index, src, how):
+    """A copy of `input` with `src` where the index says; an index of no elements may have any shape."""
+    axis = _along(xp, input, dim, index)
+    if input.ndim and not index.ndim:
+        index, src = (xp.reshape(x, (-1,)) if hasattr(x, "shape") else x for x in (index, src))
+    return xp.scatter_along(xp.copy(input), index, src, axis, how) if index.size else xp.copy(input)
+
+
 @kernel
 def scatter(xp, input, dim, index, src):
-    return xp.scatter_along(xp.copy(input), index, src, _along(xp, input, dim, index), "set")
+    return _sent(xp, input, dim, index, src, "set")
 
 
 vjp(
@@ -186,7 +207,7 @@ vjp(
 
 @kernel
 def scatter_add(xp, input, dim, index, src):
-    return xp.scatter_along(xp.copy(input), index, src, _along(xp, input, dim, index), "add")
+    return _sent(xp, input, dim, index, src, "add")
 
 
 vjp(
@@ -198,16 +219,18 @@ vjp(
 
 def _padded(f, corner, meta):
     """The gradient of a source of which only the corner that the index covers was used."""
+    if corner.shape == meta.shape:
+        return corner
+    if not math.prod(corner.shape):  # it may be of another rank
+        return f.zeros(meta.shape, dtype=meta.dtype)
     sizes = zip(reversed(corner.shape), reversed(meta.shape), strict=True)
-    return (
-        corner
-        if corner.shape == meta.shape
-        else f._pad_constant(corner, tuple([n for have, want in sizes for n in (0, want - have)]), 0)
-    )
+    return f._pad_constant(corner, tuple([n for have, want in sizes for n in (0, want - have)]), 0)
 
 
 def _corner(f, src, index):
     """The part of a source that the index covers."""
+    if not math.prod(index.shape):
+        return f.zeros(tuple(index.shape), dtype=dtype_of(f, src))
     return f._slice(src, tuple([(0, size, 1) for size in index.shape]))
 
 
@@ -233,7 +256,7 @@ def _averaged(f, total, dim, index, include_self):
 
 @kernel
 def _scatter_multiply(xp, input, dim, index, src):
-    return xp.scatter_along(xp.copy(input), index, src, _along(xp, input, dim, index), "multiply")
+    return _sent(xp, input, dim, index, src, "multiply")
 
 
 vjp(
@@ -259,11 +282,9 @@ def _other_factors(f, input, dim, index, src, out):
 
 @kernel
 def _scatter_extremum(xp, input, dim, index, src, largest, include_self):
-    axis = _along(xp, input, dim, index)
-    out = xp.copy(input)
     if not include_self:  # any of a place's candidates instead of what is there
-        out = xp.scatter_along(out, index, src, axis, "set")
-    return xp.scatter_along(out, index, src, axis, "maximum" if largest else "minimum")
+        input = _sent(xp, input, dim, index, src, "set")
+    return _sent(xp, input, dim, index, src, "maximum" if largest else "minimum")
 
 
 vjp(

@@ -46,7 +46,7 @@ def _soft_cross_entropy(f, input, target, weight, reduction, label_smoothing):
     """With class probabilities; the mean is over rows, whatever the weights."""
     axis = 1 if input.ndim > 1 else 0
     if label_smoothing > 0:
-        target = f.add(f.mul(target, 1 - label_smoothing), label_smoothing / input.shape[axis])
+        target = f.add(f.mul(target, 1 - label_smoothing), label_smoothing / max(1, input.shape[axis]))
     terms = f.mul(f.log_softmax(input, axis), target)
     if weight is not None:
         terms = f.mul(terms, f.reshape(weight, (input.shape[axis], *(1,) * (input.ndim - axis - 1))))
@@ -67,7 +67,7 @@ def _cross_entropy_rows(f, input, target, weight, ignore_index, reduction, label
         spread = f.sum(spread)
     elif reduction == "mean":
         spread = f.div(f.sum(spread), _norm(f, target, weight, ignore_index, input))
-    return f.add(f.mul(loss, 1 - label_smoothing), f.mul(spread, label_smoothing / input.shape[1]))
+    return f.add(f.mul(loss, 1 - label_smoothing), f.mul(spread, label_smoothing / max(1, input.shape[1])))
 
 
 def _norm(f, target, weight, ignore_index, input):

@@ -158,9 +158,8 @@ vjp(
 
 @kernel
 def _avg_pool2d_backward(xp, grad, size, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
-    return xp.avg_pool2d_backward(
-        grad, size, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    )
+    sizes = _sizes(2, kernel_size, stride, padding)
+    return xp.avg_pool2d_backward(grad, size, *sizes, ceil_mode, count_include_pad, divisor_override)
 
 
 vjp(

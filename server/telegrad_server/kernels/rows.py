@@ -164,7 +164,7 @@ def _(xp, g, needs, mean, var, input, weight, bias_meta, eps):
     gx = gw = gb = None
     if g_out is not None:
         gx, gw, gb = xp.batch_norm_backward(xp.reshape(g_out, shape), x, mean, var, weight, eps)
-    count = shape[0] * shape[2]
+    count = max(1, shape[0] * shape[2])
     column = (1, shape[1], 1)
     if g_mean is not None:
         part = xp.broadcast_to(xp.reshape(xp.divide(g_mean, count), column), shape)

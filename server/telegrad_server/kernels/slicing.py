@@ -120,9 +120,14 @@ def _unbind_input(f, g, meta, dim):
 vjp(unbind, input=lambda f, g, input_meta, dim: _unbind_input(f, g, input_meta, dim))
 
 
+def _on_diagonal(xp, array, offset, dim1, dim2):
+    most = max(array.shape)  # beyond it every diagonal is empty
+    return xp.diagonal(array, min(max(offset, -most), most), dim1, dim2)
+
+
 @kernel
 def diagonal(xp, input, offset, dim1, dim2):
-    return xp.diagonal(input, offset, dim1, dim2)
+    return _on_diagonal(xp, input, offset, dim1, dim2)
 
 
 vjp(
@@ -134,7 +139,7 @@ vjp(
 @kernel
 def _diagonal_backward(xp, grad, shape, offset, dim1, dim2):
     out = xp.zeros(shape, xp.meta_of(grad).dtype)
-    xp.assign(xp.diagonal(out, offset, dim1, dim2), grad)
+    xp.assign(_on_diagonal(xp, out, offset, dim1, dim2), grad)
     return out
 
 

@@ -112,9 +112,17 @@ for _entry in (kthvalue, _median_dim, _nanmedian_dim, mode):
 
 def _middle(xp, input, skip_nan):
     if not input.size:
-        return xp.full((), math.nan, xp.meta_of(input).dtype)
+        dtype = xp.meta_of(input).dtype
+        return xp.full((), _nothing(dtype), dtype)
     flat = xp.reshape(input, (-1,))
     return xp.reshape(xp.take(flat, xp.argmedian(flat, skip_nan), 0), ())
+
+
+def _nothing(dtype):
+    """What nan is in a dtype: of integers, what processors make of it."""
+    if dtype.is_floating_point:
+        return math.nan
+    return -(1 << (8 * dtype.itemsize - 1)) if dtype.itemsize >= 4 else 0
 
 
 @kernel

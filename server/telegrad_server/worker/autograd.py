@@ -269,14 +269,17 @@ def _roots(session: Session, tensors: Any, gradients: Any, create_graph: bool) -
 
 
 def _root(session: Session, tensor: Tensor, gradient: Tensor | None, create_graph: bool) -> tuple[Edge, Any, Any]:
-    engine, meta = session.engine, tensor._meta
-    check_work("backward", meta)
+    engine = session.engine
+    check_work("backward", tensor._meta)
     if not engine.settle(tensor).requires_grad:
         raise AutogradError(
             "element 0 of tensors does not require grad and does not have a grad_fn",
             op="backward",
             hint="nothing that it was computed from has requires_grad, or it was computed without recording",
         )
+    edge = edge_of(tensor)
+    # What was computed, not what the tensor's data was set to since.
+    meta = edge[0].metas[edge[1]] if edge[1] >= 0 else tensor._meta
     if gradient is None:
         if meta.numel != 1:
             raise AutogradError(
@@ -292,4 +295,6 @@ def _root(session: Session, tensor: Tensor, gradient: Tensor | None, create_grap
             f"{list(meta.shape)}.",
             op="backward",
         )
-    return edge_of(tensor), gradient if create_graph else gradient.data, meta
+    if gradient.dtype is not meta.dtype:
+        gradient = (engine.recorded if create_graph else engine.unrecorded)._to_dtype(gradient, meta.dtype)
+    return edge, gradient if create_graph else gradient.data, meta

@@ -186,7 +186,9 @@ def set_data(session: Session, row: Row, input: Tensor, data: Tensor) -> None:
         raise AutogradError(
             "data set to a tensor that requires gradients must be floating point or complex dtype", op="set_data"
         )
-    data = data.detached(data.storage.apart(input.storage.version))
+    # A graph that saved the tensor must not take data of another form for what it was computed with.
+    changed = input._meta is not data._meta
+    data = data.detached(data.storage.apart(input.storage.version + changed))
     input.data, input._meta, input.storage = data.data, data._meta, data.storage
     input.base, input.offset, input.rebased = data.base, data.offset, data.rebased
     input.origin, input.alone = None, data.alone

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import (
+    AutogradError,
     Malformed,
     OpError,
     OpIndexError,
@@ -351,8 +352,14 @@ class Engine:
         else:
             self.budget.check(sum(leaf._meta.nbytes for leaf in found if leaf.grad is None), "accumulating gradients")
             held = [(leaf.grad, g, leaf in walk.own) for leaf, g in found.items() if leaf.grad is not None]
-            for grad, _, _ in held:
+            for grad, g, _ in held:
                 check_writable("backward", grad._meta)
+                if grad.shape != g.shape:
+                    raise AutogradError(
+                        f"a gradient of shape {list(g.shape)} cannot be added to one of shape {list(grad.shape)}: the "
+                        "data of the tensor was set to other data in between",
+                        op="backward",
+                    )
             made = {leaf: self._kept(g, leaf in walk.own) for leaf, g in found.items() if leaf.grad is None}
             self._add_to(held)
         for leaf, grad in made.items():
@@ -507,6 +514,8 @@ class RecordedMode(Mode):
 
 def as_op_error(op: str, error: Exception) -> OpError:
     """What a kernel raised, as an error of ours that is an exception of the same kind."""
+    if isinstance(error, OverflowError):
+        return OpError(f"{op.strip('_')}: a number is too large for 64 bits, or for the dtype: {error}", op=op)
     kinds = {IndexError: OpIndexError, TypeError: OpTypeError, ValueError: OpValueError}
     return kinds.get(type(error), OpError)(f"{op.strip('_')}: {error}", op=op)
 

@@ -259,7 +259,7 @@ _EXECUTE: Final[dict[int, Execute]] = {}
 
 def _first_of_its_op(session: Session, row: Row) -> ReadResult | Sent | None:
     index = row[0]
-    if not 0 <= index < len(BY_INDEX):
+    if not 0 <= index < len(BY_INDEX) or BY_INDEX[index].inner:
         raise unknown_op(row)
     _EXECUTE[index] = run = make(index, Session.execute_any)
     return run(session, row)

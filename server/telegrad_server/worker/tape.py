@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
-from telegrad_protocol.errors import AutogradError, GraphFreed, VersionChanged
+from telegrad_protocol.errors import AutogradError, GraphFreed, ShapeError, VersionChanged
 from telegrad_protocol.shapes import PAGE, Meta
 from telegrad_server.kernels.registry import Kernel, Vjp, metas_of
 
@@ -168,6 +168,9 @@ class Walk:
     def put(self, edge: Edge, g: Any) -> None:
         """Let another gradient go on from an edge; somebody else has it too."""
         target, index = edge
+        meta = target.metas[index] if index >= 0 else target._meta
+        if g.shape != meta.shape:  # the tensor's data may have been set to other data since
+            raise ShapeError(f"a gradient of shape {list(g.shape)} cannot go on from where {meta!r} was computed")
         self.sums.discard(edge)
         if edge in self.wanted:
             self.wanted[edge] = g
