@@ -152,7 +152,10 @@ def _prelu(input: Meta, weight: Meta) -> Meta:
             f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel}",
             argument="weight",
         )
-    return like(input)
+    if weight.dtype is not input.dtype:
+        own, other = dtypes.TYPE_NAMES[input.dtype], dtypes.TYPE_NAMES[weight.dtype]
+        raise ShapeError(f"prelu: Type promoting not supported. Got {own} and {other}", argument="weight")
+    return floating(input)
 
 
 @op(_prelu, on="torch functional")
