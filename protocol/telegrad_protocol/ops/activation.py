@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpError, OpValueError, ShapeError
-from telegrad_protocol.rules import elementwise, floating, need_dtype, need_shape
+from telegrad_protocol.rules import elementwise, floating, need_dtype, need_floating, need_shape
 from telegrad_protocol.shapes import Meta, like, wrap_dim
 from telegrad_protocol.spec import Checked, Number, Tensor, op
 
@@ -155,7 +155,8 @@ def _prelu(input: Meta, weight: Meta) -> Meta:
     if weight.dtype is not input.dtype:
         own, other = dtypes.TYPE_NAMES[input.dtype], dtypes.TYPE_NAMES[weight.dtype]
         raise ShapeError(f"prelu: Type promoting not supported. Got {own} and {other}", argument="weight")
-    return floating(input)
+    need_floating(input)
+    return like(input)
 
 
 @op(_prelu, on="torch functional")
