@@ -6,8 +6,6 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from telegrad_protocol.messages import GRAD
-
 
 class State(NamedTuple):
     """What a thread has set: whether gradients are wanted, and whether it infers only."""
@@ -22,18 +20,16 @@ _FIRST: Final = State()
 class GradMode:
     """Whether ops are recorded for autograd, per thread (`on`); in inference mode they are not, whatever is wanted.
 
-    `everywhere` says that no thread has switched it off: what recording asks first, since a plain attribute costs a
-    fifth of a thread's own. It is a flag of rows, 0 or 1: adding a bool takes CPython longer. `watch` is called
-    when the first thread enters inference mode, and when the last has left it.
+    `off` are the threads that have switched it off: whether there are any is what recording asks first, since a thread's
+    own attribute costs five times as much. `watch` is called when the first thread enters inference mode, and when the
+    last has left it. There is no lock, which an interrupt could leave taken: each thread changes what is its own.
     """
 
     def __init__(self) -> None:
-        self.everywhere = GRAD
+        self.off: set[int] = set()
         self.watch: Callable[[bool], None] = lambda _: None
         self._own = threading.local()
-        self._off: set[int] = set()
         self._inferring: set[int] = set()
-        self._lock = threading.Lock()
 
     @property
     def on(self) -> bool:
@@ -48,34 +44,21 @@ class GradMode:
         on = state.enabled and not state.inference
         self._own.state, self._own.on = state, on
         thread = threading.get_ident()
-        with self._lock:
-            (self._off.discard if on else self._off.add)(thread)
-            self.everywhere = 0 if self._off else GRAD
-            some = bool(self._inferring)
+        (self.off.discard if on else self.off.add)(thread)
+        if state.inference != (thread in self._inferring):
             (self._inferring.add if state.inference else self._inferring.discard)(thread)
-            if some != bool(self._inferring):
-                self.watch(not some)
+            self._tell()
+
+    def _tell(self) -> None:
+        """Call `watch`, again if meanwhile another thread has made what it was told untrue."""
+        told = None
+        while told is not (some := bool(self._inferring)):
+            self.watch(some)
+            told = some
 
     @property
     def inference(self) -> bool:
         return self.state.inference
-
-    def enter(self, state: State) -> None:
-        """Begin a block's mode: an interrupt amid this leaves the mode as it was, since no block ends then."""
-        before = self.state
-        try:
-            self.state = state
-        except BaseException:
-            self.state = before
-            raise
-
-    def leave(self, before: State) -> None:
-        """End a block's mode, also where an interrupt comes amid this."""
-        try:
-            self.state = before
-        except BaseException:
-            self.state = before
-            raise
 
     def enable(self, wanted: bool) -> None:
         """Say whether gradients are wanted in this thread."""
@@ -85,18 +68,46 @@ class GradMode:
 grad_mode: Final = GradMode()
 
 
-class recording:
+class Block:
+    """A mode for a block, whose one instance may be entered again inside its own block.
+
+    An interrupt amid its beginning leaves the mode as it was, since the block does not end then; one amid its end, too.
+    """
+
+    def __init__(self) -> None:
+        self.before: list[State] = []
+
+    def __enter__(self) -> None:
+        before = grad_mode.state
+        try:
+            self.before.append(before)
+            grad_mode.state = self.entered(before)
+        except BaseException:
+            grad_mode.state = before
+            raise
+
+    def __exit__(self, *exception: object) -> None:
+        before = self.before.pop()
+        try:
+            grad_mode.state = before
+        except BaseException:
+            grad_mode.state = before
+            raise
+
+    def entered(self, before: State) -> State:
+        """What holds in the block."""
+        raise NotImplementedError
+
+
+class recording(Block):
     """Grad mode for a block of this package; users have `no_grad` and `enable_grad` in autograd."""
 
     def __init__(self, wanted: bool) -> None:
+        super().__init__()
         self.wanted = wanted
 
-    def __enter__(self) -> None:
-        self.before = grad_mode.state
-        grad_mode.enter(self.before._replace(enabled=self.wanted))
-
-    def __exit__(self, *exception: object) -> None:
-        grad_mode.leave(self.before)
+    def entered(self, before: State) -> State:
+        return before._replace(enabled=self.wanted)
 
 
 def born(made: Any) -> Any:

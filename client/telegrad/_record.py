@@ -302,7 +302,7 @@ def {name}({signature}):
             if code.co_filename not in users_files:
                 frame = outside(frame)
                 code = frame.f_code
-            grad = grad_mode.everywhere or grad_mode.on
+            grad = grad_mode.on if off else {grad}
             out = next_id()
             result = new()
             result._id = out
@@ -506,6 +506,7 @@ def binder(
         "users_files": USERS_FILES,
         "outside": outside,
         "grad_mode": grad_mode,
+        "off": grad_mode.off,
         "next_id": stream.next_id,
         "append": stream.rows.append,
         "stream": stream,
@@ -535,6 +536,7 @@ def binder(
         operands="".join(f"        is_{p.name} = isinstance({p.name}, TensorBase)\n" for p in params if _is_operand(p)),
         key="(" + ", ".join(_key_source(param, scope) for param in params) + ",)",
         index=spec.index,
+        grad=GRAD,
         wire=", ".join(_wire_source(param) for param in params) if fast else "",
         leaves=indent(_leaves_source(spec), " " * 8),
     )

@@ -15,7 +15,7 @@ from telegrad_protocol.spec import OPS
 from ._creation import zeros_like
 from ._hooks import SteppedWalk, stops_among
 from ._leaves import Leaf, LeafSet, joined, may_be_reached, only, reached, restore, union
-from ._modes import State, grad_mode
+from ._modes import Block, State, grad_mode
 from ._record import control, record, stream
 from ._sites import caller
 from ._tensor import RETAINED, Tensor
@@ -25,14 +25,8 @@ from ._waiting import Change
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Mode:
+class _Mode(Block):
     """Grad mode for a block, or for every call of a decorated function; of a generator, while it runs."""
-
-    def __enter__(self) -> None:
-        raise NotImplementedError
-
-    def __exit__(self, *exception: object) -> None:
-        raise NotImplementedError
 
     def clone(self) -> Any:
         """The same mode for another block."""
@@ -89,18 +83,17 @@ class set_grad_enabled(_Mode):
     """Sets grad mode at once; as a context manager or decorator, for the block only."""
 
     def __init__(self, mode: bool) -> None:
+        super().__init__()
         self.mode = bool(mode)
-        self.before = grad_mode.state
+        self.found = grad_mode.state.enabled
         grad_mode.enable(self.mode)
 
-    def __enter__(self) -> None:
-        grad_mode.enable(self.mode)
-
-    def __exit__(self, *exception: object) -> None:
-        grad_mode.leave(grad_mode.state._replace(enabled=self.before.enabled))
+    def entered(self, before: State) -> State:
+        self.before[-1] = before._replace(enabled=self.found)
+        return before._replace(enabled=self.mode)
 
     def __call__(self, function: F) -> F:
-        grad_mode.enable(self.before.enabled)
+        grad_mode.enable(self.found)
         return super().__call__(function)
 
     def clone(self) -> Any:
@@ -110,25 +103,7 @@ class set_grad_enabled(_Mode):
         return f"torch.autograd.grad_mode.set_grad_enabled(mode={self.mode})"
 
 
-class _Nested(_Mode):
-    """A mode whose one instance may be entered again inside its own block."""
-
-    def __init__(self) -> None:
-        self.before: list[State] = []
-
-    def __enter__(self) -> None:
-        self.before.append(grad_mode.state)
-        grad_mode.enter(self.entered(grad_mode.state))
-
-    def __exit__(self, *exception: object) -> None:
-        grad_mode.leave(self.before.pop())
-
-    def entered(self, before: State) -> State:
-        """What holds in the block."""
-        raise NotImplementedError
-
-
-class _Plain(_Nested):
+class _Plain(_Mode):
     """A mode that also decorates without parentheses."""
 
     if not TYPE_CHECKING:
@@ -159,7 +134,7 @@ class enable_grad(_Plain):
         return before._replace(enabled=True)
 
 
-class inference_mode(_Nested):
+class inference_mode(_Mode):
     """As `no_grad`, and what is made in the block never requires grad outside. `inference_mode(False)` ends it.
 
     >>> import telegrad as tg
