@@ -38,6 +38,7 @@ def main() -> None:
     link = WorkerEnd(socket.socket(fileno=options.fd), options.arena_fd)
     Here.device = canonical(options.device)
     xp = backend_of(Here.device)
+    xp.count_memory()
     with xp.active():
         xp.pin(link.arena)
     try:

@@ -77,7 +77,7 @@ def upload(session: Session, row: Row, upload: int, dtype: Any, shape: tuple[int
 def free(session: Session, row: Row, names: tuple[int, ...]) -> None:
     forget = session.tensors.pop
     for name in names:
-        if forget(name, None) is None:
+        if forget(name, None) is None and session.failed.pop(name, None) is None:
             session.generators.pop(name, None)
 
 

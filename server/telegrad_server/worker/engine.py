@@ -15,18 +15,18 @@ from telegrad_protocol.errors import (
     UnsupportedOp,
 )
 from telegrad_protocol.rules import check_history, check_inplace, check_overlap, check_writable, frozen_view
-from telegrad_protocol.shapes import Meta
+from telegrad_protocol.shapes import PAGE, Meta
 from telegrad_protocol.spec import Inferred, OpSpec
 from telegrad_server.kernels import KERNELS, Raw
 from telegrad_server.kernels.registry import Kernel, Vjp, calling
 
-from .memory import Budget
+from .memory import Budget, Tally
 from .tape import Edge, Mode, Node, Walk, edge_of, last_number
 from .tensor import Storage, Tensor
 
 
 class Engine:
-    """Ops on one device for one session, whose memory `budget` counts.
+    """Ops on one device for one session, whose memory `budget` counts; `nodes` counts those of its graphs.
 
     `raw` is the op namespace on bare arrays; `recorded` and `unrecorded` are those on tensors, with grad mode on and off.
     """
@@ -34,6 +34,7 @@ class Engine:
     def __init__(self, xp: Any, budget: Budget) -> None:
         self.xp = xp
         self.budget = budget
+        self.nodes = Tally()
         self.raw = Raw(xp)
         self.recorded = Recorded(self, grad=True)
         self.unrecorded = Recorded(self, grad=False)
@@ -215,11 +216,14 @@ class Engine:
             for slot in plan.dropped:
                 value = args[slot]
                 kept[slot] = value._meta if type(value) is Tensor else without_data(value)
-        node = Node(kernel, kept, edges, metas)
+        node = Node(kernel, kept, edges, metas, self.nodes)
         if plan.kept:
             node.versions = versions_of([args[slot] for slot in plan.kept])
-        if plan.uses_aux:
+        if plan.uses_aux and aux is not None:
             node.aux = aux
+            nbytes = _nbytes(aux)
+            if nbytes > PAGE:
+                node.held = Storage(nbytes, self.budget)
         if plan.uses_outs:
             node.outs = ()
         if not (plan.kept or plan.uses_aux or plan.uses_outs):
@@ -276,7 +280,8 @@ class Engine:
         """Announce a write: reads that have not ended keep the old elements, and the version moves on."""
         memory = target.storage.memory
         for read in memory.pins:
-            read.data = self.xp.copy(read.data)
+            self.budget.check(read.meta.nbytes, "keeping a value that is read and about to be overwritten")
+            read.data, read.storage = self.xp.copy(read.data), Storage(read.meta.nbytes, self.budget)
         memory.pins = ()
         target.storage.version += 1
 
@@ -431,12 +436,14 @@ class RecordedMode(Mode):
 
     def aux(self, node: Node) -> Any:
         """What the forward set aside, its arrays as constants."""
-        return self._constant(node.aux)
+        return self._constant(node.aux, node.held)
 
-    def _constant(self, value: Any) -> Any:
+    def _constant(self, value: Any, held: Storage | None) -> Any:
         if type(value) is tuple:
-            return tuple([self._constant(item) for item in value])
-        return self.engine.wrap(value) if hasattr(value, "shape") else value
+            return tuple([self._constant(item, held) for item in value])
+        if not hasattr(value, "shape"):
+            return value
+        return self.engine.wrap(value) if held is None else Tensor(value, self.engine.xp.meta_of(value), held)
 
     def fused(self, node: Node, vjp: Vjp, g: Any, needs: tuple[bool, ...]) -> Any:
         """Record the composite again on the saved inputs, and differentiate that."""
@@ -489,6 +496,11 @@ def without_data(value: Any) -> Any:
     if type(value) is tuple:
         return tuple([without_data(item) for item in value])
     return value
+
+
+def _nbytes(aux: Any) -> int:
+    """What a forward set aside takes: arrays, in tuples or not, among numbers."""
+    return sum(map(_nbytes, aux)) if type(aux) is tuple else getattr(aux, "nbytes", 0)
 
 
 def versions_of(values: list[Any]) -> list[tuple[Tensor, int]]:

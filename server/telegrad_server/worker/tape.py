@@ -16,6 +16,7 @@ from telegrad_protocol.errors import AutogradError, GraphFreed, VersionChanged
 from telegrad_protocol.shapes import PAGE, Meta
 from telegrad_server.kernels.registry import Kernel, Vjp, metas_of
 
+from .memory import Tally
 from .tensor import Tensor
 
 next_number = count(1).__next__
@@ -34,22 +35,24 @@ class Node:
     """One recorded op.
 
     `edges`: per tensor argument position through which a gradient flows, its edge, or a list of edges and None where a
-    list of tensors stands. `args`: the arguments, each tensor that no VJP reads replaced by its `Meta`. `versions`: the saved
-    tensors with their version at the time. `retained`: the results that keep their gradient. `saves`: something was
+    list of tensors stands. `args`: the arguments, each tensor that no VJP reads replaced by its `Meta`. `held`: the storage
+    that counts what `aux` takes, if that is much. `versions`: the saved tensors with their version at the time. `retained`: the results that keep their gradient. `saves`: something was
     saved, so that it can be visited once; set where that is false.
     """
 
     aux: Any = None
+    held: Any = None
     outs: Any = None
     versions: Any = ()
     saves = True
     retained: tuple[tuple[int, weakref.ref[Tensor]], ...] = ()
 
-    def __init__(self, kernel: Kernel, args: Any, edges: dict[int, Any], metas: tuple[Meta, ...]) -> None:
+    def __init__(self, kernel: Kernel, args: Any, edges: dict[int, Any], metas: tuple[Meta, ...], tally: Tally) -> None:
         self.kernel = kernel
         self.args = args
         self.edges = edges
         self.metas = metas
+        self.tally = tally
         self.number = next_number()
 
     @property
@@ -60,7 +63,7 @@ class Node:
         """Drop what was saved, if anything was; a second backward through here is then refused."""
         if not self.saves:
             return
-        self.args = self.aux = self.outs = None
+        self.args = self.aux = self.held = self.outs = None
         self.versions = ()
 
 
