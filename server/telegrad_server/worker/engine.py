@@ -11,6 +11,7 @@ from telegrad_protocol.errors import (
     OpIndexError,
     OpTypeError,
     OpValueError,
+    OutOfMemory,
     TelegradError,
     UnsupportedOp,
 )
@@ -59,9 +60,16 @@ class Engine:
             return kernel.composite(self.recorded if grad else self.unrecorded, *args)  # type: ignore[misc]
         if inferred.compute is not None:
             args = self._promote(spec, args, inferred, grad)
-        if not kernel.simple:
-            return self._apply_several(kernel, args, inferred, grad)
-        meta = inferred.metas[0]
+        try:
+            return (self._apply_one if kernel.simple else self._apply_several)(kernel, args, inferred, grad)
+        except MemoryError as error:
+            if isinstance(error, OutOfMemory):
+                raise
+            raise self.budget.exhausted(spec.name) from error
+
+    def _apply_one(self, kernel: Kernel, args: tuple[Any, ...], inferred: Inferred, grad: bool) -> Tensor:
+        """As `apply`, for one new result of a settled shape."""
+        spec, meta = kernel.spec, inferred.metas[0]
         nbytes = meta.nbytes
         self.budget.check(nbytes, spec.name)
         data, aux = self._run(kernel, args)
