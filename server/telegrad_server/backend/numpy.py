@@ -17,7 +17,7 @@ import psutil
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
-from telegrad_protocol.shapes import Meta, contiguous
+from telegrad_protocol.shapes import PAGE, Meta, contiguous
 from telegrad_server.fused import begin_threads
 
 from ._numpy_elements import ElementPrimitives
@@ -48,7 +48,7 @@ class NumpyBackend(
     TransferPrimitives,
     WindowPrimitives,
 ):
-    """The NumPy backend; one serves every session of a worker. `counted`: what counts the process's memory, if anything does."""
+    """The NumPy backend; one serves every session of a worker. `counted` is what counts the process's memory, or None."""
 
     name = "cpu"
     counted: CountedMemory | None = None
@@ -100,6 +100,10 @@ class NumpyBackend(
         """Let kernels take no more than so much in all, where it is counted."""
         if self.counted is not None:
             self.counted.limit(nbytes)
+
+    def beside(self, nbytes: int) -> AbstractContextManager[None]:
+        """Inside, so much is taken that NumPy's allocator does not see."""
+        return nullcontext() if self.counted is None or nbytes < PAGE else self.counted.elsewhere(nbytes)
 
     def kept_back(self) -> int:
         """About how many bytes the process has freed and may not have given back to the system."""

@@ -24,6 +24,7 @@ from telegrad_protocol.messages import StreamOpened
 from telegrad_server.logs import log
 from telegrad_server.worker.link import SLOT_BYTES
 
+from .bodies import Bodies
 from .caller import Caller
 from .reads import read_copy
 from .streams import Stream
@@ -247,6 +248,7 @@ class Sessions:
         self.workers: dict[str, Worker] = {**(others or {}), "cpu": worker}
         self.lease = lease
         self.limit = limit
+        self.bodies = Bodies()
         self.run_id = _run_id()
         self.draining = False
         self._sessions: dict[str, Session] = {}

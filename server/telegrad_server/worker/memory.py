@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from telegrad_protocol.errors import OutOfMemory
 
-
 SLACK: Final = 32 << 20
 """Bytes beyond the limit that kernels may take on their way: what the process has for itself is counted there too."""
 

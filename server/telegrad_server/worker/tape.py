@@ -36,8 +36,9 @@ class Node:
 
     `edges`: per tensor argument position through which a gradient flows, its edge, or a list of edges and None where a
     list of tensors stands. `args`: the arguments, each tensor that no VJP reads replaced by its `Meta`. `held`: the storage
-    that counts what `aux` takes, if that is much. `versions`: the saved tensors with their version at the time. `retained`: the results that keep their gradient. `saves`: something was
-    saved, so that it can be visited once; set where that is false.
+    that counts what `aux` takes, if that is much. `versions`: the saved tensors with their version at the time. `retained`:
+    the results that keep their gradient. `saves`: something was saved, so that it can be visited once; set where that is
+    false. `tally`: counts the nodes.
     """
 
     aux: Any = None
@@ -167,6 +168,14 @@ class Walk:
             return self.wanted.get(edge) if self.wanted else self.leaves.get(target)
         slots = self.pending.get(target)
         return self.wanted.get(edge) if slots is None else slots[index]
+
+    def nbytes(self) -> int:
+        """Bytes of the arrays that wait; recorded gradients are tensors, and count by themselves."""
+        waiting = [g for slots in self.pending.values() for g in slots]
+        for table in (self.leaves, self.wanted, self.retained):
+            waiting += table.values()
+        owners = [getattr(g, "base", None) if getattr(g, "base", None) is not None else g for g in waiting]
+        return sum({id(owner): getattr(owner, "nbytes", 0) for owner in owners if type(owner) is not Tensor}.values())
 
     def put(self, edge: Edge, g: Any) -> None:
         """Let another gradient go on from an edge; somebody else has it too."""
