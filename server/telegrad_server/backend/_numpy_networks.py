@@ -15,7 +15,7 @@ import numpy as np
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import OpIndexError
 from telegrad_server.fused import attention, norm, rows, scatter
-from telegrad_server.fused.product import product, products
+from telegrad_server.fused.product import for_blas, product, products
 
 Array = np.ndarray
 
@@ -59,7 +59,7 @@ class NetworkPrimitives:
             return flat.reshape(*a.shape[:-1], b.shape[-1])
         if a.ndim > 2 and a.shape[:-2] == b.shape[:-2] and a.dtype.kind == "f":
             return products(a, b)
-        return np.matmul(a, b)
+        return np.matmul(for_blas(a), for_blas(b))
 
     def linear(self, x: Array, weight: Array, bias: Array | None) -> Any:
         """`x @ weight.T + bias`."""
