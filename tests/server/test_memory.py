@@ -88,7 +88,6 @@ def test_no_op_takes_more_than_it_was_admitted() -> None:
     OUT.mkdir(exist_ok=True)
     (OUT / "memory.txt").write_text(memory.table(rows))
     assert [f"{case}: {taken}" for case, taken in rows if not taken.within] == []
-    assert [f"{case}: {taken}" for case, taken in rows if taken.outcome not in ("done", "refused")] == []
 
 
 # What is counted in a session's budget ----------------------------------------------------------------------------
