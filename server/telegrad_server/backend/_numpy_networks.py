@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import wraps
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import OpIndexError
 from telegrad_server.fused import attention, norm, rows, scatter
-from telegrad_server.fused.product import product, products
+from telegrad_server.fused.product import for_blas, product, products
 
 Array = np.ndarray
 
@@ -44,8 +45,16 @@ def _narrow(result: Any, dtype: Any) -> Any:
     return result.astype(dtype) if isinstance(result, Array) and result.dtype == np.float32 else result
 
 
+def _matrix_bytes(a: Array) -> int:
+    """Of one matrix of a batch."""
+    return math.prod(a.shape[-2:]) * a.itemsize
+
+
 class NetworkPrimitives:
     """A part of `NumpyBackend`."""
+
+    def beside(self, nbytes: int) -> AbstractContextManager[None]:
+        raise NotImplementedError
 
     # Products ---------------------------------------------------------------------------------------------
 
@@ -59,7 +68,7 @@ class NetworkPrimitives:
             return flat.reshape(*a.shape[:-1], b.shape[-1])
         if a.ndim > 2 and a.shape[:-2] == b.shape[:-2] and a.dtype.kind == "f":
             return products(a, b)
-        return np.matmul(a, b)
+        return np.matmul(for_blas(a), for_blas(b))
 
     def linear(self, x: Array, weight: Array, bias: Array | None) -> Any:
         """`x @ weight.T + bias`."""
@@ -71,19 +80,34 @@ class NetworkPrimitives:
 
     # Factors ----------------------------------------------------------------------------------------------
 
-    inv = staticmethod(np.linalg.inv)
-    det = staticmethod(np.linalg.det)
-    solve = staticmethod(np.linalg.solve)
-    cholesky = staticmethod(np.linalg.cholesky)
+    # LAPACK works on copies of one matrix at a time, which NumPy takes by itself.
+
+    def inv(self, a: Array) -> Array:
+        with self.beside(2 * _matrix_bytes(a)):
+            return np.linalg.inv(a)
+
+    def det(self, a: Array) -> Array:
+        with self.beside(_matrix_bytes(a)):
+            return np.linalg.det(a)
+
+    def solve(self, a: Array, b: Array) -> Array:
+        with self.beside(_matrix_bytes(a) + (_matrix_bytes(b) if b.ndim > 1 else b.nbytes)):
+            return np.linalg.solve(a, b)
+
+    def cholesky(self, a: Array) -> Array:
+        with self.beside(_matrix_bytes(a)):
+            return np.linalg.cholesky(a)
 
     def slogdet(self, a: Array) -> tuple[Array, Array]:
         """The signs of determinants, and the logarithms of their absolute values."""
-        sign, logarithm = np.linalg.slogdet(a)
+        with self.beside(_matrix_bytes(a)):
+            sign, logarithm = np.linalg.slogdet(a)
         return sign, logarithm
 
     def eigh(self, a: Array, triangle: str) -> tuple[Array, Array]:
         """Eigenvalues in ascending order and eigenvectors as columns, read from the triangle "L" or "U"."""
-        values, vectors = np.linalg.eigh(a, triangle)
+        with self.beside(4 * _matrix_bytes(a)):
+            values, vectors = np.linalg.eigh(a, triangle)
         return values, vectors
 
     # Rows -------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,20 @@ PARTIAL = 8
 class OrderPrimitives:
     """A part of `NumpyBackend`."""
 
+    def beside(self, nbytes: int) -> AbstractContextManager[None]:
+        raise NotImplementedError
+
     def argsort(self, rows: Any, descending: bool) -> Any:
         """The order of each row; equal elements keep theirs."""
         rows = _sortable(rows)
         if not descending:
-            return np.argsort(rows, -1, kind="stable")
+            return self._stable(rows)
         # Sorting the reversed row and reversing the result keeps equal elements in their order.
-        return rows.shape[-1] - 1 - np.flip(np.argsort(np.flip(rows, -1), -1, kind="stable"), -1)
+        return rows.shape[-1] - 1 - np.flip(self._stable(np.flip(rows, -1)), -1)
+
+    def _stable(self, rows: Any) -> Any:
+        with self.beside(rows.shape[-1] * np.intp().itemsize):  # in which NumPy merges
+            return np.argsort(rows, -1, kind="stable")
 
     def argtop(self, rows: Any, k: int, largest: bool) -> Any:
         """Where the `k` largest, or smallest, elements of each row are, in order."""

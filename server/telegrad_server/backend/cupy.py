@@ -118,6 +118,19 @@ class CupyBackend(
         pool = self.cp.get_default_memory_pool() if self.pool is None else self.pool
         pool.free_all_blocks()
 
+    def count_memory(self) -> None:
+        """Nothing: each session's pool refuses by itself what is beyond the limit."""
+
+    def hold_to(self, nbytes: int) -> None:
+        """Nothing: the pools have their limit from the beginning."""
+
+    def kept_back(self) -> int:
+        """None that would go back by itself: a pool's blocks are its session's, until `empty_cache`."""
+        return 0
+
+    def give_back(self) -> None:
+        """Nothing: a session's pool ends with it."""
+
     # Memory -----------------------------------------------------------------------------------------------
 
     def dtype(self, dtype: DType) -> np.dtype[Any]:

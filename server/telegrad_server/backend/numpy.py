@@ -17,7 +17,8 @@ import psutil
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
-from telegrad_protocol.shapes import Meta, contiguous
+from telegrad_protocol.shapes import PAGE, Meta, contiguous
+from telegrad_server.fused import begin_threads
 
 from ._numpy_elements import ElementPrimitives
 from ._numpy_indexing import IndexPrimitives
@@ -28,6 +29,7 @@ from ._numpy_random import RandomPrimitives
 from ._numpy_shapes import ShapePrimitives
 from ._numpy_transfers import TransferPrimitives
 from ._numpy_windows import WindowPrimitives
+from .counted import CountedMemory, counted_memory, give_back
 
 _TO_NUMPY: dict[DType, np.dtype[Any]] = {
     dtype: np.dtype(ml_dtypes.bfloat16 if dtype is dtypes.bfloat16 else dtype.name) for dtype in dtypes.ALL
@@ -46,9 +48,10 @@ class NumpyBackend(
     TransferPrimitives,
     WindowPrimitives,
 ):
-    """The NumPy backend. Stateless; one serves every session of a worker."""
+    """The NumPy backend; one serves every session of a worker. `counted` is what counts the process's memory, or None."""
 
     name = "cpu"
+    counted: CountedMemory | None = None
 
     # Sessions ---------------------------------------------------------------------------------------------
 
@@ -85,6 +88,32 @@ class NumpyBackend(
 
     def empty_cache(self) -> None:
         """Nothing: memory that no tensor uses is the process's."""
+
+    def count_memory(self) -> None:
+        """Count what this thread takes from now on, and those that kernels share their work with."""
+        self.counted = counted_memory()
+        if self.counted is not None:
+            self.counted.use()
+            begin_threads(self.counted.use)
+
+    def hold_to(self, nbytes: int) -> None:
+        """Let kernels take no more than so much in all, where it is counted."""
+        if self.counted is not None:
+            self.counted.limit(nbytes)
+
+    def beside(self, nbytes: int) -> AbstractContextManager[None]:
+        """Inside, so much is taken that NumPy's allocator does not see."""
+        return nullcontext() if self.counted is None or nbytes < PAGE else self.counted.elsewhere(nbytes)
+
+    def kept_back(self) -> int:
+        """About how many bytes the process has freed and may not have given back to the system."""
+        return 0 if self.counted is None else self.counted.peak - self.counted.used
+
+    def give_back(self) -> None:
+        """Give memory that nothing uses back to the system."""
+        give_back()
+        if self.counted is not None:
+            self.counted.reset_peak()
 
     # Memory -----------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from telegrad_protocol.wire import LIMITS
 from telegrad_server.logs import log
 
 from .answers import EMPTY, JSON, MSGPACK, header, internal, json_line, need_content_type, send_body, send_error
+from .bodies import Held
 from .reads import send_read
 from .sessions import Session, Sessions, Upload
 
@@ -64,6 +65,7 @@ class Hot:
             await self.app(scope, receive, send)
             return
         path: str = scope["path"]
+        held = scope["body"] = Held(self.sessions.bodies)
         answer = _Answer(send)
         send = answer.send
         try:
@@ -83,6 +85,8 @@ class Hot:
         except Exception as error:
             if scope.get("failure") is not error:  # FastAPI raises again what it has answered, for servers that log
                 await answer.fail(scope, error)
+        finally:
+            held.end_request()
 
     async def _health(self, send: Any) -> None:
         down = self.sessions.down()
@@ -121,6 +125,7 @@ class Hot:
         if not owner.knows(number):
             self.sessions.check_open()
         reply = await owner.put(number, epoch, acknowledged, body, _device(scope))
+        scope["body"].keep(reply)
         if not reply.done():
             await asyncio.wait([reply], timeout=ANSWER_WITHIN)
         session.renew()
@@ -192,7 +197,7 @@ def _range_start(value: bytes | None, size: int) -> int:
 
 
 async def read_body(scope: Any, receive: Any, limit: int) -> bytes:
-    """The whole body. Raises `TooLarge` over the limit, `Disconnected` if it was cut off."""
+    """The whole body. Raises `TooLarge` over the limit, `Unavailable` without room, `Disconnected` if it was cut off."""
     length = header(scope, b"content-length")
     if length is not None and length.isdigit() and int(length) > limit:
         raise TooLarge(f"the body has {int(length)} bytes, more than the {limit} allowed")
@@ -202,6 +207,7 @@ async def read_body(scope: Any, receive: Any, limit: int) -> bytes:
         total += len(chunk)
         if total > limit:
             raise TooLarge(f"the body has more than the {limit} bytes allowed")
+        scope["body"].grow(len(chunk))
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 

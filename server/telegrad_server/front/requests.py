@@ -41,6 +41,7 @@ async def read_body(request: Request, limit: int) -> bytes:
         body += chunk
         if len(body) > limit:
             raise TooLarge(f"the body has more than the {limit} bytes allowed", hint="send large tensors as .npy")
+        request.scope["body"].grow(len(chunk))
     return bytes(body)
 
 

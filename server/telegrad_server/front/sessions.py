@@ -25,6 +25,7 @@ from telegrad_protocol.messages import StreamOpened
 from telegrad_server.logs import log
 from telegrad_server.worker.link import SLOT_BYTES
 
+from .bodies import Bodies
 from .caller import Caller
 from .reads import read_copy
 from .streams import Stream
@@ -290,6 +291,7 @@ class Sessions:
         self.limit = limit
         self.per_token = limit if per_token is None else per_token
         self.per_address = limit if per_address is None else per_address
+        self.bodies = Bodies()
         self.run_id = _run_id()
         self.draining = False
         self.hurried = False

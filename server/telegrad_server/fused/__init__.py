@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from . import conv, norm, optim, pointwise, pool, rows, scatter
-from ._jit import set_threads, threads
+from ._jit import begin_threads, set_threads, threads
 
 __all__ = [
+    "begin_threads",
     "conv",
     "norm",
     "optim",

@@ -31,7 +31,12 @@ summing = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc",
 
 
 class _Threads:
-    """The number of threads that share a long kernel, and the pool that lends all but the caller's own."""
+    """The number of threads that share a long kernel, and the pool that lends all but the caller's own.
+
+    `begin` is called on each of the pool's.
+    """
+
+    begin: Callable[[], None] | None = None
 
     def __init__(self) -> None:
         self.count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -39,7 +44,7 @@ class _Threads:
 
     def submit(self, *call: Any) -> Any:
         if self.pool is None:
-            self.pool = ThreadPoolExecutor(self.count - 1, thread_name_prefix="kernel")
+            self.pool = ThreadPoolExecutor(self.count - 1, "kernel", self.begin)
         return self.pool.submit(*call)
 
 
@@ -53,6 +58,11 @@ def set_threads(count: int) -> None:
     if _threads.pool is not None:
         _threads.pool.shutdown()
     _threads.count, _threads.pool = count, None
+
+
+def begin_threads(begin: Callable[[], None]) -> None:
+    """Call `begin` first on each thread that will be lent; before any was."""
+    _threads.begin = begin
 
 
 def threads() -> int:

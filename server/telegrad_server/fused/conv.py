@@ -48,10 +48,9 @@ def _copy(typingctx, target, at, source, begin, count):
 
 
 @kernel
-def _im2col(lo, hi, x, cols, strides, channels, size, window, stride, padding, dilation, positions):
+def _im2col(lo, hi, x, cols, framed, strides, channels, size, window, stride, padding, dilation, positions):
     (height, width), (kh, kw), (oh, ow) = size, window, positions
     wide = width + 2 * padding[1]
-    framed = np.zeros((height + 2 * padding[0]) * wide, x.dtype)
     for r in range(lo, hi):
         for y in range(height):
             _copy(framed, (y + padding[0]) * wide + padding[1], x, (r * height + y) * width, width)
@@ -69,10 +68,9 @@ def _im2col(lo, hi, x, cols, strides, channels, size, window, stride, padding, d
 
 
 @kernel
-def _col2im(lo, hi, cols, gx, strides, channels, size, window, stride, padding, dilation, positions):
+def _col2im(lo, hi, cols, gx, framed, strides, channels, size, window, stride, padding, dilation, positions):
     (height, width), (kh, kw), (oh, ow) = size, window, positions
     wide = width + 2 * padding[1]
-    framed = np.empty((height + 2 * padding[0]) * wide, gx.dtype)
     for r in range(lo, hi):
         framed[:] = 0
         for k in range(kh * kw):
@@ -188,7 +186,10 @@ class _Geometry:
         count = images * self.positions
         strides = (self.positions, count) if self.merged else (self.depth * self.positions, self.positions)
         taps = (self.window, self.stride, self.padding, self.dilation, self.out_size)
-        kernel(0, images * self.channels, flat(source), flat(target), strides, self.channels, self.size, *taps)
+        ends = (0, images * self.channels)
+        # An image with its border is made here, where memory is counted: the border may be larger than all else.
+        framed = np.zeros(math.prod(n + 2 * p for n, p in zip(self.size, self.padding, strict=True)), source.dtype)
+        kernel(*ends, flat(source), flat(target), framed, strides, self.channels, self.size, *taps)
 
     def columns(self, block: np.ndarray, scratch: np.ndarray) -> np.ndarray:
         """The patches of a block of images, as matrices of columns."""

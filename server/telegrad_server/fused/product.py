@@ -30,6 +30,7 @@ def _cuts(length: int, pieces: int, step: int) -> list[slice]:
 
 def product(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
     """`a (m, k) @ b (k, n)`, plus `bias (n,)`."""
+    a, b = for_blas(a), for_blas(b)
     (m, k), n = a.shape, b.shape[1]
     out = np.empty((m, n), np.result_type(a, b))
     pieces = max(1, min(threads(), m * k * n // PIECE))
@@ -48,10 +49,23 @@ def product(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None) -> np.
 
 def products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The products of matrices in pairs: `a (batch, ..., m, k) @ b (batch, ..., k, n)`."""
+    a, b = for_blas(a), for_blas(b)
     out = np.empty((*a.shape[:-1], b.shape[-1]), np.result_type(a, b))
     pieces = max(1, min(threads(), len(a), math.prod(a.shape) * b.shape[-1] // PIECE))
     _run(lambda part: np.matmul(a[part], b[part], out=out[part]), [(cut,) for cut in _cuts(len(a), pieces, 1)])
     return out
+
+
+def for_blas(a: np.ndarray) -> np.ndarray:
+    """The matrices as BLAS takes them, copied where their strides are none of its own.
+
+    NumPy would copy them too, into memory that nobody counts.
+    """
+    if a.flags.forc or a.ndim < 2:
+        return a
+    (rows, columns), (down, along) = a.shape[-2:], a.strides[-2:]
+    steps = along == a.itemsize and down >= columns * along, down == a.itemsize and along >= rows * down
+    return a if any(steps) and down % a.itemsize == along % a.itemsize == 0 else np.ascontiguousarray(a)
 
 
 def _run(run: Callable[..., Any], calls: Sequence[tuple[slice, ...]]) -> None:

@@ -42,6 +42,7 @@ def main() -> None:
     Here.device = canonical(options.device)
     Here.most_elements = max(LEAST_ELEMENTS, options.memory)
     xp = backend_of(Here.device)
+    xp.count_memory()
     with xp.active():
         xp.pin(link.arena)
     try:

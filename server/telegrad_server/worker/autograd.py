@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from telegrad_protocol.errors import AutogradError, Malformed, NotFound, OpError, ShapeError, TooMany
 from telegrad_protocol.messages import ReadResult, Row
-from telegrad_protocol.shapes import check_work
+from telegrad_protocol.shapes import PAGE, check_work
 
 from .controls import handles, named, releases
 from .engine import set_history
 from .tape import Edge, Walk, edge_of
-from .tensor import Tensor
+from .tensor import Storage, Tensor
 
 if TYPE_CHECKING:
     from .session import Session
@@ -81,12 +81,23 @@ def has_grad(session: Session, row: Row, tensors: tuple[Tensor, ...]) -> ReadRes
 
 
 class Request:
-    """A walk as it was asked for, and what to do with what it found. Nothing is done before `finish`."""
+    """A walk as it was asked for, and what to do with what it found. Nothing is done before `finish`.
+
+    `held` counts the gradients that wait between the rows of a walk in steps.
+    """
 
     def __init__(self, session: Session, retain_graph: bool, create_graph: bool) -> None:
         self.session = session
         self.create_graph = create_graph
         self.walk = session.engine.walk(create_graph=create_graph, retain=retain_graph or create_graph)
+        self.held: Storage | None = None
+
+    def hold(self) -> None:
+        """Count the gradients that wait now. Raises `OutOfMemory` if they do not fit."""
+        self.held = None
+        nbytes = self.walk.nbytes()
+        if nbytes > PAGE:
+            self.held = Storage(nbytes, self.session.budget)
 
     def start(self, tensors: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...], wanted: list[Edge]) -> None:
         roots = _roots(self.session, tensors, gradients, self.create_graph)
@@ -188,6 +199,7 @@ def begin_collecting_walk(session: Session, row: Row, *args: Any) -> None:
 def _begin(session: Session, row: Row, request: Request) -> None:
     if len(session.walks) >= MOST_WALKS:
         raise TooMany(f"{MOST_WALKS} walks are under way", op="begin_walk", hint="end them, or drop them")
+    request.hold()
     session.walks[named(row)] = request
 
 
@@ -207,6 +219,7 @@ def walk_to(session: Session, row: Row, walk: int, input: Tensor) -> None:
     with _going_on(session, walk) as request:
         edge = _input_edge(session.engine, input)
         request.walk.run(edge)
+        request.hold()
         g = request.walk.at(edge)
         if g is None:
             raise AutogradError("no gradient reaches the tensor", op="walk_to")
@@ -247,6 +260,7 @@ def next_stop(session: Session, row: Row, walk: int, inputs: tuple[Tensor, ...])
     with _going_on(session, walk) as request:
         edges = [_input_edge(session.engine, t) for t in inputs]
         found = request.walk.run_to_first(edges)
+        request.hold()
     return ReadResult(row.outs, "int64", (), found.to_bytes(8, "little", signed=True))
 
 

@@ -96,7 +96,7 @@ def forget(session: Session, names: Any) -> None:
         raise Malformed("free takes a list of ids", op="free", got=shown(names))
     drop = session.tensors.pop
     for name in names:
-        if drop(name, None) is None:
+        if drop(name, None) is None and session.failed.pop(name, None) is None:
             session.generators.pop(name, None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import (
@@ -14,22 +14,26 @@ from telegrad_protocol.errors import (
     OpIndexError,
     OpTypeError,
     OpValueError,
+    OutOfMemory,
     TelegradError,
     UnsupportedOp,
 )
 from telegrad_protocol.rules import check_history, check_inplace, check_overlap, check_writable, frozen_view
-from telegrad_protocol.shapes import Meta
+from telegrad_protocol.shapes import PAGE, Meta
 from telegrad_protocol.spec import Inferred, OpSpec
 from telegrad_server.kernels import KERNELS, Raw
 from telegrad_server.kernels.registry import Kernel, Vjp, calling
 
-from .memory import Budget
+from .memory import Budget, Tally
 from .tape import Edge, Mode, Node, Walk, edge_of, last_number
 from .tensor import Storage, Tensor
 
+if TYPE_CHECKING:
+    from .transfers import Read
+
 
 class Engine:
-    """Ops on one device for one session, whose memory `budget` counts.
+    """Ops on one device for one session, whose memory `budget` counts; `nodes` counts those of its graphs.
 
     `raw` is the op namespace on bare arrays; `recorded` and `unrecorded` are those on tensors, with grad mode on and off.
     """
@@ -37,6 +41,7 @@ class Engine:
     def __init__(self, xp: Any, budget: Budget) -> None:
         self.xp = xp
         self.budget = budget
+        self.nodes = Tally()
         self.raw = Raw(xp)
         self.recorded = Recorded(self, grad=True)
         self.unrecorded = Recorded(self, grad=False)
@@ -61,9 +66,16 @@ class Engine:
             return kernel.composite(self.recorded if grad else self.unrecorded, *args)  # type: ignore[misc]
         if inferred.compute is not None:
             args = self._promote(spec, args, inferred, grad)
-        if not kernel.simple:
-            return self._apply_several(kernel, args, inferred, grad)
-        meta = inferred.metas[0]
+        try:
+            return (self._apply_one if kernel.simple else self._apply_several)(kernel, args, inferred, grad)
+        except MemoryError as error:
+            if isinstance(error, OutOfMemory):
+                raise
+            raise self.budget.exhausted(spec.name) from error
+
+    def _apply_one(self, kernel: Kernel, args: tuple[Any, ...], inferred: Inferred, grad: bool) -> Tensor:
+        """As `apply`, for one new result of a settled shape."""
+        spec, meta = kernel.spec, inferred.metas[0]
         nbytes = meta.nbytes
         self.budget.check(nbytes, spec.name)
         data, aux = self._run(kernel, args)
@@ -224,11 +236,14 @@ class Engine:
             for slot in plan.dropped:
                 value = args[slot]
                 kept[slot] = value._meta if type(value) is Tensor else without_data(value)
-        node = Node(kernel, kept, edges, metas)
+        node = Node(kernel, kept, edges, metas, self.nodes)
         if plan.kept:
             node.versions = versions_of([args[slot] for slot in plan.kept])
-        if plan.uses_aux:
+        if plan.uses_aux and aux is not None:
             node.aux = aux
+            nbytes = _nbytes(aux)
+            if nbytes > PAGE:
+                node.held = Storage(nbytes, self.budget)
         if plan.uses_outs:
             node.outs = ()
         if not (plan.kept or plan.uses_aux or plan.uses_outs):
@@ -287,11 +302,16 @@ class Engine:
     def keep_reads(self, targets: Iterable[Tensor]) -> None:
         """Let reads that have not ended keep what these tensors are now: they are about to be written. All, or none."""
         memories = {target.storage.memory: None for target in targets}
-        kept = [(read, self.xp.copy(read.data)) for memory in memories for read in memory.pins]
-        for read, data in kept:
-            read.data = data
+        kept = [(read, *self._copied(read)) for memory in memories for read in memory.pins]
+        for read, data, storage in kept:
+            read.data, read.storage = data, storage
         for memory in memories:
             memory.pins = ()
+
+    def _copied(self, read: Read) -> tuple[Any, Storage]:
+        nbytes = read.meta.nbytes
+        self.budget.check(nbytes, "keeping a value that is read and about to be overwritten")
+        return self.xp.copy(read.data), Storage(nbytes, self.budget)
 
     def _check_inplace(self, kernel: Kernel, args: tuple[Any, ...], grad: bool) -> None:
         target: Tensor = args[0]
@@ -467,12 +487,14 @@ class RecordedMode(Mode):
 
     def aux(self, node: Node) -> Any:
         """What the forward set aside, its arrays as constants."""
-        return self._constant(node.aux)
+        return self._constant(node.aux, node.held)
 
-    def _constant(self, value: Any) -> Any:
+    def _constant(self, value: Any, held: Storage | None) -> Any:
         if type(value) is tuple:
-            return tuple([self._constant(item) for item in value])
-        return self.engine.wrap(value) if hasattr(value, "shape") else value
+            return tuple([self._constant(item, held) for item in value])
+        if not hasattr(value, "shape"):
+            return value
+        return self.engine.wrap(value) if held is None else Tensor(value, self.engine.xp.meta_of(value), held)
 
     def fused(self, node: Node, vjp: Vjp, g: Any, needs: tuple[bool, ...]) -> Any:
         """Record the composite again on the saved inputs, and differentiate that."""
@@ -527,6 +549,11 @@ def without_data(value: Any) -> Any:
     if type(value) is tuple:
         return tuple([without_data(item) for item in value])
     return value
+
+
+def _nbytes(aux: Any) -> int:
+    """What a forward set aside takes: arrays, in tuples or not, among numbers."""
+    return sum(map(_nbytes, aux)) if type(aux) is tuple else getattr(aux, "nbytes", 0)
 
 
 def versions_of(values: list[Any]) -> list[tuple[Tensor, int]]:

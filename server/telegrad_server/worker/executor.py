@@ -26,7 +26,7 @@ from telegrad_server.logs import log
 
 from .controls import Blocked, Sent
 from .link import Request
-from .memory import Budget
+from .memory import SLACK, Budget
 from .session import Session, Stream
 from .tensor import Tensor
 from .transfers import Copies, Read, Upload
@@ -39,6 +39,11 @@ POLL_EVERY = 0.001
 
 REPLY_BYTES = 8 << 20
 """Values that ride in one reply; those of later reads are fetched, as large ones are."""
+IDLE = 1.0
+"""Seconds without a request after which memory goes back to the system."""
+
+KEPT_BACK = 64 << 20
+"""Bytes that the process may have free for its next kernels."""
 
 DEVICE_LOST = 70
 """Exit status of a worker whose device failed for good: EX_SOFTWARE of sysexits.h."""
@@ -100,16 +105,26 @@ class Executor:
         """Serve until the front closes its end."""
         with suppress(EOFError, BrokenPipeError, ConnectionResetError):
             while True:
-                self._take_in(0 if self._runnable() else self._patience())
+                patience = 0 if self._runnable() else self._patience()
+                if not self._take_in(patience) and patience == IDLE:
+                    self.xp.give_back()
                 self._turn()
 
     # Taking requests in -----------------------------------------------------------------------------------
 
-    def _take_in(self, timeout: float | None) -> None:
-        for request in self.link.poll(timeout):
+    def _take_in(self, timeout: float | None) -> bool:
+        """Handle the requests that have come; whether there were any."""
+        requests = self.link.poll(timeout)
+        for request in requests:
             self._handle(request)
         self._answer_copies()
         self.next_poll = perf_counter() + POLL_EVERY
+        return bool(requests)
+
+    def _count_objects(self, session: Session) -> None:
+        """Take what small things a session has made off the room for its next rows, and for what their kernels take."""
+        session.count_objects()
+        self.xp.hold_to(self.budget.room + SLACK)
 
     def _answer_copies(self) -> None:
         for request, error in self.copies.ended():
@@ -158,7 +173,10 @@ class Executor:
             for stream in closed.streams.values():
                 for job in stream.jobs:
                     self.link.fail(job.request, SessionGone("the session was closed"))
+            held = closed.budget.used + closed.budget.objects
             closed.close()
+            if held > KEPT_BACK or self.xp.kept_back() > KEPT_BACK:
+                self.xp.give_back()
         self.link.reply(request, None)
 
     def on_open_stream(self, request: Request, session: str, stream: int) -> None:
@@ -280,7 +298,7 @@ class Executor:
         waiting = any(
             stream.jobs for name in self.active if (s := self.sessions.get(name)) for stream in s.streams.values()
         )
-        return 1.0 if waiting else None
+        return IDLE if waiting or self.xp.kept_back() > KEPT_BACK else None
 
     def _turn(self) -> None:
         for _ in range(len(self.active)):
@@ -356,6 +374,7 @@ class Executor:
     def _run_rows(self, name: str, session: Session, job: Job, deadline: float) -> None:
         rows, execute, results = job.rows, session.execute, job.results
         first, session.room = job.next, job.room
+        self._count_objects(session)
         try:
             for index in range(first, len(rows)):
                 job.next = index
@@ -365,6 +384,7 @@ class Executor:
                 now = perf_counter()
                 if now >= self.next_poll:
                     job.next = index + 1
+                    self._count_objects(session)
                     self._take_in(0)
                     if now >= deadline or name not in self.sessions:
                         return

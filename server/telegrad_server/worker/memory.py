@@ -2,46 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import Any, Final
 
 from telegrad_protocol.errors import OutOfMemory
+
+SLACK: Final = 32 << 20
+"""Bytes beyond the limit that kernels may take on their way: what the process has for itself is counted there too."""
+
+# What Python takes, in bytes, for an id and its tensor, for a tensor's storage, and for a node: measured.
+ID_BYTES: Final = 450
+FAILED_BYTES: Final = 110
+STORAGE_BYTES: Final = 150
+NODE_BYTES: Final = 750
+GENERATOR_BYTES: Final = 6000
 
 
 class Budget:
     """Counts bytes in use against a limit, per storage. One per worker, with a child per session.
+
+    `objects`: what the small things take that stand for tensors, ids and nodes of graphs, as last counted; `room`: what
+    that leaves of the limit.
 
     >>> budget = Budget(100)
     >>> budget.take(60); budget.used
     60
     """
 
-    __slots__ = ("limit", "parent", "peak", "used")
+    __slots__ = ("limit", "objects", "parent", "peak", "room", "used")
 
     def __init__(self, limit: int, parent: Budget | None = None) -> None:
         self.limit = limit
         self.parent = parent
+        self.objects = 0
+        self.room = limit
         self.used = 0
         self.peak = 0
 
     def check(self, nbytes: int, op: str) -> None:
         """Raise `OutOfMemory` if `nbytes` more do not fit here or in the parent; takes nothing."""
-        if self.used + nbytes > self.limit:
+        if self.used + nbytes > self.room:
             raise self._refusal(nbytes, op)
         if self.parent is not None:
             self.parent.check(nbytes, op)
 
     def _refusal(self, nbytes: int, op: str) -> OutOfMemory:
+        in_use = readable(self.used + self.objects)
         return OutOfMemory(
-            f"{op} needs {readable(nbytes)} more; {readable(self.used)} of {readable(self.limit)} are in use",
+            f"{op} needs {readable(nbytes)} more; {in_use} of {readable(self.limit)} are in use",
             op=op,
-            expected=f"at most {max(self.limit - self.used, 0)} bytes",
+            expected=f"at most {max(self.room - self.used, 0)} bytes",
             got=f"{nbytes} bytes",
             hint="free tensors, use a smaller batch, or start the server with a larger --memory",
         )
 
     def exhausted(self, op: str) -> OutOfMemory:
-        """The error for an allocation that the machine itself refused."""
-        return OutOfMemory(f"{op}: the machine has no memory left", op=op, hint="free tensors or use a smaller batch")
+        """The error for an allocation that was refused in the midst of a kernel."""
+        in_use, limit = readable(self.used + self.objects), readable(self.limit)
+        return OutOfMemory(
+            f"{op} needs more memory on its way than is left: {in_use} of {limit} are in use",
+            op=op,
+            hint="free tensors, use a smaller batch, or start the server with a larger --memory",
+        )
 
     def take(self, nbytes: int) -> None:
         """Count bytes that are in use from now on. Raises `OutOfMemory`, and counts nothing, if they do not fit."""
@@ -49,7 +71,7 @@ class Budget:
         if parent is not None:
             parent.take(nbytes)
         used = self.used + nbytes
-        if used > self.limit:
+        if used > self.room:
             if parent is not None:
                 parent.give(nbytes)
             raise self._refusal(nbytes, "a small tensor")
@@ -62,6 +84,24 @@ class Budget:
         self.used -= nbytes
         if self.parent is not None:
             self.parent.used -= nbytes
+
+    def count_objects(self, nbytes: int) -> None:
+        """Leave so much less room. Refuses nothing: whatever is made next is."""
+        if self.parent is not None:
+            self.parent.count_objects(self.parent.objects + nbytes - self.objects)
+        self.objects = nbytes
+        self.room = self.limit - nbytes
+
+
+class Tally:
+    """Tells how many objects refer to it, which costs them nothing to make or to drop."""
+
+    def __len__(self) -> int:
+        return sys.getrefcount(self) - _OWN_REFERENCES
+
+
+_OWN_REFERENCES: Final = 3
+"""Those of `len`, of `getrefcount` and of whoever made the tally."""
 
 
 def readable(nbytes: float) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections import deque
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, NoReturn
+from itertools import islice
+from typing import Any, Final, NoReturn
 
 from telegrad_protocol.errors import (
     Malformed,
@@ -27,7 +29,7 @@ from . import optim as optim
 from .controls import HANDLERS, RELEASES, Sent
 from .dispatch import Execute, make
 from .engine import Engine
-from .memory import Budget, largest
+from .memory import FAILED_BYTES, GENERATOR_BYTES, ID_BYTES, NODE_BYTES, STORAGE_BYTES, Budget, largest
 from .tensor import Storage, Tensor
 from .transfers import Read, Upload
 
@@ -35,10 +37,8 @@ DEFAULT_SEED = 67280421310721
 """PyTorch's, for a generator that nobody has seeded."""
 
 
-class Failed(NamedTuple):
-    """Stands in the table for a result that never came to be; whoever uses it gets the cause."""
-
-    error: TelegradError
+MOST_FAILED: Final = 1 << 17
+"""Ids of results that never came to be whose cause a session remembers, the latest."""
 
 
 class Stream:
@@ -58,13 +58,14 @@ class Stream:
 
 
 class Session:
-    """What one client has on one device. `tensors` maps ids to tensors, `Failed` results among them."""
+    """What one client has on one device. `tensors` maps ids to tensors, `failed` those that never came to be to the cause."""
 
     def __init__(self, xp: Any, parent: Budget) -> None:
         self.budget = Budget(parent.limit, parent)
         self.xp = xp.for_session(parent.limit)
         self.engine = Engine(self.xp, self.budget)
-        self.tensors: dict[int, Tensor | Failed] = {}
+        self.tensors: dict[int, Tensor] = {}
+        self.failed: dict[int, TelegradError] = {}
         self.generators: dict[int | None, Any] = {None: xp.new_generator(DEFAULT_SEED)}
         self.uploads: dict[int, Upload] = {}
         self.reads: dict[int, Read] = {}
@@ -86,8 +87,8 @@ class Session:
             return self._execute_other(spec, Row(*row), args)
         try:
             result = self.engine.apply(KERNELS[spec.name], args, grad=bool(flags & GRAD))
-        except OutOfMemory as error:
-            raise self._what_holds_memory(error) from None
+        except MemoryError as error:
+            raise self._out_of_memory(error, spec.name) from None
         self.bind(outs, result, spec.name)
         return None
 
@@ -96,7 +97,7 @@ class Session:
         try:
             self.engine.refuse(kernel, error)
         except OutOfMemory as refusal:
-            raise self._what_holds_memory(refusal) from None
+            raise self._out_of_memory(refusal, kernel.name) from None
 
     def _execute_other(self, spec: OpSpec, row: Row, args: tuple[Any, ...]) -> ReadResult | Sent | None:
         """Rows that act on the session, draw random numbers, or write in place."""
@@ -116,8 +117,7 @@ class Session:
 
     def refuse_row(self, op: str, error: MemoryError) -> NoReturn:
         """Raise the refusal of a row that found no memory."""
-        refusal = error if isinstance(error, OutOfMemory) else self.budget.exhausted(op)
-        raise self._what_holds_memory(refusal) from None
+        raise self._out_of_memory(error, op) from None
 
     def _apply(self, spec: OpSpec, row: Row, args: tuple[Any, ...]) -> None:
         kernel, grad = KERNELS[spec.name], bool(row.flags & GRAD)
@@ -126,8 +126,10 @@ class Session:
         else:
             self.bind(row.outs, self.engine.apply(kernel, args, grad=grad), spec.name)
 
-    def _what_holds_memory(self, error: OutOfMemory) -> OutOfMemory:
-        held = largest({name: t for name, t in self.tensors.items() if type(t) is Tensor})
+    def _out_of_memory(self, cause: MemoryError, op: str) -> OutOfMemory:
+        """A refusal with what holds memory."""
+        error = cause if isinstance(cause, OutOfMemory) else self.budget.exhausted(op)
+        held = largest(self.tensors)
         return OutOfMemory(f"{error.message}; the largest tensors: {held or 'none'}", **error.details)
 
     def bind(self, outs: int | tuple[int, ...] | None, result: Any, op: str) -> None:
@@ -150,10 +152,12 @@ class Session:
         if release is not None:
             with suppress(TelegradError, TypeError):
                 release(self, *row.args)
-        failed = Failed(error)
         names = (row.outs,) if type(row.outs) is int else row.outs or ()
         for name in names:
-            self.tensors[name] = failed
+            self.tensors.pop(name, None)
+        self.failed.update(dict.fromkeys(names[-MOST_FAILED:], error))
+        for name in list(islice(self.failed, max(len(self.failed) - MOST_FAILED, 0))):
+            del self.failed[name]
 
     def tensor(self, name: Any, spec: OpSpec, argument: str) -> Tensor:
         """The tensor of that id. Raises the cause if it failed, `UnknownTensor` if there is none."""
@@ -162,8 +166,9 @@ class Session:
         found = self.tensors.get(name)
         if type(found) is Tensor:
             return found
-        if type(found) is Failed:
-            raise type(found.error)(found.error.message, **{k: v for k, v in found.error.details.items() if k != "row"})
+        cause = self.failed.get(name)
+        if cause is not None:
+            raise type(cause)(cause.message, **{k: v for k, v in cause.details.items() if k != "row"})
         raise UnknownTensor(
             f"{spec.name}(): there is no tensor {name!r} for argument '{argument}' in this session",
             op=spec.name,
@@ -213,6 +218,13 @@ class Session:
             raise UnknownTensor(f"there is no generator {name!r} in this session", got=str(name))
         return found
 
+    def count_objects(self) -> None:
+        """Count anew what ids, tensors and nodes take of the budget themselves."""
+        ids, failed = len(self.tensors) * ID_BYTES, len(self.failed) * FAILED_BYTES
+        storages = sys.getrefcount(self.budget) * STORAGE_BYTES
+        nodes = len(self.engine.nodes) * NODE_BYTES
+        self.budget.count_objects(ids + failed + storages + nodes + len(self.generators) * GENERATOR_BYTES)
+
     def adopt(self, data: Any, meta: Any) -> Tensor:
         """A tensor on memory that was already admitted."""
         return Tensor(data, meta, Storage(meta.nbytes, self.budget))
@@ -235,8 +247,9 @@ class Session:
             self.drop_upload(name)
         for name in list(self.reads):
             self.drop_read(name)
-        for table in (self.walks, self.tensors, self.generators, self.streams):
+        for table in (self.walks, self.tensors, self.failed, self.generators, self.streams):
             table.clear()
+        self.budget.count_objects(0)
         if self.budget.used:  # two tensors may be each other's gradients
             gc.collect()
 

@@ -16,6 +16,7 @@ from telegrad_protocol.errors import AutogradError, GraphFreed, ShapeError, Vers
 from telegrad_protocol.shapes import PAGE, Meta
 from telegrad_server.kernels.registry import Kernel, Vjp, metas_of
 
+from .memory import Tally
 from .tensor import Tensor
 
 next_number = count(1).__next__
@@ -34,22 +35,25 @@ class Node:
     """One recorded op.
 
     `edges`: per tensor argument position through which a gradient flows, its edge, or a list of edges and None where a
-    list of tensors stands. `args`: the arguments, each tensor that no VJP reads replaced by its `Meta`. `versions`: the saved
-    tensors with their version at the time. `retained`: the results that keep their gradient. `saves`: something was
-    saved, so that it can be visited once; set where that is false.
+    list of tensors stands. `args`: the arguments, each tensor that no VJP reads replaced by its `Meta`. `held`: the storage
+    that counts what `aux` takes, if that is much. `versions`: the saved tensors with their version at the time. `retained`:
+    the results that keep their gradient. `saves`: something was saved, so that it can be visited once; set where that is
+    false. `tally`: counts the nodes.
     """
 
     aux: Any = None
+    held: Any = None
     outs: Any = None
     versions: Any = ()
     saves = True
     retained: tuple[tuple[int, weakref.ref[Tensor]], ...] = ()
 
-    def __init__(self, kernel: Kernel, args: Any, edges: dict[int, Any], metas: tuple[Meta, ...]) -> None:
+    def __init__(self, kernel: Kernel, args: Any, edges: dict[int, Any], metas: tuple[Meta, ...], tally: Tally) -> None:
         self.kernel = kernel
         self.args = args
         self.edges = edges
         self.metas = metas
+        self.tally = tally
         self.number = next_number()
 
     @property
@@ -60,7 +64,7 @@ class Node:
         """Drop what was saved, if anything was; a second backward through here is then refused."""
         if not self.saves:
             return
-        self.args = self.aux = self.outs = None
+        self.args = self.aux = self.held = self.outs = None
         self.versions = ()
 
 
@@ -164,6 +168,14 @@ class Walk:
             return self.wanted.get(edge) if self.wanted else self.leaves.get(target)
         slots = self.pending.get(target)
         return self.wanted.get(edge) if slots is None else slots[index]
+
+    def nbytes(self) -> int:
+        """Bytes of the arrays that wait; recorded gradients are tensors, and count by themselves."""
+        waiting = [g for slots in self.pending.values() for g in slots]
+        for table in (self.leaves, self.wanted, self.retained):
+            waiting += table.values()
+        owners = [getattr(g, "base", None) if getattr(g, "base", None) is not None else g for g in waiting]
+        return sum({id(owner): getattr(owner, "nbytes", 0) for owner in owners if type(owner) is not Tensor}.values())
 
     def put(self, edge: Edge, g: Any) -> None:
         """Let another gradient go on from an edge; somebody else has it too."""

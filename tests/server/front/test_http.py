@@ -436,3 +436,50 @@ def test_the_documentation_comes_from_the_server_itself() -> None:
         assert "/v1/sessions" in described["paths"]
 
     play(scenario)
+
+
+def test_bodies_have_a_budget_and_one_beyond_it_may_come_again() -> None:
+    """Twelve bodies of 64 MiB that were never ended took 890 MB."""
+
+    async def scenario(server: Server) -> None:
+        session = await server.open()
+        server.sessions.bodies.limit = 1 << 20
+        ending = asyncio.Event()
+
+        async def never_ending() -> AsyncIterator[bytes]:
+            yield b"x" * (900 << 10)
+            await ending.wait()
+
+        path = f"{session}/streams/0/submissions/5"
+        first = asyncio.create_task(server.client.put(path, content=never_ending(), headers=MSGPACK))
+        while not server.sessions.bodies.used:
+            await asyncio.sleep(0.01)
+        refused = await server.submit(session, 0, b"x" * (200 << 10))
+        error_of(refused, 503, "unavailable")
+        refused = await server.client.post(
+            f"{session}/ops/add", content=b" " * (200 << 10), headers={"content-type": "application/json"}
+        )
+        error_of(refused, 503, "unavailable")
+        ending.set()
+        first.cancel()
+        while server.sessions.bodies.used:
+            await asyncio.sleep(0.01)
+        assert (await server.submit(session, 0, b"x" * (200 << 10))).status_code == 200
+        assert server.sessions.bodies.used == 0
+
+    play(scenario)
+
+
+def test_a_submission_counts_until_it_is_answered() -> None:
+    async def scenario(server: Server) -> None:
+        session = await server.open()
+        parked = asyncio.create_task(server.submit(session, 1, b"x" * 5000))
+        while server.sessions.bodies.used < 5000:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        assert server.sessions.bodies.used == 5000
+        await server.submit(session, 0, b"x" * 100)
+        await parked
+        assert server.sessions.bodies.used == 0
+
+    play(scenario)

@@ -91,8 +91,13 @@ class World:
         found["reads"] = {name: read.data.tobytes() for name, read in self.session.reads.items()}
         found["generators"] = [np.array(g.get_state()).tobytes() for g in self.session.generators.values()]
         found["walks"] = list(self.session.walks)
-        found["used"] = self.session.budget.used
+        found["used"] = self.session.budget.used - self._kept_for_reads()
         return found
+
+    def _kept_for_reads(self) -> int:
+        """Bytes of copies that reads have of what was about to be overwritten: they count, and may stay."""
+        shared = {t.storage.memory for t in self.session.tensors.values()}
+        return sum(read.meta.nbytes for read in self.session.reads.values() if read.storage not in shared)
 
 
 def _seen(t: Any) -> Any:
