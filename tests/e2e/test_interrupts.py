@@ -34,7 +34,7 @@ SCRIPT = """
     i = 0
     while caught < wanted:
         try:
-            signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-4, 2e-2))
+            signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-4, 2e-2), 0.2)
             while True:
                 i += 1
                 step(i)
@@ -50,6 +50,8 @@ SCRIPT = """
     assert w.tolist() == [1.0] * 3
     print("went on", i > wanted)
     """
+"""Interrupts come again, since Python drops one that falls on the first instruction of a `__del__`."""
+
 INTERRUPTED = "import signal\nsignal.signal(signal.SIGALRM, signal.default_int_handler)\n"
 
 
@@ -66,7 +68,7 @@ def test_a_program_goes_on_after_interrupts(server: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 8))
+@pytest.mark.parametrize("seed", range(2, 5))
 @pytest.mark.timeout(600)
 def test_a_program_goes_on_after_hundreds_of_interrupts(server: str, seed: int) -> None:
     interrupted(server, 300, seed)

@@ -216,8 +216,8 @@ def test_a_closed_session_leaves_nothing_in_the_worker_budget() -> None:
 def _allocator() -> tuple[NumpyBackend, int]:
     xp = NumpyBackend()
     xp.count_memory()
-    assert xp.counted is not None, "the C library does not tell how large a piece of memory is"
-    return xp, xp.counted.used
+    assert xp._counted is not None, "the C library does not tell how large a piece of memory is"
+    return xp, xp._counted.used
 
 
 @pytest.mark.usefixtures("_warm")
@@ -244,9 +244,9 @@ def test_the_allocator_counts_and_refuses_in_every_thread_that_runs_kernels() ->
     def tried() -> list[bool]:
         xp, used = _allocator()
         x = np.ones(1 << 20)
-        counted = xp.counted.used - used >= x.nbytes
+        counted = xp._counted.used - used >= x.nbytes
         del x
-        gone = xp.counted.used == used
+        gone = xp._counted.used == used
         xp.hold_to(used + (4 << 20))
         refused = []
         fused.set_threads(2)

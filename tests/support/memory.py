@@ -148,7 +148,7 @@ def in_a_process(function: Callable[[], Any]) -> Any:
 def _run(case: Case) -> tuple[str, int, int]:
     xp = NumpyBackend()
     xp.count_memory()
-    counted = xp.counted
+    counted = xp._counted
     assert counted is not None
     xp.give_back()
     base, before = _status("VmRSS"), counted.used

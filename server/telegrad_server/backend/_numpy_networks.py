@@ -53,7 +53,7 @@ def _matrix_bytes(a: Array) -> int:
 class NetworkPrimitives:
     """A part of `NumpyBackend`."""
 
-    def beside(self, nbytes: int) -> AbstractContextManager[None]:
+    def _beside(self, nbytes: int) -> AbstractContextManager[None]:
         raise NotImplementedError
 
     # Products ---------------------------------------------------------------------------------------------
@@ -83,30 +83,30 @@ class NetworkPrimitives:
     # LAPACK works on copies of one matrix at a time, which NumPy takes by itself.
 
     def inv(self, a: Array) -> Array:
-        with self.beside(2 * _matrix_bytes(a)):
+        with self._beside(2 * _matrix_bytes(a)):
             return np.linalg.inv(a)
 
     def det(self, a: Array) -> Array:
-        with self.beside(_matrix_bytes(a)):
+        with self._beside(_matrix_bytes(a)):
             return np.linalg.det(a)
 
     def solve(self, a: Array, b: Array) -> Array:
-        with self.beside(_matrix_bytes(a) + (_matrix_bytes(b) if b.ndim > 1 else b.nbytes)):
+        with self._beside(_matrix_bytes(a) + (_matrix_bytes(b) if b.ndim > 1 else b.nbytes)):
             return np.linalg.solve(a, b)
 
     def cholesky(self, a: Array) -> Array:
-        with self.beside(_matrix_bytes(a)):
+        with self._beside(_matrix_bytes(a)):
             return np.linalg.cholesky(a)
 
     def slogdet(self, a: Array) -> tuple[Array, Array]:
         """The signs of determinants, and the logarithms of their absolute values."""
-        with self.beside(_matrix_bytes(a)):
+        with self._beside(_matrix_bytes(a)):
             sign, logarithm = np.linalg.slogdet(a)
         return sign, logarithm
 
     def eigh(self, a: Array, triangle: str) -> tuple[Array, Array]:
         """Eigenvalues in ascending order and eigenvectors as columns, read from the triangle "L" or "U"."""
-        with self.beside(4 * _matrix_bytes(a)):
+        with self._beside(4 * _matrix_bytes(a)):
             values, vectors = np.linalg.eigh(a, triangle)
         return values, vectors
 

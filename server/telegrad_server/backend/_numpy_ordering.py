@@ -14,7 +14,7 @@ PARTIAL = 8
 class OrderPrimitives:
     """A part of `NumpyBackend`."""
 
-    def beside(self, nbytes: int) -> AbstractContextManager[None]:
+    def _beside(self, nbytes: int) -> AbstractContextManager[None]:
         raise NotImplementedError
 
     def argsort(self, rows: Any, descending: bool) -> Any:
@@ -26,7 +26,7 @@ class OrderPrimitives:
         return rows.shape[-1] - 1 - np.flip(self._stable(np.flip(rows, -1)), -1)
 
     def _stable(self, rows: Any) -> Any:
-        with self.beside(rows.shape[-1] * np.intp().itemsize):  # in which NumPy merges
+        with self._beside(rows.shape[-1] * np.intp().itemsize):  # in which NumPy merges
             return np.argsort(rows, -1, kind="stable")
 
     def argtop(self, rows: Any, k: int, largest: bool) -> Any:

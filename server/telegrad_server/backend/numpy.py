@@ -48,10 +48,10 @@ class NumpyBackend(
     TransferPrimitives,
     WindowPrimitives,
 ):
-    """The NumPy backend; one serves every session of a worker. `counted` is what counts the process's memory, or None."""
+    """The NumPy backend; one serves every session of a worker. `_counted` is what counts the process's memory, or None."""
 
     name = "cpu"
-    counted: CountedMemory | None = None
+    _counted: CountedMemory | None = None
 
     # Sessions ---------------------------------------------------------------------------------------------
 
@@ -91,29 +91,29 @@ class NumpyBackend(
 
     def count_memory(self) -> None:
         """Count what this thread takes from now on, and those that kernels share their work with."""
-        self.counted = counted_memory()
-        if self.counted is not None:
-            self.counted.use()
-            begin_threads(self.counted.use)
+        self._counted = counted_memory()
+        if self._counted is not None:
+            self._counted.use()
+            begin_threads(self._counted.use)
 
     def hold_to(self, nbytes: int) -> None:
         """Let kernels take no more than so much in all, where it is counted."""
-        if self.counted is not None:
-            self.counted.limit(nbytes)
+        if self._counted is not None:
+            self._counted.limit(nbytes)
 
-    def beside(self, nbytes: int) -> AbstractContextManager[None]:
+    def _beside(self, nbytes: int) -> AbstractContextManager[None]:
         """Inside, so much is taken that NumPy's allocator does not see."""
-        return nullcontext() if self.counted is None or nbytes < PAGE else self.counted.elsewhere(nbytes)
+        return nullcontext() if self._counted is None or nbytes < PAGE else self._counted.elsewhere(nbytes)
 
     def kept_back(self) -> int:
         """About how many bytes the process has freed and may not have given back to the system."""
-        return 0 if self.counted is None else self.counted.peak - self.counted.used
+        return 0 if self._counted is None else self._counted.peak - self._counted.used
 
     def give_back(self) -> None:
         """Give memory that nothing uses back to the system."""
         give_back()
-        if self.counted is not None:
-            self.counted.reset_peak()
+        if self._counted is not None:
+            self._counted.reset_peak()
 
     # Memory -----------------------------------------------------------------------------------------------
 
