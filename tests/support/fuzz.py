@@ -8,6 +8,7 @@ from copy import deepcopy
 from typing import Any, Final
 
 import numpy as np
+import psutil
 
 from telegrad_protocol.messages import GRAD, INPLACE
 from telegrad_protocol.shapes import contiguous
@@ -18,6 +19,7 @@ from telegrad_server.samples.running import fill, seeded
 
 Row = list[Any]
 
+NUMBERS: Final = (0, 1, 2, 3, 7, 64, -1, -2, -3, 1 << 16)
 HUGE: Final = (-1, -(1 << 31), -(1 << 63), 1 << 31, 1 << 40, 1 << 62, (1 << 63) - 1, (1 << 64) - 1)
 ODD: Final = (
     None,
@@ -47,9 +49,27 @@ def new_random(name: str) -> random.Random:
     return random.Random(seed)
 
 
+class Flat:
+    """Holds processes to the memory that they have once they are warm."""
+
+    def __init__(self, *processes: psutil.Process, slack: int = 64 << 20) -> None:
+        self.processes = processes
+        self.slack = slack
+        self.warm = self._now()
+
+    def _now(self) -> int:
+        return sum(process.memory_info().rss for process in self.processes)
+
+    def check(self) -> str:
+        """What was and what is. Raises AssertionError if much was added."""
+        now = self._now()
+        assert now - self.warm <= self.slack, f"memory grew from {self.warm >> 20} to {now >> 20} MiB"
+        return f"memory from {self.warm >> 20} to {now >> 20} MiB"
+
+
 def odd_value(rng: random.Random) -> Any:
     """Something of any type."""
-    kinds = [HUGE, ODD, NESTED]
+    kinds = [NUMBERS, HUGE, ODD, NESTED]
     return deepcopy(rng.choice(rng.choice(kinds)))
 
 
@@ -169,15 +189,16 @@ def _refs(sample: Sample, arrays: list[np.ndarray]) -> list[Ref]:
 
 
 def mutated_call(rows: list[Row], rng: random.Random) -> list[Row]:
-    """A call of an op that names what there is not, or has an argument of another type.
-
-    Whether numbers, words and lengths fit together is another matter: it is what the ops' rules are tested for.
-    """
+    """A call of an op that names what there is not, has an argument of another type or value, or is another op's."""
     found = [_copied(row) for row in rows]
-    if rng.random() < 0.1 and len(found) > 1:
+    change = rng.random()
+    if change < 0.1 and len(found) > 1:
         found.insert(-1, _row("free", None, [1]))
+    elif change < 0.15:
+        found[-1][0] = rng.randrange(len(BY_INDEX))
     else:
-        _mutate(found[-1], rng, values=False)
+        for _ in range(rng.choice((1, 1, 2))):
+            _mutate(found[-1], rng, values=rng.random() < 0.8)
     return found
 
 

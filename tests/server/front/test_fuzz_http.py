@@ -10,13 +10,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
 import msgpack
 import numpy as np
+import psutil
 import pytest
-from support.fuzz import HUGE, NESTED, Valid, mutated_call, mutated_session, new_random
+from support.fuzz import HUGE, NESTED, Flat, Valid, mutated_call, mutated_session, new_random
 from support.live import live_server
 
 from telegrad_protocol import wire
@@ -262,22 +264,30 @@ class Watch:
                 self.worst = max(self.worst, time.perf_counter() - begun)
 
 
+@dataclass
+class Server:
+    url: str
+    processes: list[psutil.Process]
+
+
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with live_server("--memory", "256M") as found:
-        yield found
+def server() -> Iterator[Server]:
+    before = set(psutil.Process().children(recursive=True))
+    with live_server("--memory", "256M") as url:
+        yield Server(url, [p for p in psutil.Process().children(recursive=True) if p not in before])
 
 
-def fuzz(url: str, name: str, requests: int, seconds: float) -> None:
-    deadline, count = time.monotonic() + seconds, 0
-    with httpx.Client(base_url=url, timeout=30) as client, Watch(url) as watch:
+def fuzz(server: Server, name: str, seconds: float) -> None:
+    begun, count, flat = time.monotonic(), 0, None
+    with httpx.Client(base_url=server.url, timeout=30) as client, Watch(server.url) as watch:
         sender = Requests(client, new_random(name))
-        for count in range(requests):
-            if time.monotonic() > deadline:
-                break
-            if count % 500 == 499:
+        while time.monotonic() < begun + seconds:
+            count += 1
+            if count % 500 == 0:
                 sender.close()
                 sender.open()
+            if flat is None and time.monotonic() > begun + seconds / 4:
+                flat = Flat(*server.processes)
             response = sender.send()
             sent = (response.request.method, str(response.request.url), response.request.content[:1000])
             assert response.status_code < 500 or response.status_code == 507, (
@@ -287,16 +297,17 @@ def fuzz(url: str, name: str, requests: int, seconds: float) -> None:
             )
             assert '"code":"internal"' not in response.text, (response.text, sent)
         sender.close()
-    print(f"{name}: {count} requests, health within {watch.worst * 1000:.0f} ms")
+    assert flat is not None, f"one request took more than {seconds} seconds"
+    print(f"{name}: {count} requests, health within {watch.worst * 1000:.0f} ms, {flat.check()}")
     assert watch.worst < 1.0
     assert watch.worst > 0.0, "health was never asked"
 
 
-def test_mutated_requests_are_the_callers_errors(url: str) -> None:
-    fuzz(url, "requests", 100_000, 5.0)
+def test_mutated_requests_are_the_callers_errors(server: Server) -> None:
+    fuzz(server, "requests", 5.0)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_many_mutated_requests_are_the_callers_errors(url: str) -> None:
-    fuzz(url, "many requests", 1_000_000, float(os.environ.get("FUZZ_SECONDS", "60")))
+def test_many_mutated_requests_are_the_callers_errors(server: Server) -> None:
+    fuzz(server, "many requests", float(os.environ.get("FUZZ_SECONDS", "60")))
