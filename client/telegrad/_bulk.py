@@ -93,9 +93,9 @@ class Bulk:
 
     # Downloads --------------------------------------------------------------------------------------------
 
-    def download(self, result: ReadResult, place: int, future: Future | None) -> None:
+    def download(self, result: ReadResult, device_index: int, future: Future | None) -> None:
         """Fetch the bytes of a read; where nobody waits for them any more, let the server forget them."""
-        self.jobs.put(lambda: self._download(result, device_at(place), future))
+        self.jobs.put(lambda: self._download(result, device_at(device_index), future))
 
     def _download(self, result: ReadResult, device: str, future: Future | None) -> None:
         session = self.sender.session

@@ -116,11 +116,11 @@ class SteppedWalk:
         while remaining:
             tensors = [leaf.stop() for leaf in remaining]
             args = (self.name, tuple([tensor._send_once() for tensor in tensors]))
-            answer = stream.ask("next_stop", args, tensors[0].place, caller(), lambda result: result.data)
-            place = int.from_bytes(answer.result(), "little", signed=True)
-            if place < 0:
+            answer = stream.ask("next_stop", args, tensors[0].device_bits, caller(), lambda result: result.data)
+            index = int.from_bytes(answer.result(), "little", signed=True)
+            if index < 0:
                 return
-            yield remaining.pop(place)
+            yield remaining.pop(index)
 
     def _stop_at(self, leaf: Leaf) -> None:
         tensor: Tensor = leaf.stop()

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from telegrad_protocol.devices import PLACE_SHIFT, place_of
+from telegrad_protocol.devices import DEVICE_SHIFT, device_index
 from telegrad_protocol.dtypes import FLOAT
 from telegrad_protocol.errors import AutogradError, DeviceError, OpTypeError, UnsupportedOp
 from telegrad_protocol.messages import GRAD, INPLACE
@@ -47,7 +47,7 @@ def record(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     args = spec.convert(args)
     if len(spec.tensor_slots) > 1 or spec.takes_lists:
         args = on_one_device(spec, args)
-    if not spec.settled:
+    if not spec.static_shape:
         return _record_unsettled(spec, args)
     inferred = spec.infer(args)
     if inferred.warning is not None:
@@ -124,7 +124,7 @@ def _record_unsettled(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     results = []
     for name, meta in zip(outs, bound.metas, strict=True):
         result = born(TensorBase.make(name, None))
-        result._place = meta.place
+        result._device_bits = meta.device_bits
         if leaves is not None and meta.dtype.category == FLOAT:
             _join_graph(result, spec, args, leaves)
         results.append(result)
@@ -208,7 +208,7 @@ def as_row(spec: OpSpec, args: tuple[Any, ...], outs: Any, flags: int = 0) -> tu
 
 def control(name: str, *args: Any, outs: Any = None, change: Change | None = None, device: str = "cpu") -> None:
     """Record a row that acts on the session: on the device of its tensors, or where it names none on `device`."""
-    append(OPS[name], args, outs, place_of(device) << PLACE_SHIFT, change)
+    append(OPS[name], args, outs, device_index(device) << DEVICE_SHIFT, change)
 
 
 def _tensors(spec: OpSpec, args: tuple[Any, ...]) -> Iterator[TensorBase]:
@@ -220,21 +220,21 @@ def _tensors(spec: OpSpec, args: tuple[Any, ...]) -> Iterator[TensorBase]:
 
 
 def _place_of(spec: OpSpec, args: tuple[Any, ...]) -> int:
-    """The place of a row's device: that of its first tensor, its generator, or the device it names."""
+    """The bits of a row's device: that of its first tensor, its generator, or the device it names."""
     for tensor in _tensors(spec, args):
-        return tensor.place
+        return tensor.device_bits
     named = args[spec.device_slot] if spec.device_slot is not None else None
     if named is None and spec.generator_slot is not None:
         named = getattr(args[spec.generator_slot], "_device", None)
-    return 0 if named is None else place_of(named) << PLACE_SHIFT
+    return 0 if named is None else device_index(named) << DEVICE_SHIFT
 
 
 def on_one_device(spec: OpSpec, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """The arguments with 0-d tensors of the CPU moved to where the others are; refuses any other mixture."""
     found = list(_tensors(spec, args))
-    if all(tensor.place == found[0].place for tensor in found):
+    if all(tensor.device_bits == found[0].device_bits for tensor in found):
         return args
-    homes = list(dict.fromkeys(t._meta.device for t in found if t._meta.ndim or t.place))
+    homes = list(dict.fromkeys(t._meta.device for t in found if t._meta.ndim or t.device_bits))
     if len(homes) > 1:
         raise DeviceError(
             f"Expected all tensors to be on the same device, but found at least two devices, {homes[0]} and {homes[1]}!",
@@ -307,7 +307,7 @@ def {name}({signature}):
             result = new()
             result._id = out
             result._meta = meta
-            append(({index}, meta.place + grad, out, ({wire},), code, frame.f_lasti))
+            append(({index}, meta.device_bits + grad, out, ({wire},), code, frame.f_lasti))
             if meta.large:
                 result._pressing = True
 {leaves}            if out >= stream.look_at:
@@ -520,7 +520,7 @@ def binder(
         "unions": UNIONS,
         "joined": joined,
     }
-    fast = not special and spec.settled and not spec.view and spec.returns == ("out",) and not spec.control
+    fast = not special and spec.static_shape and not spec.view and spec.returns == ("out",) and not spec.control
     kinds = {param.annotation for param in spec.params if param.kind.holds_tensors}
     fast = fast and kinds <= set(_WIRE) and bool(spec.tensor_slots) and not _TAKEN & set(spec.names)
     params = _named(spec, operator)

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from telegrad_protocol import wire
-from telegrad_protocol.devices import PLACE_SHIFT
+from telegrad_protocol.devices import DEVICE_SHIFT
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import TelegradError, UnknownTensor, from_record
 from telegrad_protocol.messages import Reply
@@ -89,7 +89,7 @@ class Submission(NamedTuple):
 
     number: int
     epoch: int
-    place: int
+    device_index: int
     items: list[Any]
     body: bytes
 
@@ -113,9 +113,9 @@ class Freed:
         names.append(abs(name))
         self.due = self.due or name < 0 or len(names) >= SMALL_FREES
 
-    def row(self, place: int) -> tuple[Any, ...]:
+    def row(self, device_index: int) -> tuple[Any, ...]:
         """The row that tells of them."""
-        row = (_FREE, place << PLACE_SHIFT, None, (tuple(self.names),))
+        row = (_FREE, device_index << DEVICE_SHIFT, None, (tuple(self.names),))
         self.names, self.due = [], False
         return row
 
@@ -131,7 +131,7 @@ class Batch:
         self.room = room
         self.items: list[Any] = []
         self.rows: list[Any] = []
-        self.place: int | None = None
+        self.device_index: int | None = None
         self.budget = MAX_BYTES
 
     @property
@@ -140,14 +140,14 @@ class Batch:
 
     def add(self, item: Any) -> bool:
         """Take a recorded row; False for one of another device."""
-        place = item[1] >> PLACE_SHIFT
-        if place != self.place:
-            if self.place is not None:
+        device_index = item[1] >> DEVICE_SHIFT
+        if device_index != self.device_index:
+            if self.device_index is not None:
                 return False
-            self.place = place
-            self.freed.setdefault(place, Freed())
-        if self.freed[place].due:
-            self._free(place)
+            self.device_index = device_index
+            self.freed.setdefault(device_index, Freed())
+        if self.freed[device_index].due:
+            self._free(device_index)
         change = change_of(item)
         if change is not None and not change.counts():
             return True  # its call was interrupted
@@ -157,15 +157,15 @@ class Batch:
             self.budget -= len(item[3][0])
         return True
 
-    def end(self, place: int) -> int:
-        """Add the last frees; the device, which is at `place` if there were no rows that say."""
-        place = place if self.place is None else self.place
-        if self.freed[place].names:
-            self._free(place)
-        return place
+    def end(self, device_index: int) -> int:
+        """Add the last frees; the device, which is at `device_index` if there were no rows that say."""
+        device_index = device_index if self.device_index is None else self.device_index
+        if self.freed[device_index].names:
+            self._free(device_index)
+        return device_index
 
-    def _free(self, place: int) -> None:
-        self.rows.append(self.freed[place].row(place))
+    def _free(self, device_index: int) -> None:
+        self.rows.append(self.freed[device_index].row(device_index))
         self.items.append(None)
 
 
@@ -188,7 +188,7 @@ class Sender:
         self.left = Flag()
         self.epoch = 0
         self.number = 0
-        self.place = 0
+        self.device_index = 0
         self.freed: dict[int, Freed] = {0: Freed()}
         self.acknowledged = 0
         self.answered: set[int] = set()
@@ -391,14 +391,14 @@ class Sender:
                 break
             else:
                 self.epoch += 1
-        self.place = batch.end(self.place)
+        self.device_index = batch.end(self.device_index)
         for barrier in barriers:
             barrier.number = self.number + bool(batch.rows)
         self.barriers += barriers
         if not batch.rows:
             self._let_pass()
             return None
-        submission = Submission(self.number, self.epoch, self.place, batch.items, pack_rows(batch.rows))
+        submission = Submission(self.number, self.epoch, self.device_index, batch.items, pack_rows(batch.rows))
         self.number += 1
         self.in_flight[submission.number] = submission
         if self.rows:
@@ -428,7 +428,7 @@ class Sender:
         for result in reply.results:
             future = self._future(result.id)
             if result.data is None:
-                self.bulk.download(result, submission.place, future)
+                self.bulk.download(result, submission.device_index, future)
             elif future is not None:
                 future.set_result(result)
         with self.lock:
@@ -450,11 +450,11 @@ class Sender:
 
     def _fail(self, submission: Submission, record: dict[str, Any]) -> None:
         """Note a failure; the next call, or the read that waits, raises it. Called with the lock held."""
-        place = record.get("row")
-        items = submission.items[place or 0 :]
+        device_index = record.get("row")
+        items = submission.items[device_index or 0 :]
         self.failed_items.append((submission.number, items))
-        if place is not None and submission.epoch == self.epoch:
-            self.failure = self.latest = self._cause(submission.items[place], record)
+        if device_index is not None and submission.epoch == self.epoch:
+            self.failure = self.latest = self._cause(submission.items[device_index], record)
             self.stream.look_at = 0
         self.untold.append((submission, record, items))
 

@@ -156,14 +156,14 @@ class Session:
         return self._embedded is not None and self._embedded.ended
 
     def submit(
-        self, number: int, epoch: int, place: int, acknowledged: int, body: bytes, sent: Callable[[], None]
+        self, number: int, epoch: int, device_index: int, acknowledged: int, body: bytes, sent: Callable[[], None]
     ) -> bytes | None:
-        """Send a submission for the device at a place; its reply, or None while it is still running.
+        """Send a submission for a device; its reply, or None while it is still running.
 
         `sent` is called as soon as its bytes have left.
         """
         path = f"{self._base}/streams/{self._id.stream}/submissions/{number}?epoch={epoch}&ack={acknowledged}"
-        path += f"&device={device_at(place)}" if place else ""
+        path += f"&device={device_at(device_index)}" if device_index else ""
         status, _, answer = self.transport.request("PUT", path, headers=_MSGPACK, content=body, sent=sent)
         return None if status == 202 else self._checked(status, answer)
 

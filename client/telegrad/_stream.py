@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from telegrad_protocol.devices import PLACE_SHIFT, place_of
+from telegrad_protocol.devices import DEVICE_SHIFT, device_index
 from telegrad_protocol.errors import SessionGone
 from telegrad_protocol.spec import OPS
 
@@ -125,8 +125,8 @@ class Stream:
 
     def _first_rows(self, session: Session, site: tuple[Any, int]) -> list[tuple[Any, ...]]:
         """What a session begins with: its generators start from this process's seed."""
-        places = [place_of(device) << PLACE_SHIFT for device in session.open().devices]
-        return [(OPS["manual_seed"].index, place, None, (self.seed, None), *site) for place in places]
+        devices = [device_index(device) << DEVICE_SHIFT for device in session.open().devices]
+        return [(OPS["manual_seed"].index, device_bits, None, (self.seed, None), *site) for device_bits in devices]
 
     def devices(self) -> tuple[str, ...]:
         """The devices of the server; opens the session."""
@@ -135,13 +135,13 @@ class Stream:
         return () if opened is None else opened.devices
 
     def ask(
-        self, name: str, args: tuple[Any, ...], place: int, site: tuple[Any, int], finish: Callable[[Any], Any]
+        self, name: str, args: tuple[Any, ...], device_bits: int, site: tuple[Any, int], finish: Callable[[Any], Any]
     ) -> Future:
         """Record a row that is answered with a value; `finish` turns its `ReadResult` into what the caller gets."""
         future = Future(self, finish)
         answer = self.next_id()
         self.sender.reads[answer] = weakref.ref(future)
-        self.rows.append((OPS[name].index, place, answer, args, *site))
+        self.rows.append((OPS[name].index, device_bits, answer, args, *site))
         if answer >= self.look_at:
             self.check()
         return future

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, SupportsIndex, TypeVar, over
 import numpy as np
 
 from telegrad_protocol import dtypes, wire
-from telegrad_protocol.devices import PLACE_SHIFT, device_at
+from telegrad_protocol.devices import DEVICE_SHIFT, device_at
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.messages import GRAD, ReadResult
 from telegrad_protocol.shapes import Meta, contiguous, is_contiguous, like, wrap_dim
@@ -265,8 +265,8 @@ class Tensor(Declared, metaclass=TensorType):
 
     def _resolve_meta(self) -> Meta:
         """Ask the server for a shape that depends on values."""
-        found: ReadResult = stream.ask("describe", (self._id,), self._place, caller(), _as_is).result()
-        return contiguous(found.shape, dtypes.by_name(found.dtype), device_at(self._place >> PLACE_SHIFT))
+        found: ReadResult = stream.ask("describe", (self._id,), self._device_bits, caller(), _as_is).result()
+        return contiguous(found.shape, dtypes.by_name(found.dtype), device_at(self._device_bits >> DEVICE_SHIFT))
 
     # Values ------------------------------------------------------------------------------------------------
 
@@ -282,8 +282,8 @@ class Tensor(Declared, metaclass=TensorType):
             future.set_result(_host.widened(self._host.copy(), self.dtype.name))
             return future
         stream.check_own(self._id)
-        place = self.place
-        return stream.ask("read", (self._id,), place, caller(), _fetch)
+        device_bits = self.device_bits
+        return stream.ask("read", (self._id,), device_bits, caller(), _fetch)
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The values as a NumPy array of its own. A tensor that requires grad needs `detach()` or `force=True`."""
@@ -432,7 +432,7 @@ class Tensor(Declared, metaclass=TensorType):
     def _asks_requires_grad(self) -> bool:
         """Ask the server, which alone knows what a gradient depends on."""
         assert self._leaves is not None
-        found: ReadResult = stream.ask("describe", (self._id,), self.place, caller(), _as_is).result()
+        found: ReadResult = stream.ask("describe", (self._id,), self.device_bits, caller(), _as_is).result()
         if found.data == b"\1":
             self._leaves = self._leaves.uncertain(requires_grad=True)
             return True
@@ -533,7 +533,7 @@ class Tensor(Declared, metaclass=TensorType):
 
     @data.setter
     def data(self, value: Tensor) -> None:
-        if self.place != value.place:
+        if self.device_bits != value.device_bits:
             self._settle_on(value)
             return
         before = {name: getattr(self, name) for name in _MEMORY}
@@ -664,9 +664,9 @@ def ask_has_grad(tensors: list[Tensor]) -> None:
     """Ask the server which of these have a gradient, where the client cannot know; one wait for each device."""
     asked = [t for t in tensors if t._leaf is not None and t._leaf.has_grad is None]
     answers = [
-        (found, stream.ask("has_grad", (tuple([t._id for t in found]),), place, caller(), _as_is))
-        for place in dict.fromkeys(t.place for t in asked)
-        if (found := [t for t in asked if t.place == place])
+        (found, stream.ask("has_grad", (tuple([t._id for t in found]),), device_bits, caller(), _as_is))
+        for device_bits in dict.fromkeys(t.device_bits for t in asked)
+        if (found := [t for t in asked if t.device_bits == device_bits])
     ]
     for found, answer in answers:
         for tensor, has in zip(found, answer.result().data, strict=True):
@@ -723,10 +723,10 @@ def _still_on_host(named: list[tuple[weakref.ref[TensorBase], int, Any]]) -> Non
 
 def _rows_of(tensor: Tensor, named: dict[TensorBase, int], values: Any) -> list[Any]:
     """The rows that make tensors on one memory: of values, or of a payload that travels apart; views, also detached."""
-    site, name, meta, place = caller(), named[tensor], tensor._meta, tensor.place
+    site, name, meta, device_bits = caller(), named[tensor], tensor._meta, tensor.device_bits
 
     def row(op: str, outs: int | None, *args: Any, flags: int = 0) -> tuple[Any, ...]:
-        return (OPS[op].index, place | flags, outs, args, *site)
+        return (OPS[op].index, device_bits | flags, outs, args, *site)
 
     if type(values) is bytes:
         rows: list[Any] = [row("constant", name, values, meta.dtype, meta.shape)]

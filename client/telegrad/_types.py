@@ -37,7 +37,7 @@ class TensorBase(HasMeta):
     `_memory`: for a detached tensor, the one whose
     memory it shares without its history. `_aliases`: what is alive of all that shares a memory, kept by the first.
     `_version`: in-place writes so far, kept by the first, or where `_own_version` says so by a detached tensor.
-    `_place`: the device's, where there is no `_meta`. `_pressing`: it holds, or may hold, so much memory that the
+    `_device_bits`: the device's, where there is no `_meta`. `_pressing`: it holds, or may hold, so much memory that the
     server is told at once when it is freed. `_inference`: of memory that was made in inference mode.
     """
 
@@ -58,7 +58,7 @@ class TensorBase(HasMeta):
     _version: int = 0
     _fn: str | None = None
     _host: Any = None
-    _place: int = 0
+    _device_bits: int = 0
     _pressing: bool = False
     _inference: bool = False
 
@@ -95,10 +95,10 @@ class TensorBase(HasMeta):
         return self._id or self._send()
 
     @property
-    def place(self) -> int:
-        """The place of the device, as row flags carry it; known also while the shape is not."""
+    def device_bits(self) -> int:
+        """The device, as row flags carry it; known also while the shape is not."""
         meta = self.__dict__.get("_meta")
-        return self._place if meta is None else int(meta.place)
+        return self._device_bits if meta is None else int(meta.device_bits)
 
     @property
     def base(self) -> TensorBase:

@@ -187,7 +187,7 @@ def backward(
     targets = _listed(inputs) if inputs is not None else ()
     if inputs is not None and not targets:
         raise AutogradError("`inputs` argument to `backward()` cannot be empty.", op="backward")
-    if len({root.place for root in roots}) > 1:
+    if len({root.device_bits for root in roots}) > 1:
         raise DeviceError("backward() of tensors on several devices: call it for each device", op="backward")
     retain = create_graph if retain_graph is None else bool(retain_graph)
     certain, possible = _reached(roots, targets)
@@ -369,5 +369,5 @@ def _which_are_used(roots: Sequence[Tensor], targets: Sequence[Tensor], names: t
     leaves = [target._leaf if target.is_leaf_with_grad else None for target in targets]
     if all(leaf is not None and leaf not in possible for leaf in leaves):
         return [leaf in certain for leaf in leaves]
-    answer = stream.ask("exists", (names,), roots[0].place, caller(), lambda result: result.data)
+    answer = stream.ask("exists", (names,), roots[0].device_bits, caller(), lambda result: result.data)
     return [bool(byte) for byte in answer.result()]

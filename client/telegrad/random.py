@@ -110,8 +110,8 @@ def fresh_seed() -> int:
 def manual_seed(seed: int) -> Generator:
     """Start every device's default generator anew from a seed: the same draws as PyTorch's on the CPU."""
     stream.seed = checked_seed(seed)
-    for place in stream.devices():
-        control("manual_seed", stream.seed, None, device=place)
+    for name in stream.devices():
+        control("manual_seed", stream.seed, None, device=name)
     return default_generator
 
 

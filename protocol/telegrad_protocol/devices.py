@@ -7,8 +7,8 @@ from typing import Final
 
 from .errors import DeviceError
 
-PLACE_SHIFT: Final = 8
-"""A row's flags carry its device's place from this bit on."""
+DEVICE_SHIFT: Final = 8
+"""A row's flags carry its device's index from this bit on."""
 
 _CUDA: Final = re.compile(r"cuda(?::(\d{1,3}))?")
 
@@ -37,19 +37,19 @@ def canonical(name: str) -> str:
     return f"cuda:{int(match[1] or 0)}"
 
 
-def place_of(name: str) -> int:
+def device_index(name: str) -> int:
     """Where a device stands on the wire.
 
-    >>> place_of("cuda:1")
+    >>> device_index("cuda:1")
     2
     """
     return 0 if name == "cpu" else int(canonical(name)[5:]) + 1
 
 
-def device_at(place: int) -> str:
-    """The device at a place.
+def device_at(index: int) -> str:
+    """The device of an index.
 
     >>> device_at(1)
     'cuda:0'
     """
-    return "cpu" if place == 0 else f"cuda:{place - 1}"
+    return "cpu" if index == 0 else f"cuda:{index - 1}"

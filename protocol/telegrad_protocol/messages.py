@@ -21,7 +21,7 @@ INFERENCE: Final = 4
 
 
 class Row(NamedTuple):
-    """One op call: `op` is its place in the op table, `outs` the ids that the client chose for the results.
+    """One op call: `op` is its index in the op table, `outs` the ids that the client chose for the results.
 
     A tensor stands in `args` as its id; where a Python number may stand instead of a tensor, the number is
     wrapped in a one-element array. Everything else stands as itself, in the order of the declaration.
@@ -51,7 +51,7 @@ class ReadResult(NamedTuple):
 class Reply(NamedTuple):
     """What a submission gave: values of its reads in order, and the error that ended the epoch, if any.
 
-    `error` has a `row`, the failing row's place in this submission, where it failed here; without one the
+    `error` has a `row`, the failing row's index in this submission, where it failed here; without one the
     epoch had failed before and every row was skipped.
     """
 

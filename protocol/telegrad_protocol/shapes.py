@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from .devices import PLACE_SHIFT, Here, place_of
+from .devices import DEVICE_SHIFT, Here, device_index
 from .dtypes import DType
 from .errors import OpIndexError, ShapeError, TooLarge
 from .wire import LIMITS
@@ -33,6 +33,7 @@ class Meta:
     __slots__ = (
         "contiguous",
         "device",
+        "device_bits",
         "dtype",
         "floating",
         "full",
@@ -41,7 +42,6 @@ class Meta:
         "nbytes",
         "ndim",
         "numel",
-        "place",
         "shape",
         "strides",
     )
@@ -51,7 +51,7 @@ class Meta:
         self.dtype = dtype
         self.strides = strides
         self.device = device
-        self.place = place_of(device) << PLACE_SHIFT
+        self.device_bits = device_index(device) << DEVICE_SHIFT
         self.floating = dtype.is_floating_point
         self.full = dtype.is_floating_point and dtype.itemsize > 2
         self.half = dtype.is_floating_point and dtype.itemsize == 2

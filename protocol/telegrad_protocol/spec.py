@@ -90,7 +90,7 @@ class OpSpec:
     name, doc, params: as declared. index: the op's code on the wire. returns: names of the results, or None where
     their number depends on the arguments. on: where users find it ("torch", "tensor", "functional", ...).
     aliases: other names of parameters. inplace: a variant with a trailing underscore exists. differentiable: gradients
-    flow to the inputs. settled: shapes follow from metadata alone. control: a row that acts on the session (free, read,
+    flow to the inputs. static_shape: shapes follow from metadata alone. control: a row that acts on the session (free, read,
     backward, an optimizer's step) and is not a function of tensors. public: part of the API that is called by name, as
     over HTTP: not what begins with an underscore, and of control rows those that say so.
 
@@ -122,7 +122,7 @@ class OpSpec:
         self.own_version: bool = traits.pop("own_version", False)
         self.fixed_views: str = traits.pop("fixed_views", "")
         self.differentiable: bool = traits.pop("differentiable", True)
-        self.settled: bool = traits.pop("settled", True)
+        self.static_shape: bool = traits.pop("static_shape", True)
         self.control: bool = traits.pop("control", False)
         self.elementwise: bool = traits.pop("elementwise", bool(getattr(rule, "operands_only", False)))
         self.separate: bool = traits.pop("separate", False)

@@ -87,7 +87,7 @@ class Valid:
         rows += [_row("set_requires_grad", None, n, True) for n, t in enumerate(sample.tensors(), 1) if t.grad]
         bound = spec.convert(fill(sample, _refs(sample, arrays)))
         count = 1 if spec.returns is None else len(spec.returns)
-        if spec.rule is not None and spec.settled:
+        if spec.rule is not None and spec.static_shape:
             count = len(spec.infer(bound).metas)
         return [*rows, list(prepare(spec, bound, list(range(20, 20 + count)), inplace=False, grad=True).row)]
 

@@ -87,7 +87,7 @@ def _bytes(sample: Sample) -> int:
     spec = OPS[sample.op]
     args = spec.convert(tuple(map(stand_in, sample.args)))
     inputs = sum(int(np.prod(t.shape)) * np.dtype(np.float32).itemsize for t in sample.tensors())
-    return max(inputs, sum(m.nbytes for m in spec.infer_afresh(args).metas) if spec.settled else 0)
+    return max(inputs, sum(m.nbytes for m in spec.infer_afresh(args).metas) if spec.static_shape else 0)
 
 
 def cases(op: str) -> Iterator[Case]:

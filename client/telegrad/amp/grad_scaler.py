@@ -111,9 +111,9 @@ class GradScaler:
             if p._leaf.grad is not None:
                 p._leaf.grad.counter._version += 1
         found = []
-        for place in dict.fromkeys(p.place for p in params):
-            names = tuple([p._send_once() for p in params if p.place == place])
-            found.append(stream.ask("unscale_grads", (names, 1.0 / self._scale), place, caller(), _truth))
+        for device_bits in dict.fromkeys(p.device_bits for p in params):
+            names = tuple([p._send_once() for p in params if p.device_bits == device_bits])
+            found.append(stream.ask("unscale_grads", (names, 1.0 / self._scale), device_bits, caller(), _truth))
         return found
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:

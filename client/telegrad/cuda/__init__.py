@@ -16,7 +16,7 @@ from telegrad._tensor import Tensor, defaults
 from telegrad._types import TensorBase
 from telegrad.random import checked_seed, fresh_seed
 from telegrad_protocol import dtypes
-from telegrad_protocol.devices import PLACE_SHIFT, place_of
+from telegrad_protocol.devices import DEVICE_SHIFT, device_index
 from telegrad_protocol.errors import DeviceError
 from telegrad_protocol.messages import ReadResult
 from telegrad_protocol.shapes import contiguous
@@ -210,7 +210,7 @@ def _name(device: Any) -> str:
 
 
 def _asked(row: str, device: Any, finish: Any) -> Any:
-    return stream.ask(row, (), place_of(_name(device)) << PLACE_SHIFT, caller(), finish)
+    return stream.ask(row, (), device_index(_name(device)) << DEVICE_SHIFT, caller(), finish)
 
 
 def _memory(device: Any) -> _Memory:

@@ -36,8 +36,8 @@ def clear_grads(parameters: list[Any], set_to_none: bool = True) -> None:
         return
     before = [(p._leaf, p._leaf.state()) for p in having]
     change = Change(lambda: restore([(leaf, (False, None, None)) for leaf, _ in before]), lambda: restore(before))
-    places = dict.fromkeys(p.place for p in having)
-    named = [tuple([p for p in having if p.place == place]) for place in places]
+    devices = dict.fromkeys(p.device_bits for p in having)
+    named = [tuple([p for p in having if p.device_bits == device_bits]) for device_bits in devices]
     append_all([as_row(OPS["clear_grads"], (found,), None) for found in named], change)
 
 
@@ -122,8 +122,8 @@ class Optimizer:
 
     def _step(self, group: dict[str, Any]) -> None:
         params = with_gradients(group["params"])
-        for place in dict.fromkeys(p.place for p in params):
-            self._step_on_one_device(group, [p for p in params if p.place == place])
+        for device_bits in dict.fromkeys(p.device_bits for p in params):
+            self._step_on_one_device(group, [p for p in params if p.device_bits == device_bits])
 
     def _step_on_one_device(self, group: dict[str, Any], params: list[Any]) -> None:
         names = self.slots(group)

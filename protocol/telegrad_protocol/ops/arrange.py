@@ -282,7 +282,7 @@ def _check_repeats(repeats: Meta, size: int, dim: int | None = None) -> None:
         )
 
 
-@op(_repeat_each, on="", form_of="repeat_interleave", settled=False)
+@op(_repeat_each, on="", form_of="repeat_interleave", static_shape=False)
 def _repeat_interleave_each(input: Tensor, repeats: Tensor, dim: int | None = None) -> Tensor:
     """Each element as many times in a row as `repeats (n,)`, of an integer dtype, says for it."""
 
@@ -292,7 +292,7 @@ def _repeated(repeats: Meta, count: int) -> Meta:
     return like(repeats, dtype=dtypes.int64)
 
 
-@op(_repeated, on="", inner=True, settled=False, differentiable=False)
+@op(_repeated, on="", inner=True, static_shape=False, differentiable=False)
 def _repeated_index(repeats: Tensor, count: int) -> Tensor:
     """Each of 0 ... `count` - 1 as many times in a row as `repeats` says."""
 

@@ -28,7 +28,7 @@ def _bincount(input: Meta, weights: Meta | None, minlength: int) -> Meta:
     return like(input, dtype=dtypes.int64 if weights is None else exact)
 
 
-@op(_bincount, settled=False, differentiable=False)
+@op(_bincount, static_shape=False, differentiable=False)
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each number from 0 up occurs, or the sum of its weights; at least `minlength` counts."""
 
@@ -174,7 +174,7 @@ def _one_hot_open(tensor: Meta) -> Meta:
     return tensor
 
 
-@op(_one_hot_open, on="", form_of="one_hot", settled=False, differentiable=False)
+@op(_one_hot_open, on="", form_of="one_hot", static_shape=False, differentiable=False)
 def _one_hot_inferred(tensor: Tensor) -> Tensor:
     """As `_one_hot_classes`, with as many classes as the largest element asks for."""
 
@@ -194,7 +194,7 @@ def _distinct(input: Meta, dim: int | None) -> Inferred:
 @op(
     lambda input, sorted, inverse, counts, dim: _distinct(input, dim),
     on="",
-    settled=False,
+    static_shape=False,
     differentiable=False,
     returns=("values", "inverse", "counts"),
 )
@@ -212,7 +212,7 @@ def _unique(
     lambda input, inverse, counts, dim: _distinct(input, dim),
     on="",
     inner=True,
-    settled=False,
+    static_shape=False,
     differentiable=False,
     returns=("values", "inverse", "counts"),
 )

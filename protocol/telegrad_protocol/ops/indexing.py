@@ -104,7 +104,7 @@ def _masked(input: Meta, indices: Indices) -> Meta:
     return like(input, shape=(input.numel,))  # at most, where nothing is picked twice
 
 
-@op(_masked, on="", settled=False)
+@op(_masked, on="", static_shape=False)
 def _index_mask(input: Tensor, indices: list[Tensor | None]) -> Tensor:
     """`input[indices]` where some indices are masks, each for as many dimensions as it has."""
 
@@ -175,7 +175,7 @@ def _masked_select(input: Meta, mask: Meta) -> Meta:
     return like(input, shape=(like(input, shape=broadcast([mask.shape, input.shape])).numel,))
 
 
-@op(_masked_select, settled=False)
+@op(_masked_select, static_shape=False)
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask holds, in a row; both are broadcast."""
 
@@ -212,7 +212,7 @@ def _masked_scatter_backward(grad: Tensor, mask: Tensor, size: Size) -> Tensor:
 @op(
     lambda input: like(input, shape=(input.numel, input.ndim), dtype=dtypes.int64),
     on="",
-    settled=False,
+    static_shape=False,
     differentiable=False,
 )
 def nonzero(input: Tensor) -> Tensor:
@@ -221,7 +221,7 @@ def nonzero(input: Tensor) -> Tensor:
 
 @op(
     lambda input: like(input, shape=(input.numel, input.ndim), dtype=dtypes.int64),
-    settled=False,
+    static_shape=False,
     differentiable=False,
 )
 def argwhere(input: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ class Upload:
         self.worker = worker
         self.filled = 0
         self.handing_over = False
-        self.settled = asyncio.Event()
+        self.static_shape = asyncio.Event()
         self._gathered: list[memoryview] = []
         self._size = 0
         self._pieces: deque[asyncio.Task[None]] = deque()
@@ -72,7 +72,7 @@ class Upload:
         return not waits and now - self._touched > IDLE
 
     def _check_wanted(self) -> None:
-        if self.settled.is_set():
+        if self.static_shape.is_set():
             raise Conflict(f"upload {self.name} was given up: it paused too long, or came anew on another connection")
 
     async def _pass_on(self) -> None:

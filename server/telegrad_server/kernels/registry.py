@@ -119,7 +119,7 @@ class Kernel:
         self.fused_backward: Vjp | None = None
         self._plans: dict[tuple[int, ...], Plan] = {}
         self.one_result = self.spec.returns == ("out",)
-        self.simple = self.one_result and self.spec.settled and not self.spec.view
+        self.simple = self.one_result and self.spec.static_shape and not self.spec.view
 
     def plan(self, needed: tuple[int, ...]) -> Plan:
         """What to keep for gradients with respect to the arguments at these positions."""

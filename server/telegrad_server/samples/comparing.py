@@ -106,7 +106,7 @@ def checked_call(run: Run) -> tuple[Tensor, ...]:
     """The results of a run. Raises `Differs` where metadata or memory is not as declared."""
     inferred = run.spec.infer(run.args)
     outs = run.call()
-    if run.spec.settled:
+    if run.spec.static_shape:
         found, declared = [(o.shape, o.dtype) for o in outs], [(m.shape, m.dtype) for m in inferred.metas]
         if found != declared:
             raise Differs(f"results are {found} where {declared} were inferred")

@@ -133,7 +133,7 @@ class Engine:
             return self._wrap_views(spec, inferred, result, source, grad)
         results = result if type(result) in (tuple, list) else (result,)
         results = [self.apart(self.xp.dense(data), args) for data in results]
-        if not spec.settled:
+        if not spec.static_shape:
             return tuple([self.wrap(data) for data in results])
         return tuple(
             [
