@@ -22,7 +22,7 @@ from telegrad_server.backend._cupy_part import Part
 from telegrad_server.backend.cupy import CupyBackend
 from telegrad_server.backend.numpy import NumpyBackend
 from telegrad_server.backend.philox import PhiloxGenerator, Place
-from telegrad_server.kernels import KERNELS
+from telegrad_server.kernels import IMPLS
 from telegrad_server.samples.base import FLOATING
 from telegrad_server.worker.engine import Engine
 from telegrad_server.worker.memory import Budget
@@ -341,7 +341,7 @@ def test_samples_by_weight(xp: CupyBackend, replacement: bool) -> None:
     assert replacement == bool((found[:, 0] == found[:, 1]).any())
 
 
-@pytest.mark.parametrize("op", sorted(op for op in GENERATOR_OPS & set(KERNELS) if family_of(op) == "random"))
+@pytest.mark.parametrize("op", sorted(op for op in GENERATOR_OPS & set(IMPLS) if family_of(op) == "random"))
 def test_a_draw_moves_the_generator_and_repeats_after_going_back(xp: CupyBackend, op: str) -> None:
     case = next(case for case in cases(["random"], ["float32"]) if case.sample.op == op)
     run = Run(case.sample, case.dtype, engine=Engine(xp, Budget(1 << 30)))

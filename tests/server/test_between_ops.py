@@ -14,7 +14,7 @@ from support.engine import GENERATOR_OPS, Run, seeded, torch_call
 from telegrad_protocol.dtypes import can_cast
 from telegrad_protocol.errors import GraphFreed, TelegradError
 from telegrad_protocol.spec import OPS
-from telegrad_server.kernels import KERNELS
+from telegrad_server.kernels import IMPLS
 from telegrad_server.samples import SAMPLES, Sample, T
 from telegrad_server.samples.base import FLOATING
 from telegrad_server.samples.running import weights
@@ -136,7 +136,7 @@ def test_what_is_overwritten_has_the_gradient_that_torch_gives(sample: Sample) -
     if not hasattr(inputs[0], method) or sample.op == "floor_divide":
         pytest.skip("PyTorch has no such method, or no derivative of it")
     run = Run(sample, "float64")
-    spec, kernel = run.spec, KERNELS[sample.op]
+    spec, kernel = run.spec, IMPLS[sample.op]
     inferred = spec.infer(run.args).metas[0]
     if inferred.shape != run.args[0].shape or not can_cast(inferred.dtype, run.args[0].dtype):
         pytest.skip("the result does not fit")
@@ -219,11 +219,11 @@ def test_the_engine_refuses_what_the_client_refuses() -> None:
     leaf.requires_grad = True
     for view in (engine.recorded.view(leaf, (4,)), leaf):
         with pytest.raises(TelegradError, match="leaf Variable that requires grad"):
-            engine.apply_inplace(KERNELS["fill"], (view, 0.0), grad=True)
+            engine.apply_inplace(IMPLS["fill"], (view, 0.0), grad=True)
     made = engine.recorded.mul(leaf, 2.0)
     with pytest.raises(TelegradError, match="Output 0 of UnbindBackward0"):
-        engine.apply_inplace(KERNELS["fill"], (engine.recorded.unbind(made, 0)[0], 0.0), grad=True)
+        engine.apply_inplace(IMPLS["fill"], (engine.recorded.unbind(made, 0)[0], 0.0), grad=True)
     with pytest.raises(TelegradError, match="more than one element of the written-to tensor"):
         engine.apply_inplace(
-            KERNELS["add"], (engine.recorded.expand(engine.recorded.view(made, (1, 4)), (3, 4)), 1, 1), grad=True
+            IMPLS["add"], (engine.recorded.expand(engine.recorded.view(made, (1, 4)), (3, 4)), 1, 1), grad=True
         )

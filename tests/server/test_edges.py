@@ -12,7 +12,7 @@ from support.edges import PEERS, Case, cases, differences, elementwise, family, 
 from support.engine import GENERATOR_OPS, Run, new_engine
 
 from telegrad_protocol.spec import OPS
-from telegrad_server.kernels import KERNELS
+from telegrad_server.kernels import IMPLS
 from telegrad_server.samples import SAMPLES, Sample, T
 from telegrad_server.worker.tape import edge_of
 
@@ -185,7 +185,7 @@ def ours(samples: list[Sample], values: Any, dtype: str = "float64") -> np.ndarr
             [out if isinstance(a, T) and a.grad else a.make(0) if isinstance(a, T) else a for a in sample.args]
         )
         args = tuple([engine.wrap(a) if isinstance(a, np.ndarray) else a for a in args])
-        out = engine.apply(KERNELS[sample.op], OPS[sample.op].convert(args), grad=True)
+        out = engine.apply(IMPLS[sample.op], OPS[sample.op].convert(args), grad=True)
     walk = engine.walk(create_graph=False, retain=False)
     walk.want([edge_of(leaf)], [edge_of(out)])
     walk.start(edge_of(out), np.ones_like(out.data), out._meta)

@@ -9,7 +9,7 @@ import pytest
 from support.engine import new_engine
 
 from telegrad_protocol.spec import OPS
-from telegrad_server.kernels import KERNELS
+from telegrad_server.kernels import IMPLS
 
 Shape = tuple[int, ...]
 
@@ -121,4 +121,4 @@ def test_a_wrong_argument_is_refused_in_pytorchs_words(
 
     spec = OPS[op]
     with pytest.raises(error, match=words):
-        engine.apply(KERNELS[op], spec.convert(spec.bind(*map(made, args))), grad=False)
+        engine.apply(IMPLS[op], spec.convert(spec.bind(*map(made, args))), grad=False)

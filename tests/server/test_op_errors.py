@@ -9,7 +9,7 @@ import pytest
 from support.engine import new_engine, torch_function
 
 from telegrad_protocol.spec import OPS
-from telegrad_server.kernels import KERNELS
+from telegrad_server.kernels import IMPLS
 
 
 class Refusal(NamedTuple):
@@ -202,7 +202,7 @@ def test_a_refusal_has_the_exception_and_the_words(refusal: Refusal) -> None:
     engine, spec = new_engine(), OPS[refusal.op]
     args = with_tensors(refusal.args, lambda array: engine.wrap(np.array(array)))
     with pytest.raises(refusal.error, match=refusal.message) as caught:
-        engine.apply(KERNELS[refusal.op], spec.convert(spec.bind(*args, **refusal.keywords)), grad=False)
+        engine.apply(IMPLS[refusal.op], spec.convert(spec.bind(*args, **refusal.keywords)), grad=False)
     if refusal.error is RuntimeError:
         assert not isinstance(caught.value, IndexError | TypeError | ValueError | NotImplementedError)
 

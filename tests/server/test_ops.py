@@ -8,7 +8,7 @@ from support.engine import GENERATOR_OPS, Run, seeded, torch_call, weights
 
 from telegrad_protocol.dtypes import can_cast
 from telegrad_protocol.spec import OPS
-from telegrad_server.kernels import KERNELS
+from telegrad_server.kernels import IMPLS
 from telegrad_server.samples import SAMPLES, Sample, T
 from telegrad_server.samples.base import FLOATING
 from telegrad_server.samples.comparing import slopes
@@ -26,16 +26,16 @@ def tolerance(dtype: np.dtype) -> dict[str, float]:
 
 def test_declarations_kernels_and_samples_are_the_same_set() -> None:
     ops = {name for name, spec in OPS.items() if not spec.control}
-    assert ops == set(KERNELS)
+    assert ops == set(IMPLS)
     assert ops == set(SAMPLES)
 
 
-@pytest.mark.parametrize("name", sorted(KERNELS))
+@pytest.mark.parametrize("name", sorted(IMPLS))
 def test_a_kernel_takes_what_is_declared(name: str) -> None:
     import inspect
 
-    kernel, spec = KERNELS[name], OPS[name]
-    for function in (kernel.run, kernel.composite):
+    kernel, spec = IMPLS[name], OPS[name]
+    for function in (kernel.run, kernel.decomposition):
         if function is not None:
             assert tuple(inspect.signature(function).parameters)[1:] == spec.names
 
@@ -93,18 +93,18 @@ def test_the_inplace_form_writes_the_same_values(sample: Sample) -> None:
     target: Tensor = again.args[0]
     if out.shape != target.shape or not can_cast(out.dtype, target.dtype):
         with pytest.raises(RuntimeError):
-            again.engine.apply_inplace(KERNELS[sample.op], again.args, grad=False)
+            again.engine.apply_inplace(IMPLS[sample.op], again.args, grad=False)
         return
-    again.engine.apply_inplace(KERNELS[sample.op], again.args, grad=False)
+    again.engine.apply_inplace(IMPLS[sample.op], again.args, grad=False)
     np.testing.assert_array_equal(target.data, out.data.astype(target.data.dtype))
     assert target.storage.version == 1
 
 
-@pytest.mark.parametrize("sample", [s for s in ALL if KERNELS[s.op].fused_backward is not None], ids=str)
+@pytest.mark.parametrize("sample", [s for s in ALL if IMPLS[s.op].fused_backward is not None], ids=str)
 def test_a_fused_pair_agrees_with_its_definition(sample: Sample) -> None:
     fused, defined = Run(sample, "float64"), Run(sample, "float64")
     outs = fused.call()
-    made = KERNELS[sample.op].composite(defined.engine.recorded, *defined.args)
+    made = IMPLS[sample.op].decomposition(defined.engine.recorded, *defined.args)
     defined.outs = made if isinstance(made, tuple) else (made,)
     for a, b in zip(outs, defined.outs, strict=True):
         np.testing.assert_allclose(a.data, b.data, rtol=1e-10, atol=1e-12)

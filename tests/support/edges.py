@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from telegrad_server.kernels import KERNELS
+from telegrad_server.kernels import IMPLS
 from telegrad_server.samples import Sample, T
 from telegrad_server.samples.base import FLOATING
 
@@ -63,8 +63,8 @@ class Case(NamedTuple):
 
 def family(op: str) -> str:
     """The module that the op's kernel stands in."""
-    kernel = KERNELS[op]
-    function: Any = kernel.run or kernel.composite
+    kernel = IMPLS[op]
+    function: Any = kernel.run or kernel.decomposition
     return str(function.__module__).rpartition(".")[2]
 
 

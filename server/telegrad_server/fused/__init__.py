@@ -1,4 +1,4 @@
-"""Raw CPU kernels, in numba and BLAS, that override a composite where they are faster.
+"""Raw CPU kernels, in numba and BLAS, that override a decomposition where they are faster.
 
 Pure functions of C-contiguous NumPy arrays in float32 or float64, a module per family, forward and backward side by
 side. Each result is the same in every run and for every number of threads that share a kernel.

@@ -23,10 +23,10 @@ from . import (
     slicing,
     sorting,
 )
-from .registry import KERNELS, Raw
+from .registry import IMPLS, Raw
 
 __all__ = [
-    "KERNELS",
+    "IMPLS",
     "Raw",
     "activation",
     "arrange",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .registry import composite, kernel, vjp
+from .registry import decomposition, kernel, vjp
 
 
 @kernel
@@ -91,22 +91,22 @@ def _mish_slope(f, x, share):
     return f.add(share, f.mul(f.mul(x, f.sigmoid(x)), f.sub(1.0, f.mul(share, share))))
 
 
-@composite
+@decomposition
 def softsign(f, input):
     return f.div(input, f.add(f.abs(input), 1.0))
 
 
-@composite
+@decomposition
 def tanhshrink(f, input):
     return f.sub(input, f.tanh(input))
 
 
-@composite
+@decomposition
 def relu6(f, input):
     return f.hardtanh(input, 0.0, 6.0)
 
 
-@composite
+@decomposition
 def leaky_relu(f, input, negative_slope):
     return f.where(f.gt(input, 0), input, f.mul(input, negative_slope))
 
@@ -126,7 +126,7 @@ def _elu_input(f, g, input, slope):
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
-@composite
+@decomposition
 def selu(f, input):
     return f.mul(f.elu(input, SELU_ALPHA), SELU_SCALE)
 
@@ -182,29 +182,29 @@ vjp(
 )
 
 
-@composite
+@decomposition
 def softshrink(f, input, lambd):
     towards = f.mul(f.detach(f.sign(input)), lambd)
     return f.where(f.le(f.abs(input), lambd), 0.0, f.sub(input, towards))
 
 
-@composite
+@decomposition
 def hardshrink(f, input, lambd):
     return f.where(f.le(f.abs(input), lambd), 0.0, input)
 
 
-@composite
+@decomposition
 def threshold(f, input, threshold, value):
     return f.where(f.le(input, threshold), f.fill(input, value), input)
 
 
-@composite
+@decomposition
 def glu(f, input, dim):
     half = input.shape[dim] // 2
     return f.mul(f.narrow(input, dim, 0, half), f.sigmoid(f.narrow(input, dim, half, half)))
 
 
-@composite
+@decomposition
 def prelu(f, input, weight):
     shape = (1, -1, *(1,) * (input.ndim - 2)) if input.ndim > 1 else (-1,)
     slope = f.reshape(weight, shape) if input.ndim else f.reshape(weight, ())

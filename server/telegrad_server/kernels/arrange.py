@@ -7,7 +7,7 @@ import math
 from telegrad_protocol import dtypes
 from telegrad_protocol.ops.arrange import at_least, embedded_shape, joined_ones, select_index, slice_index
 
-from .registry import composite, kernel, vjp
+from .registry import decomposition, kernel, vjp
 from .slicing import WHOLE, key
 
 # Joining ------------------------------------------------------------------------------------------------------------
@@ -44,39 +44,39 @@ def _lifted(f, tensors, ndim):
     return tuple([f.reshape(x, at_least(tuple(x.shape), ndim)) for x in tensors])
 
 
-@composite
+@decomposition
 def hstack(f, tensors):
     lifted = _lifted(f, tensors, 1)
     return f.cat(lifted, 0 if lifted[0].ndim == 1 else 1)
 
 
-@composite
+@decomposition
 def vstack(f, tensors):
     return f.cat(_lifted(f, tensors, 2), 0)
 
 
-@composite
+@decomposition
 def dstack(f, tensors):
     return f.cat(_lifted(f, tensors, 3), 2)
 
 
-@composite
+@decomposition
 def atleast_1d(f, input):
     return f._slice(input, (None,) if input.ndim == 0 else ())
 
 
-@composite
+@decomposition
 def atleast_2d(f, input):
     return f._slice(input, (None,) * max(2 - input.ndim, 0))
 
 
-@composite
+@decomposition
 def atleast_3d(f, input):
     index = {0: (None,) * 3, 1: (None, WHOLE, None), 2: (WHOLE, WHOLE, None)}
     return f._slice(input, index.get(input.ndim, ()))
 
 
-@composite
+@decomposition
 def _block_diagonal(f, tensors):
     blocks, rows, at = _lifted(f, tensors, 2), [], 0
     width = sum(block.shape[1] for block in blocks)
@@ -86,7 +86,7 @@ def _block_diagonal(f, tensors):
     return f.cat(tuple(rows), 0)
 
 
-@composite
+@decomposition
 def meshgrid(f, tensors, indexing):
     sizes = [math.prod(x.shape) for x in tensors]
     axes = list(range(len(sizes)))
@@ -98,7 +98,7 @@ def meshgrid(f, tensors, indexing):
     return tuple([f.clone(f.expand(line, tuple(sizes))) for line in lines])
 
 
-@composite
+@decomposition
 def kron(f, input, other):
     ndim = max(input.ndim, other.ndim)
     a, b = ((1,) * (ndim - x.ndim) + tuple(x.shape) for x in (input, other))
@@ -124,7 +124,7 @@ def _repeat_input(f, g, meta, repeats):
 vjp(repeat, input=lambda f, g, input_meta, repeats: _repeat_input(f, g, input_meta, repeats))
 
 
-@composite
+@decomposition
 def tile(f, input, dims):
     return f.repeat(input, (1,) * (input.ndim - len(dims)) + tuple(dims))
 
@@ -136,7 +136,7 @@ def _along(f, input, dim):
     return input, dim % input.ndim
 
 
-@composite
+@decomposition
 def repeat_interleave(f, input, repeats, dim):
     x, axis = _along(f, input, dim)
     before, size, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
@@ -144,7 +144,7 @@ def repeat_interleave(f, input, repeats, dim):
     return f.reshape(wide, (*before, size * repeats, *after))
 
 
-@composite
+@decomposition
 def _repeat_interleave_each(f, input, repeats, dim):
     x, axis = _along(f, input, dim)
     return f.index_select(x, axis, f._repeated_index(repeats, x.shape[axis]))
@@ -166,12 +166,12 @@ def flip(xp, input, dims):
 vjp(flip, input=lambda f, g, dims: f.flip(g, dims))
 
 
-@composite
+@decomposition
 def fliplr(f, input):
     return f.flip(input, (1,))
 
 
-@composite
+@decomposition
 def flipud(f, input):
     return f.flip(input, (0,))
 
@@ -188,7 +188,7 @@ def _back(shifts):
     return -shifts if isinstance(shifts, int) else tuple([-shift for shift in shifts])
 
 
-@composite
+@decomposition
 def rot90(f, input, k, dims):
     a, b = dims
     turns = k % 4
@@ -216,17 +216,17 @@ vjp(tril, input=lambda f, g, diagonal: f.tril(g, diagonal))
 vjp(triu, input=lambda f, g, diagonal: f.triu(g, diagonal))
 
 
-@composite
+@decomposition
 def diag_embed(f, input, offset, dim1, dim2):
     return f._diagonal_backward(input, embedded_shape(tuple(input.shape), offset, dim1, dim2), offset, dim1, dim2)
 
 
-@composite
+@decomposition
 def diag(f, input, diagonal):
     return f.diag_embed(input, diagonal) if input.ndim == 1 else f.clone(f.diagonal(input, diagonal))
 
 
-@composite
+@decomposition
 def diagflat(f, input, offset):
     return f.diag_embed(f.reshape(input, (math.prod(input.shape),)), offset)
 
@@ -248,17 +248,17 @@ vjp(
 )
 
 
-@composite
+@decomposition
 def select_scatter(f, input, src, dim, index):
     return f._slice_scatter(input, src, select_index(tuple(input.shape), dim, index))
 
 
-@composite
+@decomposition
 def slice_scatter(f, input, src, dim, start, end, step):
     return f._slice_scatter(input, src, slice_index(tuple(input.shape), dim, start, end, step))
 
 
-@composite
+@decomposition
 def diagonal_scatter(f, input, src, offset, dim1, dim2):
     place = (tuple(input.shape), offset, dim1, dim2)
     on = f._diagonal_backward(f.ones(tuple(src.shape), dtype=dtypes.bool_), *place)

@@ -7,11 +7,11 @@ import math
 from telegrad_protocol import dtypes
 
 from .linear import mirrored
-from .registry import composite
+from .registry import decomposition
 from .rows import dtype_of
 
 
-@composite
+@decomposition
 def scaled_dot_product_attention(f, query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, generator):
     if scale is None:
         scale = 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
@@ -45,7 +45,7 @@ def _weights(f, query, key, attn_mask, is_causal, scale):
     return f.masked_fill(f.softmax(f.masked_fill(scores, blind, 0.0), -1), blind, 0.0)
 
 
-@composite
+@decomposition
 def _attention(f, query, key, value, attn_mask, is_causal, scale):
     return f.matmul(_weights(f, query, key, attn_mask, is_causal, scale), value)
 

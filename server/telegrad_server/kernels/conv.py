@@ -5,7 +5,7 @@ from __future__ import annotations
 from telegrad_protocol.ops._windows import per_dim
 from telegrad_protocol.ops.conv import edges, patch_sizes, transposed_size
 
-from .registry import composite, kernel, vjp
+from .registry import decomposition, kernel, vjp
 
 
 @kernel
@@ -58,7 +58,7 @@ vjp(
 
 
 def _convolution(name, dims):
-    @composite(name=name)
+    @decomposition(name=name)
     def convolution(f, input, weight, bias, stride, padding, dilation, groups):
         single = input.ndim == dims + 1
         x = f.reshape(input, (1, *input.shape)) if single else input
@@ -76,7 +76,7 @@ for _dims in (1, 2, 3):
 
 
 def _transposed_convolution(name, dims):
-    @composite(name=name)
+    @decomposition(name=name)
     def convolution(f, input, weight, bias, stride, padding, output_padding, groups, dilation):
         single = input.ndim == dims + 1
         x = f.reshape(input, (1, *input.shape)) if single else input

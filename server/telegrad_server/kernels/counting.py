@@ -5,7 +5,7 @@ from __future__ import annotations
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpIndexError, ShapeError
 
-from .registry import composite, kernel
+from .registry import decomposition, kernel
 
 LARGEST = 1 << 62
 
@@ -40,7 +40,7 @@ def _not_sorted(outside):
     return OpIndexError("torch.searchsorted(): sorter index out of range", argument="sorter", got=outside)
 
 
-@composite
+@decomposition
 def bucketize(f, input, boundaries, out_int32, right):
     return f.searchsorted(boundaries, input, out_int32=out_int32, right=right)
 

@@ -9,7 +9,7 @@ from telegrad_protocol.errors import OpIndexError, ShapeError
 from telegrad_protocol.ops.indexing import common_index
 from telegrad_protocol.shapes import broadcast, wrap_dim
 
-from .registry import composite, kernel, vjp
+from .registry import decomposition, kernel, vjp
 from .rows import dtype_of
 
 # By an index per dimension -------------------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ def _out_of_range(outside, size):
     return OpIndexError(words, argument="index", got=outside)
 
 
-@composite
+@decomposition
 def take(f, input, index):
     return f._index(f.reshape(input, (-1,)), (f._checked_places(index, math.prod(input.shape)),))
 
@@ -103,7 +103,7 @@ def take(f, input, index):
 # By masks -----------------------------------------------------------------------------------------------------------
 
 
-@composite
+@decomposition
 def masked_select(f, input, mask):
     shape = broadcast([tuple(input.shape), tuple(mask.shape)])
     return f._index_mask(f.expand(input, shape), (f.expand(mask, shape),))
@@ -150,7 +150,7 @@ def nonzero(xp, input):
     return xp.nonzero(input)
 
 
-@composite
+@decomposition
 def argwhere(f, input):
     return f.nonzero(input)
 
@@ -234,7 +234,7 @@ def _corner(f, src, index):
     return f._slice(src, tuple([(0, size, 1) for size in index.shape]))
 
 
-@composite
+@decomposition
 def scatter_reduce(f, input, dim, index, src, reduce, include_self):
     if reduce in ("amax", "amin"):
         return f._scatter_extremum(input, dim, index, src, reduce == "amax", include_self)
@@ -313,7 +313,7 @@ def _sent_share(f, g, kept, sent, dim, index):
     return f.mul(f.gather(f.div(g, f.scatter_add(kept, dim, index, sent)), dim, index), sent)
 
 
-@composite
+@decomposition
 def take_along_dim(f, input, indices, dim):
     if dim is None:
         return f.gather(f.reshape(input, (-1,)), 0, f.reshape(indices, (-1,)))

@@ -8,7 +8,7 @@ from telegrad_protocol.ops._einsum import parse
 from telegrad_protocol.shapes import broadcast
 
 from .pointwise import fitting
-from .registry import composite, kernel, vjp
+from .registry import decomposition, kernel, vjp
 
 
 def flat_rows(f, x):
@@ -77,22 +77,22 @@ vjp(
 )
 
 
-@composite
+@decomposition
 def mv(f, input, vec):
     return f.matmul(input, vec)
 
 
-@composite
+@decomposition
 def dot(f, input, tensor):
     return f.matmul(input, tensor)
 
 
-@composite
+@decomposition
 def outer(f, input, vec2):
     return f.mul(f.reshape(input, (*input.shape, 1)), vec2)
 
 
-@composite
+@decomposition
 def inner(f, input, other):
     if not input.ndim or not other.ndim:
         return f.mul(input, other)
@@ -108,22 +108,22 @@ def _plus(f, input, product, beta, alpha):
     return f.add(product, f.fill(input, 0) if beta == 0 else input, alpha=1 if beta == 0 else beta)
 
 
-@composite
+@decomposition
 def addmm(f, input, mat1, mat2, beta, alpha):
     return _plus(f, input, f.mm(mat1, mat2), beta, alpha)
 
 
-@composite
+@decomposition
 def addmv(f, input, mat, vec, beta, alpha):
     return _plus(f, input, f.matmul(mat, vec), beta, alpha)
 
 
-@composite
+@decomposition
 def baddbmm(f, input, batch1, batch2, beta, alpha):
     return _plus(f, input, f.bmm(batch1, batch2), beta, alpha)
 
 
-@composite
+@decomposition
 def addbmm(f, input, batch1, batch2, beta, alpha):
     return _plus(f, input, f.sum(f.bmm(batch1, batch2), 0), beta, alpha)
 
@@ -151,13 +151,13 @@ vjp(
 )
 
 
-@composite
+@decomposition
 def bilinear(f, input1, input2, weight, bias):
     out = f.einsum("...a,oab,...b->...o", (input1, weight, input2))
     return out if bias is None else f.add(out, bias)
 
 
-@composite
+@decomposition
 def _tensordot(f, input, other, dims_self, dims_other):
     own = [dim % input.ndim for dim in dims_self]
     its = [dim % other.ndim for dim in dims_other]
@@ -170,7 +170,7 @@ def _tensordot(f, input, other, dims_self, dims_other):
     return f.reshape(f.mm(a, b), (*rows, *columns))
 
 
-@composite
+@decomposition
 def einsum(f, equation, operands):
     inputs, output, sizes = parse(equation, tuple([tuple(x.shape) for x in operands]))
     pairs = [_once(f, x, labels) for x, labels in zip(operands, inputs, strict=True)]
@@ -235,7 +235,7 @@ def _matrices(f, x, labels, batch, rows, columns):
     return f.reshape(x, (*[size[n] for n in batch], heights, widths))
 
 
-@composite
+@decomposition
 def cdist(f, x1, x2, p):
     rows = f.reshape(x1, (*x1.shape[:-1], 1, x1.shape[-1]))
     others = f.reshape(x2, (*x2.shape[:-2], 1, *x2.shape[-2:]))
@@ -245,7 +245,7 @@ def cdist(f, x1, x2, p):
     return f.add(distance, f.sum(f.fill(apart, 0), -1)) if p == 0 else distance
 
 
-@composite
+@decomposition
 def pairwise_distance(f, x1, x2, p, eps, keepdim):
     return f.vector_norm(f.add(f.sub(x1, x2), eps), p, -1, keepdim)
 
@@ -255,7 +255,7 @@ def at_least(f, x, bound):
     return f.add(x, f.detach(f.clamp_min(f.sub(bound, x), 0.0)))
 
 
-@composite
+@decomposition
 def cosine_similarity(f, x1, x2, dim, eps):
     shape = broadcast([tuple(x1.shape), tuple(x2.shape)])
     first, second = (f.expand(x, shape) for x in (x1, x2))
@@ -263,12 +263,12 @@ def cosine_similarity(f, x1, x2, dim, eps):
     return f.sum(f.mul(first, second), dim)
 
 
-@composite
+@decomposition
 def trace(f, input):
     return f.sum(f.diagonal(input, 0, 0, 1))
 
 
-@composite
+@decomposition
 def cross(f, input, other, dim):
     a, b = ([f.select(x, dim, i) for i in range(3)] for x in (input, other))
     terms = [f.sub(f.mul(a[i], b[j]), f.mul(a[j], b[i])) for i, j in ((1, 2), (2, 0), (0, 1))]

@@ -8,7 +8,7 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpError, OpValueError
 
 from .linear import at_least
-from .registry import composite, kernel, vjp
+from .registry import decomposition, kernel, vjp
 from .rows import dtype_of
 
 
@@ -33,7 +33,7 @@ def _flat(f, target):
     return target if target.ndim == 1 else f.reshape(target, (math.prod(target.shape),))
 
 
-@composite
+@decomposition
 def cross_entropy(f, input, target, weight, ignore_index, reduction, label_smoothing):
     if dtype_of(f, target).category == dtypes.FLOAT:
         return _soft_cross_entropy(f, input, target, weight, reduction, label_smoothing)
@@ -54,7 +54,7 @@ def _soft_cross_entropy(f, input, target, weight, reduction, label_smoothing):
     return reduced(f, losses, reduction)
 
 
-@composite
+@decomposition
 def _cross_entropy_rows(f, input, target, weight, ignore_index, reduction, label_smoothing):
     logs = f.log_softmax(input, 1)
     loss = f.nll_loss(logs, target, weight, ignore_index=ignore_index, reduction=reduction)
@@ -102,7 +102,7 @@ def _checked_targets(xp, target, classes, ignore_index):
     return xp.checked_targets(target, classes, ignore_index)
 
 
-@composite
+@decomposition
 def nll_loss(f, input, target, weight, ignore_index, reduction):
     rows, flat = _rows_of(f, input), _flat(f, target)
     safe = f._checked_targets(flat, rows.shape[1], ignore_index)
@@ -116,18 +116,18 @@ def nll_loss(f, input, target, weight, ignore_index, reduction):
     return total if reduction == "sum" else f.div(total, _norm(f, flat, weight, ignore_index, input))
 
 
-@composite
+@decomposition
 def mse_loss(f, input, target, reduction):
     apart = f.sub(input, target)
     return reduced(f, f.mul(apart, apart), reduction)
 
 
-@composite
+@decomposition
 def l1_loss(f, input, target, reduction):
     return reduced(f, f.abs(f.sub(input, target)), reduction)
 
 
-@composite
+@decomposition
 def smooth_l1_loss(f, input, target, reduction, beta):
     if beta == 0:
         return f.l1_loss(input, target, reduction)
@@ -148,7 +148,7 @@ vjp(
 )
 
 
-@composite
+@decomposition
 def huber_loss(f, input, target, reduction, delta):
     return reduced(f, f._huber(input, target, delta), reduction)
 
@@ -189,7 +189,7 @@ def _within(xp, input, low, high, argument):
     return inside
 
 
-@composite
+@decomposition
 def binary_cross_entropy(f, input, target, weight, reduction):
     f._within(input, 0.0, 1.0, "input")
     f._within(target, 0.0, 1.0, "target")
@@ -197,7 +197,7 @@ def binary_cross_entropy(f, input, target, weight, reduction):
     return reduced(f, losses if weight is None else f.mul(losses, weight), reduction)
 
 
-@composite
+@decomposition
 def binary_cross_entropy_with_logits(f, input, target, weight, reduction, pos_weight):
     misses = f.add(f.neg(target), 1.0)
     log_hit = f.logsigmoid(input)
@@ -209,7 +209,7 @@ def binary_cross_entropy_with_logits(f, input, target, weight, reduction, pos_we
     return reduced(f, losses if weight is None else f.mul(losses, weight), reduction)
 
 
-@composite
+@decomposition
 def kl_div(f, input, target, reduction, log_target):
     if log_target:
         losses = f.mul(f.exp(target), f.sub(target, input))
@@ -220,7 +220,7 @@ def kl_div(f, input, target, reduction, log_target):
     return reduced(f, losses, reduction)
 
 
-@composite
+@decomposition
 def cosine_embedding_loss(f, input1, input2, target, margin, reduction):
     product = f.sum(f.mul(input1, input2), -1)
     squares = [f.add(f.sum(f.mul(x, x), -1), 1e-12) for x in (input1, input2)]
@@ -230,18 +230,18 @@ def cosine_embedding_loss(f, input1, input2, target, margin, reduction):
     return reduced(f, f.add(alike, apart), reduction)
 
 
-@composite
+@decomposition
 def margin_ranking_loss(f, input1, input2, target, margin, reduction):
     return reduced(f, f.clamp(f.add(f.mul(f.neg(target), f.sub(input1, input2)), margin), 0.0), reduction)
 
 
-@composite
+@decomposition
 def hinge_embedding_loss(f, input, target, margin, reduction):
     apart = f.where(f.ne(target, 1), f.clamp(f.add(f.neg(input), margin), 0.0), 0.0)
     return reduced(f, f.add(apart, f.where(f.ne(target, -1), input, 0.0)), reduction)
 
 
-@composite
+@decomposition
 def triplet_margin_loss(f, anchor, positive, negative, margin, p, eps, swap, reduction):
     near = f.pairwise_distance(anchor, positive, p, eps)
     far = f.pairwise_distance(anchor, negative, p, eps)
@@ -250,12 +250,12 @@ def triplet_margin_loss(f, anchor, positive, negative, margin, p, eps, swap, red
     return reduced(f, f.clamp(f.add(f.sub(near, far), margin), 0.0), reduction)
 
 
-@composite
+@decomposition
 def soft_margin_loss(f, input, target, reduction):
     return reduced(f, f.log1p(f.exp(f.neg(f.mul(target, input)))), reduction)
 
 
-@composite
+@decomposition
 def multi_margin_loss(f, input, target, p, margin, weight, reduction):
     rows, flat = _rows_of(f, input), _flat(f, target)
     column = f.reshape(f._checked_targets(flat, rows.shape[1], -1), (-1, 1))
@@ -269,7 +269,7 @@ def multi_margin_loss(f, input, target, p, margin, weight, reduction):
     return reduced(f, losses if target.ndim == 1 else f.reshape(losses, target.shape), reduction)
 
 
-@composite
+@decomposition
 def poisson_nll_loss(f, input, target, log_input, full, eps, reduction):
     if log_input:
         losses = f.sub(f.exp(input), f.mul(target, input))
@@ -281,7 +281,7 @@ def poisson_nll_loss(f, input, target, log_input, full, eps, reduction):
     return reduced(f, losses, reduction)
 
 
-@composite
+@decomposition
 def gaussian_nll_loss(f, input, target, var, full, eps, reduction):
     f._within(f.where(f.isnan(var), 0.0, var), 0.0, math.inf, "var")
     if var.ndim == input.ndim - 1:

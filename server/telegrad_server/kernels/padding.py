@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .registry import composite, kernel, vjp
+from .registry import decomposition, kernel, vjp
 from .slicing import WHOLE
 
 
@@ -14,7 +14,7 @@ def _pad_constant(xp, input, pad, value):
 vjp(_pad_constant, input=lambda f, g, pad: f._pad_constant(g, tuple([-n for n in pad]), 0))
 
 
-@composite
+@decomposition
 def pad(f, input, pad, mode, value):
     if mode == "constant":
         return f._pad_constant(input, pad, 0 if value is None else value)
@@ -45,7 +45,7 @@ def _bordered(f, x, axis, before, after, mode):
     return f.cat(tuple(kept), axis) if len(kept) > 1 else f.clone(middle)
 
 
-@composite
+@decomposition
 def pixel_shuffle(f, input, upscale_factor):
     *lead, channels, height, width = input.shape
     n, r = len(lead), upscale_factor
@@ -54,7 +54,7 @@ def pixel_shuffle(f, input, upscale_factor):
     return f.reshape(f.clone(mixed), (*lead, channels // r**2, height * r, width * r))
 
 
-@composite
+@decomposition
 def pixel_unshuffle(f, input, downscale_factor):
     *lead, channels, height, width = input.shape
     n, r = len(lead), downscale_factor

@@ -7,7 +7,7 @@ import math
 from telegrad_protocol.dtypes import FLOAT, INT, uint8
 from telegrad_protocol.errors import OpError
 
-from .registry import composite, kernel, vjp
+from .registry import decomposition, kernel, vjp
 from .rows import dtype_of
 
 LN2, LN10 = math.log(2), math.log(10)
@@ -451,12 +451,12 @@ def _inside(f, input, min, max):
     return above if below is None else below if above is None else f.logical_and(above, below)
 
 
-@composite
+@decomposition
 def clamp_min(f, input, min):
     return f.clamp(input, min, None)
 
 
-@composite
+@decomposition
 def clamp_max(f, input, max):
     return f.clamp(input, None, max)
 
@@ -478,7 +478,7 @@ def fitting(f, input, number):
     return number if dtype_of(f, input).category == FLOAT else int(number)
 
 
-@composite
+@decomposition
 def masked_fill(f, input, mask, value):
     value = f._to_dtype(value, dtype_of(f, input)) if hasattr(value, "shape") else fitting(f, input, value)
     return f.where(mask, value, input)
@@ -523,7 +523,7 @@ vjp(
 )
 
 
-@composite
+@decomposition
 def addcmul(f, input, tensor1, tensor2, value):
     product = f.mul(tensor1, tensor2)
     if dtype_of(f, input).category != FLOAT:
@@ -531,12 +531,12 @@ def addcmul(f, input, tensor1, tensor2, value):
     return f.add(input, f.mul(product, value))
 
 
-@composite
+@decomposition
 def addcdiv(f, input, tensor1, tensor2, value):
     return f.add(input, f.div(tensor1 if value == 1 else f.mul(tensor1, value), tensor2))
 
 
-@composite
+@decomposition
 def isclose(f, input, other, rtol, atol, equal_nan):
     near = f.le(f.abs(f.sub(input, other)), f.add(f.mul(f.abs(other), rtol), atol))
     near = f.logical_or(f.eq(input, other), f.logical_and(near, f.isfinite(other)))

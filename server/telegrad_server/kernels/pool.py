@@ -12,7 +12,7 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.ops._windows import per_dim
 from telegrad_protocol.ops.pool import adaptive_sizes
 
-from .registry import composite, kernel, vjp
+from .registry import decomposition, kernel, vjp
 
 
 def _sizes(dims, kernel_size, stride, *others):
@@ -75,12 +75,12 @@ vjp(
 )
 
 
-@composite
+@decomposition
 def max_pool2d(f, input, kernel_size, stride, padding, dilation, ceil_mode):
     return f._max_pool2d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)[0]
 
 
-@composite
+@decomposition
 def _max_pool1d_with_indices(f, input, kernel_size, stride, padding, dilation, ceil_mode):
     kernel, step, margin, apart = _sizes(1, kernel_size, stride, padding, dilation)
     windows = ((1, *kernel), (1, *step), (0, *margin), (1, *apart))
@@ -88,12 +88,12 @@ def _max_pool1d_with_indices(f, input, kernel_size, stride, padding, dilation, c
     return _as_row(f, out), _as_row(f, indices)
 
 
-@composite
+@decomposition
 def max_pool1d(f, input, kernel_size, stride, padding, dilation, ceil_mode):
     return f._max_pool1d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)[0]
 
 
-@composite
+@decomposition
 def _max_pool3d_with_indices(f, input, kernel_size, stride, padding, dilation, ceil_mode):
     sizes = _sizes(3, kernel_size, stride, padding, dilation)
     height, width = input.shape[-2:]
@@ -117,17 +117,17 @@ def _split(f, x, lead):
     return f.reshape(x, (*lead, *x.shape[-2:]))
 
 
-@composite
+@decomposition
 def max_pool3d(f, input, kernel_size, stride, padding, dilation, ceil_mode):
     return f._max_pool3d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)[0]
 
 
-@composite
+@decomposition
 def adaptive_max_pool2d(f, input, output_size):
     return f._adaptive_max_pool2d_with_indices(input, output_size)[0]
 
 
-@composite
+@decomposition
 def adaptive_max_pool1d(f, input, output_size):
     return _as_row(f, f.adaptive_max_pool2d(_as_plane(f, input), (1, *output_size)))
 
@@ -170,14 +170,14 @@ vjp(
 )
 
 
-@composite
+@decomposition
 def avg_pool1d(f, input, kernel_size, stride, padding, ceil_mode, count_include_pad):
     kernel, step, margin = _sizes(1, kernel_size, stride, padding)
     out = f.avg_pool2d(_as_plane(f, input), (1, *kernel), (1, *step), (0, *margin), ceil_mode, count_include_pad)
     return _as_row(f, out)
 
 
-@composite
+@decomposition
 def avg_pool3d(f, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
     sizes = _sizes(3, kernel_size, stride, padding)
     divisor = None if divisor_override is None else 1
@@ -210,12 +210,12 @@ vjp(
 )
 
 
-@composite
+@decomposition
 def adaptive_avg_pool1d(f, input, output_size):
     return _as_row(f, f.adaptive_avg_pool2d(_as_plane(f, input), (1, *output_size)))
 
 
-@composite
+@decomposition
 def adaptive_avg_pool3d(f, input, output_size):
     depth, *plane = adaptive_sizes(input.shape, output_size, 3)
     flat = _split(f, f.adaptive_avg_pool2d(_merged(f, input), tuple(plane)), input.shape[:-2])
@@ -226,7 +226,7 @@ def adaptive_avg_pool3d(f, input, output_size):
 # Resizing -----------------------------------------------------------------------------------------------------
 
 
-@composite
+@decomposition
 def _interpolate(f, input, size, scales, mode, align_corners):
     out = input
     size = per_dim(size, input.ndim - 2, "size")

@@ -8,7 +8,7 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.shapes import reduced, wrap_dims
 
 from .pointwise import nothing
-from .registry import composite, kernel, vjp
+from .registry import decomposition, kernel, vjp
 from .rows import dtype_of
 
 
@@ -241,7 +241,7 @@ vjp(
 )
 
 
-@composite
+@decomposition
 def logsumexp(f, input, dim, keepdim):
     if dtype_of(f, input).category != dtypes.FLOAT:
         input = f._to_dtype(input, dtypes.float32)

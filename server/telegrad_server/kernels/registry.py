@@ -14,12 +14,12 @@ for a single one), `aux` for what the forward set aside, and `<argument>_meta` f
 A VJP returns fresh memory, `g` itself or a view of it, and never writes what it was given. The tape undoes
 broadcasting.
 
-A **composite** is written out of other ops; it has no kernel and needs no VJP.
+A **decomposition** is written out of other ops; it has no kernel and needs no VJP.
 
-    @composite
+    @decomposition
     def mse_loss(f, input, target, reduction): ...
 
-A **fused** op is a composite with a faster raw pair; the composite stays its definition.
+A **fused** op is a decomposition with a faster raw pair; the decomposition stays its definition.
 
     @layer_norm.forward
     def _(xp, input, normalized_shape, weight, bias, eps): return out, (mean, rstd)
@@ -103,10 +103,10 @@ class Plan(NamedTuple):
     uses_aux: bool
 
 
-class Kernel:
+class OpImpl:
     """What the engine knows of one op: how to compute it and how its gradients are computed.
 
-    `run(xp, *args)` returns the result, or `(result, aux)` where `has_aux`; it is None for a plain composite.
+    `run(xp, *args)` returns the result, or `(result, aux)` where `has_aux`; it is None for a plain decomposition.
     """
 
     def __init__(self, name: str, run: Function | None, *, has_aux: bool = False) -> None:
@@ -114,7 +114,7 @@ class Kernel:
         self.name = name
         self.run = run
         self.has_aux = has_aux
-        self.composite: Function | None = None
+        self.decomposition: Function | None = None
         self.vjps: dict[int, Vjp] = {}
         self.fused_backward: Vjp | None = None
         self._plans: dict[tuple[int, ...], Plan] = {}
@@ -131,7 +131,7 @@ class Kernel:
     def _make_plan(self, needed: tuple[int, ...]) -> Plan:
         slots = self.spec.tensor_slots
         if self.fused_backward is not None:
-            # Besides what the pair reads, the composite may be recorded again on the inputs.
+            # Besides what the pair reads, the decomposition may be recorded again on the inputs.
             vjp = self.fused_backward
             return Plan(slots, (), vjp.uses_out, vjp.uses_aux)
         vjps = [self.vjps[position] for position in needed if position in self.vjps]
@@ -155,37 +155,37 @@ class Kernel:
         return function
 
 
-KERNELS: dict[str, Kernel] = {}
+IMPLS: dict[str, OpImpl] = {}
 
 
-def _add(entry: Kernel) -> Kernel:
-    if entry.name in KERNELS:
+def _add(entry: OpImpl) -> OpImpl:
+    if entry.name in IMPLS:
         raise ValueError(f"the kernel {entry.name} is registered twice")
-    KERNELS[entry.name] = entry
+    IMPLS[entry.name] = entry
     return entry
 
 
 def kernel(function: Function | None = None, *, name: str | None = None, aux: bool = False) -> Any:
     """Register the forward of a primitive under its declared name; with `aux`, it returns `(result, aux)`."""
 
-    def register(function: Function) -> Kernel:
-        return _add(Kernel(name or function.__name__.rstrip("_"), function, has_aux=aux))
+    def register(function: Function) -> OpImpl:
+        return _add(OpImpl(name or function.__name__.rstrip("_"), function, has_aux=aux))
 
     return register if function is None else register(function)
 
 
-def composite(function: Function | None = None, *, name: str | None = None) -> Any:
+def decomposition(function: Function | None = None, *, name: str | None = None) -> Any:
     """Register an op that is written out of other ops: `function(f, *args)`."""
 
-    def register(function: Function) -> Kernel:
-        entry = _add(Kernel(name or function.__name__.rstrip("_"), None))
-        entry.composite = function
+    def register(function: Function) -> OpImpl:
+        entry = _add(OpImpl(name or function.__name__.rstrip("_"), None))
+        entry.decomposition = function
         return entry
 
     return register if function is None else register(function)
 
 
-def vjp(entry: Kernel, **functions: Function) -> None:
+def vjp(entry: OpImpl, **functions: Function) -> None:
     """Register the gradients of a primitive, one function per argument: `function(f, g, *what it names)`."""
     for argument, function in functions.items():
         position = entry.spec.names.index(argument)
@@ -193,23 +193,23 @@ def vjp(entry: Kernel, **functions: Function) -> None:
 
 
 class Raw:
-    """The op namespace over arrays: kernels without recording, for first gradients and for composites."""
+    """The op namespace over arrays: kernels without recording, for first gradients and for decompositions."""
 
     def __init__(self, xp: Any) -> None:
         self.xp = xp
 
     def __getattr__(self, name: str) -> Function:
-        entry = KERNELS.get(name)
+        entry = IMPLS.get(name)
         if entry is None:
             raise UnsupportedOp(f"no kernel for {name}", op=name)
         function = self._bind(entry)
         setattr(self, name, function)
         return function
 
-    def _bind(self, entry: Kernel) -> Function:
+    def _bind(self, entry: OpImpl) -> Function:
         run, xp = entry.run, self.xp
         if run is None:
-            return calling(entry.spec, partial(entry.composite, self))  # type: ignore[arg-type]
+            return calling(entry.spec, partial(entry.decomposition, self))  # type: ignore[arg-type]
         return calling(entry.spec, partial(run, xp), "[0]" if entry.has_aux else "")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .registry import composite, kernel, vjp
+from .registry import decomposition, kernel, vjp
 
 _EPSILONS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
 
@@ -36,7 +36,7 @@ vjp(softmax, input=_softmax_vjp(False))
 vjp(log_softmax, input=_softmax_vjp(True))
 
 
-@composite
+@decomposition
 def softmin(f, input, dim, dtype):
     return f.softmax(f.neg(input), dim, dtype)
 
@@ -68,7 +68,7 @@ def _affine(f, x, weight, bias):
     return x if bias is None else f.add(x, bias)
 
 
-@composite
+@decomposition
 def layer_norm(f, input, normalized_shape, weight, bias, eps):
     axes = tuple(range(-len(normalized_shape), 0))
     centred = f.sub(input, f.mean(input, axes, True))
@@ -98,7 +98,7 @@ def _(xp, g, needs, aux, input, normalized_shape, weight, bias_meta):
     )
 
 
-@composite
+@decomposition
 def rms_norm(f, input, normalized_shape, weight, eps):
     axes = tuple(range(-len(normalized_shape), 0))
     least = _EPSILONS[dtype_of(f, input).name] if eps is None else eps
@@ -116,7 +116,7 @@ def _per_channel(f, x, ndim):
     return None if x is None else f.reshape(x, (1, x.shape[0], *(1,) * (ndim - 2)))
 
 
-@composite
+@decomposition
 def group_norm(f, input, num_groups, weight, bias, eps):
     width = math.prod(input.shape[1:]) // num_groups
     rows = f.reshape(input, (input.shape[0] * num_groups, width))
@@ -139,7 +139,7 @@ def _(xp, g, needs, aux, input, weight, bias_meta):
     return xp.reshape(gx, input.shape), gw if needs[1] else None, gb if needs[2] else None
 
 
-@composite
+@decomposition
 def _batch_norm_train(f, input, weight, bias, eps):
     axes = (0, *range(2, input.ndim))
     mean = f.mean(input, axes, True)
@@ -176,7 +176,7 @@ def _(xp, g, needs, mean, var, input, weight, bias_meta, eps):
     return xp.reshape(gx, input.shape), gw if needs[1] else None, gb if needs[2] else None
 
 
-@composite
+@decomposition
 def _batch_norm_eval(f, input, mean, var, weight, bias, eps):
     scale = f.rsqrt(f.add(var, eps))
     if weight is not None:
@@ -185,12 +185,12 @@ def _batch_norm_eval(f, input, mean, var, weight, bias, eps):
     return _affine(f, input, _per_channel(f, scale, input.ndim), _per_channel(f, shift, input.ndim))
 
 
-@composite
+@decomposition
 def normalize(f, input, p, dim, eps):
     return f.div(input, f.clamp(f.vector_norm(input, p, dim, True), eps))
 
 
-@composite
+@decomposition
 def local_response_norm(f, input, size, alpha, beta, k):
     squares = f.reshape(f.mul(input, input), (input.shape[0], 1, input.shape[1], math.prod(input.shape[2:])))
     padded = f.pad(squares, (0, 0, size // 2, (size - 1) // 2))

@@ -6,7 +6,7 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.ops.scan import sample_shape
 from telegrad_protocol.shapes import wrap_dim
 
-from .registry import composite, kernel, vjp
+from .registry import decomposition, kernel, vjp
 from .rows import dtype_of
 from .slicing import WHOLE
 
@@ -118,7 +118,7 @@ def _span(f, x, axis, start, stop):
     return f._slice(x, (*(WHOLE,) * axis, (start, stop, 1)))
 
 
-@composite
+@decomposition
 def diff(f, input, n, dim, prepend, append):
     axis = wrap_dim(dim, input.ndim)
     if n == 0:
@@ -145,13 +145,13 @@ def _areas(f, y, x, dx, dim):
     return f.mul(areas, 1.0 if dx is None else float(dx)), axis
 
 
-@composite
+@decomposition
 def trapezoid(f, y, x, dx, dim):
     areas, axis = _areas(f, y, x, dx, dim)
     return f.mul(f.sum(areas, axis), 0.5)
 
 
-@composite
+@decomposition
 def cumulative_trapezoid(f, y, x, dx, dim):
     areas, axis = _areas(f, y, x, dx, dim)
     return f.mul(f.cumsum(areas, axis), 0.5)

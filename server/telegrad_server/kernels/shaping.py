@@ -5,7 +5,7 @@ from __future__ import annotations
 from telegrad_protocol.ops.shaping import flat_shape, moved_order, unflat_shape
 from telegrad_protocol.shapes import wrap_dims
 
-from .registry import composite, kernel, vjp
+from .registry import decomposition, kernel, vjp
 
 
 @kernel
@@ -146,7 +146,7 @@ def t(xp, input):
 vjp(t, input=lambda f, g: f.t(g))
 
 
-@composite
+@decomposition
 def movedim(f, input, source, destination):
     return f.permute(input, moved_order(input.ndim, source, destination))
 
@@ -181,7 +181,7 @@ for _entry in (unsqueeze, squeeze, flatten, unflatten):
     _same_elements(_entry)
 
 
-@composite
+@decomposition
 def broadcast_to(f, input, size):
     return f.expand(input, size)
 

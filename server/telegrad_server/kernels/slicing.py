@@ -5,7 +5,7 @@ from __future__ import annotations
 from telegrad_protocol.ops.slicing import chunk_cuts, narrow_index, split_cuts, tensor_split_cuts
 from telegrad_protocol.shapes import wrap_dim
 
-from .registry import composite, kernel, vjp
+from .registry import decomposition, kernel, vjp
 
 WHOLE = (None, None, None)
 
@@ -33,12 +33,12 @@ def _slice_backward(xp, grad, shape, index):
 vjp(_slice_backward, grad=lambda f, g, index: f._slice(g, index))
 
 
-@composite
+@decomposition
 def select(f, input, dim, index):
     return f._slice(input, (WHOLE,) * wrap_dim(dim, input.ndim) + (index,))
 
 
-@composite
+@decomposition
 def narrow(f, input, dim, start, length):
     return f._slice(input, narrow_index(input.shape, dim, start, length))
 

@@ -8,7 +8,7 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.errors import ShapeError
 from telegrad_protocol.shapes import reduced, wrap_dim, wrap_dims
 
-from .registry import composite, kernel, vjp
+from .registry import decomposition, kernel, vjp
 from .rows import dtype_of
 
 
@@ -61,7 +61,7 @@ def argsort(xp, input, dim, descending, stable):
     return _back(xp, xp.argsort(_rows(xp, input, dim), descending), input, dim)
 
 
-@composite
+@decomposition
 def msort(f, input):
     return f.sort(input, 0)[0]
 
@@ -182,11 +182,11 @@ def _interpolated(f, ordered, ranks, interpolation):
     return f.lerp(low, f.gather(ordered, -1, f._to_dtype(above, dtypes.int64)), weight)
 
 
-@composite
+@decomposition
 def quantile(f, input, q, dim, keepdim, interpolation):
     return _quantile(f, input, q, dim, keepdim, interpolation, False)
 
 
-@composite
+@decomposition
 def nanquantile(f, input, q, dim, keepdim, interpolation):
     return _quantile(f, input, q, dim, keepdim, interpolation, True)

@@ -18,7 +18,7 @@ import numpy as np
 from telegrad_protocol.devices import Here
 from telegrad_protocol.errors import TelegradError
 from telegrad_protocol.spec import OPS
-from telegrad_server.kernels import KERNELS
+from telegrad_server.kernels import IMPLS
 from telegrad_server.worker.engine import Engine
 from telegrad_server.worker.memory import Budget
 from telegrad_server.worker.tensor import Tensor
@@ -60,8 +60,8 @@ class Result(NamedTuple):
 
 def family_of(op: str) -> str:
     """The module that declares an op."""
-    kernel = KERNELS[op]
-    return (kernel.run or kernel.composite).__module__.rpartition(".")[2]  # type: ignore[union-attr]
+    impl = IMPLS[op]
+    return (impl.run or impl.decomposition).__module__.rpartition(".")[2]  # type: ignore[union-attr]
 
 
 def cases(families: Iterable[str], dtypes: Iterable[str] = FLOATING) -> Iterator[Case]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from telegrad_protocol.spec import OPS
 from telegrad_server.backend.numpy import NumpyBackend
-from telegrad_server.kernels import KERNELS
+from telegrad_server.kernels import IMPLS
 from telegrad_server.worker.engine import Engine
 from telegrad_server.worker.memory import Budget
 from telegrad_server.worker.session import DEFAULT_SEED
@@ -77,7 +77,7 @@ class Run:
 
     def call(self) -> tuple[Tensor, ...]:
         """The op's results."""
-        result = self.engine.apply(KERNELS[self.sample.op], self.args, grad=True)
+        result = self.engine.apply(IMPLS[self.sample.op], self.args, grad=True)
         self.outs = result if isinstance(result, tuple) else (result,)
         return self.outs
 

@@ -14,8 +14,8 @@ from telegrad_protocol.kinds import WIRED
 from telegrad_protocol.messages import GRAD
 from telegrad_protocol.shapes import PAGE, HasMeta
 from telegrad_protocol.spec import BY_INDEX, OpSpec, Param, wired_source
-from telegrad_server.kernels import KERNELS
-from telegrad_server.kernels.registry import Kernel
+from telegrad_server.kernels import IMPLS
+from telegrad_server.kernels.registry import OpImpl
 
 from .controls import HANDLERS
 from .tensor import Storage, Tensor
@@ -64,7 +64,7 @@ _RECORD: Final = """\
         edges = {{}}
 {edges}\
         if edges:
-            engine.record_one(kernel, ({values},), edges, out, {aux})
+            engine.record_one(impl, ({values},), edges, out, {aux})
 """
 
 _EXECUTE: Final = """\
@@ -93,7 +93,7 @@ def {name}(session, row):
             data = engine.xp.exact(data, meta.dtype)
         out = Tensor(data, meta, Storage(nbytes, engine.budget))
     except Exception as error:
-        session.refuse(kernel, error)
+        session.refuse(impl, error)
 {record}\
     tensors[out_id] = out
 """
@@ -103,16 +103,16 @@ def _key(param: Param) -> str:
     return f"k_{param.name}" if param.kind.holds_tensors else param.kind.key_source.format(f"a_{param.name}")
 
 
-def _is_plain(kernel: Kernel) -> bool:
-    """Whether the op has one new result of settled shape, and arguments that travel as they are used."""
-    spec = kernel.spec
+def _is_plain(impl: OpImpl) -> bool:
+    """Whether the op has one new result of static shape, and arguments that travel as they are used."""
+    spec = impl.spec
     tensors = {param.annotation for param in spec.params if param.kind.holds_tensors}
-    plain = kernel.run is not None and kernel.simple and not spec.decoders and spec.generator_slot is None
+    plain = impl.run is not None and impl.simple and not spec.decoders and spec.generator_slot is None
     return plain and bool(tensors) and tensors <= set(_FETCH)
 
 
-def _source(kernel: Kernel) -> str:
-    spec = kernel.spec
+def _source(impl: OpImpl) -> str:
+    spec = impl.spec
     tensors = [spec.params[slot] for slot in spec.tensor_slots]
 
     def each(prefix: str) -> str:
@@ -121,7 +121,7 @@ def _source(kernel: Kernel) -> str:
     inputs = [f"v_{param.name}" for param in tensors]
     edges = "".join(_EDGE.format(spec.names[slot], slot) for slot in spec.tensor_slots)
     wired = wired_source(spec, "a_{0}")
-    record = _RECORD.format(edges=edges, values=each("t_"), aux="result[1]" if kernel.has_aux else None)
+    record = _RECORD.format(edges=edges, values=each("t_"), aux="result[1]" if impl.has_aux else None)
     return _EXECUTE.format(
         name=spec.name,
         names=each("a_"),
@@ -129,7 +129,7 @@ def _source(kernel: Kernel) -> str:
         key="(" + ", ".join(map(_key, spec.params)) + ",)",
         odd=f" or not ({wired})" if wired else "",
         arrays=each("v_"),
-        first="[0]" if kernel.has_aux else "",
+        first="[0]" if impl.has_aux else "",
         same=" or ".join(f"data is {name}" for name in inputs),
         inputs=", ".join(inputs),
         record=record if spec.differentiable else "",
@@ -157,8 +157,8 @@ def make(index: int, execute_any: Execute) -> Execute:
     spec = BY_INDEX[index]
     if spec.control and spec.params and all(param.annotation == "Ids" for param in spec.params):
         return _as_it_came(spec, execute_any)
-    kernel = KERNELS.get(spec.name)
-    if kernel is None or not _is_plain(kernel):
+    impl = IMPLS.get(spec.name)
+    if impl is None or not _is_plain(impl):
         return execute_any
     scope: dict[str, Any] = {
         "GRAD": GRAD,
@@ -168,10 +168,10 @@ def make(index: int, execute_any: Execute) -> Execute:
         "Tensor": Tensor,
         **WIRED,
         "execute_any": execute_any,
-        "kernel": kernel,
+        "impl": impl,
         "memo": spec.memo,
-        "run": kernel.run,
+        "run": impl.run,
     }
-    exec(compile(_source(kernel), f"<telegrad row {spec.name}>", "exec"), scope)
+    exec(compile(_source(impl), f"<telegrad row {spec.name}>", "exec"), scope)
     made: Execute = scope[spec.name]
     return made

@@ -1,4 +1,4 @@
-"""Runs ops on tensors: infers, casts, admits memory, calls the kernel, records. Knows no op by name."""
+"""Runs ops on tensors: infers, casts, admits memory, calls kernels, records. Knows no op by name."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from telegrad_protocol.errors import (
 from telegrad_protocol.rules import check_history, check_inplace, check_overlap, check_writable, frozen_view
 from telegrad_protocol.shapes import PAGE, Meta
 from telegrad_protocol.spec import Inferred, OpSpec
-from telegrad_server.kernels import KERNELS, Raw
-from telegrad_server.kernels.registry import Kernel, Vjp, calling
+from telegrad_server.kernels import IMPLS, Raw
+from telegrad_server.kernels.registry import OpImpl, Vjp, calling
 
 from .memory import Budget, Tally
 from .tape import Edge, Mode, Node, Walk, edge_of, last_number
@@ -58,71 +58,71 @@ class Engine:
 
     # Applying ops -----------------------------------------------------------------------------------------
 
-    def apply(self, kernel: Kernel, args: tuple[Any, ...], *, grad: bool) -> Any:
+    def apply(self, impl: OpImpl, args: tuple[Any, ...], *, grad: bool) -> Any:
         """Run an op on arguments in declared order; the result is a tensor, or a tuple of them."""
-        spec = kernel.spec
+        spec = impl.spec
         inferred = spec.infer(args)
-        if kernel.run is None:
-            return kernel.composite(self.recorded if grad else self.unrecorded, *args)  # type: ignore[misc]
+        if impl.run is None:
+            return impl.decomposition(self.recorded if grad else self.unrecorded, *args)  # type: ignore[misc]
         if inferred.compute is not None:
             args = self._promote(spec, args, inferred, grad)
         try:
-            return (self._apply_one if kernel.simple else self._apply_several)(kernel, args, inferred, grad)
+            return (self._apply_one if impl.simple else self._apply_several)(impl, args, inferred, grad)
         except MemoryError as error:
             if isinstance(error, OutOfMemory):
                 raise
             raise self.budget.exhausted(spec.name) from error
 
-    def _apply_one(self, kernel: Kernel, args: tuple[Any, ...], inferred: Inferred, grad: bool) -> Tensor:
-        """As `apply`, for one new result of a settled shape."""
-        spec, meta = kernel.spec, inferred.metas[0]
+    def _apply_one(self, impl: OpImpl, args: tuple[Any, ...], inferred: Inferred, grad: bool) -> Tensor:
+        """As `apply`, for one new result of a static shape."""
+        spec, meta = impl.spec, inferred.metas[0]
         nbytes = meta.nbytes
         self.budget.check(nbytes, spec.name)
-        data, aux = self._run(kernel, args)
+        data, aux = self._run(impl, args)
         try:
             data = self.apart(self.xp.dense(data), args)
             if not meta.full:
                 data = self.xp.exact(data, meta.dtype)
         except MemoryError as error:
-            self.refuse(kernel, error)
+            self.refuse(impl, error)
         out = Tensor(data, meta, Storage(nbytes, self.budget))
         if grad and spec.differentiable and meta.floating:
             edges = self._edges_of(spec, args)
             if edges:
-                self.record_one(kernel, args, edges, out, aux)
+                self.record_one(impl, args, edges, out, aux)
         return out
 
-    def _apply_several(self, kernel: Kernel, args: tuple[Any, ...], inferred: Inferred, grad: bool) -> Any:
+    def _apply_several(self, impl: OpImpl, args: tuple[Any, ...], inferred: Inferred, grad: bool) -> Any:
         """As `apply`, for views, several results, and shapes that depend on values."""
-        spec = kernel.spec
+        spec = impl.spec
         self.budget.check(inferred.nbytes, spec.name)
-        result, aux = self._run(kernel, args)
+        result, aux = self._run(impl, args)
         try:
             outs = self._wrap_results(spec, inferred, result, args, grad)
         except MemoryError as error:
-            self.refuse(kernel, error)
+            self.refuse(impl, error)
         if grad and spec.differentiable:
-            self._record(kernel, args, outs, aux)
+            self._record(impl, args, outs, aux)
         return outs[0] if spec.returns is not None and len(spec.returns) == 1 else outs
 
-    def _run(self, kernel: Kernel, args: tuple[Any, ...]) -> tuple[Any, Any]:
+    def _run(self, impl: OpImpl, args: tuple[Any, ...]) -> tuple[Any, Any]:
         arrays = [value.data if type(value) is Tensor else value for value in args]
-        if kernel.spec.takes_lists:
+        if impl.spec.takes_lists:
             arrays = [_arrays(value) for value in arrays]
         try:
-            result = kernel.run(self.xp, *arrays)  # type: ignore[misc]
+            result = impl.run(self.xp, *arrays)  # type: ignore[misc]
         except Exception as error:
-            self.refuse(kernel, error)
-        return result if kernel.has_aux else (result, None)
+            self.refuse(impl, error)
+        return result if impl.has_aux else (result, None)
 
-    def refuse(self, kernel: Kernel, error: Exception) -> NoReturn:
+    def refuse(self, impl: OpImpl, error: Exception) -> NoReturn:
         """Raise what a kernel's failure means: an error of ours, the machine's lack of memory, or a defect."""
         if isinstance(error, TelegradError):  # an OutOfMemory of the budget among them
             raise error
         if isinstance(error, MemoryError):
-            raise self.budget.exhausted(kernel.name) from error
+            raise self.budget.exhausted(impl.name) from error
         if isinstance(error, ArithmeticError | IndexError | TypeError | ValueError):
-            raise as_op_error(kernel.name, error) from error
+            raise as_op_error(impl.name, error) from error
         raise error
 
     def _wrap_results(self, spec: OpSpec, inferred: Inferred, result: Any, args: tuple[Any, ...], grad: bool) -> Any:
@@ -183,23 +183,23 @@ class Engine:
 
     def _cast(self, value: Any, target: DType, grad: bool) -> Any:
         if isinstance(value, Tensor) and value._meta.dtype is not target:
-            return self.apply(KERNELS["_to_dtype"], (value, target), grad=grad)
+            return self.apply(IMPLS["_to_dtype"], (value, target), grad=grad)
         return value
 
     # Recording --------------------------------------------------------------------------------------------
 
-    def record_one(self, kernel: Kernel, args: tuple[Any, ...], edges: dict[int, Any], out: Tensor, aux: Any) -> None:
+    def record_one(self, impl: OpImpl, args: tuple[Any, ...], edges: dict[int, Any], out: Tensor, aux: Any) -> None:
         """Make `out` the only result of a recorded op."""
-        out.node = node = self._node(kernel, args, edges, (out._meta,), aux)
+        out.node = node = self._node(impl, args, edges, (out._meta,), aux)
         out.requires_grad = True
         if node.outs is not None:
             self._save_outs(node, (out,))
 
-    def _record(self, kernel: Kernel, args: tuple[Any, ...], outs: tuple[Tensor, ...], aux: Any) -> None:
-        edges = self._edges_of(kernel.spec, args)
+    def _record(self, impl: OpImpl, args: tuple[Any, ...], outs: tuple[Tensor, ...], aux: Any) -> None:
+        edges = self._edges_of(impl.spec, args)
         if not edges or not any(out._meta.dtype.is_floating_point for out in outs):
             return
-        node = self._node(kernel, args, edges, tuple([out._meta for out in outs]), aux)
+        node = self._node(impl, args, edges, tuple([out._meta for out in outs]), aux)
         for index, out in enumerate(outs):
             if out._meta.dtype.is_floating_point:
                 out.node, out.index, out.requires_grad = node, index, True
@@ -227,16 +227,16 @@ class Engine:
         return edges
 
     def _node(
-        self, kernel: Kernel, args: tuple[Any, ...], edges: dict[int, Any], metas: tuple[Meta, ...], aux: Any
+        self, impl: OpImpl, args: tuple[Any, ...], edges: dict[int, Any], metas: tuple[Meta, ...], aux: Any
     ) -> Node:
-        plan = kernel.plan(tuple(edges))
+        plan = impl.plan(tuple(edges))
         kept: Any = args
         if plan.dropped:
             kept = list(args)
             for slot in plan.dropped:
                 value = args[slot]
                 kept[slot] = value._meta if type(value) is Tensor else without_data(value)
-        node = Node(kernel, kept, edges, metas, self.nodes)
+        node = Node(impl, kept, edges, metas, self.nodes)
         if plan.kept:
             node.versions = versions_of([args[slot] for slot in plan.kept])
         if plan.uses_aux and aux is not None:
@@ -263,29 +263,29 @@ class Engine:
         if base is not None and tensor.rebased != base.rebased:
             tensor.rebased = base.rebased
             if base.requires_grad:
-                meta, kernel = tensor._meta, KERNELS["as_strided"]
+                meta, impl = tensor._meta, IMPLS["as_strided"]
                 args = (base, meta.shape, meta.strides, tensor.offset)
-                set_history(tensor, self._node(kernel, args, {0: edge_of(base)}, (meta,), None), 0)
+                set_history(tensor, self._node(impl, args, {0: edge_of(base)}, (meta,), None), 0)
         return tensor
 
     # In place ---------------------------------------------------------------------------------------------
 
-    def apply_inplace(self, kernel: Kernel, args: tuple[Any, ...], *, grad: bool) -> Tensor:
+    def apply_inplace(self, impl: OpImpl, args: tuple[Any, ...], *, grad: bool) -> Tensor:
         """Run an op and write its result into the first argument; history and views follow."""
         if not args or type(args[0]) is not Tensor:
-            raise Malformed(f"{kernel.name} in place: the first argument is the id of a tensor", op=kernel.name)
+            raise Malformed(f"{impl.name} in place: the first argument is the id of a tensor", op=impl.name)
         target: Tensor = self.settle(args[0])
-        self._check_inplace(kernel, args, grad)
+        self._check_inplace(impl, args, grad)
         if grad:
             # What the graph knows of the old value must outlive the write: a copy where a VJP reads it.
-            first = self._snapshot(target) if self._reads_first(kernel, args) else target.alias()
+            first = self._snapshot(target) if self._reads_first(impl, args) else target.alias()
             args = (first, *args[1:])
-        result = self.apply(kernel, args, grad=grad)
-        if grad and target.requires_grad and not kernel.spec.differentiable:
+        result = self.apply(impl, args, grad=grad)
+        if grad and target.requires_grad and not impl.spec.differentiable:
             # Nothing of the old value is left: what came before has zeros for a gradient.
-            result = self.apply(KERNELS["copy"], (target.alias(), result), grad=True)
+            result = self.apply(IMPLS["copy"], (target.alias(), result), grad=True)
         if result._meta.dtype is not target._meta.dtype:
-            result = self.apply(KERNELS["_to_dtype"], (result, target._meta.dtype), grad=grad)
+            result = self.apply(IMPLS["_to_dtype"], (result, target._meta.dtype), grad=grad)
         self.write(target, result.data)
         if result.requires_grad:
             if result.node is not None and result.node.outs:
@@ -313,27 +313,27 @@ class Engine:
         self.budget.check(nbytes, "keeping a value that is read and about to be overwritten")
         return self.xp.copy(read.data), Storage(nbytes, self.budget)
 
-    def _check_inplace(self, kernel: Kernel, args: tuple[Any, ...], grad: bool) -> None:
+    def _check_inplace(self, impl: OpImpl, args: tuple[Any, ...], grad: bool) -> None:
         target: Tensor = args[0]
-        if not kernel.spec.inplace:
-            raise UnsupportedOp(f"{kernel.name} has no in-place variant", op=kernel.name)
-        if grad and self._edges_of(kernel.spec, args):
+        if not impl.spec.inplace:
+            raise UnsupportedOp(f"{impl.name} has no in-place variant", op=impl.name)
+        if grad and self._edges_of(impl.spec, args):
             root = target.origin or target.base
             check_history(
-                kernel.name,
+                impl.name,
                 leaf=target.requires_grad and target.node is None,
                 of_leaf=target.requires_grad and root is not None and root.requires_grad and root.node is None,
                 frozen=target.frozen,
             )
-        check_inplace(kernel.spec, kernel.spec.infer(args).metas[0], target._meta)
-        if kernel.spec.elementwise:
+        check_inplace(impl.spec, impl.spec.infer(args).metas[0], target._meta)
+        if impl.spec.elementwise:
             for other in args[1:]:
                 if type(other) is Tensor and other.storage.memory is target.storage.memory:
-                    check_overlap(kernel.name, target._meta, target.offset, other._meta, other.offset)
+                    check_overlap(impl.name, target._meta, target.offset, other._meta, other.offset)
 
-    def _reads_first(self, kernel: Kernel, args: tuple[Any, ...]) -> bool:
-        """Whether a gradient needs the first argument's value: of a composite only its parts would know."""
-        return kernel.run is None or 0 in kernel.plan(tuple(self._edges_of(kernel.spec, args))).kept
+    def _reads_first(self, impl: OpImpl, args: tuple[Any, ...]) -> bool:
+        """Whether a gradient needs the first argument's value: of a decomposition only its parts would know."""
+        return impl.run is None or 0 in impl.plan(tuple(self._edges_of(impl.spec, args))).kept
 
     def _snapshot(self, tensor: Tensor) -> Tensor:
         self.budget.check(tensor._meta.nbytes, "keeping a value that is about to be overwritten")
@@ -349,9 +349,9 @@ class Engine:
             set_history(target, result.node, result.index)
             return
         base.rebased += 1
-        meta, kernel = target._meta, KERNELS["as_strided_scatter"]
+        meta, impl = target._meta, IMPLS["as_strided_scatter"]
         args = (base.alias(), result, meta.shape, meta.strides, target.offset)
-        node = self._node(kernel, args, self._edges_of(kernel.spec, args), (base._meta,), None)
+        node = self._node(impl, args, self._edges_of(impl.spec, args), (base._meta,), None)
         node.saves = not target.alone  # as PyTorch, which keeps there what was done to a view
         set_history(base, node, 0)
         self.settle(target)
@@ -424,10 +424,10 @@ class Recorded:
         return self.engine.xp
 
     def __getattr__(self, name: str) -> Any:
-        kernel = KERNELS.get(name)
-        if kernel is None:
+        impl = IMPLS.get(name)
+        if impl is None:
             raise UnsupportedOp(f"no kernel for {name}", op=name)
-        call = calling(kernel.spec, lambda *args: self.engine.apply(kernel, args, grad=self.grad))
+        call = calling(impl.spec, lambda *args: self.engine.apply(impl, args, grad=self.grad))
         setattr(self, name, call)
         return call
 
@@ -497,12 +497,12 @@ class RecordedMode(Mode):
         return self.engine.wrap(value) if held is None else Tensor(value, self.engine.xp.meta_of(value), held)
 
     def fused(self, node: Node, vjp: Vjp, g: Any, needs: tuple[bool, ...]) -> Any:
-        """Record the composite again on the saved inputs, and differentiate that."""
-        kernel, engine = node.kernel, self.engine
+        """Record the decomposition again on the saved inputs, and differentiate that."""
+        impl, engine = node.impl, self.engine
         floor = last_number()
         # A tensor that stands in two places has a gradient in each: each place gets an edge of its own.
         args = [self._stand_in(value) if slot in node.edges else value for slot, value in enumerate(node.args)]
-        again = kernel.composite(engine.recorded, *args)  # type: ignore[misc]
+        again = impl.decomposition(engine.recorded, *args)  # type: ignore[misc]
         outs = again if type(again) is tuple else (again,)
         roots = [(edge_of(out), grad, out._meta) for out, grad in zip(outs, _as_tuple(g), strict=True)]
         walk = engine.walk(create_graph=True, retain=True)

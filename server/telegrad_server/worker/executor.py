@@ -87,7 +87,7 @@ class Executor:
     """Runs everything of one device in one thread.
 
     Sessions take turns by deficit round robin on measured time: each turn adds a quantum to the session's credit, and
-    rows run until it is spent; a session that overdraws, by one long kernel, sits out accordingly.
+    rows run until it is spent; a session that overdraws, by one long impl, sits out accordingly.
     """
 
     def __init__(self, xp: Any, memory: int, link: Link) -> None:

@@ -57,7 +57,7 @@ class Budget:
         )
 
     def exhausted(self, op: str) -> OutOfMemory:
-        """The error for an allocation that was refused in the midst of a kernel."""
+        """The error for an allocation that was refused in the midst of a impl."""
         in_use, limit = readable(self.used + self.objects), readable(self.limit)
         return OutOfMemory(
             f"{op} needs more memory on its way than is left: {in_use} of {limit} are in use",

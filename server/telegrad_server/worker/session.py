@@ -21,8 +21,8 @@ from telegrad_protocol.errors import (
 from telegrad_protocol.kinds import WIRED
 from telegrad_protocol.messages import GRAD, INPLACE, ReadResult, Row
 from telegrad_protocol.spec import BY_INDEX, OpSpec, describe
-from telegrad_server.kernels import KERNELS
-from telegrad_server.kernels.registry import Kernel
+from telegrad_server.kernels import IMPLS
+from telegrad_server.kernels.registry import OpImpl
 
 from . import autograd as autograd  # registers its handlers
 from . import optim as optim
@@ -86,18 +86,18 @@ class Session:
         if spec.control or spec.generator_slot is not None or flags & INPLACE:
             return self._execute_other(spec, Row(*row), args)
         try:
-            result = self.engine.apply(KERNELS[spec.name], args, grad=bool(flags & GRAD))
+            result = self.engine.apply(IMPLS[spec.name], args, grad=bool(flags & GRAD))
         except MemoryError as error:
             raise self._out_of_memory(error, spec.name) from None
         self.bind(outs, result, spec.name)
         return None
 
-    def refuse(self, kernel: Kernel, error: Exception) -> NoReturn:
+    def refuse(self, impl: OpImpl, error: Exception) -> NoReturn:
         """Raise what a kernel's failure means to the user."""
         try:
-            self.engine.refuse(kernel, error)
+            self.engine.refuse(impl, error)
         except OutOfMemory as refusal:
-            raise self._out_of_memory(refusal, kernel.name) from None
+            raise self._out_of_memory(refusal, impl.name) from None
 
     def _execute_other(self, spec: OpSpec, row: Row, args: tuple[Any, ...]) -> ReadResult | Sent | None:
         """Rows that act on the session, draw random numbers, or write in place."""
@@ -120,11 +120,11 @@ class Session:
         raise self._out_of_memory(error, op) from None
 
     def _apply(self, spec: OpSpec, row: Row, args: tuple[Any, ...]) -> None:
-        kernel, grad = KERNELS[spec.name], bool(row.flags & GRAD)
+        impl, grad = IMPLS[spec.name], bool(row.flags & GRAD)
         if row.flags & INPLACE:
-            self.engine.apply_inplace(kernel, args, grad=grad)
+            self.engine.apply_inplace(impl, args, grad=grad)
         else:
-            self.bind(row.outs, self.engine.apply(kernel, args, grad=grad), spec.name)
+            self.bind(row.outs, self.engine.apply(impl, args, grad=grad), spec.name)
 
     def _out_of_memory(self, cause: MemoryError, op: str) -> OutOfMemory:
         """A refusal with what holds memory."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from telegrad_protocol.errors import AutogradError, GraphFreed, ShapeError, VersionChanged
 from telegrad_protocol.shapes import PAGE, Meta
-from telegrad_server.kernels.registry import Kernel, Vjp, metas_of
+from telegrad_server.kernels.registry import OpImpl, Vjp, metas_of
 
 from .memory import Tally
 from .tensor import Tensor
@@ -48,8 +48,8 @@ class Node:
     saves = True
     retained: tuple[tuple[int, weakref.ref[Tensor]], ...] = ()
 
-    def __init__(self, kernel: Kernel, args: Any, edges: dict[int, Any], metas: tuple[Meta, ...], tally: Tally) -> None:
-        self.kernel = kernel
+    def __init__(self, impl: OpImpl, args: Any, edges: dict[int, Any], metas: tuple[Meta, ...], tally: Tally) -> None:
+        self.impl = impl
         self.args = args
         self.edges = edges
         self.metas = metas
@@ -154,7 +154,7 @@ class Walk:
                     "have already been freed). Saved intermediate values of the graph are freed when you call "
                     ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
                     "graph a second time.",
-                    op=node.kernel.name,
+                    op=node.impl.name,
                     hint="compute the result anew, or ask for retain_graph in the backward before",
                 )
             self._visit(node, grads)
@@ -206,17 +206,17 @@ class Walk:
             check_versions(node)
         if node.retained:
             self._retain(node, grads)
-        kernel, args = node.kernel, node.args
-        g = grads[0] if kernel.one_result else tuple(grads)
-        if kernel.fused_backward is not None:
-            self._visit_fused(node, kernel.fused_backward, g)
+        impl, args = node.impl, node.args
+        g = grads[0] if impl.one_result else tuple(grads)
+        if impl.fused_backward is not None:
+            self._visit_fused(node, impl.fused_backward, g)
             return
         for position, edges in node.edges.items():
             if self.needed is not None and self._skips(edges):
                 continue
-            vjp = kernel.vjps.get(position)
+            vjp = impl.vjps.get(position)
             if vjp is None:
-                raise _no_derivative(kernel, position)
+                raise _no_derivative(impl, position)
             meta = args[position]
             if type(meta) is not Meta:
                 meta = metas_of(meta)
@@ -313,7 +313,7 @@ class Walk:
         """Ask for the memory of a gradient."""
         nbytes = meta.nbytes if type(meta) is Meta else sum(m.nbytes for m in meta if m is not None)
         if nbytes > PAGE:
-            self.admit(nbytes, f"the gradient of {node.kernel.name}")
+            self.admit(nbytes, f"the gradient of {node.impl.name}")
 
 
 def saved_by(node: Node) -> list[Any]:
@@ -324,7 +324,7 @@ def saved_by(node: Node) -> list[Any]:
     return found
 
 
-def _no_derivative(entry: Kernel, position: int) -> AutogradError:
+def _no_derivative(entry: OpImpl, position: int) -> AutogradError:
     argument = entry.spec.names[position]
     return AutogradError(
         f"the derivative of {entry.name} with respect to '{argument}' is not implemented",
@@ -346,8 +346,8 @@ def check_versions(node: Node) -> None:
 def _changed(node: Node, meta: Meta, saved: int, now: int) -> VersionChanged:
     return VersionChanged(
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"{meta!r}, saved by {node.kernel.name}, is at version {now}; expected version {saved} instead",
-        op=node.kernel.name,
+        f"{meta!r}, saved by {node.impl.name}, is at version {now}; expected version {saved} instead",
+        op=node.impl.name,
         expected=saved,
         got=now,
         hint="clone() the tensor before writing to it, or write out of place",

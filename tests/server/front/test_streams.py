@@ -44,7 +44,7 @@ def play(scenario: Callable[[Engine, Stream], Coroutine[Any, Any, None]]) -> Non
     asyncio.run(run())
 
 
-@st.composite
+@st.decomposition
 def arrivals(draw: st.DrawFn) -> list[int]:
     """Numbers 0 to n, each at least once, in an order in which none is too far ahead."""
     count = draw(st.integers(1, 40))
