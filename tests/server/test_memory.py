@@ -55,6 +55,7 @@ NAMED = [
     _call("bincount", N, T(N, dtype="int64", low=0, high=9)),
     _call("searchsorted", N, T(8), T(N)),
     _call("randperm", 1, 100_000_000),
+    _call("_exponential", N // 8, T(N // 8), 1.0, None),
 ]
 
 
