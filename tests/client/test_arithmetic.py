@@ -131,6 +131,11 @@ t.div(T([1]),0.0,rounding_mode='floor')
 t.remainder(T([True]),T([False]))
 T([5])//T([],dtype=t.int64)
 t.reciprocal(T([0]))
+t.where(T([True,False]),T([True,True]),.5)
+t.where(T([True,False]),2,T([True,True]))
+t.where(T([True,False]),T([3,4]),.5)
+T([1.,2.]).as_strided((0,3),(2**62,1))
+T([1.,2.]).as_strided((3,0),(2**62,1)).sum()
 """
 
 

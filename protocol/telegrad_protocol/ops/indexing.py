@@ -97,6 +97,7 @@ def _check_masks(input: Meta, indices: Indices) -> None:
             axis += 1
     if axis > input.ndim:
         raise OpIndexError(f"too many indices for tensor of dimension {input.ndim}", argument="indices")
+    common_index([index.shape for index in indices if index is not None and index.dtype not in MASKS])
 
 
 def _masked(input: Meta, indices: Indices) -> Meta:

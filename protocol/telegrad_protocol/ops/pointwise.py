@@ -307,7 +307,7 @@ def _where(condition: Meta, input: Meta | Number, other: Meta | Number) -> Infer
     metas = [value for value in (condition, input, other) if isinstance(value, Meta)]
     shape = broadcast(meta.shape for meta in metas)
     dtype = common_dtype((input, other))
-    cast = None if all(meta.dtype is dtype for meta in metas if meta is not condition) else dtype
+    cast = None if all(value.dtype is dtype for value in (input, other) if isinstance(value, Meta)) else dtype
     return Inferred((like(condition, shape=shape, dtype=dtype),), cast)
 
 

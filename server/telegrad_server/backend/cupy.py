@@ -198,7 +198,7 @@ class CupyBackend(
 
     def as_strided(self, array: Any, size: tuple[int, ...], stride: tuple[int, ...], offset: int) -> Any:
         """A view of a contiguous array by size, stride and offset in elements; the bounds are the caller's to check."""
-        if array.size == 0:
+        if array.size == 0 or 0 in size:
             return self.cp.empty(size, array.dtype)
         strides = tuple([s * array.itemsize for s in stride])
         return self.cp.lib.stride_tricks.as_strided(array.reshape(-1)[offset:], size, strides)
@@ -213,6 +213,8 @@ class CupyBackend(
     ) -> Any:
         """Zeros of `shape` with `values` added at the elements that `as_strided` shows, repeatedly where they overlap."""
         cp = self.cp
+        if 0 in size:  # where strides may be of any length
+            return cp.zeros(shape, values.dtype)
         places = cp.full(size, offset, np.int64)
         for axis, (count, step) in enumerate(zip(size, stride, strict=True)):
             places += (cp.arange(count) * step).reshape((-1,) + (1,) * (len(size) - axis - 1))

@@ -150,10 +150,14 @@ class MersenneGenerator:
 
     def _units(self, count: int, dtype: np.dtype = _DOUBLE, low: float = 0.0, high: float = 1.0) -> np.ndarray:
         """Uniform over `[low, high)` in the precision that PyTorch computes `dtype` in."""
+        # NumPy allocates the result: its allocator is counted, numba's is not.
         if dtype == _DOUBLE:
-            return twister.uniform64(self._words32(2 * count), float(low), float(high) - float(low))
-        base = np.float32(low)
-        return twister.uniform32(self._words32(count), base, np.float32(high) - base)
+            out = np.empty(count, np.float64)
+            twister.uniform64(self._words32(2 * count), float(low), float(high) - float(low), out)
+            return out
+        base, out = np.float32(low), np.empty(count, np.float32)
+        twister.uniform32(self._words32(count), base, np.float32(high) - base, out)
+        return out
 
     # ------------------------------------------------------------------ uniform and normal
 

@@ -188,11 +188,11 @@ class NumpyBackend(
 
     def as_strided(self, array: np.ndarray, size: tuple[int, ...], stride: tuple[int, ...], offset: int) -> np.ndarray:
         """A view of a contiguous array by size, stride and offset in elements; the bounds are the caller's to check."""
+        if array.size == 0 or 0 in size:
+            return np.empty(size, array.dtype)
         step = array.itemsize
         raw = array.reshape(-1).view(np.uint8)
         strides = tuple([s * step for s in stride])
-        if array.size == 0:
-            return np.empty(size, array.dtype)
         if array.dtype.kind == "V":  # NumPy makes no array of an extension dtype from a buffer
             return np.lib.stride_tricks.as_strided(array.reshape(-1)[offset:], size, strides)
         return np.ndarray(size, array.dtype, raw.data, offset * step, strides)
@@ -207,6 +207,8 @@ class NumpyBackend(
     ) -> np.ndarray:
         """Zeros of `shape` with `values` added at the elements that `as_strided` shows, repeatedly where they overlap."""
         out = np.zeros(shape, values.dtype)
+        if 0 in size:  # where strides may be of any length
+            return out
         places = np.full(size, offset, np.intp)
         for axis, (count, step) in enumerate(zip(size, stride, strict=True)):
             places += (np.arange(count) * step).reshape((-1,) + (1,) * (len(size) - axis - 1))

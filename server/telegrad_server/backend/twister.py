@@ -76,24 +76,20 @@ def draw(state, left, position, out):
 
 
 @_compiled
-def uniform32(words, low, width):
-    """float32 in `[low, low + width)`, 24 bits from each uint32 word."""
-    out = np.empty(words.size, np.float32)
-    for i in range(words.size):
+def uniform32(words, low, width, out):
+    """Write float32 in `[low, low + width)`, 24 bits from each uint32 word."""
+    for i in range(out.size):
         unit = float32(int32(words[i] & uint32(0xFFFFFF))) * float32(2**-24)
         out[i] = _fma(unit, width, low)
-    return out
 
 
 @_compiled
-def uniform64(words, low, width):
-    """float64 in `[low, low + width)`, 53 bits from each two uint32 words, the first the high one."""
-    out = np.empty(words.size // 2, np.float64)
+def uniform64(words, low, width, out):
+    """Write float64 in `[low, low + width)`, 53 bits from each two uint32 words, the first the high one."""
     for i in range(out.size):
         high = float(int64(words[2 * i] & uint32(0x1FFFFF)))
         unit = (high * 2.0**32 + float(int64(words[2 * i + 1]))) * 2.0**-53
         out[i] = _fma(unit, width, low)
-    return out
 
 
 @_inlined
