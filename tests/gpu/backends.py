@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from gpu.strict import Machine, StrictBlas, make_module
 
-from telegrad_server.backend._cuda_device import CudaDevice
 from telegrad_server.backend.cupy import CupyBackend
+from telegrad_server.backend.cupy.device import CudaDevice
 
 
 class Strict(NamedTuple):

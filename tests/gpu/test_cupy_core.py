@@ -17,11 +17,11 @@ from support.engine import GENERATOR_OPS, Run
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpIndexError, ShapeError, TelegradError
 from telegrad_protocol.spec import OPS
-from telegrad_server.backend import philox
-from telegrad_server.backend._cupy_part import Part
 from telegrad_server.backend.cupy import CupyBackend
+from telegrad_server.backend.cupy.mixin import Part
 from telegrad_server.backend.numpy import NumpyBackend
-from telegrad_server.backend.philox import PhiloxGenerator, Place
+from telegrad_server.backend.random import philox
+from telegrad_server.backend.random.philox import PhiloxGenerator, Place
 from telegrad_server.kernels import IMPLS
 from telegrad_server.samples.base import FLOATING
 from telegrad_server.worker.engine import Engine

@@ -15,9 +15,9 @@ from gpu.samples import cases, compare, skip_reason
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpIndexError
-from telegrad_server.backend import philox
 from telegrad_server.backend.cupy import CupyBackend, open_device
-from telegrad_server.backend.philox import PhiloxGenerator, Place
+from telegrad_server.backend.random import philox
+from telegrad_server.backend.random.philox import PhiloxGenerator, Place
 from telegrad_server.samples.base import FLOATING
 
 FAMILIES = (

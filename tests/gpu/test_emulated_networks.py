@@ -123,7 +123,7 @@ def test_a_maximums_gradient_adds_up_in_the_order_of_the_windows(cp: ModuleType,
 def test_convolution_in_blocks_of_images(
     cp: ModuleType, xp: CupyBackend, groups: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("telegrad_server.backend._cupy_windows.BLOCK_BYTES", 8000)
+    monkeypatch.setattr("telegrad_server.backend.cupy.convolution.BLOCK_BYTES", 8000)
     x, weight, bias = drawn("f8", 7, 4, 6, 5), drawn("f8", 8, 4 // groups, 3, 2), drawn("f8", 8)
     options = ((2, 1), (1, 0), (1, 2), groups)
     out = NUMPY.conv(x, weight, bias, *options)

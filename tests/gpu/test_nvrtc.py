@@ -6,7 +6,7 @@ import pytest
 from gpu.instantiations import kernels, recorded
 from gpu.nvrtc import ARCHITECTURES, assert_compiles
 
-from telegrad_server.backend._cuda_device import source
+from telegrad_server.backend.cupy.device import source
 
 KERNELS = kernels()
 

@@ -22,8 +22,8 @@ import telegrad as tg
 from telegrad._record import stream
 from telegrad_protocol.errors import OpIndexError, OutOfMemory
 from telegrad_protocol.spec import OPS
-from telegrad_server.backend._cuda_device import CudaDevice
 from telegrad_server.backend.cupy import CupyBackend
+from telegrad_server.backend.cupy.device import CudaDevice
 from telegrad_server.samples import SAMPLES, Sample
 from telegrad_server.samples.base import FLOATING
 from telegrad_server.worker.engine import Engine

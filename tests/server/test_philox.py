@@ -6,8 +6,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from telegrad_server.backend import philox
-from telegrad_server.backend.philox import PhiloxGenerator, Place
+from telegrad_server.backend.random import philox
+from telegrad_server.backend.random.philox import PhiloxGenerator, Place
 
 # Counter, key and words of philox4x32-10 in the known-answer tests of Random123.
 VECTORS = [

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from telegrad_protocol import dtypes
-from telegrad_server.backend import philox
+from telegrad_server.backend.random import philox
 
 from .report import Part
 

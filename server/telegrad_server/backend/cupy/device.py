@@ -1,0 +1,193 @@
+"""One CUDA device as the parts of `CupyBackend` use it: the array module, our kernels, products, the fault flag.
+
+Nothing here imports CuPy: the array module and the matrix products are handed in, so that the tests can run the whole
+backend on modules of the same semantics where there is no GPU.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final, NamedTuple, Protocol
+
+import ml_dtypes
+import numpy as np
+
+from telegrad_protocol.errors import OpIndexError, TelegradError
+
+THREADS: Final = 256
+MAX_BLOCKS: Final = 1 << 16
+
+_OUR_HEADER: Final = re.compile(r'^#include "(\w+\.cuh)"$', re.MULTILINE)
+
+C_TYPES: Final = {
+    np.dtype(native): name
+    for native, name in (
+        (np.bool_, "bool"),
+        (np.uint8, "unsigned char"),
+        (np.int8, "signed char"),
+        (np.int16, "short"),
+        (np.int32, "int"),
+        (np.int64, "long long"),
+        (np.float16, "__half"),
+        (ml_dtypes.bfloat16, "__nv_bfloat16"),
+        (np.float32, "float"),
+        (np.float64, "double"),
+    )
+}
+
+
+class Blas(Protocol):
+    """Matrix products on the device: cuBLAS, or what stands for it in a test."""
+
+    def gemm(
+        self,
+        a: Any,
+        b: Any,
+        out: Any,
+        sizes: tuple[int, int, int],
+        transposed: tuple[bool, bool],
+        leading: tuple[int, int, int],
+        batch: int,
+        steps: tuple[int, int, int],
+    ) -> None:
+        """`out[i] = a[i] @ b[i]` in column-major terms, `i < batch`, matrices `steps` elements apart.
+
+        The arrays have one dtype, a floating one; sums are kept in float32 for the halves. As
+        `cublasGemmStridedBatchedEx`: `sizes` are m, n, k; `leading` the leading dimensions.
+        """
+
+
+FaultError = Callable[..., TelegradError]
+"""Makes the error for an index that a kernel found out of range, from it and the details of the check."""
+
+
+class Check(NamedTuple):
+    """What a kernel looks for when it reads an index: the error is made when somebody looks."""
+
+    error: FaultError
+    details: tuple[Any, ...]
+
+
+class CudaDevice:
+    """A device for one session: kernels, the fault flag, and the checks that it may report.
+
+    `cp`: CuPy, or a module with its semantics. `fault` is an int64 array of two on the device, see `common.cuh`.
+    `copies` is the stream for transfers.
+    """
+
+    def __init__(self, cp: Any, blas: Blas, index: int = 0, copies: Any = None) -> None:
+        self.cp = cp
+        self.blas = blas
+        self.index = index
+        self.fault = cp.zeros(2, np.int64)
+        # Not one that waits for the default stream, on which the kernels run.
+        self.copies = copies or cp.cuda.Stream(non_blocking=True)
+        self._checks: list[Check] = []
+        self._numbers: dict[Check, int] = {}
+        self._functions: dict[Any, Any] = {}
+
+    def twin(self) -> CudaDevice:
+        """The same device for another session: a fault flag of its own, the compiled kernels and the streams shared."""
+        other = CudaDevice(self.cp, self.blas, self.index, self.copies)
+        other._functions = self._functions
+        return other
+
+    # Kernels ------------------------------------------------------------------------------------------------
+
+    def launch(self, family: str, name: str, types: tuple[Any, ...], count: int, *args: Any) -> None:
+        """Run a kernel of `cuda/<family>.cu` with a thread for each of `count` elements (at most; see `EACH`)."""
+        if count:
+            blocks = min((count + THREADS - 1) // THREADS, MAX_BLOCKS)
+            self.function(family, name, types)((blocks,), (THREADS,), plain(args))
+
+    def launch_rows(
+        self, family: str, name: str, types: tuple[Any, ...], rows: int, *args: Any, threads: int = THREADS
+    ) -> None:
+        """Run a kernel with a block for each row (at most `MAX_BLOCKS`; blocks take rows in turn)."""
+        if rows:
+            self.function(family, name, types)((min(rows, MAX_BLOCKS),), (threads,), plain(args))
+
+    def function(self, family: str, name: str, types: tuple[Any, ...]) -> Any:
+        """The compiled kernel template `name`, instantiated for dtypes; compiled at first use."""
+        key = (family, name, types)
+        found = self._functions.get(key)
+        if found is None:
+            expression = kernel_expression(name, types)
+            module = self.cp.RawModule(
+                code=source(family), options=("-std=c++17",), name_expressions=(expression,), backend="nvrtc"
+            )
+            found = self._functions[key] = module.get_function(expression)
+        return found
+
+    # Faults -------------------------------------------------------------------------------------------------
+
+    def check(self, op: str, argument: str, low: int, high: int) -> np.int64:
+        """The number under which a kernel reports an index outside [low, high)."""
+        return self.check_with(_index_error, op, argument, low, high)
+
+    def check_with(self, error: FaultError, *details: Any) -> np.int64:
+        """The number under which a kernel reports an index that `error(index, *details)` describes.
+
+        `error` is a function of a module, and the details can be hashed: equal checks have one number.
+        """
+        check = Check(error, details)
+        number = self._numbers.get(check)
+        if number is None:
+            self._checks.append(check)
+            number = self._numbers[check] = len(self._checks)
+        return np.int64(number)
+
+    def raise_faults(self) -> None:
+        """Raise what a kernel has reported, once. Waits for the device."""
+        number, index = (int(value) for value in self.fault.get())
+        if number:
+            self.fault.fill(0)
+            raise _found_late(self._checks[number - 1], index)
+
+
+def _index_error(index: int, op: str, argument: str, low: int, high: int) -> OpIndexError:
+    return OpIndexError(
+        f"{op}: index {index} is out of bounds [{low}, {high})",
+        op=op,
+        argument=argument,
+        expected=f"[{low}, {high})",
+        got=index,
+    )
+
+
+def _found_late(check: Check, index: int) -> TelegradError:
+    error = check.error(index, *check.details)
+    hint = "found on the device and reported at the next read; TELEGRAD_SYNC=1 reports it at its line"
+    return type(error)(error.message, **{"hint": hint, **error.details})
+
+
+def plain(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Kernel arguments with Python's numbers in the width that our kernels declare: i64 and double."""
+    return tuple([_plain(value) for value in args])
+
+
+def _plain(value: Any) -> Any:
+    if type(value) is int:
+        return np.int64(value)
+    return np.float64(value) if type(value) is float else np.bool_(value) if type(value) is bool else value
+
+
+def kernel_expression(name: str, types: tuple[Any, ...]) -> str:
+    """A template and its arguments as C++ writes them.
+
+    >>> kernel_expression("softmax", (np.float32,))
+    'softmax<float>'
+    """
+    words = [C_TYPES[np.dtype(kind)] if not isinstance(kind, int | bool) else str(kind).lower() for kind in types]
+    return f"{name}<{', '.join(words)}>" if words else name
+
+
+@cache
+def source(family: str) -> str:
+    """The CUDA source of a family, the common part first; a header of ours stands where it is included."""
+    folder = files("telegrad_server.backend.cupy") / "cuda"
+    text = (folder / "common.cuh").read_text() + (folder / f"{family}.cu").read_text()
+    return _OUR_HEADER.sub(lambda found: (folder / found[1]).read_text(), text)

@@ -1,0 +1,156 @@
+"""The CuPy backend's optimizer updates: a launch for all parameters of a dtype, or a few where there are many.
+
+The kernels do nothing while a fault is set, so that what a bad index led to never reaches the model.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .mixin import Part
+
+Array = Any
+Arrays = list[Any]
+
+# What `optim.cu` has room for in a table, and how many elements of a parameter it gives to a block.
+MOST_TENSORS = 48
+ELEMENTS = 1 << 12
+
+# `Table` of optim.cu, its pointers as integers.
+_TABLE = np.dtype(
+    [
+        ("p", np.int64, MOST_TENSORS),
+        ("g", np.int64, MOST_TENSORS),
+        ("state", np.int64, (3, MOST_TENSORS)),
+        ("count", np.int64, MOST_TENSORS),
+        ("size", np.int64, MOST_TENSORS),
+        ("first_block", np.int64, MOST_TENSORS),
+        ("fresh", np.int64),
+    ]
+)
+
+
+class _Update(NamedTuple):
+    """One parameter and its states, as `held` by their tensors and as `written` by the kernels: contiguous."""
+
+    held: Arrays
+    written: Arrays
+    g: Array
+    count: Array | None
+    fresh: bool
+
+
+class OptimPrimitives(Part):
+    """One step of many parameters, in place. Lists have an entry per parameter; a state has its parameter's dtype."""
+
+    def sgd_update(
+        self,
+        params: Arrays,
+        grads: Arrays,
+        buffers: Arrays | None,
+        fresh: list[bool],
+        lr: float,
+        momentum: float,
+        dampening: float,
+        weight_decay: float,
+        nesterov: bool,
+        maximize: bool,
+    ) -> None:
+        """`p -= lr * (g + weight_decay * p)`, with momentum in a buffer, which is started where it is `fresh`."""
+        states = [] if buffers is None else [buffers]
+        numbers = [float(number) for number in (lr, momentum, dampening, weight_decay)]
+        for dtype, updates in list(self._batches(params, grads, states, [None] * len(params), fresh)):
+            self._read_again(updates)
+            table, blocks = _table(updates)
+            args = (table, len(updates), blocks, *numbers, nesterov, maximize, self.device.fault)
+            self.device.launch_rows("optim", "sgd", (dtype,), blocks, *args)
+            self._write_back(updates)
+
+    def adam_update(
+        self,
+        params: Arrays,
+        grads: Arrays,
+        counts: Arrays,
+        firsts: Arrays,
+        seconds: Arrays,
+        largest: Arrays | None,
+        lr: float,
+        b1: float,
+        b2: float,
+        eps: float,
+        weight_decay: float,
+        decoupled: bool,
+        maximize: bool,
+    ) -> None:
+        """Adam's next step, which each of `counts`, float32 numbers, counts; with AMSGrad where there are `largest`."""
+        states = [firsts, seconds] if largest is None else [firsts, seconds, largest]
+        shrink, decay = (1 - lr * weight_decay, 0.0) if decoupled else (1.0, float(weight_decay))
+        numbers = [float(number) for number in (shrink, b1, b2, eps, decay)]
+        scales = self.cp.empty((min(len(params), MOST_TENSORS), 2), np.float64)
+        for dtype, updates in list(self._batches(params, grads, states, counts, [False] * len(params))):
+            self._read_again(updates)
+            (table, blocks), fault, count = _table(updates), self.device.fault, len(updates)
+            rates = (float(lr), float(b1), float(b2))
+            self.device.launch("optim", "adam_scales", (dtype,), count, table, count, *rates, scales, fault)
+            args = (table, count, blocks, scales, *numbers, largest is not None, maximize, fault)
+            self.device.launch_rows("optim", "adam", (dtype,), blocks, *args)
+            self._write_back(updates)
+
+    def _batches(
+        self, params: Arrays, grads: Arrays, states: list[Arrays], counts: list[Array | None], fresh: list[bool]
+    ) -> Iterator[tuple[np.dtype[Any], list[_Update]]]:
+        """The updates of parameters of one dtype, as many as a table holds.
+
+        All are to be made before the first is launched: memory that runs out then leaves all as it was.
+        """
+        for dtype, members in _groups(params):
+            for start in range(0, len(members), MOST_TENSORS):
+                updates = []
+                for i in members[start : start + MOST_TENSORS]:
+                    held = [params[i], *(state[i] for state in states)]
+                    written, g = [self.contiguous(array) for array in held], grads[i].astype(dtype, copy=False)
+                    updates.append(_Update(held, written, self.contiguous(g), counts[i], fresh[i]))
+                yield dtype, updates
+
+    def _read_again(self, updates: list[_Update]) -> None:
+        """Bring copies up to date: a parameter that is given again was written since they were made."""
+        for update in updates:
+            for target, array in zip(update.held, update.written, strict=True):
+                if array is not target:
+                    self.assign(array, target)  # type: ignore[attr-defined]
+
+    def _write_back(self, updates: list[_Update]) -> None:
+        for update in updates:
+            for target, array in zip(update.held, update.written, strict=True):
+                if array is not target:
+                    self.assign(target, array)  # type: ignore[attr-defined]
+
+
+def _groups(params: Arrays) -> list[tuple[np.dtype[Any], list[int]]]:
+    """The parameters by dtype; one that is given again comes in a later group, since a launch has no order."""
+    groups: dict[tuple[np.dtype[Any], int], list[int]] = {}
+    times: Counter[int] = Counter()
+    for i, p in enumerate(params):
+        place = p.data.ptr if p.size else ~i
+        groups.setdefault((p.dtype, times[place]), []).append(i)
+        times[place] += 1
+    return [(dtype, members) for (dtype, _), members in groups.items()]
+
+
+def _table(updates: list[_Update]) -> tuple[Any, int]:
+    """The table of these updates, and how many blocks work on it."""
+    table, count = np.zeros((), _TABLE), len(updates)
+    pointers = [[array.data.ptr for array in update.written] for update in updates]
+    table["p"][:count], *states = zip(*pointers, strict=True)
+    table["state"][: len(states), :count] = states or 0
+    table["g"][:count] = [update.g.data.ptr for update in updates]
+    table["count"][:count] = [0 if update.count is None else update.count.data.ptr for update in updates]
+    table["size"][:count] = sizes = np.array([update.g.size for update in updates])
+    ends = np.cumsum(-(-sizes // ELEMENTS))
+    table["first_block"][1:count] = ends[:-1]
+    table["fresh"] = sum(update.fresh << i for i, update in enumerate(updates))
+    return table[()], int(ends[-1])
