@@ -23,7 +23,7 @@ from telegrad_server.worker.session import Session
 from telegrad_server.worker.tensor import Tensor
 from telegrad_server.worker.transfers import Read
 
-NO_MEMORY_TAKEN = {"assign", "add_into", "multiply_into", "active", "raise_faults", "moment", "device", "name"}
+NO_MEMORY_TAKEN = {"assign", "add_into", "multiply_into", "active", "raise_faults", "record_event", "device", "name"}
 """What the backend does in memory that is there."""
 
 

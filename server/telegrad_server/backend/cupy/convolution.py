@@ -1,4 +1,4 @@
-"""The primitives of convolution and pooling on a CUDA device.
+"""Convolution on a CUDA device.
 
 A convolution is a product with the columns that its patches make, a few images at a time so that the columns stay
 small. One and two dimensions are three whose first ones have size 1. Gradients are gathered: no result depends on the
@@ -17,22 +17,14 @@ import numpy as np
 
 from telegrad_protocol.ops._windows import window_counts
 
-from .device import CudaDevice
-from .mixin import Part
-from .normalization import wide_dtype
+from .mixin import CupyMixin, wide_dtype
 
 Array = Any
 Sizes = tuple[int, ...]
-
 # The columns of one block of images take at most this much memory, or those of one image.
 BLOCK_BYTES = 64 << 20
-
 # `Geometry` of conv.cu, `Windows` of pool.cu.
 _GEOMETRY = np.dtype([(name, np.int64, 3) for name in ("size", "window", "stride", "padding", "dilation", "positions")])
-_WINDOWS = np.dtype(
-    [(name, np.int64, 2) for name in ("size", "out", "kernel", "stride", "padding", "dilation")]
-    + [("count_padding", np.int64), ("divisor", np.int64)]
-)
 
 
 @dataclass(frozen=True)
@@ -84,10 +76,8 @@ class _Geometry:
         return np.array(axes, _GEOMETRY)[()]
 
 
-class WindowPrimitives(Part):
-    """A part of `CupyBackend`. Sizes, strides, paddings and dilations have one number per spatial dimension."""
-
-    # Convolution --------------------------------------------------------------------------------------------
+class Convolution(CupyMixin):
+    """See `Primitives`."""
 
     def conv(
         self,
@@ -99,8 +89,7 @@ class WindowPrimitives(Part):
         dilation: Sizes,
         groups: int,
     ) -> Array:
-        """Convolution of `x (N, C, ...)` with `weight (O, C / groups, ...)`, plus `bias (O,)`."""
-        x, weight = self.contiguous(x), self.contiguous(weight)
+        x, weight = self._contiguous(x), self._contiguous(weight)
         plan = _Geometry.of(x.shape, weight.shape[2:], stride, padding, dilation, groups)
         channels, images = len(weight), len(x)
         out = self.cp.empty((images, channels, *plan.positions[3 - len(stride) :]), x.dtype)
@@ -113,8 +102,7 @@ class WindowPrimitives(Part):
     def conv_input_grad(
         self, g: Array, weight: Array, size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
     ) -> Array:
-        """The gradient for the input of `conv`, whose shape is `size`."""
-        g, weight = self.contiguous(g), self.contiguous(weight)
+        g, weight = self._contiguous(g), self._contiguous(weight)
         plan = _Geometry.of(size, weight.shape[2:], stride, padding, dilation, groups)
         gx = self.cp.empty(size, g.dtype)
         for block in plan.blocks(len(g), g.itemsize):
@@ -131,8 +119,7 @@ class WindowPrimitives(Part):
     def conv_weight_grad(
         self, g: Array, x: Array, size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
     ) -> Array:
-        """The gradient for the weight of `conv`, whose shape is `size`: one product over the positions of a block."""
-        g, x = self.contiguous(g), self.contiguous(x)
+        g, x = self._contiguous(g), self._contiguous(x)
         plan = _Geometry.of(x.shape, size[2:], stride, padding, dilation, groups)
         parts = [self._weight_part(g[block], x[block], size, plan) for block in plan.blocks(len(x), x.itemsize)]
         if not parts:
@@ -146,7 +133,7 @@ class WindowPrimitives(Part):
         """Gradients `(O, N * positions)` by columns `(depth, N * positions)` transposed, group by group."""
         out, groups, length = self.cp.empty(size, x.dtype), plan.groups, len(x) * plan.count
         columns = self._columns(x, plan, merged=True)
-        upward = self.contiguous(g.reshape(len(g), size[0], plan.count).swapaxes(0, 1))
+        upward = self._contiguous(g.reshape(len(g), size[0], plan.count).swapaxes(0, 1))
         rows, depth = size[0] // groups, plan.depth // groups
         if not length:
             out.fill(0)
@@ -188,14 +175,12 @@ class WindowPrimitives(Part):
             self.device.blas.gemm(*operands, sizes, transposed, leading, batch, each)
 
     def im2col(self, x: Array, kernel: Sizes, dilation: Sizes, padding: Sizes, stride: Sizes) -> Array:
-        """The patches of `x (N, C, H, W)` as columns: `(N, C * kh * kw, positions)`."""
-        return self._columns(self.contiguous(x), _Geometry.of(x.shape, kernel, stride, padding, dilation))
+        return self._columns(self._contiguous(x), _Geometry.of(x.shape, kernel, stride, padding, dilation))
 
     def col2im(self, cols: Array, size: Sizes, kernel: Sizes, dilation: Sizes, padding: Sizes, stride: Sizes) -> Array:
-        """Columns added up where the patches lay: `(N, C, *size)`."""
         shape = (len(cols), cols.shape[1] // prod(kernel), *size)
         out = self.cp.empty(shape, cols.dtype)
-        self._gather(self.contiguous(cols), out, _Geometry.of(shape, kernel, stride, padding, dilation))
+        self._gather(self._contiguous(cols), out, _Geometry.of(shape, kernel, stride, padding, dilation))
         return out
 
     def _columns(self, x: Array, plan: _Geometry, merged: bool = False) -> Array:
@@ -210,96 +195,3 @@ class WindowPrimitives(Part):
     def _gather(self, columns: Array, out: Array, plan: _Geometry) -> None:
         args = (columns, out, len(out), plan.channels, plan.packed)
         self.device.launch("convolution", "col2im", (out.dtype,), out.size, *args)
-
-    # Pooling ------------------------------------------------------------------------------------------------
-
-    def max_pool2d(self, x: Array, *windows: Any) -> tuple[Array, Array]:
-        """The maximum of each window of `x (..., H, W)`, and its index in the plane."""
-        return self._maxima(x, False, _windows(x.shape[-2:], *windows))
-
-    def adaptive_max_pool2d(self, x: Array, size: Sizes) -> tuple[Array, Array]:
-        """The maximum of each of `size` windows that cover `x (..., H, W)`, and its index in the plane."""
-        return self._maxima(x, True, _adaptive(x.shape[-2:], size))
-
-    def _maxima(self, x: Array, adaptive: bool, windows: Any) -> tuple[Array, Array]:
-        x, shape = self.contiguous(x), (*x.shape[:-2], *windows["out"].tolist())
-        out, indices = self.cp.empty(shape, x.dtype), self.cp.empty(shape, np.int64)
-        self.device.launch("pooling", "max_pool", (x.dtype, adaptive), out.size, x, out, indices, out.size, windows)
-        return out, indices
-
-    def max_pool2d_backward(self, g: Array, indices: Array, shape: Sizes) -> Array:
-        """The gradient for the input of `max_pool2d`, from its indices."""
-        cp, launch, g, indices = self.cp, self.device.launch, self.contiguous(g), self.contiguous(indices)
-        gx, head, following = cp.empty(shape, g.dtype), cp.full(shape, -1, np.int64), cp.empty(g.shape, np.int64)
-        args = (indices, head, following, g.size, *_planes(g.shape, shape))
-        launch("pooling", "link_maxima", (), g.size, *args, *_plane_check(self.device, shape))
-        launch("pooling", "gather_maxima", (g.dtype,), gx.size, g, head, following, gx, gx.size)
-        return gx
-
-    def take_from_planes(self, x: Array, indices: Array) -> Array:
-        """The elements of each plane of `x (..., H, W)` at `indices (..., OH, OW)`, counted row by row."""
-        x, indices = self.contiguous(x), self.contiguous(indices)
-        out = self.cp.empty(indices.shape, x.dtype)
-        args = (x, indices, out, out.size, *_planes(out.shape, x.shape), *_plane_check(self.device, x.shape))
-        self.device.launch("pooling", "take_from_planes", (x.dtype,), out.size, *args)
-        return out
-
-    def avg_pool2d(self, x: Array, *windows: Any) -> Array:
-        """The average of each window of `x (..., H, W)`."""
-        return self._averages(x, False, _avg_windows(x.shape[-2:], *windows))
-
-    def avg_pool2d_backward(self, g: Array, shape: Sizes, *windows: Any) -> Array:
-        """The gradient for the input of `avg_pool2d`."""
-        return self._averages_backward(g, shape, False, _avg_windows(shape[-2:], *windows))
-
-    def adaptive_avg_pool2d(self, x: Array, size: Sizes) -> Array:
-        """The average of each of `size` windows that cover `x (..., H, W)`."""
-        return self._averages(x, True, _adaptive(x.shape[-2:], size))
-
-    def adaptive_avg_pool2d_backward(self, g: Array, shape: Sizes) -> Array:
-        """The gradient for the input of `adaptive_avg_pool2d`."""
-        return self._averages_backward(g, shape, True, _adaptive(shape[-2:], g.shape[-2:]))
-
-    def _averages(self, x: Array, adaptive: bool, windows: Any) -> Array:
-        x = self.contiguous(x)
-        out = self.cp.empty((*x.shape[:-2], *windows["out"].tolist()), x.dtype)
-        self.device.launch("pooling", "avg_pool", (x.dtype, adaptive), out.size, x, out, out.size, windows)
-        return out
-
-    def _averages_backward(self, g: Array, shape: Sizes, adaptive: bool, windows: Any) -> Array:
-        g, gx = self.contiguous(g), self.cp.empty(shape, g.dtype)
-        self.device.launch("pooling", "avg_pool_backward", (g.dtype, adaptive), gx.size, g, gx, gx.size, windows)
-        return gx
-
-
-def _windows(size: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, ceil_mode: bool) -> Any:
-    out = window_counts(size, kernel, stride, padding, dilation, ceil_mode)
-    return np.array((size, out, kernel, stride, padding, dilation, 0, 0), _WINDOWS)[()]
-
-
-def _avg_windows(
-    size: Sizes,
-    kernel: Sizes,
-    stride: Sizes,
-    padding: Sizes,
-    ceil_mode: bool,
-    count_include_pad: bool,
-    divisor_override: int | None,
-) -> Any:
-    windows = _windows(size, kernel, stride, padding, (1, 1), ceil_mode)
-    windows["count_padding"], windows["divisor"] = count_include_pad, divisor_override or 0
-    return windows
-
-
-def _adaptive(size: Sizes, out: Sizes) -> Any:
-    ones = (1, 1)
-    return np.array((size, out, ones, ones, (0, 0), ones, 0, 0), _WINDOWS)[()]
-
-
-def _planes(out: Sizes, size: Sizes) -> tuple[int, int]:
-    """How many elements a plane of the result and one of the input have."""
-    return prod(out[-2:]), prod(size[-2:])
-
-
-def _plane_check(device: CudaDevice, size: Sizes) -> tuple[Array, np.int64]:
-    return device.fault, device.check("max_pool2d", "indices", 0, prod(size[-2:]))

@@ -1,7 +1,7 @@
-"""One CUDA device as the parts of `CupyBackend` use it: the array module, our kernels, products, the fault flag.
+"""A session on a CUDA device: CuPy, our compiled kernels, cuBLAS and the fault flag.
 
-Nothing here imports CuPy: the array module and the matrix products are handed in, so that the tests can run the whole
-backend on modules of the same semantics where there is no GPU.
+Nothing here imports CuPy: CuPy and the matrix products are handed in, so that the tests can run the whole backend on
+modules of the same semantics where there is no GPU.
 """
 
 from __future__ import annotations
@@ -10,69 +10,33 @@ import re
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
-import ml_dtypes
 import numpy as np
 
 from telegrad_protocol.errors import OpIndexError, TelegradError
+from telegrad_server.backend.constants import CUDA, THREADS_PER_BLOCK
+from telegrad_server.backend.dtypes import CUDA_TYPES
 
-THREADS: Final = 256
+from .blas import Blas
+
 MAX_BLOCKS: Final = 1 << 16
 
 _OUR_HEADER: Final = re.compile(r'^#include "(\w+\.cuh)"$', re.MULTILINE)
-
-C_TYPES: Final = {
-    np.dtype(native): name
-    for native, name in (
-        (np.bool_, "bool"),
-        (np.uint8, "unsigned char"),
-        (np.int8, "signed char"),
-        (np.int16, "short"),
-        (np.int32, "int"),
-        (np.int64, "long long"),
-        (np.float16, "__half"),
-        (ml_dtypes.bfloat16, "__nv_bfloat16"),
-        (np.float32, "float"),
-        (np.float64, "double"),
-    )
-}
-
-
-class Blas(Protocol):
-    """Matrix products on the device: cuBLAS, or what stands for it in a test."""
-
-    def gemm(
-        self,
-        a: Any,
-        b: Any,
-        out: Any,
-        sizes: tuple[int, int, int],
-        transposed: tuple[bool, bool],
-        leading: tuple[int, int, int],
-        batch: int,
-        steps: tuple[int, int, int],
-    ) -> None:
-        """`out[i] = a[i] @ b[i]` in column-major terms, `i < batch`, matrices `steps` elements apart.
-
-        The arrays have one dtype, a floating one; sums are kept in float32 for the halves. As
-        `cublasGemmStridedBatchedEx`: `sizes` are m, n, k; `leading` the leading dimensions.
-        """
-
 
 FaultError = Callable[..., TelegradError]
 """Makes the error for an index that a kernel found out of range, from it and the details of the check."""
 
 
 class Check(NamedTuple):
-    """What a kernel looks for when it reads an index: the error is made when somebody looks."""
+    """A check that a kernel makes when it reads an index. The error is made when the fault flag is read."""
 
     error: FaultError
     details: tuple[Any, ...]
 
 
-class CudaDevice:
-    """A device for one session: kernels, the fault flag, and the checks that it may report.
+class DeviceSession:
+    """A session on a device: compiled kernels, the fault flag, and the checks that it may report.
 
     `cp`: CuPy, or a module with its semantics. `fault` is an int64 array of two on the device, see `common.cuh`.
     `copies` is the stream for transfers.
@@ -89,9 +53,9 @@ class CudaDevice:
         self._numbers: dict[Check, int] = {}
         self._functions: dict[Any, Any] = {}
 
-    def twin(self) -> CudaDevice:
-        """The same device for another session: a fault flag of its own, the compiled kernels and the streams shared."""
-        other = CudaDevice(self.cp, self.blas, self.index, self.copies)
+    def for_session(self) -> DeviceSession:
+        """The same device for another session: a fault flag of its own; compiled kernels and streams are shared."""
+        other = DeviceSession(self.cp, self.blas, self.index, self.copies)
         other._functions = self._functions
         return other
 
@@ -100,11 +64,11 @@ class CudaDevice:
     def launch(self, family: str, name: str, types: tuple[Any, ...], count: int, *args: Any) -> None:
         """Run a kernel of `cuda/<family>.cu` with a thread for each of `count` elements (at most; see `EACH`)."""
         if count:
-            blocks = min((count + THREADS - 1) // THREADS, MAX_BLOCKS)
-            self.function(family, name, types)((blocks,), (THREADS,), plain(args))
+            blocks = min((count + THREADS_PER_BLOCK - 1) // THREADS_PER_BLOCK, MAX_BLOCKS)
+            self.function(family, name, types)((blocks,), (THREADS_PER_BLOCK,), plain(args))
 
     def launch_rows(
-        self, family: str, name: str, types: tuple[Any, ...], rows: int, *args: Any, threads: int = THREADS
+        self, family: str, name: str, types: tuple[Any, ...], rows: int, *args: Any, threads: int = THREADS_PER_BLOCK
     ) -> None:
         """Run a kernel with a block for each row (at most `MAX_BLOCKS`; blocks take rows in turn)."""
         if rows:
@@ -181,13 +145,14 @@ def kernel_expression(name: str, types: tuple[Any, ...]) -> str:
     >>> kernel_expression("softmax", (np.float32,))
     'softmax<float>'
     """
-    words = [C_TYPES[np.dtype(kind)] if not isinstance(kind, int | bool) else str(kind).lower() for kind in types]
+    words = [CUDA_TYPES[np.dtype(kind)] if not isinstance(kind, int | bool) else str(kind).lower() for kind in types]
     return f"{name}<{', '.join(words)}>" if words else name
 
 
 @cache
 def source(family: str) -> str:
-    """The CUDA source of a family, the common part first; a header of ours stands where it is included."""
+    """The CUDA source of a family, the shared sizes and the common part first; our headers are put in."""
     folder = files("telegrad_server.backend.cupy") / "cuda"
-    text = (folder / "common.cuh").read_text() + (folder / f"{family}.cu").read_text()
+    sizes = "".join([f"constexpr long long {name} = {value};\n" for name, value in CUDA.items()])
+    text = sizes + (folder / "common.cuh").read_text() + (folder / f"{family}.cu").read_text()
     return _OUR_HEADER.sub(lambda found: (folder / found[1]).read_text(), text)

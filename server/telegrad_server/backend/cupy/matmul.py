@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .mixin import Part
+from .mixin import CupyMixin
 
 Array = Any
 Sizes = tuple[int, ...]
@@ -23,11 +23,10 @@ class Operand(NamedTuple):
     step: int
 
 
-class ProductPrimitives(Part):
-    """A part of `CupyBackend`."""
+class Matmul(CupyMixin):
+    """See `Primitives`."""
 
     def matmul(self, a: Array, b: Array) -> Array:
-        """The product of vectors, matrices or batches of matrices; half precision adds up in float32."""
         if a.ndim == 1:
             return self.matmul(a[None], b)[..., 0, :] if b.ndim > 1 else self.matmul(a[None], b)[0]
         if b.ndim == 1:
@@ -45,7 +44,6 @@ class ProductPrimitives(Part):
         return out
 
     def linear(self, x: Array, weight: Array, bias: Array | None) -> Array:
-        """`x @ weight.T + bias`."""
         out = self.matmul(x, weight.T)
         return out if bias is None else self.cp.add(out, bias, out=out)
 

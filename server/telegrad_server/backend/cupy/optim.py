@@ -11,24 +11,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .mixin import Part
+from telegrad_server.backend.constants import ELEMENTS_PER_BLOCK, TENSORS_PER_LAUNCH
+
+from .mixin import CupyMixin
 
 Array = Any
 Arrays = list[Any]
 
-# What `optim.cu` has room for in a table, and how many elements of a parameter it gives to a block.
-MOST_TENSORS = 48
-ELEMENTS = 1 << 12
-
 # `Table` of optim.cu, its pointers as integers.
 _TABLE = np.dtype(
     [
-        ("p", np.int64, MOST_TENSORS),
-        ("g", np.int64, MOST_TENSORS),
-        ("state", np.int64, (3, MOST_TENSORS)),
-        ("count", np.int64, MOST_TENSORS),
-        ("size", np.int64, MOST_TENSORS),
-        ("first_block", np.int64, MOST_TENSORS),
+        ("p", np.int64, TENSORS_PER_LAUNCH),
+        ("g", np.int64, TENSORS_PER_LAUNCH),
+        ("state", np.int64, (3, TENSORS_PER_LAUNCH)),
+        ("count", np.int64, TENSORS_PER_LAUNCH),
+        ("size", np.int64, TENSORS_PER_LAUNCH),
+        ("first_block", np.int64, TENSORS_PER_LAUNCH),
         ("fresh", np.int64),
     ]
 )
@@ -44,8 +42,8 @@ class _Update(NamedTuple):
     fresh: bool
 
 
-class OptimPrimitives(Part):
-    """One step of many parameters, in place. Lists have an entry per parameter; a state has its parameter's dtype."""
+class Optim(CupyMixin):
+    """See `Primitives`."""
 
     def sgd_update(
         self,
@@ -60,7 +58,6 @@ class OptimPrimitives(Part):
         nesterov: bool,
         maximize: bool,
     ) -> None:
-        """`p -= lr * (g + weight_decay * p)`, with momentum in a buffer, which is started where it is `fresh`."""
         states = [] if buffers is None else [buffers]
         numbers = [float(number) for number in (lr, momentum, dampening, weight_decay)]
         for dtype, updates in list(self._batches(params, grads, states, [None] * len(params), fresh)):
@@ -86,11 +83,10 @@ class OptimPrimitives(Part):
         decoupled: bool,
         maximize: bool,
     ) -> None:
-        """Adam's next step, which each of `counts`, float32 numbers, counts; with AMSGrad where there are `largest`."""
         states = [firsts, seconds] if largest is None else [firsts, seconds, largest]
         shrink, decay = (1 - lr * weight_decay, 0.0) if decoupled else (1.0, float(weight_decay))
         numbers = [float(number) for number in (shrink, b1, b2, eps, decay)]
-        scales = self.cp.empty((min(len(params), MOST_TENSORS), 2), np.float64)
+        scales = self.cp.empty((min(len(params), TENSORS_PER_LAUNCH), 2), np.float64)
         for dtype, updates in list(self._batches(params, grads, states, counts, [False] * len(params))):
             self._read_again(updates)
             (table, blocks), fault, count = _table(updates), self.device.fault, len(updates)
@@ -108,12 +104,12 @@ class OptimPrimitives(Part):
         All are to be made before the first is launched: memory that runs out then leaves all as it was.
         """
         for dtype, members in _groups(params):
-            for start in range(0, len(members), MOST_TENSORS):
+            for start in range(0, len(members), TENSORS_PER_LAUNCH):
                 updates = []
-                for i in members[start : start + MOST_TENSORS]:
+                for i in members[start : start + TENSORS_PER_LAUNCH]:
                     held = [params[i], *(state[i] for state in states)]
-                    written, g = [self.contiguous(array) for array in held], grads[i].astype(dtype, copy=False)
-                    updates.append(_Update(held, written, self.contiguous(g), counts[i], fresh[i]))
+                    written, g = [self._contiguous(array) for array in held], grads[i].astype(dtype, copy=False)
+                    updates.append(_Update(held, written, self._contiguous(g), counts[i], fresh[i]))
                 yield dtype, updates
 
     def _read_again(self, updates: list[_Update]) -> None:
@@ -121,13 +117,13 @@ class OptimPrimitives(Part):
         for update in updates:
             for target, array in zip(update.held, update.written, strict=True):
                 if array is not target:
-                    self.assign(array, target)  # type: ignore[attr-defined]
+                    self.assign(array, target)
 
     def _write_back(self, updates: list[_Update]) -> None:
         for update in updates:
             for target, array in zip(update.held, update.written, strict=True):
                 if array is not target:
-                    self.assign(target, array)  # type: ignore[attr-defined]
+                    self.assign(target, array)
 
 
 def _groups(params: Arrays) -> list[tuple[np.dtype[Any], list[int]]]:
@@ -150,7 +146,7 @@ def _table(updates: list[_Update]) -> tuple[Any, int]:
     table["g"][:count] = [update.g.data.ptr for update in updates]
     table["count"][:count] = [0 if update.count is None else update.count.data.ptr for update in updates]
     table["size"][:count] = sizes = np.array([update.g.size for update in updates])
-    ends = np.cumsum(-(-sizes // ELEMENTS))
+    ends = np.cumsum(-(-sizes // ELEMENTS_PER_BLOCK))
     table["first_block"][1:count] = ends[:-1]
     table["fresh"] = sum(update.fresh << i for i, update in enumerate(updates))
     return table[()], int(ends[-1])

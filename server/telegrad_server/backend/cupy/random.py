@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,21 +12,15 @@ from telegrad_protocol.errors import OpError
 from telegrad_server.backend.random import draws
 from telegrad_server.backend.random.philox import PhiloxGenerator, words_per_value
 
-from .mixin import Part
+from .mixin import CupyMixin
 
 Shape = tuple[int, ...]
 
 
-class RandomPrimitives(Part):
-    """Draws. `like` gives shape and dtype; refused arguments consume nothing."""
-
-    dtype: Callable[[DType], np.dtype[Any]]
-    check_index: Callable[..., None]
-    cumsum: Callable[..., Any]
-    searchsorted: Callable[..., Any]
+class Random(CupyMixin):
+    """See `Primitives`."""
 
     def new_generator(self, seed: int) -> PhiloxGenerator:
-        """A generator of this backend."""
         return PhiloxGenerator(seed)
 
     def rand(self, generator: PhiloxGenerator, size: Shape, dtype: DType) -> Any:
@@ -72,13 +65,12 @@ class RandomPrimitives(Part):
             self._draw("bernoulli", (dtype,), generator, out.size, out, float(p), 1.0)
             return out
         draws.floating(p.dtype, "bernoulli_tensor_cuda_p_")
-        chances = self.contiguous(self.cp.broadcast_to(p, out.shape))
+        chances = self._contiguous(self.cp.broadcast_to(p, out.shape))
         check = self.device.check_with(_no_probability)
         self._draw("bernoulli_each", (dtype, p.dtype), generator, out.size, out, chances, check, self.device.fault)
         return out
 
     def keep_mask(self, generator: PhiloxGenerator, keep: float, shape: Shape, like: Any) -> Any:
-        """0, or 1 / keep with probability `keep`."""
         draws.check_probability(keep)
         out = self.cp.empty(shape, like.dtype)
         self._draw("bernoulli", (like.dtype,), generator, out.size, out, float(keep), 1.0 / keep if keep else 0.0)
@@ -96,7 +88,7 @@ class RandomPrimitives(Part):
         draw = self.cp.empty(wide.shape, np.float64)
         self._draw("exponential", (np.float64,), generator, 2 * draw.size, draw, 1.0)
         keys = self.cp.negative(self.cp.divide(wide, draw))
-        return self.contiguous(self.cp.argsort(keys, -1)[..., :count])
+        return self._contiguous(self.cp.argsort(keys, -1)[..., :count])
 
     def _with_replacement(self, generator: PhiloxGenerator, weights: Any, count: int) -> Any:
         sums = self.cumsum(weights, -1)

@@ -1,23 +1,21 @@
-"""The CuPy backend's primitives that sort and scan. Ordering works on the last axis, and `nan` is the largest."""
+"""Sorting and searching on a CUDA device. Ordering works on the last axis, and `nan` is the largest."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .mixin import Part
+from telegrad_server.backend.dtypes import BFLOAT16
+
+from .mixin import CupyMixin
 
 
-class OrderPrimitives(Part):
-    """A part of `CupyBackend`."""
-
-    take_along: Callable[..., Any]
+class Sorting(CupyMixin):
+    """See `Primitives`."""
 
     def argsort(self, rows: Any, descending: bool) -> Any:
-        """The order of each row; equal elements keep theirs."""
         cp, rows = self.cp, _sortable(rows)
         if not descending:
             return cp.argsort(rows, -1)
@@ -25,11 +23,9 @@ class OrderPrimitives(Part):
         return rows.shape[-1] - 1 - cp.flip(cp.argsort(cp.flip(rows, -1), -1), -1)
 
     def argtop(self, rows: Any, k: int, largest: bool) -> Any:
-        """Where the `k` largest, or smallest, elements of each row are, in order."""
         return self.argsort(rows, largest)[..., :k]
 
     def argmedian(self, rows: Any, skip_nan: bool) -> Any:
-        """Where the middle of each row is, of two the lower: at the first `nan`, or among what is none."""
         order = self.argsort(rows, False)
         n = rows.shape[-1]
         if rows.dtype.kind not in "fV":
@@ -41,49 +37,65 @@ class OrderPrimitives(Part):
         return self.take_along(order, middle[..., None], -1)[..., 0]
 
     def argmode(self, rows: Any) -> Any:
-        """Where the most frequent value of each row, the smallest of several, is last."""
-        order = self.contiguous(self.argsort(rows, False))
+        order = self._contiguous(self.argsort(rows, False))
         ordered = self.take_along(rows, order, -1)
         out = self.cp.empty(rows.shape[:-1], np.int64)
-        self.device.launch("scan", "mode", (rows.dtype,), out.size, ordered, order, out, out.size, rows.shape[-1])
+        self.device.launch("sorting", "mode", (rows.dtype,), out.size, ordered, order, out, out.size, rows.shape[-1])
         return out
 
-    # Scans: each line along the axis is a block's, its elements folded in the order of a tree -----------------
+    def searchsorted(self, rows: Any, values: Any, right: bool) -> Any:
+        cp = self.cp
+        dtype = cp.result_type(rows, values)
+        rows, values = (self._contiguous(cp.asarray(x, dtype)) for x in (rows, values))
+        places = cp.empty(values.shape, np.int64)
+        per = values.size if rows.ndim == 1 else values.shape[-1]
+        options = (values.size, max(per, 1), rows.shape[-1], right)
+        self.device.launch("sorting", "search", (dtype,), values.size, rows, values, places, *options)
+        return places
 
-    def cumsum(self, array: Any, axis: int) -> Any:
-        """Running sums; integers and booleans add up as int64."""
-        return self._scan("cumsum", _widened(array), axis)
+    def isin(self, elements: Any, among: Any, invert: bool) -> Any:
+        cp = self.cp
+        dtype = cp.result_type(elements, among)
+        wide = np.dtype(np.float32) if dtype == BFLOAT16 else dtype
+        wanted = cp.sort(cp.asarray(among, wide).reshape(-1))
+        elements = self._contiguous(cp.asarray(elements, wide))
+        found = cp.empty(elements.shape, np.bool_)
+        options = (elements.size, wanted.size, invert)
+        self.device.launch("sorting", "contains", (wide,), elements.size, wanted, elements, found, *options)
+        return found
 
-    def cumprod(self, array: Any, axis: int) -> Any:
-        return self._scan("cumprod", _widened(array), axis)
+    def unique(self, array: Any, axis: int | None) -> tuple[Any, Any, Any]:
+        flat = array.reshape(-1) if axis is None else self.cp.moveaxis(array, axis, 0)
+        order = self._lexical_order(flat)
+        values, runs, counts = self._runs(flat[order])
+        inverse = self.cp.empty(len(flat), np.int64)
+        inverse[order] = runs
+        values = values if axis is None else self.cp.moveaxis(values, 0, axis)
+        return values, inverse.reshape(array.shape if axis is None else -1), counts
 
-    def recurrence(self, array: Any, factor: Any, axis: int, reverse: bool) -> Any:
-        """`out[k] = array[k] + factor[k] * out[k - 1]` along an axis, or of `out[k + 1]` in reverse."""
-        factor = self.contiguous(self.cp.broadcast_to(factor, array.shape).astype(array.dtype, copy=False))
-        return self._scan("recurrence", array, axis, factor, reverse)
+    def unique_consecutive(self, array: Any, axis: int | None) -> tuple[Any, Any, Any]:
+        flat = array.reshape(-1) if axis is None else self.cp.moveaxis(array, axis, 0)
+        values, runs, counts = self._runs(flat)
+        values = values if axis is None else self.cp.moveaxis(values, 0, axis)
+        return values, runs.reshape(array.shape) if axis is None else runs, counts
 
-    def running_extremum(self, array: Any, axis: int, largest: bool) -> tuple[Any, Any]:
-        """The largest, or smallest, element so far along an axis, and where it was last; `nan` stays."""
-        places = self.cp.empty(array.shape, np.int64)
-        return self._scan("running_extremum", array, axis, places, largest), places
+    def _lexical_order(self, flat: Any) -> Any:
+        """The order of the rows of an array, equal ones in theirs: sorted by the last element first."""
+        rows = flat.reshape(len(flat), math.prod(flat.shape[1:]))
+        rows = rows.astype(np.float32) if rows.dtype == BFLOAT16 else rows
+        order = self.cp.arange(len(rows))
+        for column in reversed(range(rows.shape[1])):
+            order = order[self.cp.argsort(rows[order, column])]
+        return order
 
-    def logcumsumexp(self, array: Any, axis: int) -> Any:
-        """The logarithm of the running sum of exponentials."""
-        return self._scan("logcumsumexp", array, axis)
-
-    def _scan(self, name: str, array: Any, axis: int, *options: Any) -> Any:
-        array, axis = self.contiguous(array), axis % array.ndim
-        out = self.cp.empty(array.shape, array.dtype)
-        n, inner = array.shape[axis], math.prod(array.shape[axis + 1 :])
-        if out.size:
-            args = (array, out, out.size // n, n, inner, *options)
-            threads = 32 if n <= 32 else 256
-            self.device.launch_rows("scan", name, (array.dtype,), out.size // n, *args, threads=threads)
-        return out
-
-
-def _widened(array: Any) -> Any:
-    return array.astype(np.int64, copy=False) if array.dtype.kind in "biu" else array
+    def _runs(self, flat: Any) -> tuple[Any, Any, Any]:
+        """The first of each run of equal rows, each row's run, and the runs' lengths. Waits for the device."""
+        cp, count = self.cp, len(flat)
+        changes = (flat[1:] != flat[:-1]).reshape(max(count - 1, 0), math.prod(flat.shape[1:])).any(1)
+        starts = cp.concatenate([cp.ones(min(count, 1), np.bool_), changes])
+        first = cp.nonzero(starts)[0]
+        lengths = cp.diff(cp.concatenate([first, cp.full(1, count, first.dtype)]))
+        return flat[first], cp.cumsum(starts, 0, np.int64) - 1, lengths.astype(np.int64)
 
 
 def _sortable(rows: Any) -> Any:

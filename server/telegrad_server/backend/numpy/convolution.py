@@ -1,4 +1,4 @@
-"""The primitives of convolution and pooling on the CPU, over the fused kernels for two dimensions.
+"""Convolution on the CPU, over compiled kernels for two dimensions.
 
 Three dimensions are two, once per tap along the first.
 """
@@ -7,22 +7,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
 
 import numpy as np
 
-from telegrad_protocol.errors import OpIndexError
-
 from .jit import convolution as jit
-from .jit import pooling
-from .normalization import widened
+from .mixin import NumpyMixin, widened
 
 Array = np.ndarray
 Sizes = tuple[int, ...]
 
 
-class WindowPrimitives:
-    """A part of `NumpyBackend`. Sizes, strides, paddings and dilations have one number per spatial dimension."""
+class Convolution(NumpyMixin):
+    """See `Primitives`."""
 
     @widened
     def conv(
@@ -35,7 +31,6 @@ class WindowPrimitives:
         dilation: Sizes,
         groups: int,
     ) -> Array:
-        """Convolution of `x (N, C, ...)` with `weight (O, C / groups, ...)`, plus `bias (O,)`."""
         if x.ndim == 3:
             return self.conv(x[:, :, None], weight[:, :, None], bias, *_planar(stride, padding, dilation), groups)[
                 :, :, 0
@@ -55,7 +50,6 @@ class WindowPrimitives:
     def conv_input_grad(
         self, g: Array, weight: Array, size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
     ) -> Array:
-        """The gradient for the input of `conv`, whose shape is `size`."""
         if g.ndim == 3:
             flat = (size[0], size[1], 1, size[2])
             taps = _planar(stride, padding, dilation)
@@ -74,7 +68,6 @@ class WindowPrimitives:
     def conv_weight_grad(
         self, g: Array, x: Array, size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
     ) -> Array:
-        """The gradient for the weight of `conv`, whose shape is `size`."""
         if g.ndim == 3:
             flat = (size[0], size[1], 1, size[2])
             taps = _planar(stride, padding, dilation)
@@ -90,7 +83,6 @@ class WindowPrimitives:
         return np.stack(parts, 2)
 
     def im2col(self, x: Array, kernel: Sizes, dilation: Sizes, padding: Sizes, stride: Sizes) -> Array:
-        """The patches of `x (N, C, H, W)` as columns: `(N, C * kh * kw, positions)`."""
         n, c = x.shape[:2]
         framed = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in padding)))
         counts = _positions(x.shape[2:], kernel, dilation, padding, stride)
@@ -100,7 +92,6 @@ class WindowPrimitives:
         return cols.reshape(n, c * math.prod(kernel), math.prod(counts))
 
     def col2im(self, cols: Array, size: Sizes, kernel: Sizes, dilation: Sizes, padding: Sizes, stride: Sizes) -> Array:
-        """Columns added up where the patches lay: `(N, C, *size)`."""
         n, c = cols.shape[0], cols.shape[1] // math.prod(kernel)
         framed = np.zeros((n, c, *(s + 2 * p for s, p in zip(size, padding, strict=True))), cols.dtype)
         counts = _positions(size, kernel, dilation, padding, stride)
@@ -109,56 +100,6 @@ class WindowPrimitives:
             framed[:, :, *_reach(taps, counts, dilation, stride)] += patches[:, :, *taps]
         inner = tuple([slice(p, p + s) for s, p in zip(size, padding, strict=True)])
         return np.ascontiguousarray(framed[:, :, *inner])
-
-    @widened
-    def max_pool2d(self, x: Array, *windows: Any) -> tuple[Array, Array]:
-        """The maximum of each window of `x (..., H, W)`, and its index in the plane."""
-        return pooling.max_pool2d_forward(x, *windows)
-
-    @widened
-    def max_pool2d_backward(self, g: Array, indices: Array, shape: Sizes) -> Array:
-        """The gradient for the input of `max_pool2d`, from its indices."""
-        try:
-            return pooling.max_pool2d_backward(g, indices, shape)
-        except IndexError as error:
-            raise OpIndexError(str(error), argument="indices") from None
-
-    def take_from_planes(self, x: Array, indices: Array) -> Array:
-        """The elements of each plane of `x (..., H, W)` at `indices (..., OH, OW)`, counted row by row."""
-        planes = x.reshape(*x.shape[:-2], math.prod(x.shape[-2:]))
-        places = indices.reshape(*indices.shape[:-2], math.prod(indices.shape[-2:]))
-        if places.size and not 0 <= places.min() <= places.max() < planes.shape[-1]:
-            raise OpIndexError("an index of a maximum lies outside the input's plane", argument="indices")
-        return np.take_along_axis(planes, places, -1).reshape(indices.shape)
-
-    @widened
-    def adaptive_max_pool2d(self, x: Array, size: Sizes) -> tuple[Array, Array]:
-        """The maximum of each of `size` windows that cover `x (..., H, W)`, and its index in the plane."""
-        return pooling.adaptive_max_pool2d_forward(x, size)
-
-    @widened
-    def avg_pool2d(self, x: Array, *windows: Any) -> Array:
-        """The average of each window of `x (..., H, W)`."""
-        return pooling.avg_pool2d_forward(x, *windows)
-
-    @widened
-    def avg_pool2d_backward(self, g: Array, shape: Sizes, *windows: Any) -> Array:
-        """The gradient for the input of `avg_pool2d`."""
-        return pooling.avg_pool2d_backward(g, shape, *windows)
-
-    @widened
-    def adaptive_avg_pool2d(self, x: Array, size: Sizes) -> Array:
-        """The average of each of `size` windows that cover `x (..., H, W)`."""
-        if tuple(size) == (1, 1):
-            return np.mean(x, axis=(-2, -1), keepdims=True)
-        return pooling.adaptive_avg_pool2d_forward(x, size)
-
-    @widened
-    def adaptive_avg_pool2d_backward(self, g: Array, shape: Sizes) -> Array:
-        """The gradient for the input of `adaptive_avg_pool2d`."""
-        if g.shape[-2:] == (1, 1):
-            return np.ascontiguousarray(np.broadcast_to(g / (shape[-2] * shape[-1]), shape))
-        return pooling.adaptive_avg_pool2d_backward(g, shape)
 
 
 class _Taps:

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from . import jit
+from .jit import optim as jit
+from .mixin import NumpyMixin
 
 Array = np.ndarray
 Arrays = list[Any]
 
 
-class OptimPrimitives:
-    """One step of many parameters, in place. Lists have an entry per parameter; a state has its parameter's dtype."""
+class Optim(NumpyMixin):
+    """See `Primitives`."""
 
     def sgd_update(
         self,
@@ -29,11 +30,10 @@ class OptimPrimitives:
         nesterov: bool,
         maximize: bool,
     ) -> None:
-        """`p -= lr * (g + weight_decay * p)`, with momentum in a buffer, which is started where it is `fresh`."""
         columns = (params,) if buffers is None else (params, buffers)
         for (g, p, *rest), first in zip(self._steps(grads, *columns), fresh, strict=True):
             options = (lr, momentum, dampening, weight_decay, nesterov, maximize, first)
-            jit.optim.sgd_update(p, g, rest[0] if rest else None, *options)
+            jit.sgd_update(p, g, rest[0] if rest else None, *options)
 
     def adam_update(
         self,
@@ -51,13 +51,12 @@ class OptimPrimitives:
         decoupled: bool,
         maximize: bool,
     ) -> None:
-        """Adam's next step, which each of `counts`, float32 numbers, counts; with AMSGrad where there are `largest`."""
         columns = (params, counts, firsts, seconds) if largest is None else (params, counts, firsts, seconds, largest)
         for g, p, count, m, v, *most in self._steps(grads, *columns):
             count += 1
             vmax, step = most[0] if most else None, float(count)
             options = (lr, b1, b2, eps, weight_decay, decoupled, maximize)
-            jit.optim.adam_update(p, g, m, v, vmax, step, *options)
+            jit.adam_update(p, g, m, v, vmax, step, *options)
 
     def _steps(self, grads: Arrays, *columns: Arrays) -> Iterator[Arrays]:
         """For each parameter its gradient and what is to be written, as the kernels take them; written back after.
@@ -72,7 +71,7 @@ class OptimPrimitives:
             yield [room.place(g, written[0].dtype).reshape(written[0].shape), *written]
             for target, array in zip(held, written, strict=True):
                 if array is not target:
-                    self.assign(target, array)  # type: ignore[attr-defined]
+                    self.assign(target, array)
 
 
 class Room:

@@ -9,15 +9,13 @@ import numpy as np
 from telegrad_protocol.dtypes import DType
 from telegrad_server.backend.random.mersenne import MersenneGenerator
 
+from .mixin import NumpyMixin
 
-class RandomPrimitives:
-    """Draws. `like` gives shape and dtype."""
 
-    def dtype(self, dtype: DType) -> np.dtype[Any]:
-        raise NotImplementedError
+class Random(NumpyMixin):
+    """See `Primitives`."""
 
     def new_generator(self, seed: int) -> MersenneGenerator:
-        """A generator of this backend."""
         return MersenneGenerator(seed)
 
     def rand(self, generator: MersenneGenerator, size: tuple[int, ...], dtype: DType) -> Any:
@@ -53,6 +51,5 @@ class RandomPrimitives:
         return generator.multinomial(weights, count, replacement)
 
     def keep_mask(self, generator: MersenneGenerator, keep: float, shape: tuple[int, ...], like: Any) -> Any:
-        """0, or 1 / keep with probability `keep`."""
         kept = generator.bernoulli(keep, shape, like.dtype)
         return np.divide(kept, like.dtype.type(keep), out=kept)

@@ -1,24 +1,21 @@
-"""The NumPy backend's primitives that sort and scan. Ordering works on the last axis, and `nan` is the largest."""
+"""Sorting and searching on the CPU. Ordering works on the last axis, and `nan` is the largest."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
+
+from .mixin import NumpyMixin
 
 # Below this share of a row, finding the largest first is cheaper than sorting everything.
 PARTIAL = 8
 
 
-class OrderPrimitives:
-    """A part of `NumpyBackend`."""
-
-    def _beside(self, nbytes: int) -> AbstractContextManager[None]:
-        raise NotImplementedError
+class Sorting(NumpyMixin):
+    """See `Primitives`."""
 
     def argsort(self, rows: Any, descending: bool) -> Any:
-        """The order of each row; equal elements keep theirs."""
         rows = _sortable(rows)
         if not descending:
             return self._stable(rows)
@@ -30,7 +27,6 @@ class OrderPrimitives:
             return np.argsort(rows, -1, kind="stable")
 
     def argtop(self, rows: Any, k: int, largest: bool) -> Any:
-        """Where the `k` largest, or smallest, elements of each row are, in order."""
         n = rows.shape[-1]
         if not k or k * PARTIAL > n:
             return self.argsort(rows, largest)[..., :k]
@@ -41,7 +37,6 @@ class OrderPrimitives:
         return np.take_along_axis(near, order, -1)
 
     def argmedian(self, rows: Any, skip_nan: bool) -> Any:
-        """Where the middle of each row is, of two the lower: at the first `nan`, or among what is none."""
         order = self.argsort(rows, False)
         n = rows.shape[-1]
         if rows.dtype.kind not in "fV":
@@ -53,7 +48,6 @@ class OrderPrimitives:
         return np.take_along_axis(order, middle[..., None], -1)[..., 0]
 
     def argmode(self, rows: Any) -> Any:
-        """Where the most frequent value of each row, the smallest of several, is last."""
         order = self.argsort(rows, False)
         ordered = np.take_along_axis(rows, order, -1)
         places = np.arange(rows.shape[-1])
@@ -61,43 +55,38 @@ class OrderPrimitives:
         run = places - np.maximum.accumulate(np.where(starts, places, 0), -1)
         return np.take_along_axis(order, np.argmax(run, -1)[..., None], -1)[..., 0]
 
-    def cumsum(self, array: Any, axis: int) -> Any:
-        """Running sums; integers and booleans add up as int64."""
-        return _widened(np.cumsum, array, axis)
+    def searchsorted(self, rows: Any, values: Any, right: bool) -> Any:
+        side = "right" if right else "left"
+        if rows.ndim == 1:
+            return np.searchsorted(rows, values, side)
+        out = np.empty(values.shape, np.int64)
+        for place in np.ndindex(*values.shape[:-1]):
+            out[place] = np.searchsorted(rows[place], values[place], side)
+        return out
 
-    def cumprod(self, array: Any, axis: int) -> Any:
-        return _widened(np.cumprod, array, axis)
+    def isin(self, elements: Any, among: Any, invert: bool) -> Any:
+        return np.isin(elements, among, invert=invert)
 
-    def recurrence(self, array: Any, factor: Any, axis: int, reverse: bool) -> Any:
-        """`out[k] = array[k] + factor[k] * out[k - 1]` along an axis, or of `out[k + 1]` in reverse."""
-        out = np.array(np.moveaxis(array, axis, 0))
-        factor = np.moveaxis(factor, axis, 0)
-        places = range(len(out) - 2, -1, -1) if reverse else range(1, len(out))
-        for k in places:
-            out[k] += factor[k] * out[k + 1 if reverse else k - 1]
-        return np.moveaxis(out, 0, axis)
+    def unique(self, array: Any, axis: int | None) -> tuple[Any, Any, Any]:
+        wide = _comparable(array)
+        values, first, inverse, counts = np.unique(wide, True, True, True, axis, equal_nan=False)
+        values = np.take(array.reshape(-1) if axis is None else array, first, axis or 0)
+        return values, inverse.reshape(array.shape if axis is None else -1), counts
 
-    def running_extremum(self, array: Any, axis: int, largest: bool) -> tuple[Any, Any]:
-        """The largest, or smallest, element so far along an axis, and where it was last; `nan` stays."""
-        values = (np.maximum if largest else np.minimum).accumulate(array, axis)
-        new = array == values
-        if array.dtype.kind in "fV":
-            new |= np.isnan(array)
-        places = np.arange(array.shape[axis]).reshape((-1,) + (1,) * (array.ndim - 1 - axis % array.ndim))
-        return values, np.maximum.accumulate(np.where(new, places, 0), axis)
-
-    def logcumsumexp(self, array: Any, axis: int) -> Any:
-        """The logarithm of the running sum of exponentials."""
-        wide = array.astype(np.float32) if array.dtype.itemsize == 2 else array
-        return np.logaddexp.accumulate(wide, axis).astype(array.dtype)
+    def unique_consecutive(self, array: Any, axis: int | None) -> tuple[Any, Any, Any]:
+        flat = array.reshape(-1) if axis is None else np.moveaxis(array, axis, 0)
+        changes = (flat[1:] != flat[:-1]).any(tuple(range(1, flat.ndim)))
+        first = np.flatnonzero(np.concatenate([np.ones(min(len(flat), 1), np.bool_), changes]))
+        inverse = np.zeros(len(flat), np.int64)
+        inverse[1:] = np.cumsum(changes)
+        counts = np.diff(np.append(first, len(flat)))
+        values = flat[first] if axis is None else np.moveaxis(flat[first], 0, axis)
+        return values, inverse.reshape(array.shape) if axis is None else inverse, counts
 
 
-def _widened(scan: Any, array: Any, axis: int) -> Any:
-    if array.dtype.kind in "biu":
-        return scan(array, axis, np.int64)
-    if array.dtype.itemsize == 2:
-        return scan(array, axis, np.float32).astype(array.dtype)
-    return scan(array, axis)
+def _comparable(array: Any) -> Any:
+    """The array in a dtype that NumPy can sort."""
+    return array.astype(np.float32) if array.dtype.kind == "V" else array
 
 
 def _sortable(rows: Any) -> Any:

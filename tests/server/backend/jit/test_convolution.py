@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from telegrad_server.backend.numpy.jit import convolution as conv
+from telegrad_server.backend.numpy.jit import convolution
 
 # x, w, stride, padding, dilation, groups
 CASES = {
@@ -57,16 +57,16 @@ def gradients(g, x, w, stride, padding, dilation, groups):
 def test_convolution_and_its_gradients_follow_the_definition(case, dtype, draw, close, any_threads, monkeypatch):
     # Blocks of about two images, so that the cases have several.
     for name in ("BLOCK_BYTES", "MERGED_BYTES"):
-        monkeypatch.setattr(conv, name, 30_000)
+        monkeypatch.setattr(convolution, name, 30_000)
     x, w, bias, options = draw(*case[0]), draw(*case[1]), draw(case[1][0]), case[2:]
-    out = conv.conv2d_forward(x, w, bias, *options)
+    out = convolution.conv2d_forward(x, w, bias, *options)
     want, _, _ = convolve(x.astype("f8"), w.astype("f8"), *options)
     close(out, want + bias[:, None, None], slack=5)
-    close(conv.conv2d_forward(x, w, None, *options), want, slack=5)
+    close(convolution.conv2d_forward(x, w, None, *options), want, slack=5)
     g = draw(*out.shape)
     gx, gw = gradients(*(a.astype("f8") for a in (g, x, w)), *options)
-    close(conv.conv2d_input_grad(g, w, x.shape, *options), gx, slack=10)
-    close(conv.conv2d_weight_grad(g, x, w.shape, *options), gw, slack=20)
+    close(convolution.conv2d_input_grad(g, w, x.shape, *options), gx, slack=10)
+    close(convolution.conv2d_weight_grad(g, x, w.shape, *options), gw, slack=20)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -75,9 +75,9 @@ def test_convolution_and_its_gradients_agree_with_pytorch(case, dtype, draw, clo
     x, w, bias, options = draw(*case[0]), draw(*case[1]), draw(case[1][0]), case[2:]
     tensors = [torch.from_numpy(a.copy()).requires_grad_() for a in (x, w, bias)]
     want = torch.nn.functional.conv2d(*tensors, *options)
-    out = conv.conv2d_forward(x, w, bias, *options)
+    out = convolution.conv2d_forward(x, w, bias, *options)
     close(out, want.detach().numpy(), slack=5)
     g = draw(*out.shape)
     want.backward(torch.from_numpy(g))
-    close(conv.conv2d_input_grad(g, w, x.shape, *options), tensors[0].grad.numpy(), slack=10)
-    close(conv.conv2d_weight_grad(g, x, w.shape, *options), tensors[1].grad.numpy(), slack=20)
+    close(convolution.conv2d_input_grad(g, w, x.shape, *options), tensors[0].grad.numpy(), slack=10)
+    close(convolution.conv2d_weight_grad(g, x, w.shape, *options), tensors[1].grad.numpy(), slack=20)

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from telegrad_server.backend.numpy.jit import _jit
-from telegrad_server.backend.numpy.jit import normalization as rows
+from telegrad_server.backend.numpy.jit import _jit, normalization
 
 SHAPES = [(1, 1), (5, 3), (3, 17), (130, 33), (0, 4), (4, 0)]
 
@@ -16,10 +15,10 @@ def softmax(x):
 @pytest.mark.parametrize("log", [False, True])
 def test_softmax_and_its_gradient_follow_the_formula(shape, log, dtype, draw, close, any_threads):
     x, g = draw(*shape) * 3, draw(*shape)
-    out = rows.softmax_forward(x, log)
+    out = normalization.softmax_forward(x, log)
     p = softmax(x.astype("f8"))
     close(out, np.log(p) if log else p)
-    gx = rows.softmax_backward(g, out, log)
+    gx = normalization.softmax_backward(g, out, log)
     inner = g.sum(1, keepdims=True) if log else (g * p).sum(1, keepdims=True)
     close(gx, g - p * inner if log else p * (g - inner), slack=3)
     assert out.dtype == gx.dtype == dtype
@@ -32,15 +31,15 @@ def test_softmax_passes_infinities_and_nan_on_as_pytorch_does(log, dtype):
     x = [[1, inf, 2, 0], [1, -inf, 2, 0], [nan, 1, 2, 3], [-inf] * 4, [3e38, -3e38, 0, 88], [1e-40, 0, -104, 50]]
     x = np.array(x, dtype)
     want = (torch.log_softmax if log else torch.softmax)(torch.from_numpy(x), 1)
-    np.testing.assert_allclose(rows.softmax_forward(x, log), want.numpy(), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(normalization.softmax_forward(x, log), want.numpy(), rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("shape", SHAPES[:-1])
 @pytest.mark.parametrize("affine", [False, True])
 def test_layer_norm_and_its_gradients_follow_the_formula(shape, affine, dtype, draw, close, any_threads):
     x, g, weight, bias = draw(*shape) + 2, draw(*shape), draw(shape[1]), draw(shape[1])
-    out, mean, rstd = rows.layer_norm_forward(x, weight if affine else None, bias if affine else None, 1e-3)
-    gx, gw, gb = rows.layer_norm_backward(g, x, mean, rstd, weight if affine else None)
+    out, mean, rstd = normalization.layer_norm_forward(x, weight if affine else None, bias if affine else None, 1e-3)
+    gx, gw, gb = normalization.layer_norm_backward(g, x, mean, rstd, weight if affine else None)
 
     wide, scale = x.astype("f8"), weight.astype("f8") if affine else 1.0
     r = 1 / np.sqrt(wide.var(1, keepdims=True) + 1e-3)
@@ -56,85 +55,30 @@ def test_layer_norm_and_its_gradients_follow_the_formula(shape, affine, dtype, d
 
 
 def test_layer_norm_of_rows_without_elements_has_empty_results():
-    out, _, _ = rows.layer_norm_forward(np.empty((4, 0)), None, None, 1e-5)
+    out, _, _ = normalization.layer_norm_forward(np.empty((4, 0)), None, None, 1e-5)
     assert out.shape == (4, 0)
 
 
 def test_gradients_of_a_weight_do_not_depend_on_the_number_of_threads(draw, monkeypatch):
     x, g = draw(1000, 37), draw(1000, 37)
-    _, mean, rstd = rows.layer_norm_forward(x, None, None, 1e-5)
-    alone = rows.layer_norm_backward(g, x, mean, rstd, None)
+    _, mean, rstd = normalization.layer_norm_forward(x, None, None, 1e-5)
+    alone = normalization.layer_norm_backward(g, x, mean, rstd, None)
     monkeypatch.setattr(_jit, "SHARED_FROM", 1)
     before = _jit.threads()
     _jit.set_threads(3)
-    shared = rows.layer_norm_backward(g, x, mean, rstd, None)
+    shared = normalization.layer_norm_backward(g, x, mean, rstd, None)
     _jit.set_threads(before)
     for one, three in zip(alone, shared, strict=True):
         assert np.array_equal(one, three)
 
 
-def cross_entropy(x, target, weight, smoothing):
-    """Losses and their gradients, row by row, -100 ignored."""
-    logp, classes = np.log(softmax(x)), x.shape[1]
-    losses, grads = np.zeros(len(x)), np.zeros_like(x)
-    for i, t in enumerate(target):
-        if t != -100:
-            wanted = weight * smoothing / classes
-            wanted[t] += weight[t] * (1 - smoothing)
-            losses[i] = -(wanted * logp[i]).sum()
-            grads[i] = np.exp(logp[i]) * wanted.sum() - wanted
-    return losses, grads
-
-
-@pytest.mark.parametrize("shape", [(6, 5), (64, 17), (3, 1), (0, 4)])
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
-def test_cross_entropy_and_its_gradient_follow_the_formula(shape, weighted, smoothing, dtype, draw, close, any_threads):
-    x, g, weight = draw(*shape) * 2, draw(shape[0]), abs(draw(shape[1]))
-    target = np.random.default_rng(1).integers(0, shape[1], shape[0])
-    target[1:2] = -100
-    options = (weight if weighted else None, -100, smoothing)
-    losses, norm = rows.cross_entropy_forward(x, target, *options)
-    grads = rows.cross_entropy_backward(g, x, norm, target, *options)
-    used = weight.astype("f8") if weighted else np.ones(shape[1])
-    want_losses, want_grads = cross_entropy(x.astype("f8"), target, used, smoothing)
-    close(losses, want_losses, slack=2)
-    close(grads, want_grads * g[:, None], slack=2)
-
-
-@pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_cross_entropy_passes_infinities_and_nan_on_as_pytorch_does(smoothing, dtype):
-    torch = pytest.importorskip("torch")
-    inf, nan = np.inf, np.nan
-    x = np.array([[1, -inf, 2], [-inf, 1, 2], [nan, 1, 2], [inf, 1, 2], [1000, 1, 2], [1e4, 1e4 - 1, 0]], dtype)
-    target = np.array([0, 0, 1, 0, 1, 1])
-    tensor = torch.from_numpy(x).requires_grad_()
-    want = torch.nn.functional.cross_entropy(
-        tensor, torch.from_numpy(target), reduction="none", label_smoothing=smoothing
-    )
-    want.sum().backward()
-    losses, norm = rows.cross_entropy_forward(x, target, None, -100, smoothing)
-    np.testing.assert_allclose(losses, want.detach().numpy(), rtol=1e-6)
-    grads = rows.cross_entropy_backward(np.ones(6, dtype), x, norm, target, None, -100, smoothing)
-    np.testing.assert_allclose(grads, tensor.grad.numpy(), rtol=1e-5, atol=1e-7)
-
-
-@pytest.mark.parametrize("bad", [3, -1, 2**40])
-def test_a_class_that_does_not_exist_is_refused_in_pytorchs_words(bad, draw):
-    x, target = draw(4, 3), np.array([0, -100, bad, 7])
-    with pytest.raises(IndexError, match=rf"^Target {bad} is out of bounds\.$"):
-        rows.cross_entropy_forward(x, target, None, -100, 0.0)
-    with pytest.raises(IndexError, match=rf"^Target {bad} is out of bounds\.$"):
-        rows.cross_entropy_backward(x[:, 0].copy(), x, np.zeros((2, 4), x.dtype), target, None, -100, 0.0)
-
-
-def test_rows_agree_with_pytorch(dtype, draw, close):
+def test_layer_norm_agrees_with_pytorch(dtype, draw, close):
     torch = pytest.importorskip("torch")
     x, g, weight, bias = draw(70, 50), draw(70, 50), draw(50), draw(50)
     tensors = [torch.from_numpy(a.copy()).requires_grad_() for a in (x, weight, bias)]
     want = torch.nn.functional.layer_norm(tensors[0], (50,), *tensors[1:], eps=1e-5)
     want.backward(torch.from_numpy(g))
-    out, mean, rstd = rows.layer_norm_forward(x, weight, bias, 1e-5)
+    out, mean, rstd = normalization.layer_norm_forward(x, weight, bias, 1e-5)
     close(out, want.detach().numpy())
-    for mine, theirs in zip(rows.layer_norm_backward(g, x, mean, rstd, weight), tensors, strict=True):
+    for mine, theirs in zip(normalization.layer_norm_backward(g, x, mean, rstd, weight), tensors, strict=True):
         close(mine, theirs.grad.numpy(), slack=10)

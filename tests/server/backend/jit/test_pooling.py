@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from telegrad_server.backend.numpy.jit import pooling as pool
+from telegrad_server.backend.numpy.jit import pooling
 
 # kernel, stride, padding, dilation, ceil_mode
 WINDOWS = {
@@ -40,9 +40,9 @@ CASES = [pytest.param(w, s, id=f"{name} {s}") for name, w in WINDOWS.items() for
 @pytest.mark.parametrize(("window", "size"), CASES)
 def test_max_pool_finds_each_windows_maximum(window, size, leading, dtype, draw, any_threads):
     x = draw(*leading, *size)
-    out, indices = pool.max_pool2d_forward(x, *window)
+    out, indices = pooling.max_pool2d_forward(x, *window)
     g = draw(*out.shape)
-    gx, want = pool.max_pool2d_backward(g, indices, x.shape), np.zeros_like(x)
+    gx, want = pooling.max_pool2d_backward(g, indices, x.shape), np.zeros_like(x)
     for i, j in np.ndindex(out.shape[-2:]):
         positions = taps(i, j, window, size)
         for lead in np.ndindex(leading):
@@ -59,7 +59,7 @@ def test_max_pool_agrees_with_pytorch_on_nan_and_infinity(window, size, dtype, d
     x = draw(3, *size)
     x[0, :, ::3], x[1], x[2, 0, 1] = np.nan, -np.inf, np.inf
     want, at = torch.nn.functional.max_pool2d(torch.from_numpy(x), *window, return_indices=True)
-    out, indices = pool.max_pool2d_forward(x, *window)
+    out, indices = pooling.max_pool2d_forward(x, *window)
     assert np.array_equal(out, want.numpy(), equal_nan=True)
     assert np.array_equal(indices, at.numpy())
 
@@ -79,17 +79,17 @@ def test_avg_pool_and_its_gradient_agree_with_pytorch(
     x = draw(*leading, *size)
     tensor = torch.from_numpy(x.copy()).requires_grad_()
     want = torch.nn.functional.avg_pool2d(tensor, *options)
-    out = pool.avg_pool2d_forward(x, *options)
+    out = pooling.avg_pool2d_forward(x, *options)
     close(out, want.detach().numpy())
     g = draw(*out.shape)
     want.backward(torch.from_numpy(g))
-    close(pool.avg_pool2d_backward(g, x.shape, *options), tensor.grad.numpy())
+    close(pooling.avg_pool2d_backward(g, x.shape, *options), tensor.grad.numpy())
 
 
 @pytest.mark.parametrize("include", [True, False])
 def test_avg_pool_divides_by_what_the_window_covers(include, dtype, draw, close):
     x, window = draw(2, 5, 6), WINDOWS["overlapping"]
-    out = pool.avg_pool2d_forward(x, *window[:3], False, include)
+    out = pooling.avg_pool2d_forward(x, *window[:3], False, include)
     for i, j in np.ndindex(out.shape[-2:]):
         positions = taps(i, j, window, (5, 6))
         total = sum(x[:, y, q].astype("f8") for y, q in positions)
@@ -105,17 +105,17 @@ def test_adaptive_pools_agree_with_pytorch(out_size, leading, dtype, draw, close
     tensor = torch.from_numpy(x.copy()).requires_grad_()
     average = functional.adaptive_avg_pool2d(tensor, out_size)
     average.backward(torch.from_numpy(g))
-    close(pool.adaptive_avg_pool2d_forward(x, out_size), average.detach().numpy(), slack=3)
-    close(pool.adaptive_avg_pool2d_backward(g, x.shape), tensor.grad.numpy())
+    close(pooling.adaptive_avg_pool2d_forward(x, out_size), average.detach().numpy(), slack=3)
+    close(pooling.adaptive_avg_pool2d_backward(g, x.shape), tensor.grad.numpy())
     tensor.grad = None
     largest, at = functional.adaptive_max_pool2d(tensor, out_size, return_indices=True)
     largest.backward(torch.from_numpy(g))
-    out, indices = pool.adaptive_max_pool2d_forward(x, out_size)
+    out, indices = pooling.adaptive_max_pool2d_forward(x, out_size)
     assert np.array_equal(out, largest.detach().numpy())
     assert np.array_equal(indices, at.numpy())
-    close(pool.max_pool2d_backward(g, indices, x.shape), tensor.grad.numpy())
+    close(pooling.max_pool2d_backward(g, indices, x.shape), tensor.grad.numpy())
 
 
 def test_an_index_outside_the_plane_is_refused(draw):
     with pytest.raises(IndexError, match="outside the input's plane"):
-        pool.max_pool2d_backward(draw(1, 1, 2), np.array([[[0, 12]]]), (1, 3, 4))
+        pooling.max_pool2d_backward(draw(1, 1, 2), np.array([[[0, 12]]]), (1, 3, 4))

@@ -1,26 +1,9 @@
-// Elementary functions that CuPy has not, or not for half precision; contiguous arrays of one floating dtype.
-
-__device__ inline float exponential(float x) { return expf(x); }
-__device__ inline double exponential(double x) { return exp(x); }
-__device__ inline float root(float x) { return sqrtf(x); }
-__device__ inline double root(double x) { return sqrt(x); }
-__device__ inline float erf_of(float x) { return erff(x); }
-__device__ inline double erf_of(double x) { return erf(x); }
-__device__ inline float tanh_of(float x) { return tanhf(x); }
-__device__ inline double tanh_of(double x) { return tanh(x); }
+// Activations of contiguous arrays of one floating dtype, and their gradients.
+#include "functions.cuh"
 
 template <class T> __global__ void sigmoid(const T* x, T* out, i64 count) {
   typedef typename acc<T>::type A;
   EACH(i, count) out[i] = narrow<T>(A(1) / (A(1) + exponential(-wide(x[i]))));
-}
-
-template <class T> __global__ void reciprocal_root(const T* x, T* out, i64 count) {
-  typedef typename acc<T>::type A;
-  EACH(i, count) out[i] = narrow<T>(A(1) / root(wide(x[i])));
-}
-
-template <class T> __global__ void error_function(const T* x, T* out, i64 count) {
-  EACH(i, count) out[i] = narrow<T>(erf_of(wide(x[i])));
 }
 
 template <class A> __device__ A gelu_tanh_inner(A x) {

@@ -1,11 +1,9 @@
-// What kernels share that give each row to a block of threads; a block has a power of two of them, at most 256.
+// What kernels share that give each row to a block of threads; a block has a power of two of them, at most THREADS_PER_BLOCK.
 //
 // A block takes rows r, r + blocks, ...; its threads take the row's elements j, j + threads, ... Sums go up a tree of
 // fixed shape, so that a result is the same in every run.
 #define EACH_ROW(r, rows) for (i64 r = blockIdx.x; r < (rows); r += gridDim.x)
 #define EACH_COLUMN(j, count) for (i64 j = threadIdx.x; j < (count); j += blockDim.x)
-
-const int MOST_THREADS = 256;
 
 template <class A> __device__ __forceinline__ A infinity() { return (A)__int_as_float(0x7f800000); }
 
@@ -21,7 +19,7 @@ struct Largest {
 
 // One value per thread, reduced to one that every thread gets.
 template <class How, class A> __device__ A reduced(A value) {
-  __shared__ A parts[MOST_THREADS];
+  __shared__ A parts[THREADS_PER_BLOCK];
   const int own = threadIdx.x;
   parts[own] = value;
   __syncthreads();

@@ -34,7 +34,7 @@ template <class T>
 __global__ void embedding_backward(const T* g, const i64* index, const u64* first, T* out, i64 rows, i64 width,
                                    i64 count, i64 skipped, i64 tiles) {
   typedef typename acc<T>::type A;
-  __shared__ bool hits[MOST_THREADS];
+  __shared__ bool hits[THREADS_PER_BLOCK];
   __shared__ bool any;
   EACH_ROW(block, rows * tiles) {
     const i64 start = block / tiles, column = block % tiles * blockDim.x + threadIdx.x, k = index[start];

@@ -1,8 +1,43 @@
-// Layer norm of rows, group norm of groups of channels, batch norm of channels. Statistics are kept in acc<T>.
+// Softmax along an axis, layer norm of rows, group norm of groups of channels, batch norm of channels. Statistics are kept in acc<T>.
 #include "blocks.cuh"
 
-// Rows whose gradients of a weight one thread adds up, before those parts are added up in order.
-const i64 PART = 64;
+// Softmax and its gradient along an axis of `(outer, n, inner)`, where row r is `(r / inner, :, r % inner)`.
+template <class T, bool LOG> __global__ void softmax(const T* x, T* out, i64 rows, i64 n, i64 inner) {
+  typedef typename acc<T>::type A;
+  EACH_ROW(r, rows) {
+    const i64 at = (r / inner) * n * inner + r % inner;
+    A top = -infinity<A>(), total = 0;
+    EACH_COLUMN(j, n) top = larger(top, wide(x[at + j * inner]));
+    top = block_max(top);
+    EACH_COLUMN(j, n) total += exp(wide(x[at + j * inner]) - top);
+    total = block_sum(total);
+    const A last = LOG ? log(total) : 1 / total;
+    EACH_COLUMN(j, n) {
+      const A apart = wide(x[at + j * inner]) - top;
+      const A value = LOG ? apart - last : exp(apart) * last;
+      out[at + j * inner] = narrow<T>(value);
+    }
+  }
+}
+
+template <class T, bool LOG>
+__global__ void softmax_backward(const T* g, const T* out, T* gx, i64 rows, i64 n, i64 inner) {
+  typedef typename acc<T>::type A;
+  EACH_ROW(r, rows) {
+    const i64 at = (r / inner) * n * inner + r % inner;
+    A total = 0;
+    EACH_COLUMN(j, n) {
+      const A up = wide(g[at + j * inner]);
+      total += LOG ? up : up * wide(out[at + j * inner]);
+    }
+    total = block_sum(total);
+    EACH_COLUMN(j, n) {
+      const A up = wide(g[at + j * inner]), own = wide(out[at + j * inner]);
+      const A value = LOG ? up - exp(own) * total : own * (up - total);
+      gx[at + j * inner] = narrow<T>(value);
+    }
+  }
+}
 
 // Which weight belongs to element j of row r: for layer norm the j-th; in a group, that of the element's channel.
 template <bool GROUPED> __device__ __forceinline__ i64 channel(i64 r, i64 j, i64 groups, i64 per_group, i64 length) {
@@ -57,14 +92,15 @@ __global__ void layer_norm_backward(const T* g, const T* x, const typename acc<T
   }
 }
 
-// Sums over PART rows at a time, `(2, parts, n)`: for the weight of layer norm, then for its bias.
+// Sums over ROWS_PER_PART rows at a time, `(2, parts, n)`: for the weight of layer norm, then for its bias.
 template <class T>
 __global__ void layer_norm_parts(const T* g, const T* x, const typename acc<T>::type* mean,
                                  const typename acc<T>::type* rstd, typename acc<T>::type* sums, i64 rows, i64 n,
                                  i64 parts) {
   typedef typename acc<T>::type A;
   EACH(i, parts * n) {
-    const i64 first = i / n * PART, j = i % n, end = first + PART < rows ? first + PART : rows;
+    const i64 first = i / n * ROWS_PER_PART, j = i % n;
+    const i64 end = first + ROWS_PER_PART < rows ? first + ROWS_PER_PART : rows;
     A along = 0, total = 0;
     for (i64 r = first; r < end; r++) {
       const A up = wide(g[r * n + j]);

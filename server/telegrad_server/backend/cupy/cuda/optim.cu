@@ -2,16 +2,13 @@
 //
 // Nothing is written while `fault[0]` is set: what a bad index led to must not reach the model.
 
-const int MOST_TENSORS = 48;      // what a table has room for in a kernel's arguments
-const i64 ELEMENTS = 1 << 12;     // of one parameter, that one block updates
-
-// Up to MOST_TENSORS parameters with their gradients and states. Blocks `first_block[t]` and on work on parameter t.
+// Up to TENSORS_PER_LAUNCH parameters with their gradients and states. Blocks `first_block[t]` and on work on parameter t.
 template <class T> struct Table {
-  T* p[MOST_TENSORS];
-  const T* g[MOST_TENSORS];
-  T* state[3][MOST_TENSORS];
-  float* count[MOST_TENSORS];
-  i64 size[MOST_TENSORS], first_block[MOST_TENSORS];
+  T* p[TENSORS_PER_LAUNCH];
+  const T* g[TENSORS_PER_LAUNCH];
+  T* state[3][TENSORS_PER_LAUNCH];
+  float* count[TENSORS_PER_LAUNCH];
+  i64 size[TENSORS_PER_LAUNCH], first_block[TENSORS_PER_LAUNCH];
   i64 fresh;  // a bit for each parameter whose state has just been made
 };
 
@@ -27,8 +24,8 @@ template <class T> __device__ __forceinline__ int tensor_of(const Table<T>& tabl
 }
 
 #define EACH_ELEMENT(i, table, t, block)                                                                     \
-  for (i64 i = (block - (table).first_block[t]) * ELEMENTS + threadIdx.x,                                    \
-           end_ = i - threadIdx.x + ELEMENTS < (table).size[t] ? i - threadIdx.x + ELEMENTS : (table).size[t]; \
+  for (i64 i = (block - (table).first_block[t]) * ELEMENTS_PER_BLOCK + threadIdx.x,                                    \
+           end_ = i - threadIdx.x + ELEMENTS_PER_BLOCK < (table).size[t] ? i - threadIdx.x + ELEMENTS_PER_BLOCK : (table).size[t]; \
        i < end_; i += blockDim.x)
 
 template <class T>

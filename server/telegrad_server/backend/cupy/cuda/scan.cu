@@ -1,24 +1,11 @@
-// Running folds along an axis, and the most frequent of sorted rows.
-
-// The last place of the longest run in each sorted row, the first of several; `order` says where it came from.
-template <class T> __global__ void mode(const T* sorted, const i64* order, i64* out, i64 rows, i64 n) {
-  EACH(row, rows) {
-    const T* values = sorted + row * n;
-    i64 best = 0, longest = 0, run = 0;
-    for (i64 place = 0; place < n; place++) {
-      run = place > 0 && wide(values[place]) == wide(values[place - 1]) ? run + 1 : 1;
-      if (run > longest) { longest = run; best = place; }
-    }
-    out[row] = order[row * n + best];
-  }
-}
+// Running folds along an axis.
 
 // A running fold of lines of n elements, `inner` apart: a block takes a line, a tile of a thread per element at a time.
 // Within a tile, each thread joins what lies 1, 2, 4, ... places before it; the tile's last result goes on to the next.
 // Op: State; load(at, place); join(earlier, later); store(at, state).
 template <class Op> __device__ void scan_lines(const Op& op, i64 lines, i64 n, i64 inner, bool reverse) {
   typedef typename Op::State State;
-  __shared__ State states[256];
+  __shared__ State states[THREADS_PER_BLOCK];
   int me = threadIdx.x, width = blockDim.x;
   for (i64 line = blockIdx.x; line < lines; line += gridDim.x) {
     i64 base = line / inner * n * inner + line % inner;

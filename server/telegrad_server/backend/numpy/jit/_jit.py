@@ -95,6 +95,13 @@ def share_elements(kernel: Callable[..., Any], arrays: Sequence[np.ndarray], *ar
     together(kernel, *((*(array[lo:hi] for array in arrays), *args) for lo, hi in cuts))
 
 
+def map_elements(kernel: Callable[..., Any], *arrays: np.ndarray) -> np.ndarray:
+    """A new array that `kernel(*arrays, out)` fills, shared as `share_elements` does."""
+    out = np.empty_like(arrays[0])
+    share_elements(kernel, (*arrays, out))
+    return out
+
+
 def flat(array: np.ndarray) -> np.ndarray:
     """A one-dimensional view of a C-contiguous array; ValueError where only a copy would do."""
     return array.reshape(-1, copy=False)

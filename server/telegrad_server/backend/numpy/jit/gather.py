@@ -1,4 +1,4 @@
-"""Rows added where an index says: `index_add` and the gradient of an embedding."""
+"""Rows added where an index says."""
 
 from __future__ import annotations
 
@@ -37,10 +37,3 @@ def add_rows(out: np.ndarray, index: np.ndarray, src: np.ndarray, skipped: int =
     if _first_outside(index, len(out)) >= 0:
         raise IndexError("index out of range in self")
     share(_add_rows, -(-out.shape[1] // COLUMNS), src.size, out, index, src, skipped)
-
-
-def embedding_backward(g: np.ndarray, index: np.ndarray, rows: int, padding_idx: int | None) -> np.ndarray:
-    """The gradient `(rows, n)` of an embedding's table, from `g (k, n)` for its rows `index (k,)`, int64."""
-    out = np.zeros((rows, g.shape[1]), g.dtype)
-    add_rows(out, index, g, -1 if padding_idx is None else padding_idx)
-    return out

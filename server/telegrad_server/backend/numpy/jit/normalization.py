@@ -1,6 +1,8 @@
-"""Functions of a row: softmax, log-softmax, layer norm and cross entropy, each with its gradient.
+"""Softmax, layer norm and batch norm, each with its gradient. Arrays of one call are all float32 or all float64.
 
-Arrays are C-contiguous `(rows, n)` in float32 or float64; whoever calls moves the axis that counts to the end.
+Softmax and layer norm work on rows: C-contiguous `(rows, n)`; the caller moves the axis to the end. Batch norm works on
+C-contiguous `(N, C, L)`, L the product of the other axes, 1 where there is none; its statistics add up in float64, a
+channel's numbers always in the same order.
 """
 
 from __future__ import annotations
@@ -9,11 +11,10 @@ import math
 
 import numpy as np
 
+from telegrad_server.backend.constants import ROWS_PER_PART
+
 from ._jit import kernel, or_empty, share, summing
 from ._math import exp, maximum
-
-# Gradients of a weight are added up over this many rows at a time, then over those parts in order.
-PART = 64
 
 
 @summing
@@ -107,7 +108,7 @@ def _layer_norm_backward(lo, hi, g, x, mean, rstd, weight, gx, gw, gb):
     real = g.dtype.type
     for part in range(lo, hi):
         gw[part], gb[part] = 0, 0
-        for i in range(part * PART, min(rows, (part + 1) * PART)):
+        for i in range(part * ROWS_PER_PART, min(rows, (part + 1) * ROWS_PER_PART)):
             m, r = mean[i], rstd[i]
             total, along = real(0), real(0)
             for j in range(n):
@@ -126,104 +127,129 @@ def layer_norm_backward(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The gradients for the input `(rows, n)`, the weight `(n,)` and the bias `(n,)` of `layer_norm_forward`."""
     gx = np.empty_like(g)
-    parts = -(-len(g) // PART)
+    parts = -(-len(g) // ROWS_PER_PART)
     gw, gb = (np.empty((parts, g.shape[1]), g.dtype) for _ in range(2))
     weight = np.ones(g.shape[1], g.dtype) if weight is None else weight
     share(_layer_norm_backward, parts, g.size, g, x, mean, rstd, weight, gx, gw, gb)
     return gx, gw.sum(0), gb.sum(0)
 
 
+@summing
+def _sums(lo, hi, x, shift, power, out):
+    """Per channel, the sum of `(x - shift)**power`, power 1 or 2."""
+    images, length = x.shape[0], x.shape[2]
+    for n in range(images):
+        for c in range(lo, hi):
+            row, middle = x[n, c], shift[c]
+            total = x.dtype.type(0)
+            for k in range(length):
+                apart = row[k] - middle
+                total += apart if power == 1 else apart * apart
+            out[c] += total
+
+
+def _mean_and_variance(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    images, channels, length = x.shape
+    sums, count = np.zeros((2, channels)), max(1, images * length)
+    if length == 1:
+        mean = (x.sum((0, 2), dtype=np.float64) / count).astype(x.dtype)
+        return mean, (np.square(x[:, :, 0] - mean).sum(0, dtype=np.float64) / count).astype(x.dtype)
+    share(_sums, channels, x.size, x, np.zeros(channels, x.dtype), 1, sums[0])
+    mean = (sums[0] / count).astype(x.dtype)
+    share(_sums, channels, x.size, x, mean, 2, sums[1])
+    return mean, (sums[1] / count).astype(x.dtype)
+
+
 @kernel
-def _first_outside(index, count, ignored):
-    for i in range(index.size):
-        if not 0 <= index[i] < count and index[i] != ignored:
-            return i
-    return -1
-
-
-def check_targets(target: np.ndarray, classes: int, ignore_index: int) -> None:
-    """Raise IndexError, in PyTorch's words, for a class of `target (rows,)` that is neither valid nor ignored."""
-    bad = _first_outside(target, classes, ignore_index)
-    if bad >= 0:
-        raise IndexError(f"Target {target[bad]} is out of bounds.")
-
-
-@summing
-def _cross_entropy(lo, hi, x, target, weight, ignored, smoothing, loss, norm):
-    n = x.shape[1]
-    real = x.dtype.type
+def _affine(lo, hi, x, mean, scale, bias, out):
+    channels, length = x.shape[1:]
     for i in range(lo, hi):
-        top = -real(np.inf)
-        for j in range(n):
-            top = maximum(top, x[i, j])
-        total = real(0)
-        for j in range(n):
-            total += exp(x[i, j] - top)
-        shift = real(math.log(total))
-        norm[0, i], norm[1, i] = top, shift
-        t = target[i]
-        if t == ignored:
-            loss[i] = 0
-            continue
-        loss[i] = shift - (x[i, t] - top)
-        if weight.size:
-            loss[i] *= weight[t]
-        if smoothing > 0:
-            total = real(0)
-            for j in range(n):
-                total += (shift - (x[i, j] - top)) * (weight[j] if weight.size else real(1))
-            loss[i] = real(1 - smoothing) * loss[i] + real(smoothing / n) * total
+        n, c = i // channels, i % channels
+        source, target = x[n, c], out[n, c]
+        m, s, b = mean[c], scale[c], bias[c] if bias.size else x.dtype.type(0)
+        for k in range(length):
+            target[k] = (source[k] - m) * s + b
 
 
-def cross_entropy_forward(
-    logits: np.ndarray, target: np.ndarray, weight: np.ndarray | None, ignore_index: int, label_smoothing: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cross entropy of each row of `logits (rows, classes)` with the class in int64 `target (rows,)`.
-
-    Returns the losses `(rows,)`, 0 where the class is ignored, and what the gradient needs, `(2, rows)`: a row's
-    maximum, and the logarithm of the sum of exponentials beyond it. IndexError for a class that does not exist.
-    """
-    check_targets(target, logits.shape[1], ignore_index)
-    loss, norm = np.empty(len(logits), logits.dtype), np.empty((2, len(logits)), logits.dtype)
-    args = (logits, target, or_empty(weight, logits), ignore_index, float(label_smoothing))
-    share(_cross_entropy, len(logits), logits.size, *args, loss, norm)
-    return loss, norm
+def _rstd(var: np.ndarray, eps: float) -> np.ndarray:
+    return (1 / np.sqrt(var.astype(np.float64) + eps)).astype(var.dtype)
 
 
-@summing
-def _cross_entropy_backward(lo, hi, g, x, norm, target, weight, all_weights, ignored, smoothing, gx):
-    n = x.shape[1]
-    real = x.dtype.type
-    for i in range(lo, hi):
-        t, top, shift = target[i], norm[0, i], norm[1, i]
-        if t == ignored:
-            gx[i] = 0
-            continue
-        hit = g[i] * real(1 - smoothing) * (weight[t] if weight.size else real(1))
-        smooth = g[i] * real(smoothing / n)
-        share_of_p = hit + smooth * real(all_weights)
-        for j in range(n):
-            gx[i, j] = share_of_p * exp((x[i, j] - top) - shift)
-        if smoothing > 0:
-            for j in range(n):
-                gx[i, j] -= smooth * (weight[j] if weight.size else real(1))
-        gx[i, t] -= hit
-
-
-def cross_entropy_backward(
-    g: np.ndarray,
-    logits: np.ndarray,
-    norm: np.ndarray,
-    target: np.ndarray,
+def batch_norm_eval_forward(
+    x: np.ndarray,
+    mean: np.ndarray,
+    var: np.ndarray,
     weight: np.ndarray | None,
-    ignore_index: int,
-    label_smoothing: float,
+    bias: np.ndarray | None,
+    eps: float,
 ) -> np.ndarray:
-    """The gradient for `logits (rows, classes)`, from `g (rows,)`, that of the losses, and the forward's `norm`."""
-    classes = logits.shape[1]
-    check_targets(target, classes, ignore_index)
-    all_weights = float(classes if weight is None else weight.sum())
-    gx = np.empty_like(logits)
-    args = (or_empty(weight, logits), all_weights, ignore_index, float(label_smoothing))
-    share(_cross_entropy_backward, len(logits), logits.size, g, logits, norm, target, *args, gx)
-    return gx
+    """Batch norm of `x (N, C, L)` with the statistics `mean` and `var`, `(C,)`."""
+    out, scale = np.empty_like(x), _rstd(var, eps)
+    if weight is not None:
+        scale *= weight
+    if x.shape[2] == 1:
+        np.subtract(x[:, :, 0], mean, out=out[:, :, 0])
+        out[:, :, 0] *= scale
+        if bias is not None:
+            out[:, :, 0] += bias
+        return out
+    share(_affine, x.shape[0] * x.shape[1], x.size, x, mean, scale, or_empty(bias, x), out)
+    return out
+
+
+def batch_norm_forward(
+    x: np.ndarray, weight: np.ndarray | None, bias: np.ndarray | None, eps: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Batch norm of `x (N, C, L)` with its own statistics: the result, the mean and the biased variance, `(C,)`."""
+    mean, var = _mean_and_variance(x)
+    return batch_norm_eval_forward(x, mean, var, weight, bias, eps), mean, var
+
+
+@summing
+def _gradient_sums(lo, hi, g, x, mean, sums):
+    images, length = x.shape[0], x.shape[2]
+    for n in range(images):
+        for c in range(lo, hi):
+            up, row, m = g[n, c], x[n, c], mean[c]
+            total, along = x.dtype.type(0), x.dtype.type(0)
+            for k in range(length):
+                total += up[k]
+                along += up[k] * (row[k] - m)
+            sums[0, c] += total
+            sums[1, c] += along
+
+
+@kernel
+def _input_gradient(lo, hi, g, x, mean, scale, offset, slope, gx):
+    channels, length = x.shape[1:]
+    for i in range(lo, hi):
+        n, c = i // channels, i % channels
+        up, row, target = g[n, c], x[n, c], gx[n, c]
+        m, s, o, along = mean[c], scale[c], offset[c], slope[c]
+        for k in range(length):
+            target[k] = (up[k] - o - (row[k] - m) * along) * s
+
+
+def batch_norm_backward(
+    g: np.ndarray,
+    x: np.ndarray,
+    mean: np.ndarray,
+    var: np.ndarray,
+    weight: np.ndarray | None,
+    eps: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The gradients for the input `(N, C, L)`, the weight and the bias, `(C,)`, of `batch_norm_forward`."""
+    images, channels, length = x.shape
+    sums, rstd, gx = np.zeros((2, channels)), _rstd(var, eps), np.empty_like(x)
+    scale = rstd if weight is None else rstd * weight
+    if length == 1:
+        sums[:] = g.sum((0, 2)), (g * (x - mean[:, None])).sum((0, 2))
+    else:
+        share(_gradient_sums, channels, x.size, g, x, mean, sums)
+    count = max(1, images * length)
+    offset, slope = (sums[0] / count).astype(x.dtype), (sums[1] * rstd * rstd / count).astype(x.dtype)
+    if length == 1:
+        gx[:, :, 0] = ((g - offset[:, None]) - (x - mean[:, None]) * slope[:, None])[:, :, 0] * scale
+    else:
+        share(_input_gradient, images * channels, x.size, g, x, mean, scale, offset, slope, gx)
+    return gx, (sums[1] * rstd).astype(x.dtype), sums[0].astype(x.dtype)

@@ -4,12 +4,6 @@ from telegrad_server.backend.numpy import jit
 from telegrad_server.backend.numpy.jit import _jit
 
 
-def test_warming_up_compiles_what_training_calls():
-    jit.warm_up()
-    for dispatcher in (jit.normalization._softmax, jit.optim._adam, jit.convolution._im2col, jit.pooling._max_of_four):
-        assert dispatcher.signatures
-
-
 def test_the_number_of_threads_can_be_set_and_read():
     before = jit.threads()
     jit.set_threads(2)
