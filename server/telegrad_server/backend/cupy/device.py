@@ -16,7 +16,7 @@ import numpy as np
 
 from telegrad_protocol.errors import OpIndexError, TelegradError
 from telegrad_server.backend.constants import CUDA, THREADS_PER_BLOCK
-from telegrad_server.backend.dtypes import CUDA_TYPES
+from telegrad_server.backend.dtypes import CUDA_TYPES, DIGITS
 
 from .blas import Blas
 
@@ -151,8 +151,28 @@ def kernel_expression(name: str, types: tuple[Any, ...]) -> str:
 
 @cache
 def source(family: str) -> str:
-    """The CUDA source of a family, the shared sizes and the common part first; our headers are put in."""
+    """The CUDA source of a family, the common part first; our headers are put in."""
     folder = files("telegrad_server.backend.cupy") / "cuda"
-    sizes = "".join([f"constexpr long long {name} = {value};\n" for name, value in CUDA.items()])
-    text = sizes + (folder / "common.cuh").read_text() + (folder / f"{family}.cu").read_text()
-    return _OUR_HEADER.sub(lambda found: (folder / found[1]).read_text(), text)
+
+    def header(name: str) -> str:
+        return shared_header() if name == "shared.cuh" else (folder / name).read_text()
+
+    text = header("common.cuh") + header(f"{family}.cu")
+    return _OUR_HEADER.sub(lambda found: header(found[1]), text)
+
+
+def shared_header() -> str:
+    """The C++ of what Python and the kernels share: sizes, and what the kernels know of each dtype."""
+    lines = [f"constexpr long long {name} = {value};" for name, value in CUDA.items()]
+    lines += [
+        "template <class T> struct acc { typedef T type; };",
+        "template <class T> struct digits { enum { value = 24 }; };",
+    ]
+    for native, name in CUDA_TYPES.items():
+        if native not in DIGITS:
+            lines.append(f"template <> struct acc<{name}> {{ typedef long long type; }};")
+            continue
+        lines.append(f"template <> struct digits<{name}> {{ enum {{ value = {DIGITS[native]} }}; }};")
+        if native.itemsize < 4:
+            lines.append(f"template <> struct acc<{name}> {{ typedef float type; }};")
+    return "\n".join(lines) + "\n"

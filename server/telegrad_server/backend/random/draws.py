@@ -3,25 +3,14 @@
 import ml_dtypes
 import numpy as np
 
+from telegrad_protocol.dtypes import C_NAMES, TYPE_NAMES
 from telegrad_protocol.errors import OpError, UnsupportedOp
+from telegrad_server.backend.dtypes import DIGITS, FROM_NUMPY
 
-_BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
-_HALF, _FLOAT, _DOUBLE = np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64)
-_LONG, _BOOL = np.dtype(np.int64), np.dtype(np.bool_)
-DIGITS = {_HALF: 11, _BFLOAT16: 8, _FLOAT: 24, _DOUBLE: 53}
-# What PyTorch's messages call a dtype: as a scalar type, and as a C++ type.
-NAMES = {
-    _HALF: ("Half", "c10::Half"),
-    _BFLOAT16: ("BFloat16", "c10::BFloat16"),
-    _FLOAT: ("Float", "float"),
-    _DOUBLE: ("Double", "double"),
-    _BOOL: ("Bool", "bool"),
-    _LONG: ("Long", "long"),
-    np.dtype(np.int32): ("Int", "int"),
-    np.dtype(np.int16): ("Short", "short"),
-    np.dtype(np.int8): ("Char", "signed char"),
-    np.dtype(np.uint8): ("Byte", "unsigned char"),
-}
+_HALF, _FLOAT, _DOUBLE, _BOOL = (np.dtype(kind) for kind in (np.float16, np.float32, np.float64, np.bool_))
+NAMES = {native: (TYPE_NAMES[dtype], C_NAMES[dtype]) for native, dtype in FROM_NUMPY.items()}
+"""What PyTorch's messages call a dtype: as a scalar type, and as a C++ type."""
+
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 
@@ -42,7 +31,7 @@ def floating(dtype, kernel: str) -> np.dtype:
 def cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """As C++ casts: to 16-bit floats by way of float32, to integers by way of int64."""
     with np.errstate(over="ignore"):
-        if dtype in (_HALF, _BFLOAT16):
+        if dtype in DIGITS and dtype.itemsize < 4:
             values = values.astype(np.float32, copy=False)
         elif dtype.kind in "iu":
             values = values.astype(np.int64, copy=False)

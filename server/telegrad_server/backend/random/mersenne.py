@@ -12,14 +12,13 @@ of a normal. Equal keys without replacement (weights of zero) come out lowest in
 import math
 from typing import NamedTuple
 
-import ml_dtypes
 import numpy as np
 
 from telegrad_protocol.errors import OpError
+from telegrad_server.backend.dtypes import BFLOAT16, DIGITS
 
 from . import twister
 from .draws import (
-    DIGITS,
     INT64_MIN,
     NAMES,
     bounds,
@@ -35,7 +34,6 @@ from .draws import (
     largest,
 )
 
-_BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 _HALF, _FLOAT, _DOUBLE = np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64)
 _LONG, _BOOL = np.dtype(np.int64), np.dtype(np.bool_)
 
@@ -286,7 +284,7 @@ class MersenneGenerator:
         return cast(values.view(np.int64), dtype).reshape(shape)
 
     def _all_integers(self, shape, dtype: np.dtype) -> np.ndarray:
-        if dtype not in (_LONG, _DOUBLE, _FLOAT, _BFLOAT16):
+        if dtype not in (_LONG, _DOUBLE, _FLOAT, BFLOAT16):
             raise OpError("random_full_64_bits_range_kernel_cpu handles only int64, double, float and bfloat16")
         return cast(self._words64(math.prod(shape)).view(np.int64), dtype).reshape(shape)
 

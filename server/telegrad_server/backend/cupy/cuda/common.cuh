@@ -9,14 +9,8 @@
 typedef long long i64;
 typedef unsigned long long u64;
 
-template <class T> struct acc { typedef T type; };
-template <> struct acc<__half> { typedef float type; };
-template <> struct acc<__nv_bfloat16> { typedef float type; };
-template <> struct acc<bool> { typedef i64 type; };
-template <> struct acc<signed char> { typedef i64 type; };
-template <> struct acc<unsigned char> { typedef i64 type; };
-template <> struct acc<short> { typedef i64 type; };
-template <> struct acc<int> { typedef i64 type; };
+// What Python and the kernels share, written by `source`: sizes, acc<T>, and digits<T>, a float's bits of precision.
+#include "shared.cuh"
 
 template <class T> __device__ __forceinline__ typename acc<T>::type wide(T value) {
   return static_cast<typename acc<T>::type>(value);

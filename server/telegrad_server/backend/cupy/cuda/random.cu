@@ -22,10 +22,8 @@ __device__ inline Words philox(u64 seed, u64 block) {
 __device__ inline u64 word64(const Words& words, int half) { return (u64)words.w[2 * half + 1] << 32 | words.w[2 * half]; }
 
 // How many values a block of words makes, how many bits a unit has, and what it is computed in.
-template <class T> struct made { enum { PER = 4, DIGITS = 24 }; typedef float real; };
-template <> struct made<__half> { enum { PER = 4, DIGITS = 11 }; typedef float real; };
-template <> struct made<__nv_bfloat16> { enum { PER = 4, DIGITS = 8 }; typedef float real; };
-template <> struct made<double> { enum { PER = 2, DIGITS = 53 }; typedef double real; };
+template <class T> struct made { enum { PER = 4, DIGITS = digits<T>::value }; typedef float real; };
+template <> struct made<double> { enum { PER = 2, DIGITS = digits<double>::value }; typedef double real; };
 
 template <int DIGITS> __device__ float unit(const Words& words, int place, float) {
   return (float)(words.w[place] >> (32 - DIGITS)) * (1.0f / (float)(1 << DIGITS));
