@@ -22,7 +22,7 @@ from telegrad_server.backend.cupy.mixin import CupyFunction
 from telegrad_server.backend.numpy import NumpyBackend
 from telegrad_server.backend.primitives import Primitives
 from telegrad_server.backend.random import philox
-from telegrad_server.backend.random.philox import PhiloxGenerator, Place
+from telegrad_server.backend.random.philox import Counter, PhiloxGenerator
 from telegrad_server.kernels import IMPLS
 from telegrad_server.samples.base import FLOATING
 from telegrad_server.worker.engine import Engine
@@ -281,7 +281,7 @@ def test_bfloat16_stays_itself_beside_a_number(xp: CupyBackend, name: str) -> No
 # Draws --------------------------------------------------------------------------------------------------------------
 
 SHAPE, COUNT, SEED = (7, 29), 203, 2**63 + 5
-START = Place(np.uint64(SEED), np.uint64(0))
+START = Counter(np.uint64(SEED), np.uint64(0))
 WIDE = {"float64": {"rtol": 1e-13}, "float32": {"rtol": 1e-6}, "float16": {"rtol": 1e-3}, "bfloat16": {"rtol": 8e-3}}
 
 

@@ -1,4 +1,4 @@
-"""Sizes that more than one place has to agree on; those for CUDA are written into the sources that are compiled."""
+"""Sizes that several modules share; `source` writes those for CUDA into the code that it compiles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the libraries below the server call a dtype: the one table of it.
+"""Each dtype in NumPy, CUDA and cuBLAS: the one table of them.
 
 Everything else about a dtype (its name, size, category and promotion) stands in `telegrad_protocol.dtypes`.
 """

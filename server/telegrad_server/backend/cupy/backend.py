@@ -1,9 +1,9 @@
-"""`xp` on a CUDA device: the primitives that kernels are written in, over CuPy and CUDA sources of our own.
+"""`xp` on a CUDA device: the primitives over CuPy and our own CUDA sources.
 
-The only module that names CuPy, and only inside functions: importing it needs neither CuPy nor a device.
+CuPy is imported inside functions only: importing this module needs neither CuPy nor a device.
 
-Nothing here waits for the device, but where bytes are read or a shape depends on values. So an index that is out of
-range is found on the device, kept from leaving its array, and raised by `raise_faults` at the next read.
+Primitives wait for the device only where they read bytes, or where a shape depends on values. So a kernel finds an index
+that is out of range, stays inside its array, and `raise_faults` raises the error at the next read.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class CupyBackend(
     # Sessions ---------------------------------------------------------------------------------------------
 
     def for_session(self, limit_bytes: int) -> CupyBackend:
-        """The backend for a session that may take so much memory; faults are its own, compiled kernels are shared."""
+        """A backend with memory and faults of its own; sessions share compiled kernels."""
         pool = self.cp.cuda.MemoryPool()
         pool.set_limit(size=limit_bytes)
         with self.cp.cuda.Device(self.device.index):
@@ -90,7 +90,6 @@ class CupyBackend(
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Inside, the thread works on this device, and allocates from the session's pool."""
         with self.cp.cuda.Device(self.device.index):
             if self.pool is None:
                 yield
@@ -99,17 +98,15 @@ class CupyBackend(
                 yield
 
     def raise_faults(self) -> None:
-        """Raise what a kernel found wrong with an index since the last call. Waits for the device."""
         self.device.raise_faults()
 
     def synchronize(self) -> None:
-        """Wait until the device has done all that it was asked for."""
         self.cp.cuda.Device(self.device.index).synchronize()
 
     def lost(self) -> str | None:
-        """What has made the device useless, for good; None while it is well.
+        """Why the device can never be used again; None while it works.
 
-        After an illegal address and the like every call of CUDA fails in the process that met it, this one too.
+        After an illegal address, for example, every call of CUDA fails in this process.
         """
         try:
             self.synchronize()
@@ -118,11 +115,9 @@ class CupyBackend(
         return None
 
     def device_name(self) -> str:
-        """What the driver calls the device."""
         return str(self.cp.cuda.runtime.getDeviceProperties(self.device.index)["name"].decode())
 
     def memory_info(self) -> tuple[int, int]:
-        """Free bytes, and all, of the device."""
         free, total = self.cp.cuda.Device(self.device.index).mem_info
         return free, total
 
@@ -132,18 +127,17 @@ class CupyBackend(
         return int(pool.total_bytes())
 
     def empty_cache(self) -> None:
-        """Give memory that no tensor uses back to the device."""
         pool = self.cp.get_default_memory_pool() if self.pool is None else self.pool
         pool.free_all_blocks()
 
     def count_memory(self) -> None:
-        """Nothing: each session's pool refuses by itself what is beyond the limit."""
+        """Nothing: the pool of each session enforces its limit."""
 
     def hold_to(self, nbytes: int) -> None:
-        """Nothing: the pools have their limit from the beginning."""
+        """Nothing: a pool has its limit from the start."""
 
     def kept_back(self) -> int:
-        """None that would go back by itself: a pool's blocks are its session's, until `empty_cache`."""
+        """0: the blocks of a pool belong to its session, until `empty_cache`."""
         return 0
 
     def give_back(self) -> None:

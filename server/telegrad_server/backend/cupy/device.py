@@ -105,7 +105,7 @@ class DeviceSession:
         return np.int64(number)
 
     def raise_faults(self) -> None:
-        """Raise what a kernel has reported, once. Waits for the device."""
+        """Raises the error that a kernel has reported, once. Waits for the device."""
         number, index = (int(value) for value in self.fault.get())
         if number:
             self.fault.fill(0)
@@ -162,7 +162,7 @@ def source(family: str) -> str:
 
 
 def shared_header() -> str:
-    """The C++ of what Python and the kernels share: sizes, and what the kernels know of each dtype."""
+    """C++ for the constants that Python and the kernels share: sizes, and the arithmetic of each dtype."""
     lines = [f"constexpr long long {name} = {value};" for name, value in CUDA.items()]
     lines += [
         "template <class T> struct acc { typedef T type; };",

@@ -1,4 +1,4 @@
-"""What the families of the CuPy backend share: CuPy's own functions, and arrays and launches as our kernels take them."""
+"""The base of the CuPy backend's families: CuPy's functions, and arrays in the form that our kernels take."""
 
 from __future__ import annotations
 
@@ -96,5 +96,5 @@ def or_null(array: Any | None) -> Any:
 
 
 def wide_dtype(dtype: Any) -> np.dtype[Any]:
-    """What kernels compute in for floating arrays of this dtype."""
+    """The dtype that kernels compute in for floating arrays of this one."""
     return np.dtype(np.float64 if dtype == np.float64 else np.float32)

@@ -1,6 +1,6 @@
-"""The CuPy backend's optimizer updates: a launch for all parameters of a dtype, or a few where there are many.
+"""Optimizer updates on a CUDA device: one launch for all parameters of a dtype, or a few where there are many.
 
-The kernels do nothing while a fault is set, so that what a bad index led to never reaches the model.
+The kernels do nothing while a fault is set: a wrong index never changes the model.
 """
 
 from __future__ import annotations

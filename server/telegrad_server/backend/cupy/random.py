@@ -1,4 +1,4 @@
-"""The CuPy backend's random numbers: Philox, computed by the kernels that use them."""
+"""Random numbers on a CUDA device: Philox, computed by the kernels that use them."""
 
 from __future__ import annotations
 
@@ -134,9 +134,9 @@ class Random(CupyMixin):
 
     def _draw(self, name: str, types: Any, generator: PhiloxGenerator, words: int, out: Any, *options: Any) -> None:
         """Run a kernel of `random.cu` with a thread for each block of four words."""
-        place = generator.take(words)
+        counter = generator.take(words)
         blocks = (words + 3) // 4
-        self.device.launch("random", name, types, blocks, *place, out, out.size, *options)
+        self.device.launch("random", name, types, blocks, *counter, out, out.size, *options)
 
 
 def _no_probability(found: int) -> OpError:

@@ -1,9 +1,9 @@
-"""The memory that NumPy takes, counted where it is taken, and refused beyond a limit.
+"""A counted allocator for NumPy, which refuses memory beyond a limit.
 
-What a kernel takes beside its results (casts, copies of inputs that `expand` made large, indices, columns) cannot be
-told from its declaration without repeating NumPy's own decisions. So the threads that run kernels hand NumPy an
-allocator that counts: memory beyond the limit is a `MemoryError` in the midst of the kernel, whichever op it is, in its
-gradient and in what is composed of it too. Memory that is taken by other means is announced: `elsewhere`.
+The memory that a kernel allocates beside its results (casts, copies of inputs that `expand` made large, indices,
+columns) cannot be told from its declaration without repeating NumPy's own decisions. So the threads that run kernels
+hand NumPy an allocator that counts: memory beyond the limit is a `MemoryError` in the midst of the kernel, whichever op
+it is, in its gradient and in its decomposition too. Memory that is allocated by other means is announced: `elsewhere`.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class CountedMemory:
 
     @contextmanager
     def elsewhere(self, nbytes: int) -> Iterator[None]:
-        """Count what is taken inside by other means than NumPy's allocator. Raises `MemoryError` beyond the limit."""
+        """Counts memory that is allocated inside by other means than NumPy's. Raises `MemoryError` beyond the limit."""
         cells = self._cells
         if nbytes > SMALL and cells[_USED] + nbytes > cells[_LIMIT]:
             raise MemoryError(f"{nbytes} bytes are more than the limit leaves")
@@ -98,7 +98,7 @@ def counted_memory() -> CountedMemory | None:
 
 
 def give_back() -> None:
-    """Give what the C library has free back to the system, where it can."""
+    """Gives the free memory of the C library back to the system, where it can."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
@@ -110,8 +110,9 @@ def _behind(capsule: Any, name: bytes | None) -> Any:
     return read(capsule, name)
 
 
-# The allocator's functions. A piece counts as what the C library made of it: NumPy names one size when it takes memory of an
-# empty array and another when it gives it back. Pointers are numbers here; what lies below is called through the cells.
+# The allocator's functions. A piece counts with the size that the C library gave it: NumPy names one size when it takes
+# memory of an empty array and another when it gives it back. Pointers are numbers here; the C library's functions are
+# called through the cells.
 
 _WORD = types.int64
 

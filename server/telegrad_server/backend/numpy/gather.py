@@ -89,7 +89,7 @@ class Gather(NumpyMixin):
 
 
 def _by_rows(out: Any, places: tuple[Any, ...], values: Any) -> bool:
-    """Whether whole rows of `out` are added to, in a form the fused kernel takes."""
+    """Whether whole rows of `out` are added to, in a form that the compiled kernel takes."""
     return (
         len(places) == 1
         and isinstance(places[0], np.ndarray)

@@ -1,4 +1,4 @@
-"""What the families of the NumPy backend share: NumPy's own functions, and arrays as the compiled kernels take them."""
+"""The base of the NumPy backend's families: NumPy's functions, and arrays in the form that compiled kernels take."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .counted import CountedMemory
 
 Array = np.ndarray
 
-# What the compiled kernels compute in.
+# The dtypes of the compiled kernels.
 FAST = (np.dtype(np.float32), np.dtype(np.float64))
 
 

@@ -1,4 +1,4 @@
-"""The NumPy backend's optimizer updates, over the fused kernels."""
+"""Optimizer updates on the CPU, over compiled kernels."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Optim(NumpyMixin):
             jit.adam_update(p, g, m, v, vmax, step, *options)
 
     def _steps(self, grads: Arrays, *columns: Arrays) -> Iterator[Arrays]:
-        """For each parameter its gradient and what is to be written, as the kernels take them; written back after.
+        """Yields, for each parameter, its gradient and the arrays to write, in the form that kernels take; then writes back.
 
         Copies lie in one buffer, made before the first write: memory that runs out leaves all as it was.
         """
@@ -95,17 +95,17 @@ def _is_usable(array: Array, dtype: np.dtype[Any], write: bool) -> bool:
 
 
 def _wide(array: Array) -> np.dtype[Any]:
-    """What the kernels compute in."""
+    """The dtype that kernels compute in."""
     return np.dtype(np.float64 if array.dtype == np.float64 else np.float32)
 
 
 def _words(array: Array, dtype: np.dtype[Any]) -> int:
-    """What a copy takes of a buffer of float64."""
+    """The elements of a float64 buffer that a copy needs."""
     return -(-array.size * dtype.itemsize // 8)
 
 
 def _copied(row: tuple[Array, ...]) -> int:
-    """What the copies for one parameter take."""
+    """The elements of a float64 buffer that the copies for one parameter need."""
     g, *held = row
     found = sum(_words(array, _wide(array)) for array in held if not _is_usable(array, _wide(array), True))
     return found + (0 if _is_usable(g, _wide(held[0]), False) else _words(g, _wide(held[0])))

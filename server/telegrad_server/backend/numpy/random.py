@@ -1,4 +1,4 @@
-"""The NumPy backend's random numbers: PyTorch's generator on the CPU."""
+"""Random numbers on the CPU, from PyTorch's generator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What draws accept, for every generator: dtypes, ranges and sizes, refused with PyTorch's words."""
+"""Checks of the arguments of draws, for every generator: dtypes, ranges and sizes, with PyTorch's messages."""
 
 import ml_dtypes
 import numpy as np

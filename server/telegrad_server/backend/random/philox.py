@@ -2,7 +2,7 @@
 
 Word w of a seed's stream is word w % 4 of the block w // 4: the ten rounds of Philox (Salmon et al., *Parallel random
 numbers: as easy as 1, 2, 3*, SC 2011) on the block's number as counter and the seed as key. A draw takes whole blocks,
-so that a kernel can compute any part of it anywhere, and nobody waits to learn where the next one starts.
+so that a kernel can compute any part of it anywhere, and no draw waits to learn where the next one starts.
 
 How words become numbers is said here once; `random.cu` does the same, and the tests hold it to these functions:
 
@@ -31,7 +31,7 @@ _LOW: Final = np.uint64(0xFFFFFFFF)
 _STATE: Final = np.dtype([("seed", np.uint64), ("block", np.uint64)])
 
 
-class Place(NamedTuple):
+class Counter(NamedTuple):
     """Where a draw starts: the seed, and the number of its first block."""
 
     seed: np.uint64
@@ -60,11 +60,11 @@ class PhiloxGenerator:
         """The seed that the stream was started with."""
         return self._seed
 
-    def take(self, words: int) -> Place:
+    def take(self, words: int) -> Counter:
         """Where so many words start; the next draw comes after them."""
-        place = Place(np.uint64(self._seed), np.uint64(self._block))
+        counter = Counter(np.uint64(self._seed), np.uint64(self._block))
         self._block = (self._block + (words + 3) // 4) % 2**64
-        return place
+        return counter
 
     def snapshot(self) -> tuple[int, int]:
         """The state, to go back to."""
@@ -91,13 +91,13 @@ class PhiloxGenerator:
 # The reference -------------------------------------------------------------------------------------------------------
 
 
-def words(place: Place, count: int) -> np.ndarray:
-    """The first `count` words, uint32, of the stream at a place."""
-    numbers = np.arange((count + 3) // 4, dtype=np.uint64) + place.block
+def words(counter: Counter, count: int) -> np.ndarray:
+    """The first `count` words, uint32, of the stream from a counter on."""
+    numbers = np.arange((count + 3) // 4, dtype=np.uint64) + counter.block
     zeros = np.zeros_like(numbers)
-    counter = [numbers & _LOW, numbers >> np.uint64(32), zeros, zeros]
-    key = [np.uint32(place.seed & _LOW), np.uint32(place.seed >> np.uint64(32))]
-    return np.stack(scrambled(counter, key), 1).astype(np.uint32).reshape(-1)[:count]
+    blocks = [numbers & _LOW, numbers >> np.uint64(32), zeros, zeros]
+    key = [np.uint32(counter.seed & _LOW), np.uint32(counter.seed >> np.uint64(32))]
+    return np.stack(scrambled(blocks, key), 1).astype(np.uint32).reshape(-1)[:count]
 
 
 def scrambled(counter: list[np.ndarray], key: list[np.uint32]) -> list[np.ndarray]:
@@ -119,9 +119,9 @@ def _round(counter: list[np.ndarray], key: list[np.uint32]) -> list[np.ndarray]:
     ]
 
 
-def words64(place: Place, count: int) -> np.ndarray:
+def words64(counter: Counter, count: int) -> np.ndarray:
     """64-bit words: two of the stream each, the low one first."""
-    pairs = words(place, 2 * count).reshape(count, 2).astype(np.uint64)
+    pairs = words(counter, 2 * count).reshape(count, 2).astype(np.uint64)
     return pairs[:, 1] << np.uint64(32) | pairs[:, 0]
 
 
@@ -130,38 +130,38 @@ def words_per_value(dtype: np.dtype) -> int:
     return 2 if dtype == np.float64 else 1
 
 
-def units(place: Place, count: int, dtype: np.dtype) -> np.ndarray:
+def units(counter: Counter, count: int, dtype: np.dtype) -> np.ndarray:
     """Uniform over [0, 1), in float64 for float64 and in float32 for all others."""
     if dtype == np.float64:
-        return (words64(place, count) >> np.uint64(11)) * 2.0**-53
+        return (words64(counter, count) >> np.uint64(11)) * 2.0**-53
     digits = DIGITS[np.dtype(dtype)]
-    return (words(place, count) >> np.uint32(32 - digits)).astype(np.float32) * np.float32(2.0**-digits)
+    return (words(counter, count) >> np.uint32(32 - digits)).astype(np.float32) * np.float32(2.0**-digits)
 
 
-def normals(place: Place, count: int, dtype: np.dtype) -> np.ndarray:
+def normals(counter: Counter, count: int, dtype: np.dtype) -> np.ndarray:
     """Normal with mean 0 and deviation 1: pairs of units give pairs of values."""
     wide = np.float64 if dtype == np.float64 else np.float32
-    pairs = units(place, count + count % 2, wide).reshape(-1, 2)
+    pairs = units(counter, count + count % 2, wide).reshape(-1, 2)
     tiny = wide(2.0 ** -DIGITS[np.dtype(wide)])
     radius, angle = np.sqrt(-2 * np.log(pairs[:, 0] + tiny)), wide(2 * math.pi) * pairs[:, 1]
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).reshape(-1)[:count]
 
 
-def exponentials(place: Place, count: int, dtype: np.dtype) -> np.ndarray:
+def exponentials(counter: Counter, count: int, dtype: np.dtype) -> np.ndarray:
     """Exponential with rate 1; never 0."""
     if dtype == np.float64:
-        return -np.log(((words64(place, count) >> np.uint64(12)) + 0.5) * 2.0**-52)
-    halfway = (words(place, count) >> np.uint32(9)).astype(np.float32) + np.float32(0.5)
+        return -np.log(((words64(counter, count) >> np.uint64(12)) + 0.5) * 2.0**-52)
+    halfway = (words(counter, count) >> np.uint32(9)).astype(np.float32) + np.float32(0.5)
     return -np.log(halfway * np.float32(2.0**-23))
 
 
-def integers(place: Place, count: int, low: int, span: int) -> np.ndarray:
+def integers(counter: Counter, count: int, low: int, span: int) -> np.ndarray:
     """Integers from `low` on, `span` of them; 2**64 of them for all."""
-    drawn = words64(place, count)
+    drawn = words64(counter, count)
     drawn = drawn if span == 2**64 else drawn % np.uint64(span)
     return (drawn + np.uint64(low % 2**64)).view(np.int64)
 
 
-def truths(place: Place, count: int, p: float | np.ndarray) -> np.ndarray:
+def truths(counter: Counter, count: int, p: float | np.ndarray) -> np.ndarray:
     """True with probability `p`."""
-    return words(place, count) < np.asarray(p, np.float64) * 2.0**32
+    return words(counter, count) < np.asarray(p, np.float64) * 2.0**32

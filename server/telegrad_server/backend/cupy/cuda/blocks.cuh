@@ -1,4 +1,4 @@
-// What kernels share that give each row to a block of threads; a block has a power of two of them, at most THREADS_PER_BLOCK.
+// For kernels that give each row to a block of threads: a power of two of them, at most THREADS_PER_BLOCK.
 //
 // A block takes rows r, r + blocks, ...; its threads take the row's elements j, j + threads, ... Sums go up a tree of
 // fixed shape, so that a result is the same in every run.

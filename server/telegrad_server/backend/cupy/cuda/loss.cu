@@ -74,7 +74,7 @@ __global__ void checked_targets(const T* target, i64* out, i64 count, i64 classe
   }
 }
 
-// How many targets count, or what the weights of those that exist add up to; one block.
+// The number of targets that are not ignored, or the sum of their weights; one block.
 template <class T, class I>
 __global__ void class_norm(const I* target, const T* weight, T* out, i64 count, i64 classes, i64 ignored) {
   typedef typename acc<T>::type A;

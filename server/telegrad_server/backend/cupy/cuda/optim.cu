@@ -1,6 +1,6 @@
 // An optimizer's step on many parameters at once, in place: SGD and Adam with PyTorch's formulas in PyTorch's order.
 //
-// Nothing is written while `fault[0]` is set: what a bad index led to must not reach the model.
+// Nothing is written while `fault[0]` is set: a wrong index must not change the model.
 
 // Up to TENSORS_PER_LAUNCH parameters with their gradients and states. Blocks `first_block[t]` and on work on parameter t.
 template <class T> struct Table {

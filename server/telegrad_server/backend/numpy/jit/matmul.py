@@ -1,6 +1,6 @@
 """Matrix products, shared between the threads that share the kernels.
 
-BLAS has threads of its own, but they spin while they wait for each other: on cores that somebody else uses too, as a
+BLAS has threads of its own, but they spin while they wait for each other: on cores that another process uses too, as a
 client on the same machine does, a product then takes ten times as long. So each product here runs on the thread that
 asks for it, and large ones are cut. What an element adds up, and in which order, does not depend on the cut.
 """
@@ -59,7 +59,7 @@ def products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def for_blas(a: np.ndarray) -> np.ndarray:
     """The matrices as BLAS takes them, copied where their strides are none of its own.
 
-    NumPy would copy them too, into memory that nobody counts.
+    NumPy would copy them too, into memory that is not counted.
     """
     if a.flags.forc or a.ndim < 2:
         return a
