@@ -395,11 +395,11 @@ def test_pieces_land_and_leave_beside_the_kernels(xp: CupyBackend, dtype: Any) -
     data = bytes(b & 1 if dtype is dtypes.bool_ else b for b in range(1, 49))
     arena = memoryview(bytearray(data + bytes(48)))
     xp.pin(arena)
-    landing, begin = xp.upload_buffer(48), xp.record_event()
-    ends = [xp.copy_in(landing, at, arena[at : at + 16], begin) for at in (32, 0, 16)]
+    buffer, begin = xp.upload_buffer(48), xp.record_event()
+    ends = [xp.copy_in(buffer, at, arena[at : at + 16], begin) for at in (32, 0, 16)]
     assert [end.done for end in ends] == [False, False, False], "nobody has waited"
     assert all(end.done for end in ends)
-    array = xp.as_array(landing, (2, 24 // dtype.itemsize), dtype)
+    array = xp.as_array(buffer, (2, 24 // dtype.itemsize), dtype)
     assert xp.to_bytes(array) == data
     end = xp.copy_out(array, 8, arena[48:88], xp.record_event())
     assert bytes(arena[48:88]) != data[8:], "it is not there yet"

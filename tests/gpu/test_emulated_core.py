@@ -53,10 +53,10 @@ def test_bytes_go_there_and_back(xp: CupyBackend, dtype: Any) -> None:
     assert xp.to_bytes(array) == data
     arena = memoryview(bytearray(data + bytes(48)))
     xp.pin(arena)
-    landing = xp.upload_buffer(48)
-    ends = [xp.copy_in(landing, at, arena[at : at + 16], xp.record_event()) for at in (32, 0, 16)]
+    buffer = xp.upload_buffer(48)
+    ends = [xp.copy_in(buffer, at, arena[at : at + 16], xp.record_event()) for at in (32, 0, 16)]
     assert all(end.done for end in ends)
-    end = xp.copy_out(xp.as_array(landing, array.shape, dtype), 8, arena[48:88], xp.record_event())
+    end = xp.copy_out(xp.as_array(buffer, array.shape, dtype), 8, arena[48:88], xp.record_event())
     assert bytes(arena[48:88]) != data[8:], "it is not there yet"
     assert not end.done
     assert end.done

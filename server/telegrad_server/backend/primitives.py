@@ -85,15 +85,15 @@ class Primitives(Device):
         """Numbers for `nan` and the infinities, by default 0 and the dtype's largest."""
 
     def add_into(self, total: Any, value: Any) -> Array:
-        """`total + value`, in `total`'s memory where it is an array."""
+        """`total + value`, in the memory of `total` where it is an array."""
 
     def multiply_into(self, array: Array, number: float) -> None:
-        """`array * number`, in `array`'s memory; takes none besides."""
+        """`array * number`, in the memory of `array`; allocates nothing."""
 
     # Comparison ----------------------------------------------------------------------------------------------------
 
     def where(self, condition: Array, a: Any, b: Any) -> Array:
-        """One or the other; of two Python numbers, in float32 rather than NumPy's float64."""
+        """`a` where the condition is true, else `b`; of two Python numbers, in float32."""
 
     # Transcendental ------------------------------------------------------------------------------------------------
 
@@ -170,7 +170,7 @@ class Primitives(Device):
         """`out[k] = array[k] + factor[k] * out[k - 1]` along an axis, or of `out[k + 1]` in reverse."""
 
     def running_extremum(self, array: Array, axis: int, largest: bool) -> tuple[Any, Any]:
-        """The largest, or smallest, element so far along an axis, and where it was last; `nan` stays."""
+        """The largest, or smallest, element so far along an axis, and its last index; `nan` stays."""
 
     def logcumsumexp(self, array: Array, axis: int) -> Array:
         """The logarithm of the running sum of exponentials."""
@@ -181,7 +181,7 @@ class Primitives(Device):
         """The order of each row; equal elements keep their order."""
 
     def argtop(self, rows: Array, k: int, largest: bool) -> Array:
-        """Where the `k` largest, or smallest, elements of each row are, in order."""
+        """The indices of the `k` largest, or smallest, elements of each row, in order."""
 
     def argmedian(self, rows: Array, skip_nan: bool) -> Array:
         """The index of the middle of each row, the lower of two: of the first `nan`, or among the numbers with `skip_nan`."""
@@ -190,7 +190,7 @@ class Primitives(Device):
         """The last index of the most frequent value of each row, the smallest value of several."""
 
     def searchsorted(self, rows: Array, values: Any, right: bool) -> Array:
-        """Where values would go in sorted rows `(..., n)`: a vector for all, or a row for each row of values."""
+        """The indices at which values fit into sorted rows `(..., n)`: one vector for all, or a row per row of values."""
 
     def isin(self, elements: Array, among: Array, invert: bool) -> Array:
         """Whether each element is one of `among`, or is none with `invert`."""
@@ -207,10 +207,13 @@ class Primitives(Device):
     # Joining -------------------------------------------------------------------------------------------------------
 
     def concatenate(self, arrays: Sequence[Array], axis: int = 0) -> Array: ...
+
     def stack(self, arrays: Sequence[Array], axis: int = 0) -> Array: ...
+
     def tile(self, array: Array, reps: Sizes) -> Array: ...
+
     def repeated_index(self, repeats: Any, count: int) -> Array:
-        """Each of 0 ... `count` - 1 as many times as `repeats`, one number for all or one each, says."""
+        """Each of 0 ... `count` - 1, as often as `repeats` says: one number for all, or one each. Waits for the device."""
 
     def pad(self, array: Array, pad: Sizes, value: Any) -> Array:
         """A border of `value`: two widths per axis, from the last axis on backwards; negative ones cut off."""
@@ -218,17 +221,24 @@ class Primitives(Device):
     # Layout --------------------------------------------------------------------------------------------------------
 
     def transpose(self, array: Array, axes: Sizes | None = None) -> Array: ...
+
     def swapaxes(self, array: Array, axis1: int, axis2: int) -> Array: ...
+
     def reshape(self, array: Array, shape: Sizes) -> Array: ...
+
     def broadcast_to(self, array: Array, shape: Sizes) -> Array:
-        """A view of that shape; whether it may be written to is told by its strides, not by NumPy's flag."""
+        """A view of that shape. Its strides, not NumPy's flag, tell whether it may be written to."""
 
     def expand_dims(self, array: Array, axis: int | Sizes) -> Array: ...
+
     def squeeze(self, array: Array, axis: int | Sizes | None = None) -> Array: ...
+
     def flip(self, array: Array, axis: int | Sizes) -> Array: ...
+
     def roll(self, array: Array, shift: int | Sizes, axis: int | Sizes | None = None) -> Array: ...
+
     def as_strided(self, array: Array, size: Sizes, stride: Sizes, offset: int) -> Array:
-        """A view of a contiguous array by size, stride and offset in elements; the bounds are the caller's to check."""
+        """A view of a contiguous array by size, stride and offset in elements. The caller checks the bounds."""
 
     def add_strided(
         self,
@@ -263,7 +273,7 @@ class Primitives(Device):
         """The indices of true elements, an array per axis; of a 0-d mask, along a new axis. Waits for the device."""
 
     def count_of(self, places: tuple[Any, ...]) -> int:
-        """How many elements `true_places` found."""
+        """The number of elements that `true_places` found."""
 
     def nonzero(self, array: Array) -> Array:
         """The indices of nonzero elements, a row each. Waits for the device."""
@@ -356,7 +366,7 @@ class Primitives(Device):
     def cross_entropy(
         self, logits: Array, target: Array, weight: Array | None, ignore_index: int, smoothing: float
     ) -> tuple[Array, Array]:
-        """The cross entropy of each row with its class, and what the gradient needs. Checks as in `check_index`."""
+        """The cross entropy of each row with its class, and the state for its gradient. Checks as in `check_index`."""
 
     def cross_entropy_backward(
         self,
