@@ -441,7 +441,10 @@ class Primitives(Device):
     # Pooling -------------------------------------------------------------------------------------------------------
 
     def max_pool2d(self, x: Array, *windows: Any) -> tuple[Array, Array]:
-        """The maximum of each window of `x (..., H, W)`, and its index in the plane."""
+        """The maximum of each window of `x (..., H, W)`, and its index in the plane.
+
+        `windows`: kernel, stride, padding, dilation, two numbers each, and whether the size is rounded up.
+        """
 
     def adaptive_max_pool2d(self, x: Array, size: Sizes) -> tuple[Array, Array]:
         """The maximum of each of `size` windows that cover `x (..., H, W)`, and its index in the plane."""
@@ -453,7 +456,11 @@ class Primitives(Device):
         """The elements of each plane of `x (..., H, W)` at `indices (..., OH, OW)`, counted row by row."""
 
     def avg_pool2d(self, x: Array, *windows: Any) -> Array:
-        """The average of each window of `x (..., H, W)`."""
+        """The average of each window of `x (..., H, W)`.
+
+        `windows`: kernel, stride, padding, two numbers each; whether the size is rounded up, whether padding counts, and
+        the divisor or None.
+        """
 
     def avg_pool2d_backward(self, g: Array, shape: Sizes, *windows: Any) -> Array:
         """The gradient for the input of `avg_pool2d`."""

@@ -23,7 +23,7 @@ from numba.extending import intrinsic
 SMALL: Final = 1 << 16
 """Bytes up to which memory is never refused: at the limit, errors and answers still have to be made."""
 
-_SET_HANDLER, _DEFAULT_HANDLER = 304, 306  # places in NumPy's table of C functions, which are part of its ABI
+_SET_HANDLER, _DEFAULT_HANDLER = 304, 306  # indices in NumPy's table of C functions, which are part of its ABI
 _USED, _PEAK, _LIMIT, _MALLOC, _CALLOC, _REALLOC, _FREE, _SIZE_OF = range(8)
 _CELLS = 8
 
@@ -118,8 +118,8 @@ _WORD = types.int64
 
 
 @intrinsic
-def _add(typingctx, cells, place, amount):
-    """`cells[place] += amount`, atomically: kernels take memory without the GIL. Returns what it was."""
+def _add(typingctx, cells, index, amount):
+    """`cells[index] += amount`, atomically: kernels allocate without the GIL. Returns the old value."""
 
     def generate(context, builder, signature, args):
         data = context.make_array(signature.args[0])(context, builder, args[0]).data

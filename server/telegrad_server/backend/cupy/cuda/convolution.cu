@@ -5,12 +5,12 @@ struct Geometry {
   i64 size[3], window[3], stride[3], padding[3], dilation[3], positions[3];
 };
 
-struct Place {
+struct Coordinates {
   unsigned at[3];
 };
 
 // The coordinates of element i of a box. A plane has less than 2^32 elements, and 32-bit division is far cheaper.
-__device__ __forceinline__ Place place(unsigned i, const i64* sizes) {
+__device__ __forceinline__ Coordinates coordinates(unsigned i, const i64* sizes) {
   const unsigned width = (unsigned)sizes[2], height = (unsigned)sizes[1];
   return {{i / width / height, i / width % height, i % width}};
 }
@@ -23,7 +23,7 @@ __global__ void im2col(const T* x, T* columns, i64 images, i64 channels, i64 ima
   const i64 taps = volume(of.window), count = volume(of.positions), plane = volume(of.size);
   EACH(i, images * channels * taps * count) {
     const i64 row = i / count, image = row / (channels * taps), own = row % (channels * taps);
-    const Place to = place((unsigned)(i % count), of.positions), tap = place((unsigned)(own % taps), of.window);
+    const Coordinates to = coordinates((unsigned)(i % count), of.positions), tap = coordinates((unsigned)(own % taps), of.window);
     i64 from = 0;
     bool inside = true;
     for (int axis = 0; axis < 3; axis++) {
@@ -48,7 +48,7 @@ __global__ void col2im(const T* columns, T* x, i64 images, i64 channels, Geometr
   typedef typename acc<T>::type A;
   const i64 taps = volume(of.window), count = volume(of.positions), plane = volume(of.size);
   EACH(i, images * channels * plane) {
-    const Place to = place((unsigned)(i % plane), of.size);
+    const Coordinates to = coordinates((unsigned)(i % plane), of.size);
     const T* source = columns + i / plane * taps * count;
     A total = 0;
     for (unsigned a = 0; a < of.window[0]; a++) {
