@@ -13,7 +13,7 @@ DEVICE_SHIFT: Final = 8
 _CUDA: Final = re.compile(r"cuda(?::(\d{1,3}))?")
 
 
-class Here:
+class ProcessDevice:
     """The device of what names none: the server's CPU for a client, its own for a worker.
 
     `most_elements`: of a tensor that an op may compute with here. Strides of 0 show more than any memory holds.

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from .devices import DEVICE_SHIFT, Here, device_index
+from .devices import DEVICE_SHIFT, ProcessDevice, device_index
 from .dtypes import DType
 from .errors import OpIndexError, ShapeError, TooLarge
 from .wire import LIMITS
@@ -79,7 +79,7 @@ _contiguous: dict[tuple[Shape, DType, str], Meta] = {}
 
 def meta(shape: Shape, dtype: DType, strides: Shape, device: str | None = None) -> Meta:
     """The one `Meta` with these fields; without a device, on this process's own."""
-    device = device or Here.device
+    device = device or ProcessDevice.device
     key = (shape, dtype, strides, device)
     found = _interned.get(key)
     if found is None:
@@ -99,7 +99,7 @@ def contiguous(shape: Shape, dtype: DType, device: str | None = None) -> Meta:
     >>> contiguous((2, 3), float32).strides
     (3, 1)
     """
-    device = device or Here.device
+    device = device or ProcessDevice.device
     key = (shape, dtype, device)
     found = _contiguous.get(key)
     if found is None:
@@ -150,12 +150,12 @@ def check_size(shape: Shape) -> None:
 def check_work(op: str, *metas: Meta) -> None:
     """Raise where an op would visit more elements than this process may: a kernel cannot be stopped half-way."""
     for meta in metas:
-        if meta.numel > Here.most_elements:
+        if meta.numel > ProcessDevice.most_elements:
             raise TooLarge(
                 f"{op} would visit the {meta.numel} elements of a tensor that shows its memory many times; "
-                f"at most {Here.most_elements} can be computed with here",
+                f"at most {ProcessDevice.most_elements} can be computed with here",
                 op=op,
-                expected=Here.most_elements,
+                expected=ProcessDevice.most_elements,
                 got=list(meta.shape),
                 hint="compute with the tensor before it was expanded",
             )

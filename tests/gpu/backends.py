@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from gpu.strict import Machine, StrictBlas, make_module
 
-from telegrad_server.backend._cuda_device import CudaDevice
 from telegrad_server.backend.cupy import CupyBackend
+from telegrad_server.backend.cupy.device import DeviceSession
 
 
 class Strict(NamedTuple):
@@ -20,4 +20,4 @@ class Strict(NamedTuple):
 def strict_backend(seed: int = 0) -> Strict:
     """A fresh backend; the seed decides the layouts of results."""
     machine = Machine(seed=seed)
-    return Strict(CupyBackend(CudaDevice(make_module(machine), StrictBlas())), machine)
+    return Strict(CupyBackend(DeviceSession(make_module(machine), StrictBlas())), machine)

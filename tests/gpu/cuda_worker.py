@@ -13,12 +13,12 @@ def strict(index: int) -> Any:
     """CuPy's semantics on NumPy."""
     from gpu.strict import Machine, StrictBlas, make_module
 
-    from telegrad_server.backend._cuda_device import CudaDevice
     from telegrad_server.backend.cupy import CupyBackend
+    from telegrad_server.backend.cupy.device import DeviceSession
 
     cp = make_module(Machine(devices=index + 1))
     with cp.cuda.Device(index):
-        return CupyBackend(CudaDevice(cp, StrictBlas(), index))
+        return CupyBackend(DeviceSession(cp, StrictBlas(), index))
 
 
 def emulated(index: int) -> Any:

@@ -18,8 +18,8 @@ from support.engine import Run
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType, bfloat16, float16, float32, float64
-from telegrad_server.backend._cuda_device import CudaDevice, kernel_expression
 from telegrad_server.backend.cupy import CupyBackend
+from telegrad_server.backend.cupy.device import DeviceSession, kernel_expression
 from telegrad_server.samples import SAMPLES
 from telegrad_server.samples.base import FLOATING
 from telegrad_server.worker.engine import Engine
@@ -30,7 +30,7 @@ FAMILIES = {family_of(op) for op in SAMPLES}
 _KERNEL = re.compile(r"__global__\s+(?:__launch_bounds__\([^)]*\)\s+)?void\s+(\w+)\s*\(")
 
 
-class RecordingDevice(CudaDevice):
+class RecordingDevice(DeviceSession):
     """A device that writes down the kernels asked for, by family, and runs none of them."""
 
     def __init__(self, cp: Any) -> None:
@@ -89,6 +89,6 @@ def _adam(xp: CupyBackend, dtype: DType) -> None:
 
 def kernels() -> dict[str, set[str]]:
     """The kernels that the sources have, by family."""
-    folder = files("telegrad_server.fused") / "cuda"
+    folder = files("telegrad_server.backend.cupy") / "cuda"
     sources = (path for path in folder.iterdir() if path.name.endswith(".cu"))
     return {path.name.removesuffix(".cu"): set(_KERNEL.findall(path.read_text())) for path in sources}

@@ -10,26 +10,24 @@ import ml_dtypes
 import numpy as np
 import pytest
 from gpu.backends import Strict, strict_backend
-from gpu.samples import Case, cases, compare, family_of, skip_reason
+from gpu.samples import PLAIN, Case, cases, differences, family_of
 from gpu.strict import StrictError
 from support.engine import GENERATOR_OPS, Run
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpIndexError, ShapeError, TelegradError
 from telegrad_protocol.spec import OPS
-from telegrad_server.backend import philox
-from telegrad_server.backend._cupy_part import Part
 from telegrad_server.backend.cupy import CupyBackend
+from telegrad_server.backend.cupy.mixin import CupyFunction
 from telegrad_server.backend.numpy import NumpyBackend
-from telegrad_server.backend.philox import PhiloxGenerator, Place
+from telegrad_server.backend.primitives import Primitives
+from telegrad_server.backend.random import philox
+from telegrad_server.backend.random.philox import Counter, PhiloxGenerator
 from telegrad_server.kernels import IMPLS
 from telegrad_server.samples.base import FLOATING
 from telegrad_server.worker.engine import Engine
 from telegrad_server.worker.memory import Budget
 
-FAMILIES = (
-    "activation arrange counting creation embedding indexing padding pointwise random reduce scan shaping slicing sorting"
-).split()
 # Ops whose results have shapes that depend on values, or that need a value of their own to go on.
 WAITING = set(
     "nonzero argwhere masked_select masked_scatter _masked_scatter_backward _index_mask bincount histc _one_hot_inferred "
@@ -49,24 +47,43 @@ def xp(strict: Strict) -> CupyBackend:
     return strict.xp
 
 
-# The same primitives ------------------------------------------------------------------------------------------------
+# The interface --------------------------------------------------------------------------------------------------------
+
+BACKENDS = (NumpyBackend, CupyBackend)
+INTERFACE = sorted(Primitives.__abstractmethods__)
 
 
-def primitives(backend: type) -> set[str]:
-    return {name for name in dir(backend) if name[0] != "_" and name not in dir(Part)}
+def test_a_backend_that_lacks_a_primitive_cannot_be_made() -> None:
+    class Lacking(NumpyBackend):
+        softmax = Primitives.softmax
+
+    NumpyBackend()
+    with pytest.raises(TypeError, match="softmax"):
+        Lacking()
 
 
-def test_both_backends_have_the_same_primitives() -> None:
-    assert primitives(CupyBackend) == primitives(NumpyBackend)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_backend_has_no_other_primitives(backend: type) -> None:
+    others = {name for name in dir(backend) if name[0] != "_"} - set(INTERFACE)
+    assert {name for name in others if not isinstance(getattr(np, name, None), np.ufunc)} <= {"name", "device", "cp"}
 
 
-@pytest.mark.parametrize("name", sorted(primitives(NumpyBackend)))
-def test_a_primitive_takes_the_same_in_both(name: str) -> None:
-    ours, theirs = inspect.getattr_static(NumpyBackend, name), inspect.getattr_static(CupyBackend, name)
-    function = ours.__func__ if isinstance(ours, staticmethod) else ours
-    if not inspect.isfunction(function) or function.__module__.startswith("numpy"):
-        return  # NumPy's own: called by position, as CuPy's of that name
-    assert parameters(function) == parameters(theirs)
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", INTERFACE)
+def test_a_primitive_takes_what_the_interface_says(name: str, backend: type) -> None:
+    found = inspect.getattr_static(backend, name)
+    if isinstance(found, staticmethod | CupyFunction):
+        return  # a function of NumPy or CuPy, called by position
+    assert parameters(found) == parameters(getattr(Primitives, name))
+
+
+@pytest.mark.parametrize("made", [NumpyBackend, lambda: strict_backend().xp])
+def test_functions_of_each_element_are_primitives_by_their_numpy_names(made: Callable[[], Any]) -> None:
+    xp = made()
+    assert xp.to_host(xp.expm1(xp.zeros((2,), dtypes.float32))).tolist() == [0.0, 0.0]
+    for name in ("concat", "no_such_thing", "_add"):
+        with pytest.raises(AttributeError, match=f"no primitive '{name}'"):
+            getattr(xp, name)
 
 
 def parameters(function: Callable[..., Any]) -> list[tuple[str, Any]]:
@@ -77,24 +94,13 @@ def parameters(function: Callable[..., Any]) -> list[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("dtype", FLOATING)
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", sorted(PLAIN))
 def test_samples_give_what_numpy_gives(xp: CupyBackend, family: str, dtype: str) -> None:
-    failed = [f"{case}: {found}" for case in cases([family], [dtype]) if (found := difference(case, xp))]
+    failed = differences(xp, [family], [dtype])
     assert not failed, "\n".join(failed)
 
 
-def difference(case: Case, xp: CupyBackend) -> str | None:
-    """How a case differs from NumPy; nothing where it does not, or is not to be compared."""
-    if skip_reason(case) is not None:
-        return None
-    try:
-        compare(case, xp)
-    except (AssertionError, ArithmeticError, RuntimeError, TypeError, ValueError) as error:
-        return f"{type(error).__name__}: {error}"
-    return None
-
-
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", sorted(PLAIN))
 def test_only_shapes_that_depend_on_values_wait(strict: Strict, family: str) -> None:
     waited = [
         str(case) for case in cases([family], ["float32"]) if case.sample.op not in WAITING and waits(case, strict)
@@ -275,7 +281,7 @@ def test_bfloat16_stays_itself_beside_a_number(xp: CupyBackend, name: str) -> No
 # Draws --------------------------------------------------------------------------------------------------------------
 
 SHAPE, COUNT, SEED = (7, 29), 203, 2**63 + 5
-START = Place(np.uint64(SEED), np.uint64(0))
+START = Counter(np.uint64(SEED), np.uint64(0))
 WIDE = {"float64": {"rtol": 1e-13}, "float32": {"rtol": 1e-6}, "float16": {"rtol": 1e-3}, "bfloat16": {"rtol": 8e-3}}
 
 
@@ -389,13 +395,13 @@ def test_pieces_land_and_leave_beside_the_kernels(xp: CupyBackend, dtype: Any) -
     data = bytes(b & 1 if dtype is dtypes.bool_ else b for b in range(1, 49))
     arena = memoryview(bytearray(data + bytes(48)))
     xp.pin(arena)
-    landing, begin = xp.landing(48), xp.moment()
-    ends = [xp.copy_in(landing, at, arena[at : at + 16], begin) for at in (32, 0, 16)]
+    buffer, begin = xp.upload_buffer(48), xp.record_event()
+    ends = [xp.copy_in(buffer, at, arena[at : at + 16], begin) for at in (32, 0, 16)]
     assert [end.done for end in ends] == [False, False, False], "nobody has waited"
     assert all(end.done for end in ends)
-    array = xp.landed(landing, (2, 24 // dtype.itemsize), dtype)
+    array = xp.as_array(buffer, (2, 24 // dtype.itemsize), dtype)
     assert xp.to_bytes(array) == data
-    end = xp.copy_out(array, 8, arena[48:88], xp.moment())
+    end = xp.copy_out(array, 8, arena[48:88], xp.record_event())
     assert bytes(arena[48:88]) != data[8:], "it is not there yet"
     while not end.done:
         pass
@@ -408,12 +414,12 @@ def test_copies_wait_on_the_device_for_what_they_copy_and_for_memory_in_use(stri
     xp.pin(arena)
     with machine.no_sync():
         made = xp.ones((16,), dtypes.float32)
-        end = xp.copy_out(made, 0, arena, xp.moment())
+        end = xp.copy_out(made, 0, arena, xp.record_event())
         xp.add_into(made, made)  # goes on meanwhile: writers copy what a read pins
         while not end.done:
             pass
     assert np.frombuffer(arena, np.float32).tolist() == [1.0] * 16
-    early = xp.moment()
+    early = xp.record_event()
     late = xp.ones((16,), dtypes.float32)
     with pytest.raises(StrictError, match="has not waited"):
         xp.copy_out(late, 0, arena, early)

@@ -8,15 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from gpu.samples import Case, cases, compare, family_of, skip_reason
+from gpu.samples import PLAIN, Case, cases, compare, skip_reason
 
-from telegrad_server.samples import SAMPLES
-
-NETWORKS = set("linear rows loss attention conv pool embedding activation norm".split())
-FAMILIES = {family_of(op) for op in SAMPLES} - NETWORKS
 # cuSOLVER, and the factorizations of cuBLAS.
 NOT_EMULATED = ("cusolver", "CUBLAS_STATUS_NOT_SUPPORTED")
-CASES = list(cases(FAMILIES, ("float32",)))
+CASES = list(cases(PLAIN, ("float32",)))
 
 
 @pytest.fixture(scope="module")

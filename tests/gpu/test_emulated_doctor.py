@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 from gpu.doctor import main
 
-from telegrad_protocol.devices import Here
+from telegrad_protocol.devices import ProcessDevice
 from telegrad_server.doctor import samples
 from telegrad_server.samples import SAMPLES
 
@@ -20,7 +20,7 @@ def test_the_report_of_an_emulated_device(
     cp: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(samples, "SAMPLES", {op: SAMPLES[op] for op in OPS})
-    monkeypatch.setattr(Here, "device", "cpu")
+    monkeypatch.setattr(ProcessDevice, "device", "cpu")
     assert main(["--quick", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["device"]["device"] == "cuda:0"

@@ -10,13 +10,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 from gpu.emulated import Counters, check_fences, counters
-from gpu.samples import Case, cases, compare, skip_reason
+from gpu.samples import NETWORKS, Case, cases, compare, skip_reason
 
 from telegrad_protocol.errors import OpIndexError
 from telegrad_server.backend.cupy import CupyBackend, open_device
 from telegrad_server.backend.numpy import NumpyBackend
 
-FAMILIES = ("linear", "rows", "loss", "attention", "conv", "pool", "embedding", "activation")
 # Relative and absolute: what one rounding more or less may make of a few steps.
 CLOSE = {
     np.dtype(np.float16): (4e-3, 2e-3),
@@ -77,7 +76,7 @@ def agree(found: Any, expected: Any) -> None:
 # Ops ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", list(cases(FAMILIES)), ids=str)
+@pytest.mark.parametrize("case", list(cases(NETWORKS)), ids=str)
 def test_a_sample_gives_what_numpy_gives(xp: CupyBackend, case: Case) -> None:
     reason = skip_reason(case)
     if reason is not None:
@@ -123,7 +122,7 @@ def test_a_maximums_gradient_adds_up_in_the_order_of_the_windows(cp: ModuleType,
 def test_convolution_in_blocks_of_images(
     cp: ModuleType, xp: CupyBackend, groups: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("telegrad_server.backend._cupy_windows.BLOCK_BYTES", 8000)
+    monkeypatch.setattr("telegrad_server.backend.cupy.convolution.BLOCK_BYTES", 8000)
     x, weight, bias = drawn("f8", 7, 4, 6, 5), drawn("f8", 8, 4 // groups, 3, 2), drawn("f8", 8)
     options = ((2, 1), (1, 0), (1, 2), groups)
     out = NUMPY.conv(x, weight, bias, *options)

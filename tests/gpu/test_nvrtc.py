@@ -6,7 +6,7 @@ import pytest
 from gpu.instantiations import kernels, recorded
 from gpu.nvrtc import ARCHITECTURES, assert_compiles
 
-from telegrad_server.backend._cuda_device import source
+from telegrad_server.backend.cupy.device import source
 
 KERNELS = kernels()
 
@@ -19,7 +19,7 @@ def asked() -> dict[str, set[str]]:
 
 
 def options() -> tuple[str, ...]:
-    """What CuPy hands to NVRTC for a `RawModule` with the options that `CudaDevice` gives."""
+    """What CuPy hands to NVRTC for a `RawModule` with the options that `DeviceSession` gives."""
     from cupy._core import core
 
     return core.assemble_cupy_compiler_options(("-std=c++17",))

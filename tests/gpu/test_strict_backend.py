@@ -22,8 +22,8 @@ import telegrad as tg
 from telegrad._record import stream
 from telegrad_protocol.errors import OpIndexError, OutOfMemory
 from telegrad_protocol.spec import OPS
-from telegrad_server.backend._cuda_device import CudaDevice
 from telegrad_server.backend.cupy import CupyBackend
+from telegrad_server.backend.cupy.device import DeviceSession
 from telegrad_server.samples import SAMPLES, Sample
 from telegrad_server.samples.base import FLOATING
 from telegrad_server.worker.engine import Engine
@@ -159,7 +159,7 @@ def test_sessions_have_memory_of_their_own(xp: CupyBackend) -> None:
 
 def test_a_session_on_the_second_device_stays_there(xp: CupyBackend) -> None:
     with xp.cp.cuda.Device(1):
-        second = CupyBackend(CudaDevice(xp.cp, StrictBlas(), 1)).for_session(1 << 24)
+        second = CupyBackend(DeviceSession(xp.cp, StrictBlas(), 1)).for_session(1 << 24)
     with second.active():
         engine = Engine(second, Budget(1 << 30))
         x = engine.wrap(second.copy(np.ones((3, 4), np.float32)))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from gpu.backends import strict_backend
 
-from telegrad_protocol.devices import Here
+from telegrad_protocol.devices import ProcessDevice
 from telegrad_server import doctor
 from telegrad_server.backend.numpy import NumpyBackend
 from telegrad_server.backend.probe import Found
@@ -28,7 +28,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A few ops, no search for devices, and the process as it was."""
     monkeypatch.setattr(samples, "SAMPLES", {op: SAMPLES[op] for op in ("relu", "sort", "dropout")})
     monkeypatch.setattr(examination, "found_devices", lambda: [NO_GPU])
-    monkeypatch.setattr(Here, "device", "cpu")
+    monkeypatch.setattr(ProcessDevice, "device", "cpu")
     with np.errstate():
         yield
 

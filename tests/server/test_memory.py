@@ -247,7 +247,7 @@ def test_memory_goes_back_to_the_system_after_a_peak() -> None:
 
 
 def test_the_allocator_counts_and_refuses_in_every_thread_that_runs_kernels() -> None:
-    from telegrad_server import fused
+    from telegrad_server.backend.numpy import jit
 
     def tried() -> list[bool]:
         xp, used = _allocator()
@@ -257,7 +257,7 @@ def test_the_allocator_counts_and_refuses_in_every_thread_that_runs_kernels() ->
         gone = xp._counted.used == used
         xp.hold_to(used + (4 << 20))
         refused = []
-        fused.set_threads(2)
+        jit.set_threads(2)
         for make in (np.empty, np.zeros):
             for run in (lambda make=make: make(1 << 20), lambda make=make: _on_a_thread(make, 1 << 20)):
                 try:
@@ -271,6 +271,6 @@ def test_the_allocator_counts_and_refuses_in_every_thread_that_runs_kernels() ->
 
 
 def _on_a_thread(make: object, size: int) -> None:
-    from telegrad_server.fused._jit import together
+    from telegrad_server.backend.numpy.jit._jit import together
 
     together(lambda n: make(n), (1,), (size,))  # type: ignore[operator]

@@ -6,8 +6,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from telegrad_server.backend import philox
-from telegrad_server.backend.philox import PhiloxGenerator, Place
+from telegrad_server.backend.random import philox
+from telegrad_server.backend.random.philox import Counter, PhiloxGenerator
 
 # Counter, key and words of philox4x32-10 in the known-answer tests of Random123.
 VECTORS = [
@@ -19,7 +19,7 @@ VECTORS = [
         "d16cfe09 94fdcceb 5001e420 24126ea1",
     ),
 ]
-START = Place(np.uint64(2024), np.uint64(0))
+START = Counter(np.uint64(2024), np.uint64(0))
 MANY = 40_000
 
 
@@ -31,14 +31,14 @@ def test_words_are_those_of_philox4x32_10(counter: tuple, key: tuple, expected: 
 
 def test_a_stream_does_not_depend_on_where_it_is_cut() -> None:
     whole = philox.words(START, 40)
-    assert np.array_equal(philox.words(Place(START.seed, np.uint64(3)), 28), whole[12:])
+    assert np.array_equal(philox.words(Counter(START.seed, np.uint64(3)), 28), whole[12:])
     assert np.array_equal(philox.words64(START, 5), whole[:10].view(np.uint64))
 
 
 def test_counters_carry_into_their_second_word() -> None:
-    far = Place(np.uint64(1), np.uint64(2**32 - 1))
-    assert np.array_equal(philox.words(far, 8)[4:], philox.words(Place(np.uint64(1), np.uint64(2**32)), 4))
-    assert not np.array_equal(philox.words(far, 8)[4:], philox.words(Place(np.uint64(1), np.uint64(0)), 4))
+    far = Counter(np.uint64(1), np.uint64(2**32 - 1))
+    assert np.array_equal(philox.words(far, 8)[4:], philox.words(Counter(np.uint64(1), np.uint64(2**32)), 4))
+    assert not np.array_equal(philox.words(far, 8)[4:], philox.words(Counter(np.uint64(1), np.uint64(0)), 4))
 
 
 def test_draws_take_whole_blocks() -> None:

@@ -17,7 +17,7 @@ PATIENCE = 120.0
 
 
 class Found(NamedTuple):
-    """A device: whether it works, why not, what it is called, and its bytes of memory."""
+    """A device: whether it works, why not, its name, and its bytes of memory."""
 
     device: str
     usable: bool

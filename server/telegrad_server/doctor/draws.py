@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from telegrad_protocol import dtypes
-from telegrad_server.backend import philox
+from telegrad_server.backend.random import philox
 
 from .report import Part
 
@@ -16,7 +16,7 @@ SHAPE, COUNT, SEED = (7, 29), 203, 2**63 + 5
 
 def try_draws(xp: Any) -> Part:
     """Units and integers must be the very same; normals go through logarithms and cosines of another library."""
-    start = philox.Place(np.uint64(SEED), np.uint64(0))
+    start = philox.Counter(np.uint64(SEED), np.uint64(0))
     double = xp.dtype(dtypes.float64)
 
     def drawn(name: str, *arguments: Any) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from telegrad_protocol.devices import Here
+from telegrad_protocol.devices import ProcessDevice
 from telegrad_server.backend.probe import Found, found_devices
 from telegrad_server.worker.__main__ import backend_of
 
@@ -38,7 +38,7 @@ def examine(wanted: str | None, quick: bool) -> Iterator[tuple[str, Part]]:
 
 def try_device(device: str, quick: bool) -> Iterator[tuple[str, Part]]:
     """What the device gives, in this process, which works on that device from here on."""
-    Here.device = device
+    ProcessDevice.device = device
     np.seterr(all="ignore")  # as in a worker: inf and nan are results
     try:
         backend = backend_of(device)

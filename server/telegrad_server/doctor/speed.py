@@ -28,9 +28,9 @@ def measure(xp: Any, quick: bool) -> Part:
 
 def _bandwidths(xp: Any, nbytes: int) -> dict[str, float]:
     """As the server does them: through memory of the host that the device reaches directly."""
-    host, there = memoryview(np.ones(nbytes, np.uint8)), xp.landing(nbytes)
+    host, there = memoryview(np.ones(nbytes, np.uint8)), xp.upload_buffer(nbytes)
     xp.pin(host)
-    now = xp.moment()
+    now = xp.record_event()
     into = nbytes / _best(xp, lambda: xp.copy_in(there, 0, host, now)) / 1e9
     out = nbytes / _best(xp, lambda: xp.copy_out(there, 0, host, now)) / 1e9
     xp.unpin(host)

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-import ml_dtypes
 import numpy as np
 
 from telegrad_protocol import dtypes, wire
@@ -15,6 +14,7 @@ from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import Malformed, NotAcceptable, OpTypeError, OpValueError, TooLarge, WrongContentType
 from telegrad_protocol.messages import ReadResult
 from telegrad_protocol.shapes import contiguous
+from telegrad_server.backend.dtypes import FROM_NUMPY, TO_NUMPY
 
 from .answers import header, json_line
 
@@ -40,8 +40,6 @@ _HEADER_BYTES: Final = 10_000
 _MAGIC: Final = b"\x93NUMPY"
 _NOT_FINITE: Final = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 
-NATIVE: Final = {d: np.dtype(ml_dtypes.bfloat16 if d is dtypes.bfloat16 else d.name) for d in dtypes.ALL}
-_DECLARED: Final = {native: dtype for dtype, native in NATIVE.items()}
 _DEFAULTS: Final = {"b": dtypes.bool_, "i": dtypes.int64, "f": dtypes.float32}
 
 
@@ -249,18 +247,18 @@ def _with_numbers(data: Any) -> Any:
 
 def _cast(array: np.ndarray, dtype: DType) -> np.ndarray:
     if dtype.category == dtypes.INT and array.dtype.kind != "b":
-        span = np.iinfo(NATIVE[dtype])
+        span = np.iinfo(TO_NUMPY[dtype])
         # As floats, the bounds of int64 round outwards; a float at the upper one is out of range.
         below = array < (float(span.max) + 1) if array.dtype.kind == "f" else array <= span.max
         if not np.all((array > span.min - 1) & below):
             fitting = f"{span.min} to {span.max}"
             raise OpValueError(f"data does not fit {dtype.name}", argument="data", expected=fitting)
     with np.errstate(over="ignore", invalid="ignore"):
-        return array.astype(NATIVE[dtype])
+        return array.astype(TO_NUMPY[dtype])
 
 
 def _array_of(value: Value) -> np.ndarray:
-    array = np.frombuffer(value.data, NATIVE[value.dtype]).reshape(value.shape)
+    array = np.frombuffer(value.data, TO_NUMPY[value.dtype]).reshape(value.shape)
     return array.astype(np.float32) if array.dtype.itemsize == 2 and value.dtype.is_floating_point else array
 
 
@@ -282,7 +280,7 @@ def npy_head(dtype: DType, shape: tuple[int, ...]) -> bytes:
     if dtype is dtypes.bfloat16:
         raise NotAcceptable("a .npy file cannot hold bfloat16", got=NPY, hint=f"ask for {JSON}, {MSGPACK} or {OCTETS}")
     file = io.BytesIO()
-    described = {"descr": np.lib.format.dtype_to_descr(NATIVE[dtype]), "fortran_order": False, "shape": shape}
+    described = {"descr": np.lib.format.dtype_to_descr(TO_NUMPY[dtype]), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, described)
     return file.getvalue()
 
@@ -304,15 +302,15 @@ def read_npy_head(start: bytes) -> tuple[Value, bytes] | None:
     if len(start) < end:
         return None
     shape, fortran, native = _npy_fields(major, start[:end])
-    if native not in _DECLARED:
+    if native not in FROM_NUMPY:
         raise OpTypeError(
             f"no tensor has elements of type {native.str}",
             argument="dtype",
-            expected=[native.str for native in NATIVE.values()],
+            expected=[native.str for native in TO_NUMPY.values()],
             got=native.str,
             hint="little-endian, and one of the dtypes of PyTorch",
         )
-    return Value(_DECLARED[native], shape, b"", fortran), start[end:]
+    return Value(FROM_NUMPY[native], shape, b"", fortran), start[end:]
 
 
 def _npy_fields(major: int, head: bytes) -> tuple[tuple[int, ...], bool, np.dtype]:

@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import ml_dtypes
 import numpy as np
 
+from telegrad_protocol.dtypes import by_name
 from telegrad_protocol.spec import OPS
+from telegrad_server.backend.dtypes import TO_NUMPY
 
 
 @dataclass(frozen=True, init=False)
@@ -76,7 +77,7 @@ FLOATING = ("float16", "bfloat16", "float32", "float64")
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:
-    return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
+    return TO_NUMPY[by_name(name)]
 
 
 class Sample(NamedTuple):

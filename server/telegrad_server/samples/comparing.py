@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from telegrad_protocol.devices import Here
+from telegrad_protocol.devices import ProcessDevice
 from telegrad_protocol.errors import TelegradError
 from telegrad_protocol.spec import OPS
 from telegrad_server.kernels import IMPLS
@@ -173,11 +173,11 @@ def _expected(case: Case) -> Result | str:
 @contextmanager
 def located(device: str) -> Iterator[None]:
     """Inside, what names no device is on this one."""
-    before, Here.device = Here.device, device
+    before, ProcessDevice.device = ProcessDevice.device, device
     try:
         yield
     finally:
-        Here.device = before
+        ProcessDevice.device = before
 
 
 def _check_memory(run: Run, out: Tensor, view: bool) -> None:

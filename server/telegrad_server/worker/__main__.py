@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from telegrad_protocol.devices import Here, canonical
+from telegrad_protocol.devices import ProcessDevice, canonical
 from telegrad_server.backend.numpy import NumpyBackend
 
 from .executor import Executor
@@ -39,9 +39,9 @@ def main() -> None:
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
     link = WorkerEnd(socket.socket(fileno=options.fd), options.arena_fd)
-    Here.device = canonical(options.device)
-    Here.most_elements = max(LEAST_ELEMENTS, options.memory)
-    xp = backend_of(Here.device)
+    ProcessDevice.device = canonical(options.device)
+    ProcessDevice.most_elements = max(LEAST_ELEMENTS, options.memory)
+    xp = backend_of(ProcessDevice.device)
     xp.count_memory()
     with xp.active():
         xp.pin(link.arena)

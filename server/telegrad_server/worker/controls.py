@@ -72,7 +72,7 @@ def upload(session: Session, row: Row, upload: int, dtype: Any, shape: tuple[int
     arrived.release()
     if arrived.nbytes != meta.nbytes:
         raise ShapeError(f"{meta!r} has {meta.nbytes} bytes, the upload {arrived.nbytes}", op="upload")
-    data = session.xp.landed(arrived.landing, shape, dtype)
+    data = session.xp.as_array(arrived.landing, shape, dtype)
     session.bind(row.outs, session.adopt(data, meta), "upload")
 
 

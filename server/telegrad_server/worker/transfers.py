@@ -29,8 +29,8 @@ class Upload:
         budget.take(nbytes)
         try:
             with xp.active():
-                self.landing = xp.landing(nbytes)
-                self.ready = xp.moment()
+                self.landing = xp.upload_buffer(nbytes)
+                self.ready = xp.record_event()
         except BaseException as error:
             self.release()
             if isinstance(error, MemoryError):
@@ -70,7 +70,7 @@ class Read:
     def __init__(self, xp: Any, tensor: Tensor) -> None:
         self.data = tensor.data
         self.meta = tensor._meta
-        self.ready = xp.moment()
+        self.ready = xp.record_event()
         self.storage = tensor.storage.memory
         self.storage.pins = (*self.storage.pins, self)
 

@@ -12,7 +12,7 @@ from .ufuncs import HALVES
 
 
 class StrictBlas:
-    """The `Blas` of `CudaDevice` on the strict module."""
+    """The `Blas` of `DeviceSession` on the strict module."""
 
     def __init__(self) -> None:
         self.calls = 0

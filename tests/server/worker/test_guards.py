@@ -9,7 +9,7 @@ import pytest
 from support.local_engine import LocalEngine
 
 from telegrad_protocol import wire
-from telegrad_protocol.devices import Here
+from telegrad_protocol.devices import ProcessDevice
 from telegrad_protocol.errors import OpError, TelegradError, TooLarge
 from telegrad_protocol.messages import GRAD, INPLACE, Reply
 from telegrad_protocol.spec import OPS
@@ -209,7 +209,7 @@ def test_a_row_and_a_submission_name_a_bounded_number_of_results() -> None:
 
 
 def test_an_op_visits_no_more_than_a_kernel_can_in_reasonable_time(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Here, "most_elements", 1 << 20)
+    monkeypatch.setattr(ProcessDevice, "most_elements", 1 << 20)
     one = [constant(1, [1.0]), row("set_requires_grad", None, 1, True), row("expand", 2, 1, [1 << 30])]
     assert rows.code(*one) is None, "what it shows costs nothing"
     assert rows.code(row("sum", 3, 2, None, False, None)) == "too_large"

@@ -1,0 +1,46 @@
+"""Joining, repeating and padding arrays on the CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from telegrad_protocol.errors import ShapeError, TooLarge
+from telegrad_protocol.wire import LIMITS
+
+from .mixin import NumpyMixin
+
+
+class Joining(NumpyMixin):
+    """See `Primitives`."""
+
+    concatenate = staticmethod(np.concatenate)
+    stack = staticmethod(np.stack)
+    tile = staticmethod(np.tile)
+
+    def repeated_index(self, repeats: Any, count: int) -> Any:
+        return repeated_index(repeats, count)
+
+    def pad(self, array: Any, pad: tuple[int, ...], value: Any) -> Any:
+        sizes, source, target = list(array.shape), [slice(None)] * array.ndim, [slice(None)] * array.ndim
+        for place in range(len(pad) // 2):
+            axis, before, after = array.ndim - 1 - place, pad[2 * place], pad[2 * place + 1]
+            length = max(sizes[axis] + min(before, 0) + min(after, 0), 0)
+            source[axis] = slice(max(-before, 0), max(-before, 0) + length)
+            target[axis] = slice(max(before, 0), max(before, 0) + length)
+            sizes[axis] += before + after
+        out = np.full(sizes, value, array.dtype)
+        out[tuple(target)] = array[tuple(source)]
+        return out
+
+
+def repeated_index(repeats: Any, count: int) -> Any:
+    """Each of 0 ... `count` - 1 as often as `repeats` says: NumPy does not see that a sum of counts overflows."""
+    if (repeats < 0).any():
+        raise ShapeError("repeats can not be negative", argument="repeats")
+    wanted = np.broadcast_to(repeats.reshape(-1), (count,))
+    total = float(wanted.sum(dtype=np.float64))
+    if total > LIMITS.elements:
+        raise TooLarge(f"repeats add up to {total:g}, more than the {LIMITS.elements} elements of a tensor")
+    return np.repeat(np.arange(count), wanted)
