@@ -18,7 +18,7 @@ from telegrad_server.kernels import IMPLS
 from telegrad_server.samples import SAMPLES, Sample, T
 from telegrad_server.samples.base import FLOATING
 from telegrad_server.samples.running import weights
-from telegrad_server.worker.tape import Node, edge_of
+from telegrad_server.worker.engine.tape import Node, edge_of
 from telegrad_server.worker.tensor import Tensor
 
 ALL = [sample for samples in SAMPLES.values() for sample in samples]

@@ -14,7 +14,7 @@ from support.engine import GENERATOR_OPS, Run, new_engine
 from telegrad_protocol.spec import OPS
 from telegrad_server.kernels import IMPLS
 from telegrad_server.samples import SAMPLES, Sample, T
-from telegrad_server.worker.tape import edge_of
+from telegrad_server.worker.engine.tape import edge_of
 
 pytestmark = pytest.mark.oracle
 torch = pytest.importorskip("torch", reason="the oracle, torch, is not installed")

@@ -27,9 +27,9 @@ from telegrad_server.samples import SAMPLES, Sample, T
 from telegrad_server.samples.base import numpy_dtype
 from telegrad_server.samples.running import fill, seeded
 from telegrad_server.worker.engine import Engine
+from telegrad_server.worker.engine.tape import edge_of
 from telegrad_server.worker.memory import Budget
 from telegrad_server.worker.session import Session
-from telegrad_server.worker.tape import edge_of
 from telegrad_server.worker.tensor import Tensor
 
 from . import guarded

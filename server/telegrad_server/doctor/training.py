@@ -9,8 +9,8 @@ import numpy as np
 
 from telegrad_protocol import dtypes
 from telegrad_server.worker.engine import Engine
+from telegrad_server.worker.engine.tape import edge_of
 from telegrad_server.worker.memory import Budget
-from telegrad_server.worker.tape import edge_of
 from telegrad_server.worker.tensor import Tensor
 
 from .report import Part

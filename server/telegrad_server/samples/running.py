@@ -10,9 +10,9 @@ from telegrad_protocol.spec import OPS
 from telegrad_server.backend.numpy import NumpyBackend
 from telegrad_server.kernels import IMPLS
 from telegrad_server.worker.engine import Engine
+from telegrad_server.worker.engine.tape import edge_of
 from telegrad_server.worker.memory import Budget
 from telegrad_server.worker.session import DEFAULT_SEED
-from telegrad_server.worker.tape import edge_of
 from telegrad_server.worker.tensor import Tensor
 
 from .base import Sample, T

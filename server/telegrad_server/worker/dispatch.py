@@ -17,7 +17,7 @@ from telegrad_protocol.spec import BY_INDEX, OpSpec, Param, wired_source
 from telegrad_server.kernels import IMPLS
 from telegrad_server.kernels.registry import OpImpl
 
-from .controls import HANDLERS
+from .rows.data import HANDLERS
 from .tensor import Storage, Tensor
 
 Execute = Callable[[Any, Any], Any]

@@ -24,9 +24,9 @@ from telegrad_protocol.errors import (
 from telegrad_protocol.messages import ReadResult, Reply, Row
 from telegrad_server.logs import log
 
-from .controls import Blocked, Sent
 from .link import Request
 from .memory import SLACK, Budget
+from .rows.data import Blocked, Sent
 from .session import Session, Stream
 from .tensor import Tensor
 from .transfers import Copies, Read, Upload

@@ -24,12 +24,12 @@ from telegrad_protocol.spec import BY_INDEX, OpSpec, describe
 from telegrad_server.kernels import IMPLS
 from telegrad_server.kernels.registry import OpImpl
 
-from . import autograd as autograd  # registers its handlers
-from . import optim as optim
-from .controls import HANDLERS, RELEASES, Sent
 from .dispatch import Execute, make
 from .engine import Engine
 from .memory import FAILED_BYTES, GENERATOR_BYTES, ID_BYTES, NODE_BYTES, STORAGE_BYTES, Budget, largest
+from .rows import autograd as autograd  # registers its handlers
+from .rows import optim as optim
+from .rows.data import HANDLERS, RELEASES, Sent
 from .tensor import Storage, Tensor
 from .transfers import Read, Upload
 

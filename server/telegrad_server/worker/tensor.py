@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from telegrad_protocol.shapes import HasMeta, Meta
 
 if TYPE_CHECKING:
+    from .engine.tape import Node
     from .memory import Budget
-    from .tape import Node
 
 
 class Storage:

@@ -13,9 +13,9 @@ from telegrad_protocol.devices import Here
 from telegrad_protocol.errors import OpError, TelegradError, TooLarge
 from telegrad_protocol.messages import GRAD, INPLACE, Reply
 from telegrad_protocol.spec import OPS
-from telegrad_server.worker import controls
 from telegrad_server.worker import executor as module
-from telegrad_server.worker.autograd import MOST_WALKS
+from telegrad_server.worker.rows import data as rows_data
+from telegrad_server.worker.rows.autograd import MOST_WALKS
 
 
 class Rows:
@@ -118,7 +118,7 @@ def test_an_error_may_say_anything_and_can_be_told(rows: Rows, monkeypatch: pyte
             deep = [deep]
         raise OpError("\ud800" * 5000, expected=[1 << 64, -(1 << 80)], got={1: float("nan"), "x": b"\xff"}, hint=deep)
 
-    monkeypatch.setitem(controls.HANDLERS, "empty_cache", refuse)
+    monkeypatch.setitem(rows_data.HANDLERS, "empty_cache", refuse)
     error = rows.run(row("empty_cache", None)).error
     assert error is not None
     assert error["expected"] == (str(1 << 64), str(-(1 << 80)))
@@ -131,7 +131,7 @@ def test_a_reply_that_cannot_be_written_is_an_error_of_its_submission_alone(
 ) -> None:
     from telegrad_protocol.messages import ReadResult
 
-    monkeypatch.setitem(controls.HANDLERS, "device_name", lambda *_: ReadResult(1, "uint8", (1,), object()))
+    monkeypatch.setitem(rows_data.HANDLERS, "device_name", lambda *_: ReadResult(1, "uint8", (1,), object()))
     with pytest.raises(TelegradError, match="could not be written"):
         rows.run(row("device_name", 1))
     assert rows.code(row("neg", 2, 1)) is None

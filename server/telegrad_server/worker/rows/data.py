@@ -12,12 +12,11 @@ from telegrad_protocol.errors import AutogradError, Malformed, OpError, ShapeErr
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.shapes import contiguous
 from telegrad_protocol.wire import INLINE_BYTES
-
-from .tensor import Tensor
-from .transfers import Read
+from telegrad_server.worker.tensor import Tensor
+from telegrad_server.worker.transfers import Read
 
 if TYPE_CHECKING:
-    from .session import Session
+    from telegrad_server.worker.session import Session
 
 
 class Sent(NamedTuple):

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 from telegrad_protocol.errors import AutogradError, Malformed, NotFound, OpError, ShapeError, TooMany
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.shapes import PAGE, check_work
+from telegrad_server.worker.engine.apply import set_history
+from telegrad_server.worker.engine.tape import Edge, Walk, edge_of
+from telegrad_server.worker.tensor import Storage, Tensor
 
-from .controls import handles, named, releases
-from .engine import set_history
-from .tape import Edge, Walk, edge_of
-from .tensor import Storage, Tensor
+from .data import handles, named, releases
 
 if TYPE_CHECKING:
-    from .session import Session
+    from telegrad_server.worker.session import Session
 
 MOST_WALKS: Final = 64
 """Walks that a session may have begun and not ended."""

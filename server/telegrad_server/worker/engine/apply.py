@@ -23,13 +23,13 @@ from telegrad_protocol.shapes import PAGE, Meta
 from telegrad_protocol.spec import Inferred, OpSpec
 from telegrad_server.kernels import IMPLS, Raw
 from telegrad_server.kernels.registry import OpImpl, Vjp, calling
+from telegrad_server.worker.memory import Budget, Tally
+from telegrad_server.worker.tensor import Storage, Tensor
 
-from .memory import Budget, Tally
 from .tape import Edge, Mode, Node, Walk, edge_of, last_number
-from .tensor import Storage, Tensor
 
 if TYPE_CHECKING:
-    from .transfers import Read
+    from telegrad_server.worker.transfers import Read
 
 
 class Engine:

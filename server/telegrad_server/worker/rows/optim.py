@@ -9,13 +9,13 @@ from telegrad_protocol.errors import Malformed, OpError, ShapeError
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.rules import check_overlap, check_writable
 from telegrad_protocol.shapes import Meta, contiguous
+from telegrad_server.worker.engine.apply import moved_on
+from telegrad_server.worker.tensor import Tensor
 
-from .controls import handles
-from .engine import moved_on
-from .tensor import Tensor
+from .data import handles
 
 if TYPE_CHECKING:
-    from .session import Session
+    from telegrad_server.worker.session import Session
 
 
 @handles

@@ -15,9 +15,8 @@ from typing import Any
 from telegrad_protocol.errors import AutogradError, GraphFreed, ShapeError, VersionChanged
 from telegrad_protocol.shapes import PAGE, Meta
 from telegrad_server.kernels.registry import OpImpl, Vjp, metas_of
-
-from .memory import Tally
-from .tensor import Tensor
+from telegrad_server.worker.memory import Tally
+from telegrad_server.worker.tensor import Tensor
 
 next_number = count(1).__next__
 

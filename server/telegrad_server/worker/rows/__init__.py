@@ -1,0 +1,1 @@
+"""Handlers of the rows that are not plain ops."""
