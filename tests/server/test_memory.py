@@ -19,6 +19,7 @@ from telegrad_server.backend.numpy import NumpyBackend
 from telegrad_server.samples import SAMPLES, Sample, T
 from telegrad_server.samples.running import Run
 from telegrad_server.worker import session as sessions
+from telegrad_server.worker.dispatch import execute, skip
 from telegrad_server.worker.memory import Budget
 from telegrad_server.worker.session import Session
 
@@ -102,7 +103,7 @@ def session() -> Iterator[Session]:
 
 
 def _row(session: Session, op: str, out: object, *args: object, flags: int = 0) -> None:
-    session.execute(Row(OPS[op].index, flags, out, args))  # type: ignore[arg-type]
+    execute(session, Row(OPS[op].index, flags, out, args))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("op", ["dropout", "layer_norm", "cross_entropy"])
@@ -139,18 +140,17 @@ def test_a_read_that_keeps_what_is_overwritten_counts_until_it_has_left(session:
         session.engine.keep_reads([session.tensors[1]])
 
 
-def test_gradients_that_wait_in_a_walk_of_steps_count(session: Session) -> None:
+def test_gradients_that_wait_in_a_pass_of_steps_count(session: Session) -> None:
     session.tensors[0].requires_grad = True
     _row(session, "exp", 1, 0, flags=GRAD)
     _row(session, "exp", 2, 1, flags=GRAD)
     before = session.budget.used
     _row(session, "begin_walk", 9, (2,), (0,), (), True, False)
     _row(session, "walk_to", 3, 9, 1)
-    held = session.walks[9].held
-    assert held is not None
-    assert session.budget.used == before + held.nbytes + session.tensors[3]._meta.nbytes
+    held = session.autograd_calls[9].held_bytes
+    assert held
+    assert session.budget.used == before + held + session.tensors[3]._meta.nbytes
     _row(session, "drop_walk", None, 9)
-    del held
     assert session.budget.used == before + session.tensors[3]._meta.nbytes
 
 
@@ -189,7 +189,7 @@ def test_failed_ids_share_their_cause_and_are_bounded(session: Session, monkeypa
     monkeypatch.setattr(sessions, "MOST_FAILED", 100)
     cause = OpError("no such luck")
     for i in range(50):
-        session.skip(Row(OPS["add"].index, 0, (1000 + 10 * i, *range(1001 + 10 * i, 1010 + 10 * i)), ()), cause)
+        skip(session, Row(OPS["add"].index, 0, (1000 + 10 * i, *range(1001 + 10 * i, 1010 + 10 * i)), ()), cause)
     assert len(session.failed) == 100
     assert all(error is cause for error in session.failed.values())
     with pytest.raises(OpError, match="no such luck"):

@@ -21,7 +21,7 @@ from .executor import Executor
 from .link import WorkerEnd
 
 LEAST_ELEMENTS = 1 << 32
-"""What an op may visit however little memory there is: seconds of work. More than fit in memory are never needed."""
+"""Elements that an op may visit however little memory there is: seconds of work."""
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from telegrad_server.backend import _numpy_optim
 from telegrad_server.backend.numpy import NumpyBackend
 from telegrad_server.samples import SAMPLES, T
 from telegrad_server.samples.running import fill, seeded
+from telegrad_server.worker.dispatch import execute, skip
 from telegrad_server.worker.memory import Budget
 from telegrad_server.worker.session import Session
 from telegrad_server.worker.tensor import Tensor
@@ -71,7 +72,7 @@ class World:
         return name
 
     def run(self, op: str, *args: Any, flags: int = GRAD, outs: Any = None) -> Any:
-        return self.session.execute(Row(OPS[op].index, flags, outs, args))
+        return execute(self.session, Row(OPS[op].index, flags, outs, args))
 
     def made(self, op: str, *args: Any) -> int:
         name, self.next = self.next, self.next + 1
@@ -90,7 +91,7 @@ class World:
         found: dict[Any, Any] = {name: _seen(t) for name, t in self.session.tensors.items()}
         found["reads"] = {name: read.data.tobytes() for name, read in self.session.reads.items()}
         found["generators"] = [np.array(g.get_state()).tobytes() for g in self.session.generators.values()]
-        found["walks"] = list(self.session.walks)
+        found["autograd calls"] = list(self.session.autograd_calls)
         found["used"] = self.session.budget.used - self._kept_for_reads()
         return found
 
@@ -448,5 +449,5 @@ def test_a_walk_whose_end_is_skipped_is_dropped() -> None:
     loss, *_ = _graph(w, again=False)
     for row in ("end_walk", "drop_walk"):
         w.run("begin_walk", (loss,), (None,), (), True, False, outs=800)
-        w.session.skip(Row(OPS[row].index, 0, None, (800,)), OpError("an earlier row failed"))
-        assert not w.session.walks
+        skip(w.session, Row(OPS[row].index, 0, None, (800,)), OpError("an earlier row failed"))
+        assert not w.session.autograd_calls

@@ -13,9 +13,9 @@ from telegrad_protocol.devices import Here
 from telegrad_protocol.errors import OpError, TelegradError, TooLarge
 from telegrad_protocol.messages import GRAD, INPLACE, Reply
 from telegrad_protocol.spec import OPS
-from telegrad_server.worker import executor as module
-from telegrad_server.worker.rows import data as rows_data
-from telegrad_server.worker.rows.autograd import MOST_WALKS
+from telegrad_server.worker import submissions
+from telegrad_server.worker.rows.autograd import MOST_PASSES
+from telegrad_server.worker.rows.registry import HANDLERS
 
 
 class Rows:
@@ -97,7 +97,7 @@ def test_what_stores_by_an_id_wants_one(rows: Rows) -> None:
             assert rows.code(row(name, outs, *args)) in ("malformed", "autograd"), (name, outs)
     assert set(rows.session.generators) == {None}
     assert not rows.session.reads
-    assert not rows.session.walks
+    assert not rows.session.autograd_calls
 
 
 def test_an_invalid_generator_state_is_refused_and_the_generator_as_before(rows: Rows) -> None:
@@ -118,7 +118,7 @@ def test_an_error_may_say_anything_and_can_be_told(rows: Rows, monkeypatch: pyte
             deep = [deep]
         raise OpError("\ud800" * 5000, expected=[1 << 64, -(1 << 80)], got={1: float("nan"), "x": b"\xff"}, hint=deep)
 
-    monkeypatch.setitem(rows_data.HANDLERS, "empty_cache", refuse)
+    monkeypatch.setitem(HANDLERS, "empty_cache", refuse)
     error = rows.run(row("empty_cache", None)).error
     assert error is not None
     assert error["expected"] == (str(1 << 64), str(-(1 << 80)))
@@ -131,14 +131,14 @@ def test_a_reply_that_cannot_be_written_is_an_error_of_its_submission_alone(
 ) -> None:
     from telegrad_protocol.messages import ReadResult
 
-    monkeypatch.setitem(rows_data.HANDLERS, "device_name", lambda *_: ReadResult(1, "uint8", (1,), object()))
+    monkeypatch.setitem(HANDLERS, "device_name", lambda *_: ReadResult(1, "uint8", (1,), object()))
     with pytest.raises(TelegradError, match="could not be written"):
         rows.run(row("device_name", 1))
     assert rows.code(row("neg", 2, 1)) is None
 
 
 def test_values_beyond_what_a_reply_holds_are_fetched(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "REPLY_BYTES", 20)
+    monkeypatch.setattr(submissions, "REPLY_BYTES", 20)
     reply = rows.run(*[row("read", n, 1) for n in range(10, 14)])
     assert [result.data is None for result in reply.results] == [False, False, True, True]
     assert sorted(rows.session.reads) == [12, 13]
@@ -146,28 +146,28 @@ def test_values_beyond_what_a_reply_holds_are_fetched(rows: Rows, monkeypatch: p
 
 
 def test_a_read_of_the_same_name_lets_go_of_the_one_before(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "REPLY_BYTES", 0)
+    monkeypatch.setattr(submissions, "REPLY_BYTES", 0)
     for _ in range(3):
         assert rows.code(row("read", 10, 1)) is None
     assert len(rows.session.tensors[1].storage.pins) == 1
 
 
-def test_a_walk_that_failed_or_was_skipped_is_over(rows: Rows) -> None:
+def test_a_pass_that_failed_or_was_skipped_is_over(rows: Rows) -> None:
     assert rows.code(row("mul", 2, 1, 1), row("sum", 3, 2, None, False, None)) is None
     begin = row("begin_walk", 50, [3], [None], [], True, False)
     assert rows.code(begin, row("walk_to", 51, 50, 777)) == "unknown_tensor"
-    assert list(rows.session.walks) == [50], "the row was refused before it went on with the walk"
+    assert list(rows.session.autograd_calls) == [50], "the row was refused before it went on with the pass"
     assert rows.code(begin, FAILS, row("end_walk", [], 50)) == "unknown_tensor"
-    assert not rows.session.walks
+    assert not rows.session.autograd_calls
     assert rows.code(begin, constant(4, [1.0]), row("walk_to", 51, 50, 4)) == "autograd"
-    assert not rows.session.walks
-    many = [row("begin_walk", 100 + n, [3], [None], [], True, False) for n in range(MOST_WALKS + 1)]
+    assert not rows.session.autograd_calls
+    many = [row("begin_walk", 100 + n, [3], [None], [], True, False) for n in range(MOST_PASSES + 1)]
     assert rows.code(*many) == "too_many"
-    assert len(rows.session.walks) == MOST_WALKS
+    assert len(rows.session.autograd_calls) == MOST_PASSES
     assert rows.code(row("neg", 60, 1)) is None, "the session goes on"
     session = rows.session
     rows.engine.ask("close_session", "s")
-    assert not session.walks
+    assert not session.autograd_calls
     assert rows.engine.executor.budget.used == 0
 
 
