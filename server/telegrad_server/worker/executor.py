@@ -40,7 +40,7 @@ IDLE = 1.0
 """Seconds without a request after which memory goes back to the system."""
 
 KEPT_BACK = 64 << 20
-"""Bytes that the process may have free for its next kernels."""
+"""Bytes that the process may keep for its next kernels."""
 
 DEVICE_LOST = 70
 """Exit status of a worker whose device failed for good: EX_SOFTWARE of sysexits.h."""

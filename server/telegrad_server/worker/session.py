@@ -28,7 +28,7 @@ DEFAULT_SEED = 67280421310721
 """The seed of a generator until `manual_seed`: PyTorch's."""
 
 MOST_FAILED: Final = 1 << 17
-"""Ids of failed results whose cause a session remembers: the latest."""
+"""The most ids of failed results whose cause a session remembers: the latest ones."""
 
 
 class Session:

@@ -154,15 +154,11 @@ class BackwardPass:
             check_versions(node)
         if node.retained:
             self._retain(node, grads)
-        impl = node.impl
+        impl, args = node.impl, node.args
         g = grads[0] if impl.one_result else tuple(grads)
         if impl.fused_backward is not None:
             self._visit_fused(node, impl.fused_backward, g)
-        else:
-            self._visit_primitive(node, g)
-
-    def _visit_primitive(self, node: Node, g: Any) -> None:
-        impl, args = node.impl, node.args
+            return
         for position, edges in node.edges.items():
             if self._needed is not None and self._skips(edges):
                 continue

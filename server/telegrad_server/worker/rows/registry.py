@@ -6,18 +6,17 @@ A handler is called with the session, the row, and the row's resolved arguments.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
 from telegrad_protocol.errors import Malformed, shown
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_server.worker.transfers import Sent
 
 Handler = Callable[..., ReadResult | Sent | None]
-Registered = TypeVar("Registered", bound=Callable[..., object])
+Release = Callable[..., None]
 
 HANDLERS: dict[str, Handler] = {}
 
-RELEASES: dict[str, Callable[..., None]] = {}
+RELEASES: dict[str, Release] = {}
 """For rows that release something: how to release it when the row is skipped. Called with the session and the args."""
 
 
@@ -25,20 +24,20 @@ class Blocked(Exception):
     """A row cannot run yet: the upload that it takes has not arrived."""
 
 
-def handles(name: str) -> Callable[[Registered], Registered]:
+def handles(name: str) -> Callable[[Handler], Handler]:
     """Register the handler of the rows of this name."""
 
-    def register(function: Registered) -> Registered:
-        HANDLERS[name] = function  # type: ignore[assignment]
+    def register(function: Handler) -> Handler:
+        HANDLERS[name] = function
         return function
 
     return register
 
 
-def releases(*names: str) -> Callable[[Registered], Registered]:
-    """Register what releases the things that rows of these names release."""
+def releases(*names: str) -> Callable[[Release], Release]:
+    """Register the function that releases the things of skipped rows of these names."""
 
-    def register(function: Registered) -> Registered:
+    def register(function: Release) -> Release:
         RELEASES.update(dict.fromkeys(names, function))
         return function
 

@@ -1,4 +1,4 @@
-"""Memory that is counted is all memory that is taken: by kernels, by what autograd saves, and by small things."""
+"""All memory is counted: of kernels, of values that autograd saves, and of small Python objects."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from telegrad_server.worker.dispatch import execute, skip
 from telegrad_server.worker.memory import Budget
 from telegrad_server.worker.session import Session
 
-OUT = Path(__file__).parents[2] / "out"
+OUT = Path(__file__).parents[3] / "out"
 N = 1 << 28
 
 
 def _call(op: str, size: int, *args: object, **named: object) -> Case:
-    """A call whose tensors are seen through `expand` where they are of that size."""
+    """A call whose tensors are expanded along the dimensions of that size."""
     return Case(Sample(op, OPS[op].bind(*args, **named)), size, 1, True)
 
 
@@ -91,7 +91,7 @@ def test_no_op_takes_more_than_it_was_admitted() -> None:
     assert [f"{case}: {taken}" for case, taken in rows if not taken.within] == []
 
 
-# What is counted in a session's budget ----------------------------------------------------------------------------
+# A session's budget ----------------------------------------------------------------------------
 
 
 @pytest.fixture
