@@ -117,7 +117,7 @@ def test_a_hook_that_raises_ends_the_walk_and_leaves_no_gradient(here: LocalSess
         y.sum().backward()
     assert x.grad is None
     tg.synchronize()
-    assert not here.engine.executor.sessions["local"].walks
+    assert not here.engine.executor.sessions["local"].autograd_calls
 
 
 @pytest.mark.parametrize(

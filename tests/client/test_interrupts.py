@@ -152,7 +152,7 @@ def check_after(session: LocalSession, program: Program, before: dict[str, Any])
     assert not sender.in_flight
     assert sender.acknowledged == sender.number
     assert not [r for r in sender.reads.values() if r() is not None]
-    assert not session.engine.executor.sessions["local"].walks
+    assert not session.engine.executor.sessions["local"].autograd_calls
 
 
 def check_training(program: Program) -> None:

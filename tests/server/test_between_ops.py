@@ -18,8 +18,8 @@ from telegrad_server.kernels import IMPLS
 from telegrad_server.samples import SAMPLES, Sample, T
 from telegrad_server.samples.base import FLOATING
 from telegrad_server.samples.running import weights
-from telegrad_server.worker.tape import Node, edge_of
-from telegrad_server.worker.tensor import Tensor
+from telegrad_server.worker.engine import apply_inplace, backward_pass
+from telegrad_server.worker.tensor import Node, Tensor, edge_of
 
 ALL = [sample for samples in SAMPLES.values() for sample in samples]
 DIFFERENTIABLE = [s for s in ALL if OPS[s.op].differentiable and any(t.grad for t in s.tensors())]
@@ -60,15 +60,17 @@ def test_every_result_has_a_gradient_for_every_input(sample: Sample) -> None:
             if not out.dtype.is_floating_point or (run.spec.separate and number != index):
                 continue
             assert out.requires_grad, f"result {number} does not know input {index}"
-            walk = run.engine.walk(create_graph=False, retain=True)
-            walk.start(edge_of(out), weights(out.shape, 0, out.data.dtype), out._meta)
-            walk.run()
-            assert run.inputs[index] in walk.leaves, f"input {index} has no gradient from result {number}"
+            backward = backward_pass(run.engine, create_graph=False, retain=True)
+            backward.start(edge_of(out), weights(out.shape, 0, out.data.dtype), out._meta)
+            backward.run()
+            assert backward.gradient_at(edge_of(run.inputs[index])) is not None, (
+                f"input {index} has no gradient from result {number}"
+            )
 
 
 @pytest.mark.parametrize("sample", DIFFERENTIABLE, ids=str)
 def test_a_gradient_that_is_handed_on_is_never_written(sample: Sample) -> None:
-    """Two walks meet at every leaf; what the caller gave, and what the forward saved, stays as it was."""
+    """Two passes meet at every leaf; what the caller gave, and what the forward saved, stays as it was."""
     run = Run(sample, "float64")
     outs = [out for out in run.call() if out.requires_grad]
     given = [weights(out.shape, i, out.data.dtype) for i, out in enumerate(outs)]
@@ -77,8 +79,7 @@ def test_a_gradient_that_is_handed_on_is_never_written(sample: Sample) -> None:
     once = _leaves(run, outs, given)
     for leaf, g in once.items():
         leaf.grad = run.engine.wrap(np.array(g, copy=True))
-    walk = _walked(run, outs, given)
-    run.engine.commit(walk)
+    _backward(run, outs, given).write_grads()
     for array, was in zip((*given, *saved), before, strict=True):
         np.testing.assert_array_equal(array, was)
     for leaf, g in once.items():
@@ -91,7 +92,7 @@ def test_gradients_that_are_kept_share_no_memory(sample: Sample) -> None:
     run = Run(sample, "float64")
     outs = [out for out in run.call() if out.requires_grad]
     given = [weights(out.shape, i, out.data.dtype) for i, out in enumerate(outs)]
-    run.engine.commit(_walked(run, outs, given))
+    _backward(run, outs, given).write_grads()
     kept = [t.grad.data for t in run.inputs if t.grad is not None]
     others = [*given, *[t.data for t in run.inputs], *[out.data for out in outs]]
     for i, array in enumerate(kept):
@@ -103,16 +104,17 @@ def _saved(node: Node) -> list[np.ndarray]:
     return [t.data for t in tensors if isinstance(t, Tensor)] + arrays_of(node.aux) + [o[0] for o in node.outs or ()]
 
 
-def _walked(run: Run, outs: list[Tensor], given: list[np.ndarray]) -> Any:
-    walk = run.engine.walk(create_graph=False, retain=True)
+def _backward(run: Run, outs: list[Tensor], given: list[np.ndarray]) -> Any:
+    backward = backward_pass(run.engine, create_graph=False, retain=True)
     for out, g in zip(outs, given, strict=True):
-        walk.start(edge_of(out), g, out._meta)
-    walk.run()
-    return walk
+        backward.start(edge_of(out), g, out._meta)
+    backward.run()
+    return backward
 
 
 def _leaves(run: Run, outs: list[Tensor], given: list[np.ndarray]) -> dict[Tensor, Any]:
-    return dict(_walked(run, outs, given).leaves)
+    backward = _backward(run, outs, given)
+    return {t: g for t in run.inputs if (g := backward.gradient_at(edge_of(t))) is not None}
 
 
 # Against PyTorch ------------------------------------------------------------------------------------------------
@@ -145,20 +147,20 @@ def test_what_is_overwritten_has_the_gradient_that_torch_gives(sample: Sample) -
     run.inputs[0].requires_grad = True
     inputs[0].requires_grad_()
     target = run.engine.recorded.mul(run.args[0], 1.0)
-    run.engine.apply_inplace(kernel, (target, *run.args[1:]), grad=True)
+    apply_inplace(run.engine, kernel, (target, *run.args[1:]), grad=True)
     y = inputs[0] * 1.0
     torch_call(sample, [y, *inputs[1:]], method=method)
     weight = weights(target.shape, 0, np.float64)
-    walk = run.engine.walk(create_graph=False, retain=False)
-    walk.start(edge_of(target), weight, target._meta)
-    walk.run()
+    backward = backward_pass(run.engine, create_graph=False, retain=False)
+    backward.start(edge_of(target), weight, target._meta)
+    backward.run()
     import torch
 
     y.backward(torch.tensor(weight))
     if sample.op not in GENERATOR_OPS:
         np.testing.assert_allclose(target.data, y.detach().numpy(), rtol=1e-9, atol=1e-11)
     for mine, theirs in zip(run.inputs, inputs, strict=True):
-        g = walk.leaves.get(mine)
+        g = backward.gradient_at(edge_of(mine))
         assert (g is None) == (theirs.grad is None)
         if g is not None and sample.op not in GENERATOR_OPS:
             np.testing.assert_allclose(g, theirs.grad.numpy(), rtol=1e-9, atol=1e-11)
@@ -190,11 +192,11 @@ def test_backward_twice_is_allowed_where_torch_allows_it(sample: Sample) -> None
 
 def _twice_here(run: Run, outs: list[Tensor]) -> str:
     for _ in range(2):
-        walk = run.engine.walk(create_graph=False, retain=False)
+        backward = backward_pass(run.engine, create_graph=False, retain=False)
         for i, out in enumerate(outs):
-            walk.start(edge_of(out), weights(out.shape, i, out.data.dtype), out._meta)
+            backward.start(edge_of(out), weights(out.shape, i, out.data.dtype), out._meta)
         try:
-            walk.run()
+            backward.run()
         except GraphFreed:
             return "once"
     return "twice"
@@ -219,11 +221,11 @@ def test_the_engine_refuses_what_the_client_refuses() -> None:
     leaf.requires_grad = True
     for view in (engine.recorded.view(leaf, (4,)), leaf):
         with pytest.raises(TelegradError, match="leaf Variable that requires grad"):
-            engine.apply_inplace(IMPLS["fill"], (view, 0.0), grad=True)
+            apply_inplace(engine, IMPLS["fill"], (view, 0.0), grad=True)
     made = engine.recorded.mul(leaf, 2.0)
     with pytest.raises(TelegradError, match="Output 0 of UnbindBackward0"):
-        engine.apply_inplace(IMPLS["fill"], (engine.recorded.unbind(made, 0)[0], 0.0), grad=True)
+        apply_inplace(engine, IMPLS["fill"], (engine.recorded.unbind(made, 0)[0], 0.0), grad=True)
     with pytest.raises(TelegradError, match="more than one element of the written-to tensor"):
-        engine.apply_inplace(
-            IMPLS["add"], (engine.recorded.expand(engine.recorded.view(made, (1, 4)), (3, 4)), 1, 1), grad=True
+        apply_inplace(
+            engine, IMPLS["add"], (engine.recorded.expand(engine.recorded.view(made, (1, 4)), (3, 4)), 1, 1), grad=True
         )

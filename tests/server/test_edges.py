@@ -14,7 +14,8 @@ from support.engine import GENERATOR_OPS, Run, new_engine
 from telegrad_protocol.spec import OPS
 from telegrad_server.kernels import IMPLS
 from telegrad_server.samples import SAMPLES, Sample, T
-from telegrad_server.worker.tape import edge_of
+from telegrad_server.worker.engine import backward_pass
+from telegrad_server.worker.tensor import edge_of
 
 pytestmark = pytest.mark.oracle
 torch = pytest.importorskip("torch", reason="the oracle, torch, is not installed")
@@ -186,11 +187,11 @@ def ours(samples: list[Sample], values: Any, dtype: str = "float64") -> np.ndarr
         )
         args = tuple([engine.wrap(a) if isinstance(a, np.ndarray) else a for a in args])
         out = engine.apply(IMPLS[sample.op], OPS[sample.op].convert(args), grad=True)
-    walk = engine.walk(create_graph=False, retain=False)
-    walk.want([edge_of(leaf)], [edge_of(out)])
-    walk.start(edge_of(out), np.ones_like(out.data), out._meta)
-    walk.run()
-    return np.asarray(walk.wanted[edge_of(leaf)])
+    backward = backward_pass(engine, create_graph=False, retain=False)
+    backward.want([edge_of(leaf)], [edge_of(out)])
+    backward.start(edge_of(out), np.ones_like(out.data), out._meta)
+    backward.run()
+    return np.asarray(backward.gradient_at(edge_of(leaf)))
 
 
 def _chain(value: Any) -> str:

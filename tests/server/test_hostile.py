@@ -17,6 +17,7 @@ from telegrad_protocol.spec import BY_INDEX, OPS
 from telegrad_server.backend.numpy import NumpyBackend
 from telegrad_server.kernels import IMPLS
 from telegrad_server.samples import SAMPLES
+from telegrad_server.worker.dispatch import execute, execute_any
 from telegrad_server.worker.memory import Budget
 from telegrad_server.worker.session import Session
 from telegrad_server.worker.tensor import Tensor
@@ -109,14 +110,14 @@ STEP = ((1, 1), (1, 1))
 )
 def test_refused_where_it_once_crashed_or_told_what_memory_held(arrays: Any, op: str, args: Any) -> None:
     with pytest.raises((OpError, TooLarge)):
-        session(*arrays).execute_any(row(op, *args))
+        execute_any(session(*arrays), row(op, *args))
 
 
 def test_values_with_more_batches_than_queries_have_gradients() -> None:
     made = session(ones(1, 4, 5), ones(1, 4, 5), ones(2, 4, 3))
-    made.execute_any(row("_attention", 1, 2, 3, None, True, 1.0))
-    made.execute_any(row("sum", 100, None, False, None, out=101))
-    made.execute_any(row("backward", (101,), (None,), (), False, False, out=None))
+    execute_any(made, row("_attention", 1, 2, 3, None, True, 1.0))
+    execute_any(made, row("sum", 100, None, False, None, out=101))
+    execute_any(made, row("backward", (101,), (None,), (), False, False, out=None))
     found = made.tensors[1]
     assert isinstance(found, Tensor)
     assert found.grad is not None
@@ -132,7 +133,7 @@ def test_inner_ops_are_no_ops_to_a_row() -> None:
     assert {"_conv", "_avg_pool2d_backward", "_embedding_backward"} <= {spec.name for spec in INNER}
     for spec in INNER:
         with pytest.raises(UnknownOp, match=f"there is no op {spec.index}"):
-            session().execute(Row(spec.index, 0, 1, ()))
+            execute(session(), Row(spec.index, 0, 1, ()))
         assert not spec.public
         assert spec.name in IMPLS
 
@@ -148,40 +149,40 @@ def test_the_client_records_no_inner_op() -> None:
 
 
 def backward(made: Session, output: int, gradient: int) -> None:
-    made.execute_any(row("backward", (output,), (gradient,), (), False, False, out=None))
+    execute_any(made, row("backward", (output,), (gradient,), (), False, False, out=None))
 
 
 def test_a_saved_tensor_whose_data_was_set_to_another_shape_is_not_followed() -> None:
     made = session(ones(2, 3, 8), ones(4, 3, 3), ones(1, 1, 1))
-    made.execute_any(row("conv1d", 1, 2, None, (1,), (0,), (1,), 1))
-    made.execute_any(row("sum", 100, None, False, None, out=101))
-    made.execute_any(row("set_data", 1, 3, out=None))
+    execute_any(made, row("conv1d", 1, 2, None, (1,), (0,), (1,), 1))
+    execute_any(made, row("sum", 100, None, False, None, out=101))
+    execute_any(made, row("set_data", 1, 3, out=None))
     with pytest.raises(VersionChanged):
-        made.execute_any(row("backward", (101,), (None,), (), False, False, out=None))
+        execute_any(made, row("backward", (101,), (None,), (), False, False, out=None))
 
 
 def test_a_gradient_is_of_what_was_computed_not_of_what_the_data_was_set_to() -> None:
     made = session(ones(2, 3, 8), ones(4, 3, 3), ones(1, 1, 1), ones(1, 1, 1))
-    made.execute_any(row("conv1d", 1, 2, None, (1,), (0,), (1,), 1))
-    made.execute_any(row("set_data", 100, 3, out=None))
+    execute_any(made, row("conv1d", 1, 2, None, (1,), (0,), (1,), 1))
+    execute_any(made, row("set_data", 100, 3, out=None))
     with pytest.raises(ShapeError, match="Mismatch in shape"):
         backward(made, 100, 4)
 
 
 def test_no_hook_puts_a_gradient_of_another_shape_where_the_data_was_set() -> None:
     made = session(ones(2, 3, 8), ones(4, 3, 3), ones(1, 1, 1), ones(1, 1, 1))
-    made.execute_any(row("conv1d", 1, 2, None, (1,), (0,), (1,), 1))
-    made.execute_any(row("sum", 100, None, False, None, out=101))
-    made.execute_any(row("begin_walk", (101,), (None,), (), False, False, out=50))
-    made.execute_any(row("walk_to", 50, 100, out=51))
-    made.execute_any(row("set_data", 100, 3, out=None))
+    execute_any(made, row("conv1d", 1, 2, None, (1,), (0,), (1,), 1))
+    execute_any(made, row("sum", 100, None, False, None, out=101))
+    execute_any(made, row("begin_walk", (101,), (None,), (), False, False, out=50))
+    execute_any(made, row("walk_to", 50, 100, out=51))
+    execute_any(made, row("set_data", 100, 3, out=None))
     with pytest.raises(ShapeError, match="cannot go on"):
-        made.execute_any(row("replace_gradient", 50, 100, 4, out=None))
+        execute_any(made, row("replace_gradient", 50, 100, 4, out=None))
 
 
 def test_a_gradient_of_another_dtype_is_cast() -> None:
     made = session(ones(2, 3), np.array([[1, 2, 3], [4, 5, 6]]))
-    made.execute_any(row("gelu", 1, "none"))
+    execute_any(made, row("gelu", 1, "none"))
     backward(made, 100, 2)
     found = made.tensors[1]
     assert isinstance(found, Tensor)
@@ -191,8 +192,8 @@ def test_a_gradient_of_another_dtype_is_cast() -> None:
 
 def test_a_gradient_is_not_added_to_one_of_another_shape() -> None:
     made = session(ones(2, 3), ones(4), ones(4))
-    made.execute_any(row("sum", 1, None, False, None))
-    made.execute_any(row("set_data", 1, 2, out=None))
-    made.execute_any(row("set_grad", 1, 3, out=None))
+    execute_any(made, row("sum", 1, None, False, None))
+    execute_any(made, row("set_data", 1, 2, out=None))
+    execute_any(made, row("set_grad", 1, 3, out=None))
     with pytest.raises(OpError, match="cannot be added"):
-        made.execute_any(row("backward", (100,), (None,), (), False, False, out=None))
+        execute_any(made, row("backward", (100,), (None,), (), False, False, out=None))

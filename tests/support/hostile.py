@@ -26,11 +26,11 @@ from telegrad_server.backend.numpy import NumpyBackend
 from telegrad_server.samples import SAMPLES, Sample, T
 from telegrad_server.samples.base import numpy_dtype
 from telegrad_server.samples.running import fill, seeded
-from telegrad_server.worker.engine import Engine
+from telegrad_server.worker.dispatch import execute, execute_any
+from telegrad_server.worker.engine import Engine, backward_pass
 from telegrad_server.worker.memory import Budget
 from telegrad_server.worker.session import Session
-from telegrad_server.worker.tape import edge_of
-from telegrad_server.worker.tensor import Tensor
+from telegrad_server.worker.tensor import Tensor, edge_of
 
 from . import guarded
 
@@ -238,9 +238,9 @@ def outcome(case: Case, generated: bool) -> Outcome:
     row = Row(OPS[case.op].index, GRAD | (INPLACE if case.inplace else 0), RESULT, case.args)
     try:
         if generated and not OPS[case.op].inner:
-            session.execute(row)
+            execute(session, row)
         else:
-            session.execute_any(row)
+            execute_any(session, row)
         return Outcome(tuple(_told(session, case)))
     except (OpError, ServiceError) as error:
         return Outcome(refused=f"{error.code}: {error.message}", wrong=_disguised(error))
@@ -293,14 +293,14 @@ def _gradients(session: Held, outs: tuple[Tensor, ...], create_graph: bool) -> I
     if not roots or not leaves or sum(out._meta.numel for out in roots) > MEMORY >> 5:
         return
     engine = session.engine
-    walk = engine.walk(create_graph=create_graph, retain=True)
-    walk.want([edge_of(leaf) for leaf in leaves], [edge_of(out) for out in roots])
+    backward = backward_pass(engine, create_graph=create_graph, retain=True)
+    backward.want([edge_of(leaf) for leaf in leaves], [edge_of(out) for out in roots])
     for out in roots:
         ones = session.xp.ones(out.shape, out._meta.dtype)
-        walk.start(edge_of(out), engine.wrap(ones) if create_graph else ones, out._meta)
-    walk.run()
+        backward.start(edge_of(out), engine.wrap(ones) if create_graph else ones, out._meta)
+    backward.run()
     for leaf in leaves:
-        gradient = walk.wanted[edge_of(leaf)]
+        gradient = backward.gradient_at(edge_of(leaf))
         if gradient is not None:
             yield _bytes(np.asarray(gradient.data if create_graph else gradient))
 

@@ -25,15 +25,15 @@ from telegrad_server.worker.memory import SLACK, Budget
 MIB: Final = 1 << 20
 LIMIT: Final = 500 * MIB
 TARGET: Final = 128 * MIB
-"""Bytes that a sample's inputs or results are to have, all elements counted."""
+"""Bytes of a large sample's inputs or results, all elements counted."""
 
 SECONDS: Final = 60
-"""After which a case is given up."""
+"""Seconds after which a case is given up."""
 
 
 @dataclass
 class Case:
-    """A sample made large: where its dimensions of size `size` stand, `factor` times as many. `expanded`: by strides of 0."""
+    """A sample made large: its dimensions of size `size` become `factor` times as long; by strides of 0 if `expanded`."""
 
     sample: Sample
     size: int
@@ -49,7 +49,7 @@ class Case:
 
 @dataclass
 class Taken:
-    """What a case took: what the allocator counted, and what the system saw, in bytes beyond what was there before."""
+    """The memory that a case took, in bytes: as the allocator counted it, and as the system saw it."""
 
     outcome: str
     admitted: int
@@ -73,7 +73,7 @@ def _replaced(value: Any, size: int, new: int, numbers: bool = False) -> Any:
 
 
 def _bytes(sample: Sample) -> int:
-    """Of the inputs or the results, whichever are more. Raises where the op does not take them."""
+    """The bytes of the inputs or of the results, whichever are more. Raises if the op does not take them."""
     engine = Engine(NumpyBackend(), Budget(1 << 60))
     small = np.zeros((), np.uint8)
 
@@ -114,7 +114,7 @@ def _enlarged(sample: Sample, size: int) -> tuple[Sample, int, int] | None:
             try:
                 if _bytes(large) > TARGET:
                     break
-            except Exception:  # the op does not take it: another size, then
+            except Exception:  # the op does not take it: try another size
                 break
             best, factor = (large, size, factor), factor * 2
         if best is not None and best[2] >= 16:
@@ -129,7 +129,7 @@ def measure(case: Case) -> Taken:
 
 
 def in_a_process(function: Callable[[], Any]) -> Any:
-    """What a function returns in a forked process, as far as JSON carries it; None where that process does not end well."""
+    """The function's result from a forked process, through JSON; None if the process does not end well."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
@@ -160,7 +160,7 @@ def _run(case: Case) -> tuple[str, int, int]:
     xp.hold_to(before + LIMIT + SLACK)
     try:
         run.call()
-        _walk_back(run, case.expanded)
+        _backward(run, case.expanded)
         outcome = "done"
     except OutOfMemory:
         outcome = "refused"
@@ -192,7 +192,7 @@ def _expand(case: Case, run: Run) -> None:
             tensor._meta = meta(t.shape, tensor.dtype, steps)
 
 
-def _walk_back(run: Run, expanded: bool) -> None:
+def _backward(run: Run, expanded: bool) -> None:
     xp = run.engine.xp
     roots = []
     for out in run.floating():

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from telegrad_protocol import dtypes
-from telegrad_server.worker.engine import Engine
+from telegrad_server.worker.engine import Engine, backward_pass
 from telegrad_server.worker.memory import Budget
-from telegrad_server.worker.tape import edge_of
-from telegrad_server.worker.tensor import Tensor
+from telegrad_server.worker.tensor import Tensor, edge_of
 
 from .report import Part
 
@@ -64,10 +63,10 @@ def _step(engine: Engine, batch: list[Tensor], parameters: list[Tensor]) -> Tens
     for parameter in parameters:
         parameter.grad = None
     loss = ops.mse_loss(ops.linear(ops.relu(ops.linear(x, w1, b1)), w2, b2), y)
-    walk = engine.walk(create_graph=False, retain=False)
-    walk.start(edge_of(loss), engine.xp.ones((), dtypes.float32), loss._meta)
-    walk.run()
-    engine.commit(walk)
+    backward = backward_pass(engine, create_graph=False, retain=False)
+    backward.start(edge_of(loss), engine.xp.ones((), dtypes.float32), loss._meta)
+    backward.run()
+    backward.write_grads()
     return loss
 
 

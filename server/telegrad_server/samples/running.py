@@ -9,11 +9,10 @@ import numpy as np
 from telegrad_protocol.spec import OPS
 from telegrad_server.backend.numpy import NumpyBackend
 from telegrad_server.kernels import IMPLS
-from telegrad_server.worker.engine import Engine
+from telegrad_server.worker.engine import Engine, backward_pass
 from telegrad_server.worker.memory import Budget
 from telegrad_server.worker.session import DEFAULT_SEED
-from telegrad_server.worker.tape import edge_of
-from telegrad_server.worker.tensor import Tensor
+from telegrad_server.worker.tensor import Tensor, edge_of
 
 from .base import Sample, T
 
@@ -98,11 +97,11 @@ class Run:
 
     def pull(self, roots: list[Any], create_graph: bool = False) -> list[Any]:
         """Gradients for every differentiable input, given those of results."""
-        walk = self.engine.walk(create_graph=create_graph, retain=True)
+        backward = backward_pass(self.engine, create_graph=create_graph, retain=True)
         roots = [(o, w) for o, w in roots if o.requires_grad]
         inputs = self.differentiable()
-        walk.want([edge_of(t) for t in inputs], [edge_of(o) for o, _ in roots])
+        backward.want([edge_of(t) for t in inputs], [edge_of(o) for o, _ in roots])
         for out, weight in roots:
-            walk.start(edge_of(out), self.engine.wrap(weight) if create_graph else weight, out._meta)
-        walk.run()
-        return [walk.wanted[edge_of(t)] for t in inputs]
+            backward.start(edge_of(out), self.engine.wrap(weight) if create_graph else weight, out._meta)
+        backward.run()
+        return [backward.gradient_at(edge_of(t)) for t in inputs]

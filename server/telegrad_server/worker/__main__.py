@@ -21,7 +21,7 @@ from .executor import Executor
 from .link import WorkerEnd
 
 LEAST_ELEMENTS = 1 << 32
-"""What an op may visit however little memory there is: seconds of work. More than fit in memory are never needed."""
+"""Elements that an op may visit however little memory there is: seconds of work."""
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     np.seterr(all="ignore")  # inf and nan are results here, as in PyTorch
-    # The tape makes no reference cycles, so that looking for them is all but wasted work.
+    # The tape makes no reference cycles: collect them rarely.
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
     link = WorkerEnd(socket.socket(fileno=options.fd), options.arena_fd)

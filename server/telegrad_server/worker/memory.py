@@ -1,4 +1,4 @@
-"""Memory admission: what a kernel will take is asked for before it runs."""
+"""Memory admission: the memory that a kernel takes is asked for before it runs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, Final
 from telegrad_protocol.errors import OutOfMemory
 
 SLACK: Final = 32 << 20
-"""Bytes beyond the limit that kernels may take on their way: what the process has for itself is counted there too."""
+"""Bytes beyond the limit that kernels may take for intermediate values; the process's own memory counts there too."""
 
-# What Python takes, in bytes, for an id and its tensor, for a tensor's storage, and for a node: measured.
+# Measured bytes of the Python objects for an id and its tensor, a failed id, a storage, a node, and a generator.
 ID_BYTES: Final = 450
 FAILED_BYTES: Final = 110
 STORAGE_BYTES: Final = 150
@@ -21,8 +21,8 @@ GENERATOR_BYTES: Final = 6000
 class Budget:
     """Counts bytes in use against a limit, per storage. One per worker, with a child per session.
 
-    `objects`: what the small things take that stand for tensors, ids and nodes of graphs, as last counted; `room`: what
-    that leaves of the limit.
+    `objects` is the memory of the Python objects for tensors, ids and nodes, as last counted; `room` is the limit less
+    that.
 
     >>> budget = Budget(100)
     >>> budget.take(60); budget.used
@@ -40,7 +40,7 @@ class Budget:
         self.peak = 0
 
     def check(self, nbytes: int, op: str) -> None:
-        """Raise `OutOfMemory` if `nbytes` more do not fit here or in the parent; takes nothing."""
+        """Raise `OutOfMemory` if `nbytes` more do not fit here or in the parent. Takes nothing."""
         if self.used + nbytes > self.room:
             raise self._refusal(nbytes, op)
         if self.parent is not None:
@@ -57,7 +57,7 @@ class Budget:
         )
 
     def exhausted(self, op: str) -> OutOfMemory:
-        """The error for an allocation that was refused in the midst of a impl."""
+        """The error for an allocation that the allocator refused while a kernel ran."""
         in_use, limit = readable(self.used + self.objects), readable(self.limit)
         return OutOfMemory(
             f"{op} needs more memory on its way than is left: {in_use} of {limit} are in use",
@@ -86,7 +86,7 @@ class Budget:
             self.parent.used -= nbytes
 
     def count_objects(self, nbytes: int) -> None:
-        """Leave so much less room. Refuses nothing: whatever is made next is."""
+        """Leave so much less room. Refuses nothing; what is made next may be refused."""
         if self.parent is not None:
             self.parent.count_objects(self.parent.objects + nbytes - self.objects)
         self.objects = nbytes
@@ -94,14 +94,14 @@ class Budget:
 
 
 class Tally:
-    """Tells how many objects refer to it, which costs them nothing to make or to drop."""
+    """Counts the objects that refer to it. Making and dropping them costs nothing more."""
 
     def __len__(self) -> int:
         return sys.getrefcount(self) - _OWN_REFERENCES
 
 
 _OWN_REFERENCES: Final = 3
-"""Those of `len`, of `getrefcount` and of whoever made the tally."""
+"""The references of `len`, of `getrefcount` and of the tally's owner."""
 
 
 def readable(nbytes: float) -> str:
@@ -120,4 +120,4 @@ def readable(nbytes: float) -> str:
 def largest(tensors: dict[int, Any], count: int = 5) -> str:
     """The tensors that hold most memory, for the message of an `OutOfMemory`."""
     sized = sorted(tensors.items(), key=lambda item: -item[1].storage.nbytes)[:count]
-    return ", ".join(f"t{name} {tensor._meta!r} {readable(tensor.storage.nbytes)}" for name, tensor in sized)
+    return ", ".join(f"t{tensor_id} {tensor._meta!r} {readable(tensor.storage.nbytes)}" for tensor_id, tensor in sized)

@@ -1,4 +1,4 @@
-"""Bytes that come and go beside the streams: uploads, reads, and the copies between them and the arena."""
+"""Values on their way: uploads, reads, values for another device, and the copies to and from shared memory."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .tensor import Tensor
 class Upload:
     """A tensor's bytes on their way in, admitted by the budget before the first of them.
 
-    They land in memory of the device that becomes the tensor's own. `ready`: when that memory may be written to.
-    Raises `OutOfMemory` where the device has not so much.
+    `buffer` is memory of the device that becomes the tensor's own; `ready` tells when it may be written to. Raises
+    `OutOfMemory` if the device has not so much.
     """
 
     def __init__(self, xp: Any, nbytes: int, budget: Budget) -> None:
@@ -29,7 +29,7 @@ class Upload:
         budget.take(nbytes)
         try:
             with xp.active():
-                self.landing = xp.upload_buffer(nbytes)
+                self.buffer = xp.upload_buffer(nbytes)
                 self.ready = xp.record_event()
         except BaseException as error:
             self.release()
@@ -39,16 +39,16 @@ class Upload:
 
     @classmethod
     def failed(cls, xp: Any, budget: Budget, error: TelegradError) -> Upload:
-        """An upload that will not come; the row that takes it in is told why."""
+        """An upload that will not come; the row that takes it fails with the error."""
         upload = cls(xp, 0, budget)
         upload.fail(error)
         return upload
 
     def fetch(self, xp: Any, offset: int, source: memoryview) -> Any:
-        """Begin to copy bytes to their place; the moment at which `source` is free again."""
+        """Begin to copy bytes to their place. The returned event is done once `source` is free again."""
         if offset + len(source) > self.nbytes:
             raise Malformed(f"a piece ends at byte {offset + len(source)} of an upload of {self.nbytes}")
-        return xp.copy_in(self.landing, offset, source, self.ready)
+        return xp.copy_in(self.buffer, offset, source, self.ready)
 
     def release(self) -> None:
         """Hand the admitted memory over to the tensor, or back."""
@@ -57,13 +57,13 @@ class Upload:
             self.budget = None
 
     def fail(self, error: TelegradError) -> None:
-        """Give the memory back; the row that takes it in fails with the error."""
+        """Give the memory back; the row that takes the upload fails with the error."""
         self.release()
         self.error, self.done = error, True
 
 
 class Read:
-    """A value that is being fetched: it keeps its bytes, also when the tensor is written to meanwhile."""
+    """A value that is being fetched. It keeps its bytes, even if the tensor is written meanwhile."""
 
     __slots__ = ("data", "meta", "ready", "storage")
 
@@ -75,16 +75,24 @@ class Read:
         self.storage.pins = (*self.storage.pins, self)
 
     def put(self, xp: Any, offset: int, target: memoryview) -> Any:
-        """Begin to copy bytes out; the moment at which they are in `target`."""
+        """Begin to copy bytes out. The returned event is done once they are in `target`."""
         return xp.copy_out(self.data, offset, target, self.ready)
 
     def release(self) -> None:
-        """The bytes have left; writes need not copy for this read any more."""
+        """End the read: writes need not copy for it any more."""
         self.storage.pins = tuple(read for read in self.storage.pins if read is not self)
 
 
+class Sent(NamedTuple):
+    """A value that leaves for another device: the front fetches the read of that id, and uploads it there."""
+
+    id: int
+    device: str
+    nbytes: int
+
+
 class Copy(NamedTuple):
-    """A copy under way: who asked, the moment it ends, and what must stay until then."""
+    """A copy under way: its request, the event of its end, and the upload or read that must live until then."""
 
     request: Request
     end: Any
@@ -101,11 +109,11 @@ class Copies:
         return bool(self._under_way)
 
     def begun(self, request: Request, end: Any, held: Upload | Read) -> None:
-        """Take note of a copy that ends when `end` has come."""
+        """Note a copy that ends with the event `end`."""
         self._under_way.append(Copy(request, end, held))
 
     def ended(self) -> Iterator[tuple[Request, Exception | None]]:
-        """The requests whose copies have ended since, and what went wrong with them."""
+        """The requests whose copies have ended since the last call, each with its error or None."""
         while self._under_way:
             try:
                 if not self._under_way[0].end.done:

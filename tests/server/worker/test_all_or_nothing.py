@@ -18,17 +18,18 @@ from telegrad_server.backend.numpy import NumpyBackend
 from telegrad_server.backend.numpy import optim as numpy_optim
 from telegrad_server.samples import SAMPLES, T
 from telegrad_server.samples.running import fill, seeded
+from telegrad_server.worker.dispatch import execute, skip
 from telegrad_server.worker.memory import Budget
 from telegrad_server.worker.session import Session
 from telegrad_server.worker.tensor import Tensor
 from telegrad_server.worker.transfers import Read
 
 NO_MEMORY_TAKEN = {"assign", "add_into", "multiply_into", "active", "raise_faults", "record_event", "device", "name"}
-"""What the backend does in memory that is there."""
+"""Calls of the backend that allocate nothing."""
 
 
 class Failing:
-    """A backend that has no memory left at its n-th call that takes some."""
+    """A backend that has no memory left at its n-th call that allocates."""
 
     def __init__(self) -> None:
         self.xp = NumpyBackend()
@@ -66,36 +67,36 @@ class World:
         return self.keep(tensor)
 
     def keep(self, tensor: Tensor) -> int:
-        name, self.next = self.next, self.next + 1
-        self.session.tensors[name] = tensor
-        return name
+        tensor_id, self.next = self.next, self.next + 1
+        self.session.tensors[tensor_id] = tensor
+        return tensor_id
 
     def run(self, op: str, *args: Any, flags: int = GRAD, outs: Any = None) -> Any:
-        return self.session.execute(Row(OPS[op].index, flags, outs, args))
+        return execute(self.session, Row(OPS[op].index, flags, outs, args))
 
     def made(self, op: str, *args: Any) -> int:
-        name, self.next = self.next, self.next + 1
-        self.run(op, *args, outs=name)
-        return name
+        tensor_id, self.next = self.next, self.next + 1
+        self.run(op, *args, outs=tensor_id)
+        return tensor_id
 
-    def grad(self, name: int, values: Any) -> None:
-        self.run("set_grad", name, self.tensor(values))
+    def grad(self, tensor_id: int, values: Any) -> None:
+        self.run("set_grad", tensor_id, self.tensor(values))
 
-    def pin(self, name: int) -> None:
-        tensor = self.session.tensors[name]
-        self.session.reads[1000 + name] = Read(self.xp, tensor)
+    def pin(self, tensor_id: int) -> None:
+        tensor = self.session.tensors[tensor_id]
+        self.session.reads[1000 + tensor_id] = Read(self.xp, tensor)
 
     def seen(self) -> dict[Any, Any]:
         """All that a row may change."""
-        found: dict[Any, Any] = {name: _seen(t) for name, t in self.session.tensors.items()}
-        found["reads"] = {name: read.data.tobytes() for name, read in self.session.reads.items()}
+        found: dict[Any, Any] = {tensor_id: _seen(t) for tensor_id, t in self.session.tensors.items()}
+        found["reads"] = {read_id: read.data.tobytes() for read_id, read in self.session.reads.items()}
         found["generators"] = [np.array(g.get_state()).tobytes() for g in self.session.generators.values()]
-        found["walks"] = list(self.session.walks)
+        found["autograd calls"] = list(self.session.autograd_calls)
         found["used"] = self.session.budget.used - self._kept_for_reads()
         return found
 
     def _kept_for_reads(self) -> int:
-        """Bytes of copies that reads have of what was about to be overwritten: they count, and may stay."""
+        """Bytes of the copies that reads keep of overwritten tensors: they count, and may stay."""
         shared = {t.storage.memory for t in self.session.tensors.values()}
         return sum(read.meta.nbytes for read in self.session.reads.values() if read.storage not in shared)
 
@@ -115,8 +116,8 @@ def _params(w: World) -> tuple[int, ...]:
     plain, half = w.tensor(np.ones(3), requires_grad=True), w.tensor(np.ones(4), dtype=np.float16)
     across = w.made("transpose", w.tensor(np.arange(6).reshape(2, 3)), 0, 1)
     read = w.tensor(np.ones(5))
-    for name in (plain, across, read):
-        w.grad(name, np.ones(w.session.tensors[name].shape))
+    for param in (plain, across, read):
+        w.grad(param, np.ones(w.session.tensors[param].shape))
     w.run("set_grad", half, w.tensor(np.ones(4), dtype=np.float16))
     w.pin(read)
     return plain, half, across, read
@@ -124,22 +125,22 @@ def _params(w: World) -> tuple[int, ...]:
 
 def _sgd(w: World) -> Any:
     params = _params(w)
-    names = tuple(range(500, 500 + len(params)))
-    return lambda: w.run("sgd_step", params, names, 0.1, 0.9, 0.0, 0.0, False, False)
+    state_ids = tuple(range(500, 500 + len(params)))
+    return lambda: w.run("sgd_step", params, state_ids, 0.1, 0.9, 0.0, 0.0, False, False)
 
 
 def _sgd_again(w: World) -> Any:
     step = _sgd(w)
     step()
-    for name in (500, 501):
-        w.pin(name)
+    for state_id in (500, 501):
+        w.pin(state_id)
     return step
 
 
 def _adam(w: World) -> Any:
     params = _params(w)
-    names = tuple(range(500, 500 + 4 * len(params)))
-    return lambda: w.run("adam_step", params, names, 0.1, 0.9, 0.99, 1e-8, 0.0, True, False, False)
+    state_ids = tuple(range(500, 500 + 4 * len(params)))
+    return lambda: w.run("adam_step", params, state_ids, 0.1, 0.9, 0.99, 1e-8, 0.0, True, False, False)
 
 
 def _unscale(w: World) -> Any:
@@ -159,8 +160,8 @@ def _graph(w: World, *, again: bool) -> tuple[int, ...]:
     w.run("retain_grad", y)
     loss = w.made("sum", y, None, False, None)
     if again:
-        for name in (a, b):
-            w.grad(name, [5, 6, 7])
+        for leaf in (a, b):
+            w.grad(leaf, [5, 6, 7])
         w.pin(w.keep(w.session.tensors[a].grad))
     return loss, a, b, c
 
@@ -173,15 +174,15 @@ def _backward(again: bool, create: bool = False) -> Build:
     return build
 
 
-def _end_walk(w: World) -> Any:
+def _backward_in_steps(w: World) -> Any:
     loss, *_ = _graph(w, again=True)
     begin = ((loss,), (None,), (), True, False)
 
-    def walk() -> None:
+    def in_steps() -> None:
         w.run("begin_walk", *begin, outs=800)
         w.run("end_walk", 800)
 
-    return walk
+    return in_steps
 
 
 def _gradients(w: World) -> Any:
@@ -205,7 +206,7 @@ def _read(w: World) -> Any:
     return lambda: w.run("read", across, outs=900)
 
 
-def _send(w: World) -> Any:
+def _copy_to_device(w: World) -> Any:
     across = w.made("transpose", w.tensor(np.ones((20, 30))), 0, 1)
     return lambda: w.run("send", across, "cpu", outs=900)
 
@@ -231,19 +232,19 @@ ROWS: dict[str, Build] = {
     "backward": _backward(again=False),
     "backward again": _backward(again=True),
     "backward, create_graph": _backward(again=True, create=True),
-    "begin_walk, end_walk": _end_walk,
+    "begin_walk, end_walk": _backward_in_steps,
     "gradients": _gradients,
     "set_data": _set_data,
     "retain_grad": _retain,
     "read": _read,
-    "send": _send,
+    "send": _copy_to_device,
     "add_, of a view, promoted, read": _promoted,
     "get_generator_state": _generator_state,
 }
 
 
 def fails_whole(build: Build) -> int:
-    """Let memory run out at each call of the backend in turn; how many there are."""
+    """Let memory run out at each call of the backend in turn. Returns how many there are."""
     n = 1
     while True:
         world = World()
@@ -255,7 +256,7 @@ def fails_whole(build: Build) -> int:
             return n - 1
         world.xp.at = 0
         if world.session.budget.used != before["used"]:
-            gc.collect()  # as the executor does: what was raised holds the frames that hold tensors
+            gc.collect()  # as the executor does: the error's traceback holds frames that hold tensors
         assert world.seen() == before
         run()
         n += 1
@@ -277,14 +278,14 @@ def _inplace_samples() -> Iterator[Any]:
 def _wired_args(w: World, sample: Any) -> tuple[list[Any], list[Tensor]]:
     """A sample's arguments as a row has them, and the tensors among them."""
     spec = OPS[sample.op]
-    names = [w.tensor(array, dtype=array.dtype) for array in seeded(sample)]
-    tensors = [w.session.tensors[name] for name in names]
+    ids = [w.tensor(array, dtype=array.dtype) for array in seeded(sample)]
+    tensors = [w.session.tensors[tensor_id] for tensor_id in ids]
     for tensor, t in zip(tensors, sample.tensors(), strict=True):
         tensor.requires_grad = t.grad
     args = list(spec.convert(fill(sample, tensors)))
     if spec.generator_slot is not None:
         args[spec.generator_slot] = None
-    by_tensor = {id(tensor): name for tensor, name in zip(tensors, names, strict=True)}
+    by_tensor = {id(tensor): tensor_id for tensor, tensor_id in zip(tensors, ids, strict=True)}
     return [_wired(p, value, by_tensor) for p, value in zip(spec.params, args, strict=True)], tensors
 
 
@@ -300,11 +301,11 @@ def _inplace(sample: Any) -> Build:
     return build
 
 
-def _wired(param: Any, value: Any, names: dict[int, int]) -> Any:
+def _wired(param: Any, value: Any, ids: dict[int, int]) -> Any:
     if isinstance(value, Tensor):
-        return names[id(value)]
+        return ids[id(value)]
     if isinstance(value, tuple) and any(isinstance(item, Tensor) for item in value):
-        return tuple([None if item is None else names[id(item)] for item in value])
+        return tuple([None if item is None else ids[id(item)] for item in value])
     if param.kind.holds_tensors and value is not None and not isinstance(value, tuple):
         return (value,)
     return value.name if isinstance(value, dtypes.DType) else value
@@ -414,7 +415,7 @@ def test_a_state_that_is_none_is_refused_before_the_first_write(case: str) -> No
     assert w.seen() == before
 
 
-def test_a_state_is_known_by_what_it_is_also_after_the_table_of_metadata_was_emptied() -> None:
+def test_a_state_is_known_by_its_shape_and_dtype_also_after_the_table_of_metadata_was_emptied() -> None:
     w = World()
     run = _sgd(w)
     run()
@@ -443,10 +444,10 @@ def test_gradients_that_lie_in_a_gradient_are_added_as_they_were() -> None:
     assert w.session.tensors[b].grad.data.tolist() == [8.0]
 
 
-def test_a_walk_whose_end_is_skipped_is_dropped() -> None:
+def test_a_pass_whose_end_is_skipped_is_dropped() -> None:
     w = World()
     loss, *_ = _graph(w, again=False)
     for row in ("end_walk", "drop_walk"):
         w.run("begin_walk", (loss,), (None,), (), True, False, outs=800)
-        w.session.skip(Row(OPS[row].index, 0, None, (800,)), OpError("an earlier row failed"))
-        assert not w.session.walks
+        skip(w.session, Row(OPS[row].index, 0, None, (800,)), OpError("an earlier row failed"))
+        assert not w.session.autograd_calls

@@ -10,6 +10,7 @@ from telegrad_protocol import wire
 from telegrad_protocol.messages import Row
 from telegrad_protocol.spec import OPS
 from telegrad_server.worker import executor as module
+from telegrad_server.worker import scheduler
 from telegrad_server.worker.link import Request
 
 
@@ -21,7 +22,7 @@ def test_a_submission_whose_upload_has_come_goes_on_through_as_many_turns_as_it_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "POLL_EVERY", 0.0)  # rows are one turn each
-    monkeypatch.setattr(module, "QUANTUM", 1e-9)
+    monkeypatch.setattr(scheduler, "QUANTUM", 1e-9)
     engine = LocalEngine()
     engine.ask("open_session", "s")
     values = np.arange(4, dtype=np.float32)
@@ -34,7 +35,7 @@ def test_a_submission_whose_upload_has_come_goes_on_through_as_many_turns_as_it_
     engine.executor._handle(Request("write_piece", 1001, ("s", 1, 0, values.nbytes, 0)))
     engine.executor._handle(Request("finish_upload", 1002, ("s", 1)))
     for _ in range(len(rows) + 5):
-        engine.executor.credit["s"] = 0.0  # what the row before it overdrew is forgiven
+        engine.executor.scheduler.credit["s"] = 0.0  # forgives what the row before it overdrew
         engine.executor._turn()
     reply = wire.decode_reply(engine.link.answers[1000][0])
     assert reply.error is None
@@ -71,7 +72,7 @@ def test_a_session_closed_amid_an_upload_gives_its_memory_back() -> None:
     assert engine.executor.budget.used == 0
 
 
-def test_a_copy_that_fails_is_told_to_who_asked_and_those_behind_it_go_on() -> None:
+def test_a_copy_that_fails_fails_its_request_and_those_behind_it_go_on() -> None:
     class Failing:
         @property
         def done(self) -> bool:

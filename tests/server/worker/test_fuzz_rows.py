@@ -12,7 +12,7 @@ from support.local_engine import LocalEngine
 
 from telegrad_protocol import wire
 from telegrad_protocol.errors import Malformed, TooLarge
-from telegrad_server.worker import executor as module
+from telegrad_server.worker import scheduler
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of NumPy, which the worker leaves alone too
 
@@ -49,7 +49,7 @@ def submit(engine: LocalEngine, epoch: int, rows: list[Row]) -> None:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "UPLOAD_PATIENCE", 0.0)
+    monkeypatch.setattr(scheduler, "UPLOAD_PATIENCE", 0.0)
 
 
 def test_mutated_rows_are_refused_and_never_a_defect() -> None:

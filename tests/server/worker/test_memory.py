@@ -1,4 +1,4 @@
-"""Memory that is counted is all memory that is taken: by kernels, by what autograd saves, and by small things."""
+"""All memory is counted: of kernels, of values that autograd saves, and of small Python objects."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from telegrad_server.backend.numpy import NumpyBackend
 from telegrad_server.samples import SAMPLES, Sample, T
 from telegrad_server.samples.running import Run
 from telegrad_server.worker import session as sessions
+from telegrad_server.worker.dispatch import execute, skip
 from telegrad_server.worker.memory import Budget
 from telegrad_server.worker.session import Session
 
-OUT = Path(__file__).parents[2] / "out"
+OUT = Path(__file__).parents[3] / "out"
 N = 1 << 28
 
 
 def _call(op: str, size: int, *args: object, **named: object) -> Case:
-    """A call whose tensors are seen through `expand` where they are of that size."""
+    """A call whose tensors are expanded along the dimensions of that size."""
     return Case(Sample(op, OPS[op].bind(*args, **named)), size, 1, True)
 
 
@@ -98,7 +99,7 @@ def test_no_op_takes_more_than_it_was_admitted() -> None:
     assert [f"{case}: {taken}" for case, taken in rows if not taken.within] == []
 
 
-# What is counted in a session's budget ----------------------------------------------------------------------------
+# A session's budget ----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def session() -> Iterator[Session]:
 
 
 def _row(session: Session, op: str, out: object, *args: object, flags: int = 0) -> None:
-    session.execute(Row(OPS[op].index, flags, out, args))  # type: ignore[arg-type]
+    execute(session, Row(OPS[op].index, flags, out, args))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("op", ["dropout", "layer_norm", "cross_entropy"])
@@ -147,18 +148,17 @@ def test_a_read_that_keeps_what_is_overwritten_counts_until_it_has_left(session:
         session.engine.keep_reads([session.tensors[1]])
 
 
-def test_gradients_that_wait_in_a_walk_of_steps_count(session: Session) -> None:
+def test_gradients_that_wait_in_a_pass_of_steps_count(session: Session) -> None:
     session.tensors[0].requires_grad = True
     _row(session, "exp", 1, 0, flags=GRAD)
     _row(session, "exp", 2, 1, flags=GRAD)
     before = session.budget.used
     _row(session, "begin_walk", 9, (2,), (0,), (), True, False)
     _row(session, "walk_to", 3, 9, 1)
-    held = session.walks[9].held
-    assert held is not None
-    assert session.budget.used == before + held.nbytes + session.tensors[3]._meta.nbytes
+    held = session.autograd_calls[9].held_bytes
+    assert held
+    assert session.budget.used == before + held + session.tensors[3]._meta.nbytes
     _row(session, "drop_walk", None, 9)
-    del held
     assert session.budget.used == before + session.tensors[3]._meta.nbytes
 
 
@@ -197,7 +197,7 @@ def test_failed_ids_share_their_cause_and_are_bounded(session: Session, monkeypa
     monkeypatch.setattr(sessions, "MOST_FAILED", 100)
     cause = OpError("no such luck")
     for i in range(50):
-        session.skip(Row(OPS["add"].index, 0, (1000 + 10 * i, *range(1001 + 10 * i, 1010 + 10 * i)), ()), cause)
+        skip(session, Row(OPS["add"].index, 0, (1000 + 10 * i, *range(1001 + 10 * i, 1010 + 10 * i)), ()), cause)
     assert len(session.failed) == 100
     assert all(error is cause for error in session.failed.values())
     with pytest.raises(OpError, match="no such luck"):

@@ -1,32 +1,29 @@
-"""What the optimizer rows do: everything is checked and made first, then every parameter is written."""
+"""The optimizer rows. Each checks and allocates everything first, then writes every parameter."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import Malformed, OpError, ShapeError
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.rules import check_overlap, check_writable
 from telegrad_protocol.shapes import Meta, contiguous
+from telegrad_server.worker.session import Session
+from telegrad_server.worker.tensor import Tensor, count_writes
 
-from .controls import handles
-from .engine import moved_on
-from .tensor import Tensor
-
-if TYPE_CHECKING:
-    from .session import Session
+from .registry import handles
 
 
-@handles
+@handles("clear_grads")
 def clear_grads(session: Session, row: Row, tensors: tuple[Tensor, ...]) -> None:
     for tensor in tensors:
         tensor.grad = None
 
 
-@handles
+@handles("unscale_grads")
 def unscale_grads(session: Session, row: Row, params: tuple[Tensor, ...], factor: float) -> ReadResult:
-    _gradients(params)  # raises for what has none
+    _gradients(params)  # raises for a parameter without one
     xp, grads = session.xp, [param.grad for param in params if param.grad is not None]
     for grad in grads:
         check_writable("unscale_grads", grad._meta)
@@ -34,20 +31,20 @@ def unscale_grads(session: Session, row: Row, params: tuple[Tensor, ...], factor
     finite = xp.ones((), dtypes.bool_)
     for grad in grads:
         finite = xp.logical_and(finite, xp.all(xp.isfinite(grad.data), tuple(range(grad._meta.ndim))))
-    answer = ReadResult(row.outs, "bool", (), xp.to_bytes(finite))
+    result = ReadResult(row.outs, "bool", (), xp.to_bytes(finite))
     session.engine.keep_reads(grads)
     for grad in grads:
         xp.multiply_into(grad.data, float(factor))
-    moved_on(grads)
-    return answer
+    count_writes(grads)
+    return result
 
 
-@handles
+@handles("sgd_step")
 def sgd_step(
     session: Session,
     row: Row,
     params: tuple[Tensor, ...],
-    state: tuple[int, ...],
+    state_ids: tuple[int, ...],
     lr: float,
     momentum: float,
     dampening: float,
@@ -57,20 +54,20 @@ def sgd_step(
 ) -> None:
     grads = _gradients(params)
     width = 1 if momentum else 0
-    fresh = [name not in session.tensors for name in state] if momentum else [False] * len(params)
-    step = Step(session, params, state, width, lambda meta: (contiguous(meta.shape, meta.dtype),) * width)
+    fresh = [state_id not in session.tensors for state_id in state_ids] if momentum else [False] * len(params)
+    step = Step(session, params, state_ids, width, lambda meta: (contiguous(meta.shape, meta.dtype),) * width)
     arrays, *buffers = step.written()
     options = (*map(float, (lr, momentum, dampening, weight_decay)), bool(nesterov), bool(maximize))
     session.xp.sgd_update(arrays, grads, buffers[0] if buffers else None, fresh, *options)
     step.end()
 
 
-@handles
+@handles("adam_step")
 def adam_step(
     session: Session,
     row: Row,
     params: tuple[Tensor, ...],
-    state: tuple[int, ...],
+    state_ids: tuple[int, ...],
     lr: float,
     beta1: float,
     beta2: float,
@@ -87,7 +84,7 @@ def adam_step(
     def metas(meta: Meta) -> tuple[Meta, ...]:
         return (step_meta, *(contiguous(meta.shape, meta.dtype),) * (width - 1))
 
-    step = Step(session, params, state, width, metas)
+    step = Step(session, params, state_ids, width, metas)
     arrays, counts, m, v, *vmax = step.written()
     options = (*map(float, (lr, beta1, beta2, eps, weight_decay)), bool(decoupled), bool(maximize))
     session.xp.adam_update(arrays, grads, counts, m, v, vmax[0] if vmax else None, *options)
@@ -105,28 +102,31 @@ def _gradients(params: tuple[Tensor, ...]) -> list[Any]:
 
 
 class Step:
-    """An optimizer's step: its parameters and their states, the missing ones admitted together and made."""
+    """One optimizer step: its parameters and their state tensors. The missing ones are admitted together and made."""
 
     def __init__(
-        self, session: Session, params: tuple[Tensor, ...], names: tuple[int, ...], width: int, metas: Any
+        self, session: Session, params: tuple[Tensor, ...], state_ids: tuple[int, ...], width: int, metas: Any
     ) -> None:
-        if len(names) != width * len(params):
-            raise Malformed(f"{len(params)} parameters need {width * len(params)} state tensors, not {len(names)}")
+        if len(state_ids) != width * len(params):
+            raise Malformed(f"{len(params)} parameters need {width * len(params)} state tensors, not {len(state_ids)}")
         self.session, self.params, self.width = session, params, width
         for param in params:
             check_writable("step", param._meta)
-        wanted = list(zip(names, [meta for param in params for meta in metas(param._meta)], strict=True))
-        missing = {name: meta for name, meta in wanted if name not in session.tensors}
-        written = dict.fromkeys([*params, *(session.tensors[name] for name in names if name not in missing)])
+        wanted = list(zip(state_ids, [meta for param in params for meta in metas(param._meta)], strict=True))
+        self.made = self._make({i: meta for i, meta in wanted if i not in session.tensors}, state_ids)
+        self.states = [_checked(self.made.get(i) or session.tensors[i], meta) for i, meta in wanted]
+        self._check_memory()
+
+    def _make(self, missing: dict[int, Meta], state_ids: tuple[int, ...]) -> dict[int, Tensor]:
+        """The missing state tensors. Asks also for the memory that the reads of written tensors will keep."""
+        session = self.session
+        written = dict.fromkeys([*self.params, *(session.tensors[i] for i in state_ids if i not in missing)])
         kept = sum(read.meta.nbytes for tensor in written for read in _pins(tensor))
         session.budget.check(sum(meta.nbytes for meta in missing.values()) + kept, "the optimizer's state")
-        made = {name: session.adopt(session.xp.zeros(meta.shape, meta.dtype), meta) for name, meta in missing.items()}
-        self.made = made
-        self.states = [_checked(made.get(name) or session.tensors[name], meta) for name, meta in wanted]
-        self._check_apart()
+        return {i: session.adopt(session.xp.zeros(meta.shape, meta.dtype), meta) for i, meta in missing.items()}
 
-    def _check_apart(self) -> None:
-        """Raise for a state that is no memory of its own, and for a gradient that lies across its parameter."""
+    def _check_memory(self) -> None:
+        """Raise for a state tensor that shares memory, and for a gradient that overlaps its parameter."""
         taken = {param.storage.memory for param in self.params}
         taken |= {param.grad.storage.memory for param in self.params if param.grad is not None}
         users: dict[Tensor, tuple[Tensor, int]] = {}
@@ -140,19 +140,19 @@ class Step:
                 check_overlap("step", param._meta, param.offset, grad._meta, grad.offset)
 
     def written(self) -> list[list[Any]]:
-        """The arrays of the parameters, and of each of their states, which are about to be written in place."""
+        """The arrays that are about to be written in place: the parameters', then those of each kind of state."""
         columns = [list(self.params), *(self.states[i :: self.width] for i in range(self.width))]
         self.session.engine.keep_reads([*self.params, *self.states])
         return [[tensor.data for tensor in column] for column in columns]
 
     def end(self) -> None:
-        """Note that all is written, and name the states that were made."""
-        moved_on([*self.params, *self.states])
+        """Count the writes, and give the new state tensors their ids."""
+        count_writes([*self.params, *self.states])
         self.session.tensors.update(self.made)
 
 
 def _checked(state: Any, meta: Meta) -> Tensor:
-    """A state tensor, if that is what it is."""
+    """A state tensor. Raises `ShapeError` if it has another shape or dtype, or is not contiguous."""
     found = state._meta if type(state) is Tensor else None
     if found is None or not found.contiguous or (found.shape, found.dtype) != (meta.shape, meta.dtype):
         raise ShapeError(f"the optimizer's state should be {meta!r}", argument="state")
@@ -160,5 +160,5 @@ def _checked(state: Any, meta: Meta) -> Tensor:
 
 
 def _pins(tensor: Any) -> tuple[Any, ...]:
-    """The reads that keep the old elements of a tensor when it is written."""
+    """The reads under way of a tensor's memory."""
     return tensor.storage.memory.pins if type(tensor) is Tensor else ()
