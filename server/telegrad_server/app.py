@@ -19,13 +19,14 @@ from starlette.requests import ClientDisconnect
 
 from telegrad_protocol.errors import CODES, Malformed, MethodNotAllowed, NotFound, ServiceError, TelegradError
 
-from .front import control, door, door_tensors, home, runs
-from .front.answers import JSON, MSGPACK, error_body, error_headers, internal, json_line, wants_msgpack
-from .front.hot import Hot
-from .front.openapi import describe_api, methods_at
-from .front.security import Security
-from .front.sessions import Sessions
-from .front.worker import Worker
+from .channel.process import Worker
+from .http.fast_routes import Hot
+from .http.responses import JSON, MSGPACK, error_body, error_headers, internal, json_line, wants_msgpack
+from .http.rest import call_list, index_page, ops, tensors
+from .http.rest import sessions as session_routes
+from .http.rest.openapi import describe_api, methods_at
+from .http.security import Security
+from .sessions.session import Sessions
 from .settings import Settings
 
 _ASSETS = "/docs/assets"
@@ -49,7 +50,7 @@ def create_app(settings: Settings, worker: Worker, sessions: Sessions | None = N
     app.state.sessions = sessions
     app.state.worker = worker
     app.state.settings = settings
-    for routes in (control, door_tensors, door, runs, home):
+    for routes in (session_routes, tensors, ops, call_list, index_page):
         app.include_router(routes.router)
     app.openapi = lambda: describe_api(app, settings)  # type: ignore[method-assign]
     _add_docs(app)

@@ -21,12 +21,12 @@ from telegrad_protocol.errors import Unavailable, WorkerDied
 
 from .app import create_app, sessions_for
 from .backend.probe import found_devices
-from .front import aside
-from .front.allocator import keep_freed_memory
-from .front.connections import connections_of
-from .front.sessions import Sessions
-from .front.worker import WorkerProcess
+from .channel.process import WorkerProcess
+from .http.allocator import keep_freed_memory
+from .http.connections import connections_of
+from .http.rest import offload
 from .logs import Libraries, log
+from .sessions.session import Sessions
 from .settings import DEFAULT_PORT, Settings, available_memory, parse_memory, read_tokens
 
 DRAIN = 30.0
@@ -163,7 +163,7 @@ async def serve(settings: Settings, channel: socket.socket | None = None) -> int
     server.should_exit = True
     await tasks[0]
     tasks[1].cancel()
-    await asyncio.to_thread(aside.stop)
+    await asyncio.to_thread(offload.stop)
     await _stop(workers, 0.3 if embedded or sessions.hurried else 5.0)
     return 0
 

@@ -7,8 +7,8 @@ from collections import defaultdict
 from typing import Any
 
 from telegrad_protocol.errors import OutOfMemory, SessionGone, TelegradError, UnknownTensor, WorkerDied
-from telegrad_server.front.slots import Slots
-from telegrad_server.worker.link import SLOT_BYTES, SLOTS
+from telegrad_server.channel.frames import SLOT_BYTES, SLOTS
+from telegrad_server.channel.slots import Slots
 
 
 class FakeWorker:

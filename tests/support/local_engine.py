@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from telegrad_server.backend.numpy import NumpyBackend
+from telegrad_server.channel.frames import SLOT_BYTES, SLOTS, Request, slot_of
 from telegrad_server.worker.executor import Executor
-from telegrad_server.worker.link import SLOT_BYTES, SLOTS, Request, slot_of
 from telegrad_server.worker.transfers import Upload
 
 

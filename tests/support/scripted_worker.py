@@ -10,7 +10,7 @@ import sys
 import time
 
 from telegrad_protocol.errors import OpValueError
-from telegrad_server.worker.link import Request, WorkerEnd
+from telegrad_server.channel.frames import Request, WorkerEnd
 
 
 def answer(link: WorkerEnd, request: Request) -> None:

@@ -16,9 +16,9 @@ import numpy as np
 
 from telegrad_protocol.devices import Here, canonical
 from telegrad_server.backend.numpy import NumpyBackend
+from telegrad_server.channel.frames import WorkerEnd
 
 from .executor import Executor
-from .link import WorkerEnd
 
 LEAST_ELEMENTS = 1 << 32
 """What an op may visit however little memory there is: seconds of work. More than fit in memory are never needed."""

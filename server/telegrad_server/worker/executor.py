@@ -22,10 +22,10 @@ from telegrad_protocol.errors import (
     from_record,
 )
 from telegrad_protocol.messages import ReadResult, Reply, Row
+from telegrad_server.channel.frames import Request
 from telegrad_server.logs import log
 
 from .controls import Blocked, Sent
-from .link import Request
 from .memory import SLACK, Budget
 from .session import Session, Stream
 from .tensor import Tensor

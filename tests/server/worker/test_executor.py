@@ -9,8 +9,8 @@ from support.local_engine import LocalEngine
 from telegrad_protocol import wire
 from telegrad_protocol.messages import Row
 from telegrad_protocol.spec import OPS
+from telegrad_server.channel.frames import Request
 from telegrad_server.worker import executor as module
-from telegrad_server.worker.link import Request
 
 
 def row(name: str, outs: int, *args: object) -> tuple[object, ...]:
