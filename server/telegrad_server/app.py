@@ -1,4 +1,4 @@
-"""The application: plain FastAPI for what is rarely asked, wrapped by the hot routes and by security."""
+"""The application: REST routes by FastAPI, wrapped by the fast routes and by security."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from starlette.requests import ClientDisconnect
 
 from telegrad_protocol.errors import CODES, Malformed, MethodNotAllowed, NotFound, ServiceError, TelegradError
 
-from .channel.process import Worker
-from .http.fast_routes import Hot
+from .channel.interface import Worker
+from .http.fast_routes import FastRoutes
 from .http.responses import JSON, MSGPACK, error_body, error_headers, internal, json_line, wants_msgpack
 from .http.rest import call_list, index_page, ops, tensors
 from .http.rest import sessions as session_routes
 from .http.rest.openapi import describe_api, methods_at
 from .http.security import Security
-from .sessions.session import Sessions
+from .sessions.registry import Sessions
 from .settings import Settings
 
 _ASSETS = "/docs/assets"
@@ -55,7 +55,7 @@ def create_app(settings: Settings, worker: Worker, sessions: Sessions | None = N
     app.openapi = lambda: describe_api(app, settings)  # type: ignore[method-assign]
     _add_docs(app)
     _add_error_handlers(app)
-    return Security(Hot(app, sessions), settings)
+    return Security(FastRoutes(app, sessions), settings)
 
 
 def sessions_for(settings: Settings, workers: Mapping[str, Worker]) -> Sessions:
@@ -118,7 +118,7 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ClientDisconnect)
     async def gone(request: Request, error: ClientDisconnect) -> Response:
-        return Response(status_code=499)  # nobody is there to read it
+        return Response(status_code=499)  # the client is gone
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:

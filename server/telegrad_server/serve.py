@@ -26,7 +26,7 @@ from .http.allocator import keep_freed_memory
 from .http.connections import connections_of
 from .http.rest import offload
 from .logs import Libraries, log
-from .sessions.session import Sessions
+from .sessions.registry import Sessions
 from .settings import DEFAULT_PORT, Settings, available_memory, parse_memory, read_tokens
 
 DRAIN = 30.0

@@ -1,4 +1,4 @@
-"""What the front knows of a worker: a small asynchronous interface, and the client of a worker process."""
+"""A worker in a process of this machine: frames over a socket pair, bulk bytes through shared memory."""
 
 from __future__ import annotations
 
@@ -13,75 +13,42 @@ import time
 from collections import deque
 from collections.abc import Callable
 from itertools import count
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from telegrad_protocol.errors import Malformed, TelegradError, WorkerDied, from_record
-from telegrad_server.channel.frames import ARENA_BYTES, Frames, clear_running, frame, running, shared_memory
+from telegrad_protocol.errors import TelegradError, WorkerDied, from_record
 from telegrad_server.logs import log
 
-from .slots import Slots
+from .arena import ARENA_BYTES, running, shared_memory, show_running
+from .frames import Frames, frame
+from .requests import Health
+from .slots import SlotTransfers
 
 RESTART_AFTER: Final = (0.1, 0.5, 2.0, 5.0)
-"""Seconds before a worker that died is started again, by how often it has died in a row."""
+"""Seconds before a worker that died is started again, by the number of deaths in a row."""
 
 LIVED: Final = 60.0
-"""Seconds after whose life a worker's death is the first of a row."""
+"""The death of a worker that lived for so many seconds counts as the first in a row."""
 
 ENDED: Final = "the worker process ended; its sessions and tensors are gone"
 
 PROGRAM: Final = ("-m", "telegrad_server.worker")
 
 ENVIRONMENT: Final = {
-    # Idle threads of one pool must not burn the cores that another pool needs (read before NumPy is imported).
+    # Idle threads of one pool must not spin on cores that another pool needs (read before NumPy is imported).
     "OMP_WAIT_POLICY": "passive",
     "NUMBA_THREADING_LAYER": "workqueue",
-    # Kernels share their products between threads themselves: those of BLAS spin, and wait for cores that others use.
+    # Kernels split their products into threads themselves: threads of BLAS spin, and wait for cores that others use.
     "OPENBLAS_NUM_THREADS": "1",
-    # The C library returns large blocks to the system at each free, and every kernel would fault its pages in anew.
+    # By default the C library returns large blocks to the system at each free: every kernel would fault pages in anew.
     "MALLOC_TRIM_THRESHOLD_": str(4 << 30),
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
 }
 
 
-Listed = tuple[int, str, tuple[int, ...], bool]
+class WorkerProcess(SlotTransfers):
+    """A `Worker` in a child process, which is started again when it dies.
 
-
-class Worker(Protocol):
-    """A device's executor, wherever it runs. Every method raises `WorkerDied` when it is gone.
-
-    `running`: the session whose rows it runs at this moment, or nothing.
-    """
-
-    slots: Slots
-
-    @property
-    def alive(self) -> bool: ...
-    @property
-    def running(self) -> str: ...
-    def kill(self, cause: WorkerDied) -> None: ...
-
-    async def open_session(self, session: str) -> None: ...
-    async def close_session(self, session: str) -> None: ...
-    async def open_stream(self, session: str, stream: int) -> None: ...
-    async def submit(
-        self, session: str, stream: int, epoch: int, body: bytes, failed: dict[str, Any] | None = None
-    ) -> tuple[bytes, list[tuple[int, str, int]]]: ...
-    async def tensors(self, session: str, after: int, limit: int) -> list[Listed]: ...
-    async def admit_upload(self, session: str, upload: int, nbytes: int) -> None: ...
-    async def write_piece(self, session: str, upload: int, offset: int, size: int, slot: int) -> None: ...
-    async def finish_upload(self, session: str, upload: int) -> None: ...
-    async def fail_upload(self, session: str, upload: int, error: TelegradError) -> None: ...
-    async def drop_upload(self, session: str, upload: int) -> None: ...
-    async def read_size(self, session: str, read: int) -> int: ...
-    async def read_piece(self, session: str, read: int, offset: int, size: int, slot: int) -> None: ...
-    async def drop_read(self, session: str, read: int) -> None: ...
-    async def health(self) -> dict[str, Any]: ...
-
-
-class WorkerProcess:
-    """A worker in a child process, started again when it dies; `on_death` hears why, since its sessions are gone.
-
-    `program` is what Python runs there.
+    `on_death` is called with the cause, since the sessions there are gone. `program`: the arguments of Python.
     """
 
     def __init__(
@@ -98,7 +65,7 @@ class WorkerProcess:
         self._restarting: asyncio.Task[None] | None = None
         self._arena_fd = shared_memory(ARENA_BYTES)
         self._arena = memoryview(mmap.mmap(self._arena_fd, ARENA_BYTES))
-        self.slots = Slots(self._arena)
+        super().__init__(self._arena)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._next = count().__next__
 
@@ -114,11 +81,11 @@ class WorkerProcess:
 
     @property
     def running(self) -> str:
-        """The session whose rows the process runs at this moment, or nothing."""
+        """The session whose rows the process runs at this moment, or an empty string."""
         return running(self._arena) if self._alive else ""
 
     def kill(self, cause: WorkerDied) -> None:
-        """End the process in the middle of what it does; everyone who has something there is told the cause."""
+        """End the process in the middle of its work. Calls that wait, and sessions, get the cause."""
         if self._alive:
             self._cause = cause
             self._process.kill()
@@ -126,11 +93,11 @@ class WorkerProcess:
     async def start(self) -> None:
         """Start the process and wait until it answers. Raises `WorkerDied` if it ends instead."""
         self._spawn()
-        await self.health()
+        await self.ask(Health())
 
     def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
-        clear_running(self._arena)
+        show_running(self._arena, "")  # a worker that died has left the session that it ran
         command = [sys.executable, *self.program, "--fd", str(theirs.fileno())]
         command += ["--arena-fd", str(self._arena_fd), "--memory", str(self.memory), "--device", self.device]
         self._process = subprocess.Popen(
@@ -152,8 +119,12 @@ class WorkerProcess:
 
     # Requests ---------------------------------------------------------------------------------------------
 
-    async def ask(self, kind: str, *fields: Any) -> Any:
-        """Send a request and wait for the answer; raises the error that the worker answers with."""
+    async def ask(self, request: Any) -> Any:
+        """Send a request of the closed list; its answer. Raises the error that the worker answers with."""
+        return request.answer(await self.exchange(request.kind, *request))
+
+    async def exchange(self, kind: str, *fields: Any) -> Any:
+        """Send a message and wait for its answer's payload."""
         if not self._alive:
             raise WorkerDied(
                 "the worker process ended, its sessions and tensors are gone, and it is being started again",
@@ -203,9 +174,10 @@ class WorkerProcess:
         if not data:
             self._died()
             return
-        self._settle(self._frames.feed(data))
+        self._deliver(self._frames.feed(data))
 
-    def _settle(self, answers: list[tuple[int, Any]]) -> None:
+    def _deliver(self, answers: list[tuple[int, Any]]) -> None:
+        """Hand each answer to the call that waits for it."""
         for number, answer in answers:
             future = self._waiting.get(number)
             if future is None or future.done():
@@ -222,7 +194,7 @@ class WorkerProcess:
     # Supervision ------------------------------------------------------------------------------------------
 
     def _died(self) -> None:
-        """Tell whoever waits and, at once, whoever holds sessions: no request may find one that has lost its tensors."""
+        """Fail the calls that wait and, at once, the sessions: no request may find a session that has lost its tensors."""
         self._disconnect()
         waiting, self._waiting = list(self._waiting.values()), {}
         cause, self._cause = self._cause or WorkerDied(ENDED), None
@@ -262,7 +234,7 @@ class WorkerProcess:
         log.info("worker restarted", device=self.device, pid=self._process.pid)
 
     async def stop(self, patience: float = 5.0) -> None:
-        """Close the channel, upon which the process ends by itself, or is killed after `patience` seconds."""
+        """Close the channel, so that the process ends by itself; kill it after `patience` seconds."""
         self._stopping = True
         if self._restarting is not None:
             self._restarting.cancel()
@@ -270,54 +242,3 @@ class WorkerProcess:
             self._disconnect()
         await self._reap(patience)
         os.close(self._arena_fd)
-
-    # The interface ----------------------------------------------------------------------------------------
-
-    async def open_session(self, session: str) -> None:
-        await self.ask("open_session", session)
-
-    async def close_session(self, session: str) -> None:
-        await self.ask("close_session", session)
-
-    async def open_stream(self, session: str, stream: int) -> None:
-        await self.ask("open_stream", session, stream)
-
-    async def submit(
-        self, session: str, stream: int, epoch: int, body: bytes, failed: dict[str, Any] | None = None
-    ) -> tuple[bytes, list[tuple[int, str, int]]]:
-        """The reply, and what leaves for another device: id, device, bytes. `failed` ended the epoch elsewhere."""
-        reply, sent = await self.ask("submit", session, stream, epoch, body, failed)
-        if not isinstance(reply, bytes):
-            raise Malformed("the worker's reply is not bytes")
-        return reply, list(sent)
-
-    async def tensors(self, session: str, after: int, limit: int) -> list[Listed]:
-        """The tensors with the lowest ids beyond `after`: id, dtype, shape, whether they require grad."""
-        return list(await self.ask("tensors", session, after, limit))
-
-    async def admit_upload(self, session: str, upload: int, nbytes: int) -> None:
-        await self.ask("admit_upload", session, upload, nbytes)
-
-    async def write_piece(self, session: str, upload: int, offset: int, size: int, slot: int) -> None:
-        await self.ask("write_piece", session, upload, offset, size, slot)
-
-    async def finish_upload(self, session: str, upload: int) -> None:
-        await self.ask("finish_upload", session, upload)
-
-    async def fail_upload(self, session: str, upload: int, error: TelegradError) -> None:
-        await self.ask("fail_upload", session, upload, error.to_record())
-
-    async def drop_upload(self, session: str, upload: int) -> None:
-        await self.ask("drop_upload", session, upload)
-
-    async def read_size(self, session: str, read: int) -> int:
-        return int(await self.ask("read_size", session, read))
-
-    async def read_piece(self, session: str, read: int, offset: int, size: int, slot: int) -> None:
-        await self.ask("read_piece", session, read, offset, size, slot)
-
-    async def drop_read(self, session: str, read: int) -> None:
-        await self.ask("drop_read", session, read)
-
-    async def health(self) -> dict[str, Any]:
-        return dict(await self.ask("health"))

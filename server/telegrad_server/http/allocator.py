@@ -1,4 +1,4 @@
-"""What the C library does with freed memory.
+"""Options of the C library for freed memory.
 
 Its defaults hand blocks of a body's size back to the system at once, and each new block faults its pages in anew,
 which costs an upload a third of its time.

@@ -1,4 +1,4 @@
-"""The bytes of bodies that the front holds: those that are coming in, and submissions until they are answered."""
+"""The memory of bodies in the front: those that are coming in, and submissions until they are answered."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, Final
 from telegrad_protocol.errors import Unavailable
 
 BODIES: Final = 256 << 20
-"""Bytes of all bodies together, four of the largest; a caller of whom more come is told to come again."""
+"""Bytes of all bodies together, four of the largest. A request beyond them is told to come again."""
 
 
 class Bodies:
-    """What is held of all bodies."""
+    """The bytes that all bodies hold."""
 
     def __init__(self, limit: int = BODIES) -> None:
         self.limit = limit
@@ -19,7 +19,7 @@ class Bodies:
 
 
 class Held:
-    """What is held of one request's body."""
+    """The bytes that the body of one request holds."""
 
     def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies

@@ -1,4 +1,4 @@
-"""The hot routes: submissions, uploads, reads and health, answered without FastAPI's cost per request."""
+"""The fast routes: submissions, uploads, reads and health, answered without FastAPI's cost per request."""
 
 from __future__ import annotations
 
@@ -12,11 +12,24 @@ from telegrad_protocol.devices import canonical
 from telegrad_protocol.errors import Malformed, MethodNotAllowed, TelegradError, TooLarge
 from telegrad_protocol.wire import LIMITS
 from telegrad_server.logs import log
-from telegrad_server.sessions.reads import send_read
-from telegrad_server.sessions.session import Session, Sessions, Upload
+from telegrad_server.sessions import reads
+from telegrad_server.sessions.registry import Sessions
+from telegrad_server.sessions.session import Session
+from telegrad_server.sessions.uploads import Upload
 
-from .body_memory import Held
-from .responses import EMPTY, JSON, MSGPACK, header, internal, json_line, need_content_type, send_body, send_error
+from .body_memory import Bodies, Held
+from .responses import (
+    EMPTY,
+    JSON,
+    MSGPACK,
+    header,
+    internal,
+    json_line,
+    need_content_type,
+    send_body,
+    send_error,
+    send_read,
+)
 
 ANSWER_WITHIN: Final = 20.0
 """Seconds after which a submission that still runs is answered with 202; the client then asks again."""
@@ -25,12 +38,12 @@ _ROUTE: Final = re.compile(
     r"/v1/sessions/([0-9a-f]+)/(?:streams/(\d{1,4})/submissions/(\d{1,15})|uploads/(\d{1,15})|reads/(\d{1,15}))"
 )
 _SESSION: Final = re.compile(r"/v1/sessions/([0-9a-f]+)(?:/|$)")
-_WELL: Final = b'{"status":"ok"}\n'
+_HEALTHY: Final = b'{"status":"ok"}\n'
 OCTETS: Final = b"application/octet-stream"
 
 
 class Disconnected(Exception):
-    """The caller went away in the middle of its body."""
+    """The client went away in the middle of its body."""
 
 
 class _Answer:
@@ -49,23 +62,24 @@ class _Answer:
         if not self._begun:
             await send_error(scope, self._send, known)
             return
-        # The server closes the connection of an answer that ends early, so that the caller sees that it is not whole.
+        # The server closes the connection of an answer that ends early: the client sees that it is not whole.
         log.warning("answer cut off", request=scope.get("request_id"), code=known.code, cause=known.message)
 
 
-class Hot:
-    """ASGI wrapper: takes the hot paths, hands everything else to the app."""
+class FastRoutes:
+    """ASGI wrapper: answers the fast routes, hands every other request to the app."""
 
     def __init__(self, app: Any, sessions: Sessions) -> None:
         self.app = app
         self.sessions = sessions
+        self.bodies = Bodies()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         path: str = scope["path"]
-        held = scope["body"] = Held(self.sessions.bodies)
+        held = scope["body"] = Held(self.bodies)
         answer = _Answer(send)
         send = answer.send
         try:
@@ -90,7 +104,7 @@ class Hot:
 
     async def _health(self, send: Any) -> None:
         down = self.sessions.down()
-        body = json_line({"status": "degraded", "down": down}) if down else _WELL
+        body = json_line({"status": "degraded", "down": down}) if down else _HEALTHY
         await send_body(send, 503 if down else 200, body, JSON)
 
     async def _answer(self, match: re.Match[str] | None, scope: Any, receive: Any, send: Any) -> None:
@@ -100,8 +114,8 @@ class Hot:
             await self._route(match, scope, receive, send)
 
     async def _route(self, match: re.Match[str], scope: Any, receive: Any, send: Any) -> None:
-        name, stream, submission, upload, read = match.groups()
-        session = self.sessions.get(name, scope["owner"])
+        session_id, stream, submission, upload, read = match.groups()
+        session = self.sessions.get(session_id, scope["owner"])
         method = scope["method"]
         if submission is not None and method == "PUT":
             await self._submit(session, int(stream), int(submission), scope, receive, send)
@@ -110,8 +124,7 @@ class Hot:
         elif read is not None and method == "GET":
             await self._read(session, int(read), scope, send)
         elif read is not None and method == "DELETE":
-            part = await session.on(_device(scope))
-            await part.worker.drop_read(part.name, int(read))
+            await reads.drop(await session.on(_device(scope)), int(read))
             await send_body(send, 200, EMPTY, JSON)
         else:
             allowed = "GET, DELETE" if read is not None else "PUT"
@@ -120,11 +133,11 @@ class Hot:
     async def _submit(self, session: Session, stream: int, number: int, scope: Any, receive: Any, send: Any) -> None:
         need_content_type(scope, MSGPACK)
         epoch, acknowledged = _numbers(scope)
-        owner = session.stream(stream)
+        submissions = session.stream(stream)
         body = await read_body(scope, receive, LIMITS.body_bytes)
-        if not owner.knows(number):
+        if not submissions.knows(number):
             self.sessions.check_open()
-        reply = await owner.put(number, epoch, acknowledged, body, _device(scope))
+        reply = await submissions.put(number, epoch, acknowledged, body, _device(scope))
         scope["body"].keep(reply)
         if not reply.done():
             await asyncio.wait([reply], timeout=ANSWER_WITHIN)
@@ -134,12 +147,12 @@ class Hot:
         else:
             await send_body(send, 202, b"", MSGPACK)
 
-    async def _upload(self, session: Session, name: int, scope: Any, receive: Any, send: Any) -> None:
+    async def _upload(self, session: Session, upload_id: int, scope: Any, receive: Any, send: Any) -> None:
         need_content_type(scope, OCTETS)
         length = header(scope, b"content-length")
         if length is None or not length.isdigit():
             raise Malformed("an upload needs a content-length", argument="content-length")
-        upload = await session.begin_upload(name, int(length), _device(scope))
+        upload = await session.begin_upload(upload_id, int(length), _device(scope))
         if upload is not None:
             await self._fill(session, upload, receive)
         await send_body(send, 200, EMPTY, JSON)
@@ -156,9 +169,9 @@ class Hot:
         session.renew()
         await session.finish_upload(upload)
 
-    async def _read(self, session: Session, name: int, scope: Any, send: Any) -> None:
-        part = await session.on(_device(scope))
-        size = await part.worker.read_size(part.name, name)
+    async def _read(self, session: Session, read_id: int, scope: Any, send: Any) -> None:
+        holder = await session.on(_device(scope))
+        size = await reads.size(holder, read_id)
         start = _range_start(header(scope, b"range"), size)
         headers = [
             (b"content-type", OCTETS),
@@ -168,11 +181,11 @@ class Hot:
         if start:
             headers.append((b"content-range", b"bytes %d-%d/%d" % (start, size - 1, size)))
         await send({"type": "http.response.start", "status": 206 if start else 200, "headers": headers})
-        await send_read(part, name, start, size, send)
+        await send_read(holder, read_id, start, size, send)
 
 
 def _device(scope: Any) -> str:
-    """`device` of a hot route: where a submission runs, or where bytes come from or go to."""
+    """The query's `device`: where a submission runs, or where bytes come from or go to."""
     query: bytes = scope["query_string"]
     found = re.search(rb"(?:^|&)device=([^&]*)", query)
     return "cpu" if found is None else canonical(unquote(found[1].decode("latin-1")))

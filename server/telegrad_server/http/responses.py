@@ -9,6 +9,7 @@ from typing import Any, Final
 from telegrad_protocol import wire
 from telegrad_protocol.errors import InternalError, TelegradError, WrongContentType
 from telegrad_server.logs import log
+from telegrad_server.sessions import reads
 
 MSGPACK = wire.CONTENT_TYPE.encode()
 JSON = b"application/json"
@@ -51,6 +52,15 @@ def wants_msgpack(scope: Any) -> bool:
     if accept is not None and accept != b"*/*":
         return MSGPACK in accept
     return (header(scope, b"content-type") or b"").startswith(MSGPACK)
+
+
+async def send_read(holder: reads.Holder, read_id: int, start: int, size: int, send: Any) -> None:
+    """Send a value's bytes from `start` to `size` as the rest of a response's body."""
+    async with reads.download(holder, read_id, start, size) as pieces:
+        async for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        # Ends within the download: once this is taken, no slot of the channel is left in the transport.
+        await send({"type": "http.response.body", "body": b""})
 
 
 async def send_error(scope: Any, send: Any, error: TelegradError) -> None:

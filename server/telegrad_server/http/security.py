@@ -1,4 +1,4 @@
-"""Who may come in: tokens, the Host header, origins of browsers. Stands before every route."""
+"""Authentication, Host and Origin checks, before every route."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from telegrad_server.settings import Settings, is_loopback
 from .responses import send_error
 
 OPEN_PATHS: Final = ("/", "/v1/health", "/docs", "/openapi.json", "/v1/ops", "/v1/rows")
-"""Paths that tell nothing of anybody's work and need no token."""
+"""Paths that show no session's data and need no token."""
 
 
 class Security:

@@ -1,8 +1,8 @@
-"""Exactly once: a stream takes each submission number once, in order, however often and in whatever order it comes.
+"""Exactly once: a stream runs each submission once, in the order of their numbers, in whatever order they come.
 
 The key of a submission is its session, stream, epoch and number. The next number in line is handed on; a later one
 is parked until the gap before it fills; an earlier one is answered from the kept reply, provided that it is the same
-bytes in the same epoch. Pure bookkeeping: what runs a submission is given from outside.
+bytes in the same epoch. Pure bookkeeping: the function that runs a submission is given from outside.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Run = Callable[[int, bytes, str, dict[str, Any] | None], Awaitable[bytes]]
 """Runs a submission: epoch, body, device, and the error that ended the epoch on another device, if one did."""
 
 
-class Entry:
+class Submission:
     """One submission that has arrived: its fingerprint, and its reply or the wait for it."""
 
     __slots__ = ("body", "device", "digest", "epoch", "reply", "size")
@@ -46,7 +46,7 @@ class Entry:
 
     @property
     def nbytes(self) -> int:
-        """What is held of it: its own bytes until it is answered, its reply's from then on."""
+        """Bytes that it holds: of its body until it is answered, of its reply from then on."""
         if not self.reply.done():
             return self.size
         return 0 if self.reply.exception() is not None else len(self.reply.result())
@@ -55,14 +55,14 @@ class Entry:
         """Answer with an error, unless it has been answered."""
         if not self.reply.done():
             self.reply.set_exception(error)
-            self.reply.exception()  # a client that went away leaves nobody to take it
+            self.reply.exception()  # marks it retrieved: the client may be gone
 
 
 class Stream:
     """The submissions of one stream, started in order.
 
-    Those of one device are handed on at once, since its worker keeps their order. One for another device waits until
-    the earlier ones are answered: what it uses has then been made and sent, and a failure is known.
+    Submissions to one device are handed on at once, since its worker keeps their order. One to another device waits
+    until the earlier ones are answered: the values that it uses have then been made and sent, and a failure is known.
     """
 
     def __init__(self, run: Run) -> None:
@@ -70,23 +70,23 @@ class Stream:
         self._next = 0
         self._epoch = 0
         self._acknowledged = 0
-        self._entries: dict[int, Entry] = {}
-        self._latest: dict[str, Entry] = {}
+        self._submissions: dict[int, Submission] = {}
+        self._latest: dict[str, Submission] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def idle(self) -> bool:
         """Whether nothing is running or parked."""
-        return all(entry.reply.done() for entry in self._entries.values())
+        return all(submission.reply.done() for submission in self._submissions.values())
 
     @property
     def running(self) -> bool:
-        """Whether something runs. What is parked need not run ever: what it waits for may not come."""
-        return any(entry.body is None and not entry.reply.done() for entry in self._entries.values())
+        """Whether a submission runs. One that is parked may never run: the numbers before it may not come."""
+        return any(submission.body is None and not submission.reply.done() for submission in self._submissions.values())
 
     def knows(self, number: int) -> bool:
         """Whether this number has been taken already."""
-        return number < self._next or number in self._entries
+        return number < self._next or number in self._submissions
 
     async def put(
         self, number: int, epoch: int, acknowledged: int, body: bytes, device: str = "cpu"
@@ -98,38 +98,38 @@ class Stream:
         """
         digest = await asyncio.to_thread(_digest, body, device) if len(body) > LARGE else _digest(body, device)
         self._acknowledge(acknowledged)
-        entry = self._entries.get(number)
-        if entry is not None:
-            self._check_same(number, entry, epoch, digest)
-            return entry.reply
+        submission = self._submissions.get(number)
+        if submission is not None:
+            self._check_same(number, submission, epoch, digest)
+            return submission.reply
         if number < self._next:
             raise Conflict(f"submission {number} was answered, and the reply was acknowledged", got=number)
         if epoch < self._epoch:
             raise StaleEpoch(f"epoch {epoch} is over", expected=self._epoch, got=epoch)
         self._check_room(number, body)
-        entry = self._entries[number] = Entry(epoch, device, body, digest)
+        submission = self._submissions[number] = Submission(epoch, device, body, digest)
         self._start_ready()
-        return entry.reply
+        return submission.reply
 
     def close(self, error: TelegradError) -> None:
-        """Answer whatever still waits with an error."""
-        for entry in self._entries.values():
-            entry.fail(error)
+        """Answer the submissions that still wait with an error."""
+        for submission in self._submissions.values():
+            submission.fail(error)
 
     def _acknowledge(self, acknowledged: int) -> None:
         for number in range(self._acknowledged, min(acknowledged, self._next)):
-            entry = self._entries.get(number)
-            if entry is not None and not entry.reply.done():
+            submission = self._submissions.get(number)
+            if submission is not None and not submission.reply.done():
                 return
-            self._entries.pop(number, None)
+            self._submissions.pop(number, None)
             self._acknowledged = number + 1
 
-    def _check_same(self, number: int, entry: Entry, epoch: int, digest: bytes) -> None:
-        if entry.digest != digest or entry.epoch != epoch:
-            what = "bytes" if entry.digest != digest else "epoch"
+    def _check_same(self, number: int, submission: Submission, epoch: int, digest: bytes) -> None:
+        if submission.digest != digest or submission.epoch != epoch:
+            what = "bytes" if submission.digest != digest else "epoch"
             raise Conflict(
                 f"submission {number} came before with other {what}",
-                expected=f"epoch {entry.epoch}",
+                expected=f"epoch {submission.epoch}",
                 got=f"epoch {epoch}",
                 hint="two clients share one stream; each needs its own",
             )
@@ -141,47 +141,47 @@ class Stream:
                 expected=self._next,
                 got=number,
             )
-        held = sum(entry.nbytes for entry in self._entries.values())
+        held = sum(submission.nbytes for submission in self._submissions.values())
         if number != self._next and held + len(body) > PARKED_BYTES:
             raise SubmissionGap(f"too many bytes wait for submission {self._next}", expected=self._next, got=number)
-        if len(self._entries) >= KEPT + PARKED or held > KEPT_BYTES + PARKED_BYTES:
+        if len(self._submissions) >= KEPT + PARKED or held > KEPT_BYTES + PARKED_BYTES:
             raise TooMany("too many replies are unacknowledged", hint="send ack=N with every submission")
 
     def _start_ready(self) -> None:
-        while (entry := self._entries.get(self._next)) is not None and entry.body is not None:
+        while (submission := self._submissions.get(self._next)) is not None and submission.body is not None:
             self._next += 1
-            self._epoch = max(self._epoch, entry.epoch)
-            body, entry.body = entry.body, None
-            before = [earlier for device, earlier in self._latest.items() if device != entry.device]
-            self._latest[entry.device] = entry
-            task = asyncio.get_running_loop().create_task(self._execute(entry, body, before))
+            self._epoch = max(self._epoch, submission.epoch)
+            body, submission.body = submission.body, None
+            before = [earlier for device, earlier in self._latest.items() if device != submission.device]
+            self._latest[submission.device] = submission
+            task = asyncio.get_running_loop().create_task(self._execute(submission, body, before))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _execute(self, entry: Entry, body: bytes, before: list[Entry]) -> None:
+    async def _execute(self, submission: Submission, body: bytes, before: list[Submission]) -> None:
         try:
-            failed = await _what_failed(before, entry.epoch) if before else None
-            reply = await self._run(entry.epoch, body, entry.device, failed)
+            failed = await _failure_elsewhere(before, submission.epoch) if before else None
+            reply = await self._run(submission.epoch, body, submission.device, failed)
         except TelegradError as error:
-            entry.fail(error)
-        except Exception as error:  # whoever waits must hear of a defect too
+            submission.fail(error)
+        except Exception as error:  # a defect must reach the client too
             log.exception("submission failed")
-            entry.fail(InternalError(f"the server failed at this submission ({type(error).__name__})"))
+            submission.fail(InternalError(f"the server failed at this submission ({type(error).__name__})"))
         else:
-            if not entry.reply.done():
-                entry.reply.set_result(reply)
+            if not submission.reply.done():
+                submission.reply.set_result(reply)
 
 
 def _digest(body: bytes, device: str) -> bytes:
     return hashlib.blake2b(body, digest_size=16, key=device.encode()).digest()
 
 
-async def _what_failed(before: list[Entry], epoch: int) -> dict[str, Any] | None:
+async def _failure_elsewhere(before: list[Submission], epoch: int) -> dict[str, Any] | None:
     """Wait for the latest submissions of other devices; the error that has ended this epoch there, if one has."""
-    await asyncio.wait([entry.reply for entry in before])
-    for entry in before:
-        if entry.epoch == epoch and entry.reply.exception() is None:
-            _, error = wire.decode_reply(entry.reply.result())
+    await asyncio.wait([submission.reply for submission in before])
+    for submission in before:
+        if submission.epoch == epoch and submission.reply.exception() is None:
+            _, error = wire.decode_reply(submission.reply.result())
             if error is not None:
                 return {name: detail for name, detail in error.items() if name != "row"}
     return None

@@ -1,55 +1,56 @@
-"""Reads on their way out: from the worker through slots of shared memory to the caller, without a copy where possible."""
+"""Values on their way from a worker to a caller."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol
 
-from telegrad_server.channel.frames import SLOT_BYTES
-
-if TYPE_CHECKING:
-    from .session import Part, Session
-
-TAIL: Final = 256 << 10
-"""Bytes at the end of a read that are copied; several times what a transport holds back (64 KiB)."""
+from telegrad_server.channel.interface import PIECE_BYTES, Worker
+from telegrad_server.channel.requests import DropRead, ReadSize
 
 
-async def read_copy(session: Session | Part, read: int, offset: int, size: int) -> bytes:
-    """A piece of a read, of a slot's size at most."""
-    async with session.worker.slots.shared() as slot:
-        return bytes(await _filled(session, read, offset, size, slot))
+class Holder(Protocol):
+    """A session on one device, which holds values that wait to be read."""
+
+    id: str
+    worker: Worker
+    renew: Callable[[], None]
 
 
-async def _filled(session: Session | Part, read: int, offset: int, size: int, slot: int) -> memoryview:
-    await session.worker.read_piece(session.name, read, offset, size, slot)
-    return session.worker.slots.view(slot, size)
+@asynccontextmanager
+async def download(
+    holder: Holder, read_id: int, start: int, size: int
+) -> AsyncIterator[AsyncIterator[bytes | memoryview]]:
+    """A value's bytes from `start` to `size`, in pieces as of `Worker.download`. Each piece renews the session."""
+    async with holder.worker.download(holder.id, read_id, start, size) as pieces:
+        yield _renewing(holder, pieces)
 
 
-async def send_read(session: Session | Part, read: int, start: int, size: int, send: Any) -> None:
-    """Send a read's bytes from `start` to `size` as the rest of a response's body.
+async def _renewing(holder: Holder, pieces: AsyncIterator[bytes | memoryview]) -> AsyncIterator[bytes | memoryview]:
+    async for piece in pieces:
+        yield piece
+        holder.renew()
 
-    `send` hands a piece to the transport as soon as the piece before has gone, but for 64 KiB. So when it returns, the
-    piece before may still be leaving, and only the one before that has left its slot: three slots in turn let one fill
-    while another leaves. What is in the transport after the last `send` must not lie in a slot: the tail is copied.
-    """
-    slots = session.worker.slots
-    ring = slots.take_ring()
-    pieces = _pieces(start, size)
+
+async def gather(holder: Holder, read_id: int, nbytes: int) -> bytes:
+    """The whole of a value, which is then forgotten."""
+    data = bytearray()
     try:
-        for turn, (offset, count) in enumerate(pieces):
-            body: bytes | memoryview
-            if ring is None or turn + 1 == len(pieces):
-                body = await read_copy(session, read, offset, count)
-            else:
-                body = await _filled(session, read, offset, count, ring[turn % 3])
-            await send({"type": "http.response.body", "body": body, "more_body": True})
-            session.renew()
-        await send({"type": "http.response.body", "body": b""})
+        while len(data) < nbytes:
+            count = min(PIECE_BYTES, nbytes - len(data))
+            data += await holder.worker.read(holder.id, read_id, len(data), count)
     finally:
-        slots.give_ring(ring)
+        await drop(holder, read_id)
+    return bytes(data)
 
 
-def _pieces(start: int, size: int) -> list[tuple[int, int]]:
-    """Offsets and sizes that a read is sent in: slots, and a tail."""
-    tail = max(start, size - TAIL)
-    pieces = [(offset, min(SLOT_BYTES, tail - offset)) for offset in range(start, tail, SLOT_BYTES)]
-    return [*pieces, (tail, size - tail)] if size > start else pieces
+async def size(holder: Holder, read_id: int) -> int:
+    """The bytes of a value that waits to be read."""
+    found: int = await holder.worker.ask(ReadSize(holder.id, read_id))
+    return found
+
+
+async def drop(holder: Holder, read_id: int) -> None:
+    """Forget a value that waits to be read."""
+    await holder.worker.ask(DropRead(holder.id, read_id))

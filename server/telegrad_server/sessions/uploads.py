@@ -1,34 +1,32 @@
-"""Uploads on their way in: gathered into pieces, which the worker takes from slots of shared memory."""
+"""Uploads on their way to a worker: gathered into pieces, a few of which may be under way."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from typing import Final
+from typing import Any, Final
 
 from telegrad_protocol.errors import Conflict, TooLarge
-from telegrad_server.channel.process import Worker
+from telegrad_server.channel.interface import Worker
+from telegrad_server.channel.requests import FinishUpload
 
 PIECE: Final = 1 << 20
-"""Bytes that are gathered before they take a slot: many chunks of a body, and few enough to be in a cache still."""
+"""Bytes that are gathered into a piece: many chunks of a body, and few enough to be in a cache still."""
 
 AHEAD: Final = 3
-"""Pieces of one upload that the worker may have yet to take."""
+"""Pieces of one upload that may be under way to the worker."""
 
 IDLE: Final = 60.0
 """Seconds without a byte after which an upload has failed."""
 
 
 class Upload:
-    """Bytes of one tensor on their way to the worker's memory.
+    """Bytes of one tensor on their way to the worker's memory. `done` is set once it was handed over or given up."""
 
-    `done` is set once nobody waits for more of it: it was handed over, or given up.
-    """
-
-    def __init__(self, session: str, name: int, nbytes: int, worker: Worker) -> None:
-        self.session = session
-        self.name = name
+    def __init__(self, session_id: str, upload_id: int, nbytes: int, worker: Worker) -> None:
+        self.session_id = session_id
+        self.id = upload_id
         self.nbytes = nbytes
         self.worker = worker
         self.filled = 0
@@ -63,47 +61,42 @@ class Upload:
             await self._pass_on()
         while self._pieces:
             await self._first_piece()
-        await self.worker.finish_upload(self.session, self.name)
+        await self.worker.ask(FinishUpload(self.session_id, self.id))
 
     def idle(self, now: float) -> bool:
-        """Whether its sender has stopped: the worker, which may be in a long kernel, has had all that came."""
+        """Whether its sender has stopped. The worker, which may be in a long kernel, has all bytes that came."""
         waits = self._waits or self.handing_over or not all(piece.done() for piece in self._pieces)
         return not waits and now - self._touched > IDLE
 
     def _check_wanted(self) -> None:
         if self.done.is_set():
-            raise Conflict(f"upload {self.name} was given up: it paused too long, or came anew on another connection")
+            raise Conflict(f"upload {self.id} was given up: it paused too long, or came anew on another connection")
 
     async def _pass_on(self) -> None:
-        """Put what was gathered into a slot, and let the worker fetch it."""
-        slots = self.worker.slots
+        """Send what was gathered, once the channel has room for it."""
         self._waits = True
         try:
             while len(self._pieces) >= AHEAD:
                 await self._first_piece()
-            slot = await slots.take_upload()
+            piece = await self.worker.take_piece(self._gathered)
         finally:
             self._waits = False
-        size, offset = self._size, self.filled - self._size
-        target, position = slots.view(slot, size), 0
-        for part in self._gathered:
-            target[position : position + len(part)] = part
-            position += len(part)
+        offset = self.filled - self._size
         self._gathered, self._size = [], 0
-        piece = asyncio.get_running_loop().create_task(self._fetch(offset, size, slot))
-        piece.add_done_callback(lambda piece: self._fetched(piece, slot))
-        self._pieces.append(piece)
+        sending = asyncio.get_running_loop().create_task(self._send(offset, piece))
+        sending.add_done_callback(lambda sending: self._sent(sending, piece))
+        self._pieces.append(sending)
 
     async def _first_piece(self) -> None:
-        # Not cancelled with who waits: its slot is free when the worker has read it.
+        # Not cancelled with the caller: the piece's room is free only when the worker has read it.
         await asyncio.shield(self._pieces.popleft())
 
-    async def _fetch(self, offset: int, size: int, slot: int) -> None:
+    async def _send(self, offset: int, piece: Any) -> None:
         self._check_wanted()  # or it would write into the memory of the attempt that took its place
-        await self.worker.write_piece(self.session, self.name, offset, size, slot)
+        await self.worker.write_piece(self.session_id, self.id, offset, piece)
 
-    def _fetched(self, piece: asyncio.Task[None], slot: int) -> None:
-        self.worker.slots.give_upload(slot)
+    def _sent(self, sending: asyncio.Task[None], piece: Any) -> None:
+        self.worker.give_back(piece)
         self._touched = time.monotonic()
-        if not piece.cancelled():
-            piece.exception()  # told to whoever writes or finishes, if anybody does any more
+        if not sending.cancelled():
+            sending.exception()  # marks it retrieved: `write` or `finish` raises it again

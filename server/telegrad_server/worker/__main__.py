@@ -16,7 +16,7 @@ import numpy as np
 
 from telegrad_protocol.devices import Here, canonical
 from telegrad_server.backend.numpy import NumpyBackend
-from telegrad_server.channel.frames import WorkerEnd
+from telegrad_server.channel.worker_end import WorkerEnd
 
 from .executor import Executor
 

@@ -22,7 +22,7 @@ from telegrad_protocol.errors import (
     from_record,
 )
 from telegrad_protocol.messages import ReadResult, Reply, Row
-from telegrad_server.channel.frames import Request
+from telegrad_server.channel.requests import REQUESTS, UNREADABLE, Request
 from telegrad_server.logs import log
 
 from .controls import Blocked, Sent
@@ -100,6 +100,9 @@ class Executor:
         self.credit: dict[str, float] = {}
         self.rows_done = 0
         self.next_poll = 0.0
+        self.handlers: dict[str, Callable[..., None]] = {
+            kind: getattr(self, f"on_{kind}") for kind in (*REQUESTS, UNREADABLE)
+        }
 
     def run(self) -> None:
         """Serve until the front closes its end."""
@@ -136,8 +139,7 @@ class Executor:
 
     def _handle(self, request: Request) -> None:
         try:
-            handler: Callable[..., Any] = getattr(self, f"on_{request.kind}")
-            handler(request, *request.fields)
+            self.handlers[request.kind](request, *request.fields)
         except TelegradError as error:
             self.link.fail(request, error)
         except Exception as error:  # the loop serves every session: a defect met by one must not end it

@@ -19,19 +19,11 @@ from support import scripted_worker
 from telegrad_protocol.errors import Malformed, OpValueError, TooLarge, WorkerDied
 from telegrad_protocol.wire import LIMITS
 from telegrad_server.channel import process as module
-from telegrad_server.channel.frames import (
-    ARENA_BYTES,
-    HEAD,
-    MAX_FRAME,
-    READ_SLOTS,
-    SLOT_BYTES,
-    SLOTS,
-    Frames,
-    WorkerEnd,
-    frame,
-    shared_memory,
-)
+from telegrad_server.channel.arena import ARENA_BYTES, READ_SLOTS, SLOT_BYTES, SLOTS, shared_memory
+from telegrad_server.channel.frames import HEAD, MAX_FRAME, Frames, frame
 from telegrad_server.channel.process import WorkerProcess
+from telegrad_server.channel.requests import Health, ReadPiece, Submit
+from telegrad_server.channel.worker_end import WorkerEnd
 
 PROGRAM = (str(scripted_worker.__file__),)
 Scenario = Callable[[WorkerProcess, list[str]], Coroutine[Any, Any, None]]
@@ -66,7 +58,7 @@ async def returned(worker: WorkerProcess) -> int:
     """The process id of the worker that came back."""
     while True:
         try:
-            return int((await worker.health())["pid"])
+            return int((await worker.ask(Health()))["pid"])
         except WorkerDied:
             await asyncio.sleep(0.02)
 
@@ -86,9 +78,9 @@ def test_frames_are_found_however_the_bytes_are_cut(messages: list[bytes], cuts:
 def test_answers_find_whoever_asked(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
     async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
         values = [0, "text", b"bytes", None, (1, 2), {"a": 1.5}]
-        assert await asyncio.gather(*[worker.ask("echo", value) for value in values]) == values
+        assert await asyncio.gather(*[worker.exchange("echo", value) for value in values]) == values
         with pytest.raises(OpValueError, match="refused") as caught:
-            await worker.ask("refuse")
+            await worker.exchange("refuse")
         assert caught.value.details == {"argument": "x"}
 
     play(scenario, loop)
@@ -98,7 +90,7 @@ def test_answers_find_whoever_asked(loop: Callable[[], asyncio.AbstractEventLoop
 def test_large_submissions_go_out_while_others_come_in(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
     async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
         bodies = [bytes([n]) * size for n, size in enumerate((20 << 20, 5, 3 << 20, 0, 1 << 20))]
-        answers = await asyncio.gather(*[worker.submit("s", 0, 0, body) for body in bodies])
+        answers = await asyncio.gather(*[worker.ask(Submit("s", 0, 0, body)) for body in bodies])
         assert answers == [(body, []) for body in bodies]
 
     play(scenario, loop)
@@ -108,7 +100,7 @@ def test_pieces_of_uploads_are_found_in_their_slots() -> None:
     async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
         for slot in range(READ_SLOTS, SLOTS):
             worker.slots.view(slot, 4)[:] = bytes([slot]) * 4
-        asked = [worker.ask("write_piece", "s", 1, 0, 4, slot) for slot in range(READ_SLOTS, SLOTS)]
+        asked = [worker.exchange("write_piece", "s", 1, 0, 4, slot) for slot in range(READ_SLOTS, SLOTS)]
         assert await asyncio.gather(*asked) == [bytes([slot]) * 4 for slot in range(READ_SLOTS, SLOTS)]
 
     play(scenario)
@@ -116,7 +108,7 @@ def test_pieces_of_uploads_are_found_in_their_slots() -> None:
 
 def test_pieces_arrive_in_their_slots() -> None:
     async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
-        await asyncio.gather(*[worker.read_piece("s", slot + 1, 0, SLOT_BYTES, slot) for slot in range(SLOTS)])
+        await asyncio.gather(*[worker.ask(ReadPiece("s", slot + 1, 0, SLOT_BYTES, slot)) for slot in range(SLOTS)])
         for slot in range(SLOTS):
             assert worker.slots.view(slot, 1)[0] == slot + 1
             assert worker.slots.view(slot, SLOT_BYTES)[-1] == slot + 1
@@ -127,8 +119,8 @@ def test_pieces_arrive_in_their_slots() -> None:
 def test_a_reply_larger_than_a_frame_is_an_error_and_not_the_end() -> None:
     async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
         with pytest.raises(TooLarge, match="the message has"):
-            await worker.ask("huge", MAX_FRAME)
-        assert await worker.ask("echo", 1) == 1
+            await worker.exchange("huge", MAX_FRAME)
+        assert await worker.exchange("echo", 1) == 1
 
     play(scenario)
 
@@ -138,8 +130,8 @@ def test_a_worker_that_dies_is_told_and_started_again(
     loop: Callable[[], asyncio.AbstractEventLoop], capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
-        first = (await worker.health())["pid"]
-        waiting = [asyncio.create_task(worker.ask(kind)) for kind in ("nothing", "die")]
+        first = (await worker.ask(Health()))["pid"]
+        waiting = [asyncio.create_task(worker.exchange(kind)) for kind in ("nothing", "die")]
         for task in waiting:
             with pytest.raises(WorkerDied, match="gone"):
                 await task
@@ -147,7 +139,7 @@ def test_a_worker_that_dies_is_told_and_started_again(
         # Until it is back every request is refused at once, and none starts a second worker.
         for _ in range(5):
             with pytest.raises(WorkerDied, match="started again"):
-                await worker.ask("echo", 1)
+                await worker.exchange("echo", 1)
             await asyncio.sleep(0)
         assert await returned(worker) != first
         assert deaths == ["died"]
@@ -161,7 +153,7 @@ def test_a_worker_that_dies_is_told_and_started_again(
 def test_the_exit_status_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
     async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
         with pytest.raises(WorkerDied):
-            await worker.ask("exit")
+            await worker.exchange("exit")
         await returned(worker)
 
     play(scenario)
@@ -183,11 +175,11 @@ def test_a_worker_that_dies_over_and_over_is_started_less_and_less_often(
     async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
         for _ in range(3):
             with pytest.raises(WorkerDied):
-                await worker.ask("die")
+                await worker.exchange("die")
             await returned(worker)
         monkeypatch.setattr(module, "LIVED", 0.0)
         with pytest.raises(WorkerDied):
-            await worker.ask("die")
+            await worker.exchange("die")
         await returned(worker)
 
     monkeypatch.setattr(asyncio, "sleep", noted)
@@ -212,7 +204,7 @@ def test_stopping_ends_a_worker_in_the_middle_of_its_work() -> None:
     async def run() -> int:
         worker = WorkerProcess("cpu", 0, lambda cause: None, program=PROGRAM)
         await worker.start()
-        napping = asyncio.create_task(worker.ask("nap", 60))
+        napping = asyncio.create_task(worker.exchange("nap", 60))
         await asyncio.sleep(0.05)
         await worker.stop(patience=0.05)
         napping.cancel()
@@ -265,14 +257,14 @@ def test_an_answer_that_cannot_be_read_is_an_error_of_its_request_alone() -> Non
 
 def test_lists_beyond_the_limits_of_callers_pass_between_front_and_worker() -> None:
     async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
-        assert len(await worker.ask("echo", [0] * (LIMITS.array_items + 1))) == LIMITS.array_items + 1
+        assert len(await worker.exchange("echo", [0] * (LIMITS.array_items + 1))) == LIMITS.array_items + 1
 
     play(scenario)
 
 
 def test_a_worker_that_is_killed_says_why() -> None:
     async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
-        napping = asyncio.create_task(worker.ask("nap", 60))
+        napping = asyncio.create_task(worker.exchange("nap", 60))
         await asyncio.sleep(0.05)
         worker.kill(WorkerDied("it went on and on"))
         with pytest.raises(WorkerDied, match="on and on"):

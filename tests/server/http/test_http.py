@@ -1,4 +1,4 @@
-"""The routes as callers meet them: hot and plain ones, errors of every kind, who may come in."""
+"""Routes as clients meet them: fast and REST routes, errors of every kind, authentication, Host and Origin checks."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from telegrad_protocol import spec, wire
 from telegrad_protocol.errors import WorkerDied
 from telegrad_protocol.messages import PROTOCOL_VERSION, OpenSession, SessionOpened, StreamOpened
 from telegrad_server.app import create_app
-from telegrad_server.channel.frames import SLOT_BYTES
+from telegrad_server.channel.arena import SLOT_BYTES
 from telegrad_server.http import fast_routes
-from telegrad_server.sessions.session import Sessions
+from telegrad_server.sessions.registry import Sessions
 from telegrad_server.settings import Settings
 
 MSGPACK = {"content-type": "application/msgpack"}
@@ -33,6 +33,7 @@ class Server:
         self.worker = FakeWorker(memory=100 << 20)
         self.sessions = Sessions(self.worker, lease=settings.lease, limit=settings.sessions)
         self.app = create_app(settings, self.worker, self.sessions)
+        self.bodies = self.app.app.bodies
         transport = httpx.ASGITransport(self.app)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:7465")
 
@@ -443,7 +444,7 @@ def test_bodies_have_a_budget_and_one_beyond_it_may_come_again() -> None:
 
     async def scenario(server: Server) -> None:
         session = await server.open()
-        server.sessions.bodies.limit = 1 << 20
+        server.bodies.limit = 1 << 20
         ending = asyncio.Event()
 
         async def never_ending() -> AsyncIterator[bytes]:
@@ -452,7 +453,7 @@ def test_bodies_have_a_budget_and_one_beyond_it_may_come_again() -> None:
 
         path = f"{session}/streams/0/submissions/5"
         first = asyncio.create_task(server.client.put(path, content=never_ending(), headers=MSGPACK))
-        while not server.sessions.bodies.used:
+        while not server.bodies.used:
             await asyncio.sleep(0.01)
         refused = await server.submit(session, 0, b"x" * (200 << 10))
         error_of(refused, 503, "unavailable")
@@ -462,10 +463,10 @@ def test_bodies_have_a_budget_and_one_beyond_it_may_come_again() -> None:
         error_of(refused, 503, "unavailable")
         ending.set()
         first.cancel()
-        while server.sessions.bodies.used:
+        while server.bodies.used:
             await asyncio.sleep(0.01)
         assert (await server.submit(session, 0, b"x" * (200 << 10))).status_code == 200
-        assert server.sessions.bodies.used == 0
+        assert server.bodies.used == 0
 
     play(scenario)
 
@@ -474,12 +475,12 @@ def test_a_submission_counts_until_it_is_answered() -> None:
     async def scenario(server: Server) -> None:
         session = await server.open()
         parked = asyncio.create_task(server.submit(session, 1, b"x" * 5000))
-        while server.sessions.bodies.used < 5000:
+        while server.bodies.used < 5000:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
-        assert server.sessions.bodies.used == 5000
+        assert server.bodies.used == 5000
         await server.submit(session, 0, b"x" * 100)
         await parked
-        assert server.sessions.bodies.used == 0
+        assert server.bodies.used == 0
 
     play(scenario)

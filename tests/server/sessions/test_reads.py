@@ -15,8 +15,9 @@ from support.fake_worker import FakeWorker
 from support.live import http_session, live_server
 
 from telegrad_protocol.errors import UnknownTensor
-from telegrad_server.channel.frames import SLOT_BYTES
-from telegrad_server.sessions.reads import TAIL, send_read
+from telegrad_server.channel.arena import SLOT_BYTES
+from telegrad_server.channel.slots import TAIL
+from telegrad_server.http.responses import send_read
 from telegrad_server.sessions.session import Session
 
 HIGH_WATER = 64 << 10

@@ -21,9 +21,11 @@ from telegrad_protocol.errors import (
     UnknownTensor,
     WorkerDied,
 )
-from telegrad_server.channel.frames import UPLOAD_SLOTS
+from telegrad_server.channel.arena import UPLOAD_SLOTS
+from telegrad_server.sessions import registry
 from telegrad_server.sessions import session as module
-from telegrad_server.sessions.session import Session, Sessions
+from telegrad_server.sessions.registry import Sessions
+from telegrad_server.sessions.session import Session
 from telegrad_server.sessions.uploads import AHEAD, IDLE, PIECE
 
 OWNER = "a token's fingerprint"
@@ -40,9 +42,9 @@ def play(scenario: Callable[[FakeWorker, Sessions, Session], Coroutine[Any, Any,
 
 def test_only_its_owner_finds_a_session() -> None:
     async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
-        assert sessions.get(session.name, OWNER) is session
+        assert sessions.get(session.id, OWNER) is session
         told = set()
-        for name, owner in ((session.name, "another"), (session.name, None), (sessions.run_id + "0" * 32, OWNER)):
+        for name, owner in ((session.id, "another"), (session.id, None), (sessions.run_id + "0" * 32, OWNER)):
             with pytest.raises(SessionGone) as caught:
                 sessions.get(name, owner)
             told.add(str(caught.value))
@@ -56,8 +58,8 @@ def test_only_its_owner_finds_a_session() -> None:
 def test_names_are_not_guessed() -> None:
     async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
         other = await sessions.open(OWNER)
-        assert len(session.name.removeprefix(sessions.run_id)) == 32
-        assert session.name != other.name
+        assert len(session.id.removeprefix(sessions.run_id)) == 32
+        assert session.id != other.id
 
     play(scenario)
 
@@ -142,13 +144,13 @@ def test_no_token_and_no_address_has_all_sessions() -> None:
 def test_closing_does_not_wait_for_a_kernel_and_ends_only_one_of_its_own(
     running: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CLOSE_WITHIN", 0.01)
-    monkeypatch.setattr(module, "STOP_SHARED", 0.0)
+    monkeypatch.setattr(registry, "CLOSE_WITHIN", 0.01)
+    monkeypatch.setattr(registry, "STOP_SHARED", 0.0)
 
     async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
         other = await sessions.open(None)
         closing = worker.closing = asyncio.Event()
-        worker.running = session.name if running == "this" else other.name
+        worker.running = session.id if running == "this" else other.id
         begun = time.monotonic()
         await sessions.close(session)
         assert time.monotonic() - begun < 1
@@ -186,7 +188,7 @@ def test_what_waits_hears_of_the_end() -> None:
         with pytest.raises(WorkerDied):
             await reply
         with pytest.raises(SessionGone):
-            sessions.get(session.name, OWNER)
+            sessions.get(session.id, OWNER)
 
     play(scenario)
 

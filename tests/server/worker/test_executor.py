@@ -9,7 +9,7 @@ from support.local_engine import LocalEngine
 from telegrad_protocol import wire
 from telegrad_protocol.messages import Row
 from telegrad_protocol.spec import OPS
-from telegrad_server.channel.frames import Request
+from telegrad_server.channel.requests import Request
 from telegrad_server.worker import executor as module
 
 

@@ -1,4 +1,4 @@
-"""Several calls in one request: one submission, whose answer tells what became of each call."""
+"""Several calls in one request: one submission, and an answer with the outcome of each call."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from fastapi import APIRouter, Request, Response
 from telegrad_protocol.errors import Malformed, TelegradError, TooLarge
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.spec import OPS
+from telegrad_server.sessions import reads
 from telegrad_server.sessions.session import Session
 
 from . import codec
 from .calls import Call, Names, bind, find_op, freed_ids, known_count, not_there, prepare
 from .codec import PLAIN
-from .dependencies import answer_values, caller_of, plain_body, session_of
+from .dependencies import answer_values, op_stream_of, plain_body, session_of
 from .offload import work
-from .op_stream import Caller, Outcome, control_row, pack_rows
+from .op_stream import OpStream, Outcome, control_row, pack_rows
 from .openapi_fields import ANSWER, BODY, OP, SESSION, SessionId, answers, errors, takes
 from .schemas import LISTED, TENSOR, CallList, ListedBackward, ListedOp, ListedTensor, ListTold, checked
 from .tensors import check_bytes, check_grad, value_in
@@ -25,10 +26,10 @@ from .values import whole
 
 router = APIRouter()
 MOST_ROWS: Final = 1 << 13
-"""Rows of a list, the questions about its results among them: few enough to be told of without anybody waiting."""
+"""Rows of a list, those that describe its results among them: few enough not to make other callers wait."""
 
 _BEFORE: Final = -1
-"""The place in the list of what is checked before its first call."""
+"""The place of the checks that run before the first call of the list."""
 
 
 @router.post(
@@ -37,7 +38,7 @@ _BEFORE: Final = -1
     openapi_extra=takes(CallList),
     responses=answers(ListTold, "What the calls gave") | errors(SESSION, BODY, OP, ANSWER),
 )
-async def run_calls(request: Request, session: SessionId) -> Response:
+async def run_calls(request: Request, session_id: SessionId) -> Response:
     """Run several calls, read values and forget tensors: a whole training step is one request.
 
     A call is an op, as in `POST .../ops/{name}`; a walk back, `{"backward": "loss"}`; or a tensor, as in `POST .../tensors`.
@@ -48,10 +49,10 @@ async def run_calls(request: Request, session: SessionId) -> Response:
     `calls` tells this of each call. An unknown op, name or argument is found before the first call is run.
     """
     kind = codec.choose(request.scope, PLAIN)
-    caller, owner = await caller_of(request, session), session_of(request, session)
-    plan = Plan(caller, checked(CallList, await plain_body(request)))
+    op_stream, session = await op_stream_of(request, session_id), session_of(request, session_id)
+    plan = Plan(op_stream, checked(CallList, await plain_body(request)))
     await work(request.state.large, plan.build)
-    told = await plan.run(owner, kind)
+    told = await plan.run(session, kind)
     return await answer_values(told, kind, plan.read_bytes)
 
 
@@ -63,8 +64,8 @@ class Plan:
     gave, None for those that are freed before the answer tells of them.
     """
 
-    def __init__(self, caller: Caller, wanted: CallList) -> None:
-        self.caller = caller
+    def __init__(self, op_stream: OpStream, wanted: CallList) -> None:
+        self.op_stream = op_stream
         self.wanted = wanted
         self.names = Names()
         self.rows: list[Row] = []
@@ -104,7 +105,7 @@ class Plan:
 
     def _add_op(self, place: int, listed: ListedOp) -> None:
         spec = find_op(listed.op)
-        bound = bind(self.caller, spec, listed.args, self.names)
+        bound = bind(self.op_stream, spec, listed.args, self.names)
         named = [listed.name] if isinstance(listed.name, str) else list(listed.name or ())
         count = _count_named(listed, named, 1 if listed.inplace else known_count(spec, bound))
         wanted = named or [None] * count
@@ -135,18 +136,18 @@ class Plan:
 
     def _add_reads(self, place: int) -> None:
         for name in dict.fromkeys(self.wanted.read):
-            tensor, read = self.names.tensor(name, "read"), self.caller.scratch_id()
+            tensor, read = self.names.tensor(name, "read"), self.op_stream.scratch_id()
             if tensor not in self.made:
                 self.checks.append(("read", tensor))
             self._append(place, control_row("read", read, tensor))
             self.made.add(read)
 
     def _new_id(self, name: str | None) -> int:
-        """The id of a result; a number that callers see only where they may use it afterwards."""
-        return self.caller.scratch_id() if name in self.freed else self.caller.new_id()
+        """The id of a result: one that callers see only if the list does not free it."""
+        return self.op_stream.scratch_id() if name in self.freed else self.op_stream.new_id()
 
     def _append(self, place: int, row: Row) -> None:
-        pack_rows([row])  # so that what cannot be sent is told of its call
+        pack_rows([row])  # raises for the call whose arguments cannot be sent
         if len(self.rows) == MOST_ROWS:
             raise TooLarge("the list makes too many tensors", expected=MOST_ROWS)
         self.rows.append(row)
@@ -175,7 +176,7 @@ class Plan:
             self.freed_ids.add(tensor)
 
     def _free(self, place: int, names: Sequence[str]) -> None:
-        """Free at this place what the list has made, and at its end what was there before."""
+        """Free the list's own results at this place, and earlier tensors at the end of the list."""
         freed = freed_ids(self.names, names)
         here = [tensor for tensor in freed if tensor in self.made]
         before = [tensor for tensor in freed if tensor not in self.made]
@@ -188,36 +189,36 @@ class Plan:
 
     # Running ----------------------------------------------------------------------------------------------
 
-    async def run(self, owner: Session, kind: str) -> dict[str, Any]:
-        """Carry it out: what the caller is told. Raises the error of what failed, with the state of every call."""
+    async def run(self, session: Session, kind: str) -> dict[str, Any]:
+        """Run the list; the answer. Raises the error of the call that failed, with the state of every call."""
         checks = [control_row("describe", None, tensor) for _, tensor in self.checks]
-        outcome = await self.caller.attempt([*checks, *self.rows], list(self.made))
-        reads = [found for found in outcome.results if found.id is not None]
+        outcome = await self.op_stream.attempt([*checks, *self.rows], list(self.made))
+        found_reads = [found for found in outcome.results if found.id is not None]
         if outcome.error is not None:
-            await _drop(owner, reads)
+            await _drop(session, found_reads)
             raise self._failed(outcome)
         results = iter(outcome.results[len(checks) :])
-        told = [{"status": "done", "result": result} for result in self._tell(results)]
+        told = [{"status": "done", "result": result} for result in self._answers(results)]
         try:
-            values = await self._values(owner, reads, kind)
+            values = await self._values(session, found_reads, kind)
         except TelegradError as error:
-            await self.caller.forget(list(self.made))
+            await self.op_stream.forget(list(self.made))
             raise self._failure(error, len(self.calls)) from None
         if self.later:
-            await self.caller.forget(self.later)
+            await self.op_stream.forget(self.later)
         return {"calls": told, "values": values}
 
-    def _tell(self, results: Iterator[ReadResult]) -> Iterator[Any]:
+    def _answers(self, results: Iterator[ReadResult]) -> Iterator[Any]:
         for call, told in zip(self.calls, self.told, strict=True):
-            yield call.tell([None if tensor is None else call.metadata(tensor, results) for tensor in told])
+            yield call.answer([None if tensor is None else call.metadata(tensor, results) for tensor in told])
 
-    async def _values(self, owner: Session, reads: list[ReadResult], kind: str) -> dict[str, Any]:
+    async def _values(self, session: Session, found_reads: list[ReadResult], kind: str) -> dict[str, Any]:
         try:
-            self.read_bytes = sum(codec.size_of(found) for found in reads)
+            self.read_bytes = sum(codec.size_of(found) for found in found_reads)
             codec.check_json_size(self.read_bytes)
-            found = [await whole(owner, read, kind) for read in reads]
+            found = [await whole(session, read, kind) for read in found_reads]
         except BaseException:
-            await _drop(owner, reads)
+            await _drop(session, found_reads)
             raise
         return dict(zip(dict.fromkeys(self.wanted.read), found, strict=True))
 
@@ -230,7 +231,7 @@ class Plan:
         return self._failure(error, _BEFORE)
 
     def _failure(self, error: TelegradError, place: int, *, begun: bool = True) -> TelegradError:
-        """The error of the call at a place, with what became of each call."""
+        """The error of the call at a place, with the state of each call."""
         record = error.to_record()
         error.details["calls"] = [
             {"status": "failed", "error": record}
@@ -242,7 +243,7 @@ class Plan:
 
 
 def _count_named(listed: ListedOp, named: Sequence[str], count: int | None) -> int:
-    """How many results a call has. Raises `Malformed` unless all of them are named, or none."""
+    """The number of results of a call. Raises `Malformed` unless all of them are named, or none."""
     if count is None and not named:
         raise Malformed(
             f"{listed.op} has as many results as its arguments say: name them all, in a list", argument="name"
@@ -256,8 +257,8 @@ def _count_named(listed: ListedOp, named: Sequence[str], count: int | None) -> i
     return found
 
 
-async def _drop(owner: Session, reads: list[ReadResult]) -> None:
-    """Let go of values that wait to be read."""
-    for found in reads:
+async def _drop(session: Session, found_reads: list[ReadResult]) -> None:
+    """Forget values that wait to be read."""
+    for found in found_reads:
         if found.data is None:
-            await owner.worker.drop_read(owner.name, found.id)
+            await reads.drop(session, found.id)

@@ -1,4 +1,4 @@
-"""Ops called by name: arguments bound as Python would, their rows, and what is told of the results."""
+"""Ops called by name: arguments bound as Python binds them, their rows, and the answer with the results."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from telegrad_protocol.spec import OpSpec, Param
 
 from .codec import finite, number
 from .offload import work
-from .op_stream import Caller, control_row
+from .op_stream import OpStream, control_row
 from .schemas import TENSOR
 
 _NUMBERS: Final = ("Number", "Value", "Checked", "float")
 MOST_RESULTS: Final = 1 << 12
-"""Results of a call that a caller is told of: few enough to be told without anybody else waiting."""
+"""Results that one call may have: few enough to describe without making other callers wait."""
 
 ELSEWHERE: Final = {
     "constant": "POST /v1/sessions/{session}/tensors",
@@ -32,11 +32,11 @@ ELSEWHERE: Final = {
     "free": "DELETE /v1/sessions/{session}/tensors/{tensor}",
     "backward": "POST /v1/sessions/{session}/tensors/{tensor}/backward",
 }
-"""What is asked for as if it were an op, and has a route of its own."""
+"""Rows that callers ask for as if they were ops, and the routes that they have instead."""
 
 
 class Ref(HasMeta):
-    """A tensor that a caller names; its metadata is asked for only where it decides something."""
+    """A tensor that a caller names. Its metadata is fetched only where the number of results depends on it."""
 
     __slots__ = ("_meta", "id")
 
@@ -45,14 +45,14 @@ class Ref(HasMeta):
 
 
 class Names:
-    """What stands for tensors in arguments: their ids and, in a list of calls, the names of earlier results."""
+    """The words that name tensors in arguments: ids and, in a list of calls, the names of earlier results."""
 
     def __init__(self) -> None:
         self.given: dict[str, int] = {}
         self.freed: set[int] = set()
 
     def find(self, name: str) -> int | None:
-        """The id that is meant, or None. Raises `OpTypeError` for one that an earlier call has freed."""
+        """The id that a word names, or None. Raises `OpTypeError` for a tensor that an earlier call has freed."""
         found = self.given.get(name)
         if found is None and TENSOR.fullmatch(name):
             found = id_of(name)
@@ -61,7 +61,7 @@ class Names:
         return found
 
     def tensor(self, name: str, argument: str) -> int:
-        """The id that is meant. Raises `OpTypeError` if nothing is."""
+        """The id that a word names. Raises `OpTypeError` if it names none."""
         try:
             found = self.find(name)
         except OpTypeError as error:
@@ -82,7 +82,7 @@ def id_of(name: str) -> int:
 
 
 def find_op(name: str) -> OpSpec:
-    """The op of that name. Raises `UnknownOp`, with what was probably meant."""
+    """The op of that name. Raises `UnknownOp`, with the probable name."""
     try:
         return table.find(name)
     except UnknownOp as error:
@@ -94,11 +94,11 @@ def find_op(name: str) -> OpSpec:
         raise
 
 
-def metadata(name: int, dtype: str, shape: tuple[int, ...], requires_grad: bool) -> dict[str, Any]:
-    """What a caller is told of a tensor."""
+def metadata(tensor_id: int, dtype: str, shape: tuple[int, ...], requires_grad: bool) -> dict[str, Any]:
+    """A tensor's metadata as callers get it."""
     nbytes = contiguous(shape, dtypes.by_name(dtype)).nbytes
     return {
-        "id": f"t{name}",
+        "id": f"t{tensor_id}",
         "dtype": dtype,
         "shape": list(shape),
         "requires_grad": requires_grad,
@@ -106,20 +106,20 @@ def metadata(name: int, dtype: str, shape: tuple[int, ...], requires_grad: bool)
     }
 
 
-async def describe(caller: Caller, rows: list[Row], names: list[int], made: list[int]) -> list[dict[str, Any]]:
-    """Carry out rows, and tell of the tensors `names` afterwards."""
-    asked = [control_row("describe", None, name) for name in names]
-    found = await caller.submit([*rows, *asked], made)
-    return [metadata_of(name, result) for name, result in zip(names, found, strict=True)]
+async def describe(op_stream: OpStream, rows: list[Row], ids: list[int], made: list[int]) -> list[dict[str, Any]]:
+    """Run rows; the metadata of the tensors `ids` afterwards."""
+    asked = [control_row("describe", None, tensor_id) for tensor_id in ids]
+    found = await op_stream.submit([*rows, *asked], made)
+    return [metadata_of(tensor_id, result) for tensor_id, result in zip(ids, found, strict=True)]
 
 
 def metadata_of(tensor: int, described: ReadResult) -> dict[str, Any]:
-    """What a `describe` row found, as a caller is told it."""
+    """The answer of a `describe` row as callers get it."""
     return metadata(tensor, described.dtype, described.shape, described.data == b"\1")
 
 
 class Call(NamedTuple):
-    """A call that has been bound. `outs`: the ids of what it makes. `ids`: of what it gives, in place or new."""
+    """A call that has been bound. `outs`: the ids of the tensors that it makes. `ids`: of its results, also in place."""
 
     spec: OpSpec
     row: Row
@@ -129,20 +129,20 @@ class Call(NamedTuple):
 
     @property
     def makes_generator(self) -> bool:
-        """Its result is no tensor: there is nothing to tell but its number."""
+        """Its result is a generator, which has an id and no metadata."""
         return self.spec.name == "new_generator"
 
     def metadata(self, result: int, described: Iterator[ReadResult]) -> dict[str, Any]:
-        """What a caller is told of one result."""
+        """One result as callers get it."""
         return {"generator": result} if self.makes_generator else metadata_of(result, next(described))
 
-    def tell(self, found: list[Any]) -> Any:
-        """What a caller is told: of one result, a list where there are several, None where there is none."""
+    def answer(self, found: list[Any]) -> Any:
+        """The results as callers get them: one, a list where there are several, None where there is none."""
         return found if self.several else found[0] if found else None
 
 
-async def call(
-    caller: Caller,
+async def call_op(
+    op_stream: OpStream,
     spec: OpSpec,
     args: Any,
     *,
@@ -151,27 +151,27 @@ async def call(
     free: Sequence[str] = (),
     large: bool = False,
 ) -> Any:
-    """Carry out one op and then free tensors: what it gave. `large`: there are many arguments.
+    """Run one op, then free tensors; the results. `large`: there are many arguments.
 
-    Raises the `OpError` that says which argument is wrong, and how; then nothing has been freed.
+    Raises the `OpError` that names the argument that is wrong; nothing has been freed then.
     """
     frees = freed_ids(Names(), free)
-    bound = await work(large, bind, caller, spec, args, Names())
-    outs = [] if inplace else [caller.new_id() for _ in range(await _count(caller, spec, bound))]
+    bound = await work(large, bind, op_stream, spec, args, Names())
+    outs = [] if inplace else [op_stream.new_id() for _ in range(await _count(op_stream, spec, bound))]
     if len(outs) > MOST_RESULTS:
         raise TooLarge(f"the call would have {len(outs)} results", op=spec.name, expected=MOST_RESULTS, got=len(outs))
     made = prepare(spec, bound, outs, inplace=inplace, grad=grad)
     told = [] if made.makes_generator else made.ids
     checks = [control_row("describe", None, tensor) for tensor in frees]
-    outcome = await caller.attempt([*checks, made.row, *(control_row("describe", None, t) for t in told)], outs)
+    outcome = await op_stream.attempt([*checks, made.row, *(control_row("describe", None, t) for t in told)], outs)
     if outcome.error is not None:
         if outcome.row is not None and outcome.row < len(checks):
             raise not_there("free", frees[outcome.row])
         raise outcome.error
     if frees:
-        await caller.forget(frees)
+        await op_stream.forget(frees)
     described = iter(outcome.results[len(checks) :])
-    return made.tell([made.metadata(result, described) for result in made.ids])
+    return made.answer([made.metadata(result, described) for result in made.ids])
 
 
 def prepare(spec: OpSpec, bound: tuple[Any, ...], outs: list[int], *, inplace: bool, grad: bool) -> Call:
@@ -188,7 +188,7 @@ def prepare(spec: OpSpec, bound: tuple[Any, ...], outs: list[int], *, inplace: b
 
 
 def freed_ids(names: Names, free: Sequence[str]) -> list[int]:
-    """The ids of what a call frees, which nothing may name from then on."""
+    """The ids that a call frees. From then on `names` refuses them."""
     found = []
     for name in free:
         tensor = names.tensor(name, "free")
@@ -202,40 +202,40 @@ def not_there(argument: str, tensor: int) -> UnknownTensor:
     return UnknownTensor(f"{argument}: there is no tensor '{name}' in this session", argument=argument, got=name)
 
 
-def bind(caller: Caller, spec: OpSpec, args: Any, names: Names) -> tuple[Any, ...]:
+def bind(op_stream: OpStream, spec: OpSpec, args: Any, names: Names) -> tuple[Any, ...]:
     """Arguments in declared order, checked and converted, from a list or from names."""
     given = spec.bind(**args) if isinstance(args, Mapping) else spec.bind(*args)
     try:
-        meant = tuple([_meant(param, value, names) for param, value in zip(spec.params, given, strict=True)])
+        meant = tuple([_value_of(param, value, names) for param, value in zip(spec.params, given, strict=True)])
     except OpTypeError as error:
         error.details["op"] = spec.name
         raise
     bound = spec.convert(meant)
     if spec.device_slot is not None and bound[spec.device_slot] is not None:
-        _check_device(caller, spec, canonical(bound[spec.device_slot]))
+        _check_device(op_stream, spec, canonical(bound[spec.device_slot]))
     return bound
 
 
-def _check_device(caller: Caller, spec: OpSpec, device: str) -> None:
-    if device != caller.device:
+def _check_device(op_stream: OpStream, spec: OpSpec, device: str) -> None:
+    if device != op_stream.device:
         raise DeviceError(
-            f"{spec.name}(): the calls of this session run on {caller.device}",
+            f"{spec.name}(): the calls of this session run on {op_stream.device}",
             op=spec.name,
             argument=spec.names[spec.device_slot or 0],
-            expected=caller.device,
+            expected=op_stream.device,
             got=device,
             hint=f"""a session opened with {{"device": "{device}"}} is on that device""",
         )
 
 
-def _meant(param: Param, value: Any, names: Names) -> Any:
-    """What a caller means where JSON has no word for it: a tensor, or a number that is not finite."""
+def _value_of(param: Param, value: Any, names: Names) -> Any:
+    """The value of a JSON string where it stands for a tensor, or for a number that is not finite."""
     if param.annotation == "Ids":
         return _ids(param, value, names)
     if isinstance(value, str):
         return _word(param, value, names)
     if isinstance(value, list | tuple):
-        return tuple([_meant(param, item, names) for item in value])
+        return tuple([_value_of(param, item, names) for item in value])
     return value
 
 
@@ -251,7 +251,7 @@ def _word(param: Param, value: str, names: Names) -> Any:
 
 
 def _ids(param: Param, value: Any, names: Names) -> tuple[int, ...]:
-    """Tensors where a row takes their ids as they are: only those that a caller can name."""
+    """The ids of tensors, for a row that takes ids as they are: only tensors that a caller can name."""
     if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
         raise OpTypeError(
             f"argument '{param.name}' must be a list of tensors", argument=param.name, expected=["t5", "t6"]
@@ -260,7 +260,7 @@ def _ids(param: Param, value: Any, names: Names) -> tuple[int, ...]:
 
 
 def _wired(param: Param, value: Any) -> Any:
-    """An argument as it travels; a number beside tensors is wrapped."""
+    """An argument as the row carries it; a number in place of a tensor is wrapped."""
     if isinstance(value, Ref):
         return value.id
     if isinstance(value, DType):
@@ -272,27 +272,27 @@ def _wired(param: Param, value: Any) -> Any:
     return None if value is None else (value,)
 
 
-async def _count(caller: Caller, spec: OpSpec, args: tuple[Any, ...]) -> int:
-    """How many results a call has: declared, or inferred where that depends on the arguments."""
+async def _count(op_stream: OpStream, spec: OpSpec, args: tuple[Any, ...]) -> int:
+    """The number of results of a call: declared, or inferred where it depends on shapes."""
     known = known_count(spec, args)
     if known is not None:
         return known
     refs = [item for value in args for item in (value if isinstance(value, tuple) else (value,))]
     refs = [ref for ref in refs if isinstance(ref, Ref)]
-    for ref, found in zip(refs, await describe(caller, [], [ref.id for ref in refs], []), strict=True):
+    for ref, found in zip(refs, await describe(op_stream, [], [ref.id for ref in refs], []), strict=True):
         ref._meta = contiguous(tuple(found["shape"]), dtypes.by_name(found["dtype"]))
     return len((await asyncio.to_thread(spec.infer, args)).metas)
 
 
 def known_count(spec: OpSpec, args: tuple[Any, ...]) -> int | None:
-    """How many results a call has, or None where that depends on shapes."""
+    """The number of results of a call, or None where it depends on shapes."""
     if spec.returns is not None:
         return len(spec.returns)
     return len(args[spec.names.index("inputs")]) if spec.rule is None else None  # gradients: one for every input
 
 
 def op_info(spec: OpSpec) -> dict[str, Any]:
-    """What `GET /v1/ops` tells of an op."""
+    """An op as `GET /v1/ops` shows it."""
     return {
         "name": spec.name,
         "signature": spec.signature,

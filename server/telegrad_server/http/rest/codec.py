@@ -1,4 +1,4 @@
-"""What callers write and read: JSON, msgpack and .npy to plain data, or to bytes with dtype and shape, and back."""
+"""JSON, msgpack and .npy: from bodies to plain data, or to bytes with dtype and shape, and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the plain routes take from a request: its session, its body, and what its answer should be."""
+"""The parts of a request and its answer that all REST routes share: session, stream, body, type of the answer."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from fastapi import Request, Response
 
 from telegrad_protocol import wire
 from telegrad_protocol.errors import TooLarge
-from telegrad_server.sessions.session import Session, Sessions
+from telegrad_server.sessions.registry import Sessions
+from telegrad_server.sessions.session import Session
 
 from . import codec, offload
 from .codec import JSON, MSGPACK, PLAIN
-from .op_stream import Caller
+from .op_stream import OpStream, op_stream_in
 
 _LIMITS: Final = {JSON: codec.JSON_BYTES, MSGPACK: wire.LIMITS.body_bytes}
 
@@ -22,16 +23,16 @@ def sessions_of(request: Request) -> Sessions:
     return sessions
 
 
-def session_of(request: Request, session: str) -> Session:
+def session_of(request: Request, session_id: str) -> Session:
     """The session in the path, if the caller owns it. Raises `SessionGone`."""
-    return sessions_of(request).get(session, request.scope["owner"])
+    return sessions_of(request).get(session_id, request.scope["owner"])
 
 
-async def caller_of(request: Request, session: str) -> Caller:
-    """What carries out the calls of the session in the path."""
-    found = session_of(request, session)
+async def op_stream_of(request: Request, session_id: str) -> OpStream:
+    """The stream for the calls of the session in the path. Raises `Unavailable` while the server is shutting down."""
+    session = session_of(request, session_id)
     sessions_of(request).check_open()
-    return await found.caller()
+    return await op_stream_in(session)
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -50,7 +51,7 @@ async def plain_body(request: Request) -> Any:
     kind = codec.content_type(request.scope, PLAIN)
     body = await read_body(request, _LIMITS[kind])
     request.state.large = len(body) > offload.LARGE
-    return await offload.read(body, kind)
+    return await offload.parse(body, kind)
 
 
 def answer(request: Request, value: Any) -> Response:

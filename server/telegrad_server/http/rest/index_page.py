@@ -1,4 +1,4 @@
-"""The first page: what this is, and where to go on."""
+"""The page at `/`: the server's name, and links to its routes."""
 
 from __future__ import annotations
 

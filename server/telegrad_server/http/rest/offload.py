@@ -1,7 +1,7 @@
-"""Large bodies are read and written aside, so that the event loop answers everybody else meanwhile.
+"""Large bodies are parsed and written off the event loop, which answers other requests meanwhile.
 
-Reading JSON or msgpack is one call of C that keeps the interpreter to itself, in whichever thread: it is done in another
-process, which hands back elements as bytes and little else. Writing is done in pieces, for which a thread will do.
+Parsing JSON or msgpack is one call of C that holds the interpreter lock: it runs in another process, which returns
+elements as bytes and little else. Writing is done in pieces, for which a thread is enough.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from telegrad_protocol.errors import TelegradError, TooLarge, Unavailable
 from . import codec
 
 LARGE: Final = 1 << 16
-"""Bytes from which a body is read, or written, aside."""
+"""Bytes from which a body is parsed, or written, off the event loop."""
 
-BESIDE: Final = 50_000
-"""Items that a large body may have beside the elements of tensors."""
+OTHER_ITEMS: Final = 50_000
+"""Items that a large body may have, elements of tensors not counted."""
 
 ELEMENT_BYTES: Final = 32 << 20
 """Bytes of elements that nested lists may make; as bytes and as .npy there may be more."""
@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 
 
 class Elements(NamedTuple):
-    """Elements of a tensor that were read aside, or why they cannot be."""
+    """Elements of a tensor that the other process parsed, or the error that it met."""
 
     value: codec.Value | None
     error: TelegradError | None = None
@@ -47,27 +47,29 @@ class Elements(NamedTuple):
         return self.value
 
 
-async def read(body: bytes, kind: str) -> Any:
+async def parse(body: bytes, kind: str) -> Any:
     """A body as plain data, with `Elements` in place of the nested lists of a large one. Raises `Malformed`, `TooLarge`."""
     if len(body) <= LARGE:
         return codec.parse(body, kind)
-    return await _reader.run(_read, body, kind)
+    return await _parser.run(_parse, body, kind)
 
 
 async def work(large: bool, function: Callable[..., Result], *args: Any) -> Result:
-    """What a function makes of much, in a thread; of little, at once. It is written in Python, or in pieces."""
+    """A function's result: from a thread if the work is large. The function must let other threads run."""
     return await asyncio.to_thread(function, *args) if large else function(*args)
 
 
 # In the other process ---------------------------------------------------------------------------------------------
 
 
-def _read(body: bytes, kind: str) -> Any:
+def _parse(body: bytes, kind: str) -> Any:
     value = _with_elements(codec.parse(body, kind))
     if isinstance(value, dict) and isinstance(value.get("calls"), list | tuple):
         value["calls"] = [_with_elements(call) for call in value["calls"]]
-    if _count(value, BESIDE) > BESIDE:
-        raise TooLarge(f"the body has more than {BESIDE} items beside the elements of tensors", expected=BESIDE)
+    if _count(value, OTHER_ITEMS) > OTHER_ITEMS:
+        raise TooLarge(
+            f"the body has more than {OTHER_ITEMS} items beside the elements of tensors", expected=OTHER_ITEMS
+        )
     return value
 
 
@@ -86,7 +88,7 @@ def _with_elements(value: Any) -> Any:
 
 
 def _count(value: Any, most: int) -> int:
-    """The items of nested data, of which elements are none; stops counting beyond `most`."""
+    """The number of items of nested data, without elements. Counting stops beyond `most`."""
     count, stack = 0, [value]
     while stack and count <= most:
         item = stack.pop()
@@ -99,14 +101,14 @@ def _count(value: Any, most: int) -> int:
 
 
 def _begin() -> None:
-    """Leave signals to the server, and end when it has ended, in whatever way."""
+    """Leave signals to the server, and end when the server has ended, however it did."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=lambda: (parent.join(), os._exit(0)), daemon=True).start()
 
 
-class Reader:
+class Parser:
     """The other process: started for the first large body, and again if it should die."""
 
     def __init__(self) -> None:
@@ -131,5 +133,5 @@ class Reader:
             self._pool = None
 
 
-_reader = Reader()
-stop = _reader.stop
+_parser = Parser()
+stop = _parser.stop

@@ -1,19 +1,18 @@
-"""Calls over HTTP become rows: the same path to the engine as everybody's, on a stream of their own."""
+"""The stream of a session's HTTP callers: their calls become rows, and take the same path as a client's."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from telegrad_protocol import wire
 from telegrad_protocol.errors import OpValueError, TelegradError, from_record
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.spec import OPS
-
-if TYPE_CHECKING:
-    from telegrad_server.sessions.exactly_once import Stream
+from telegrad_server.sessions.exactly_once import Stream
+from telegrad_server.sessions.session import Session
 
 
 def control_row(name: str, outs: int | None, *args: Any) -> Row:
@@ -22,18 +21,18 @@ def control_row(name: str, outs: int | None, *args: Any) -> Row:
 
 
 class Outcome(NamedTuple):
-    """What rows gave: values of the reads, and the error of the row that failed with its place among them."""
+    """The values of the reads among rows, and the error of the row that failed with its place among them."""
 
     results: tuple[ReadResult, ...]
     error: TelegradError | None = None
     row: int | None = None
 
 
-class Caller:
-    """The HTTP callers of one session: they share a stream and an id range.
+class OpStream:
+    """The stream and the id range that the HTTP callers of one session share.
 
-    Each request is a submission in an epoch of its own. A call that fails has told its caller at once, so it must not
-    hold up the next one, which may be another caller's.
+    Each request is a submission in an epoch of its own: a call that fails has told its caller at once, and must not
+    skip the next call, which may be another caller's.
     """
 
     def __init__(self, stream: Stream, first_id: int, device: str) -> None:
@@ -46,15 +45,15 @@ class Caller:
         self._left: list[int] = []
 
     def new_id(self) -> int:
-        """A name for a tensor that is about to be made; from any thread."""
+        """An id for a new tensor. Callable from any thread."""
         return next(self._ids)
 
     def scratch_id(self) -> int:
-        """A name that no caller learns of; from the upper half of the range, so that tensors are numbered on."""
+        """An id that no caller sees, from the upper half of the range: the tensors' own ids have no gaps."""
         return next(self._scratch_ids)
 
     async def submit(self, rows: list[Row], made: list[int] | None = None) -> tuple[ReadResult, ...]:
-        """Carry out rows: what the reads among them gave. `made` are ids that nobody learns of if a row fails.
+        """Run rows; the values of the reads among them. `made`: ids to free if a row fails.
 
         Raises the error of the row that failed.
         """
@@ -64,11 +63,11 @@ class Caller:
         return outcome.results
 
     async def attempt(self, rows: list[Row], made: list[int] | None = None) -> Outcome:
-        """As `submit`, but tells of the failure, when `made` are gone again."""
+        """As `submit`, but returns the failure, after `made` were freed."""
         outcome = await self._send(rows)
         if outcome.error is not None and made:
             self._left += made
-            with suppress(TelegradError):  # then the session is gone, and they with it
+            with suppress(TelegradError):  # then the session is gone, and its tensors too
                 await self._send([])
         return outcome
 
@@ -77,7 +76,7 @@ class Caller:
         await self.submit([control_row("free", None, tuple(ids))])
 
     async def _send(self, rows: list[Row]) -> Outcome:
-        """Carry out rows, after freeing what a failure has left."""
+        """Run rows, after freeing the ids that a failure has left."""
         async with self._turn:
             left = tuple(self._left)
             before = [control_row("free", None, left)] if left else []
@@ -93,8 +92,22 @@ class Caller:
         return Outcome(results, _as_told(error), None if row is None else row - len(before))
 
 
+def reserve_first_stream(session: Session) -> None:
+    """Give stream 0 to HTTP callers: their tensors are then named t1, t2, ..."""
+    session.op_stream = OpStream(session.stream(0), 1, session.device)
+
+
+async def op_stream_in(session: Session) -> OpStream:
+    """The stream of the session's HTTP callers, opened at their first call."""
+    if session.op_stream is None:
+        opened = await session.open_stream()
+        session.op_stream = OpStream(session.stream(opened.stream), opened.first_id, session.device)
+    found: OpStream = session.op_stream
+    return found
+
+
 def pack_rows(rows: list[Row]) -> bytes:
-    """Rows as they travel. Raises `OpValueError` for a number that has no place there."""
+    """Rows as bytes. Raises `OpValueError` for a number that does not fit."""
     try:
         return wire.encode_rows(rows)
     except (OverflowError, ValueError) as error:
@@ -102,7 +115,7 @@ def pack_rows(rows: list[Row]) -> bytes:
 
 
 def _as_told(record: dict[str, Any]) -> TelegradError:
-    """The error, with a tensor's id as callers write it."""
+    """The error, with a tensor's id as HTTP callers write it."""
     error = from_record(record)
     tensor = str(error.details.get("got"))
     if error.code != "unknown_tensor" or "argument" not in error.details or not tensor.isdigit():

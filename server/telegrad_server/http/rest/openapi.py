@@ -1,4 +1,4 @@
-"""/openapi.json: what FastAPI reads off the plain routes, and the hot ones, which it does not see."""
+"""/openapi.json: the routes that FastAPI describes, and the fast routes, which it does not see."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def describe_api(app: FastAPI, settings: Settings) -> dict[str, Any]:
         document = get_openapi(
             title=app.title, version=app.version, summary=app.summary, routes=app.routes, description=_INTRODUCTION
         )
-        for path, operations in _hot_paths().items():
+        for path, operations in _fast_paths().items():
             document["paths"].setdefault(path, {}).update(operations)
         for operation in _operations(document):
             _without_fastapis_own(operation)
@@ -69,10 +69,10 @@ def _ask_for_token(document: dict[str, Any]) -> None:
                 operation["security"] = []
 
 
-# The hot routes -----------------------------------------------------------------------------------------------
+# The fast routes ----------------------------------------------------------------------------------------------
 
 
-def _hot_paths() -> dict[str, Any]:
+def _fast_paths() -> dict[str, Any]:
     streams = f"{_SESSION}/streams/{{stream}}/submissions/{{number}}"
     return {
         streams: {"put": _submit()},

@@ -1,4 +1,4 @@
-"""What a route declares of itself: its errors, its body and its answers in every type that it speaks."""
+"""The fields that a route adds to the OpenAPI document: its errors, its body and its answers in every type."""
 
 from __future__ import annotations
 
@@ -35,9 +35,12 @@ REFERRED: Final[dict[str, Any]] = {}
 """Schemas that those of bodies refer to."""
 
 SessionId = Annotated[
-    str, Path(description="The session's id", examples=["8f2a6c1e9b3d4f70a1b2c3d4e5f60718293a4b5c6d7e8f90"])
+    str,
+    Path(
+        alias="session", description="The session's id", examples=["8f2a6c1e9b3d4f70a1b2c3d4e5f60718293a4b5c6d7e8f90"]
+    ),
 ]
-TensorId = Annotated[str, Path(description="A tensor's id", pattern=TENSOR.pattern, examples=["t1"])]
+TensorId = Annotated[str, Path(alias="tensor", description="A tensor's id", pattern=TENSOR.pattern, examples=["t1"])]
 OpName = Annotated[str, Path(description="An op of the table", examples=["mul"])]
 
 ANY = (Malformed, Unauthorized, Forbidden, NotFound, InternalError, Unavailable, WorkerDied)

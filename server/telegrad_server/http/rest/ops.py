@@ -1,4 +1,4 @@
-"""The direct door: any op of the table, called by name with JSON or msgpack."""
+"""REST routes of ops: any op of the table, called by name with JSON or msgpack."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from telegrad_protocol import spec
 from telegrad_protocol.errors import Malformed, UnknownOp
 from telegrad_protocol.spec import BY_INDEX
 
-from . import codec
-from .calls import call, find_op, id_of, op_info
+from . import calls, codec
+from .calls import find_op, id_of, op_info
 from .codec import PLAIN
-from .dependencies import answer, caller_of, plain_body
+from .dependencies import answer, op_stream_of, plain_body
 from .op_stream import control_row
 from .openapi_fields import ANSWER, BODY, OP, SESSION, OpName, SessionId, TensorId, answers, errors, takes
 from .schemas import TENSOR, Backward, Empty, OpCall, OpInfo, OpResult, OpTable, RowTable, checked
@@ -52,13 +52,13 @@ async def show_op(request: Request, name: OpName) -> Response:
     openapi_extra=takes(OpCall),
     responses=answers(OpResult, "What the op gave") | errors((UnknownOp,), SESSION, BODY, OP, ANSWER),
 )
-async def call_op(request: Request, session: SessionId, name: OpName) -> Response:
+async def call_op(request: Request, session_id: SessionId, name: OpName) -> Response:
     """Run an op. Tensors are named `"t5"`; numbers stand as they are, those that are not finite as strings."""
     codec.choose(request.scope, PLAIN)
-    caller = await caller_of(request, session)
+    op_stream = await op_stream_of(request, session_id)
     wanted = checked(OpCall, await plain_body(request))
     options = {"inplace": wanted.inplace, "grad": wanted.grad, "free": wanted.free}
-    found = await call(caller, find_op(name), wanted.args, large=request.state.large, **options)
+    found = await calls.call_op(op_stream, find_op(name), wanted.args, large=request.state.large, **options)
     return answer(request, {"result": found})
 
 
@@ -68,14 +68,14 @@ async def call_op(request: Request, session: SessionId, name: OpName) -> Respons
     openapi_extra=takes(Backward),
     responses=answers(Empty, "The gradients are there") | _ON_SESSION,
 )
-async def backward(request: Request, session: SessionId, tensor: TensorId) -> Response:
+async def backward(request: Request, session_id: SessionId, tensor_name: TensorId) -> Response:
     """Add the gradients of a tensor to the `grad` of the leaves that it depends on."""
     codec.choose(request.scope, PLAIN)
-    caller = await caller_of(request, session)
+    op_stream = await op_stream_of(request, session_id)
     wanted = checked(Backward, await plain_body(request))
     gradient = None if wanted.gradient is None else _id_in(wanted.gradient)
     flags = (wanted.retain_graph or wanted.create_graph, wanted.create_graph)
-    await caller.submit([control_row("backward", None, (id_of(tensor),), (gradient,), (), *flags)])
+    await op_stream.submit([control_row("backward", None, (id_of(tensor_name),), (gradient,), (), *flags)])
     return answer(request, {})
 
 

@@ -1,4 +1,4 @@
-"""The bodies of the plain routes, as the documentation shows them and as requests are checked."""
+"""The bodies of the REST routes: schemas for the documentation, and for checking requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plain routes: what this server is, and sessions opened, extended and closed."""
+"""REST routes of the server and of sessions: health, info; sessions opened, renewed, extended and closed."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from telegrad_protocol.errors import DeviceError, TooMany, VersionMismatch
 from telegrad_protocol.messages import PROTOCOL_VERSION, OpenSession, SessionOpened, StreamOpened
 from telegrad_server.http.responses import MSGPACK, wants_msgpack
 from telegrad_server.http.security import address_of
-from telegrad_server.sessions.session import Sessions
+from telegrad_server.sessions.registry import Sessions
 
 from . import codec
 from .dependencies import read_body, session_of, sessions_of
+from .op_stream import reserve_first_stream
 from .openapi_fields import BODY, SESSION, SessionId, answers, errors, record, takes
 from .schemas import Empty, Health, Hello, Info, Lease, Opened, OpenedStream, checked
 
 router = APIRouter()
-_NAME = "8f2a6c1e9b3d4f70a1b2c3d4e5f60718293a4b5c6d7e8f90"
-_OPENED = record(session=_NAME, stream=0, first_id=1, lease=60.0, server=_NAME[:16], package="0.1.0", devices=["cpu"])
+_ID = "8f2a6c1e9b3d4f70a1b2c3d4e5f60718293a4b5c6d7e8f90"
+_OPENED = record(session=_ID, stream=0, first_id=1, lease=60.0, server=_ID[:16], package="0.1.0", devices=["cpu"])
 
 
 @router.get("/v1/health", tags=["server"], responses=errors())
 async def health() -> Health:
     """Whether the server answers, and which of its devices do not; 503 where one does not. Needs no token."""
-    return Health(status="ok")  # shown in the documentation; the hot route answers before this
+    return Health(status="ok")  # for the documentation: the fast route answers before this
 
 
 @router.get("/v1/info", tags=["server"], responses=errors())
@@ -57,10 +58,10 @@ async def open_session(request: Request) -> Any:
     check_versions(hello)
     sessions = sessions_of(request)
     session = await sessions.open(request.scope["owner"], _device(hello, sessions), address_of(request.scope))
-    if hello.digest is None:  # not one who sends rows
-        session.reserve_first_stream()
+    if hello.digest is None:  # not a client that sends rows
+        reserve_first_stream(session)
     opened = SessionOpened(
-        session.name,
+        session.id,
         0,
         1,
         session.lease,
@@ -108,16 +109,16 @@ def check_versions(hello: Hello) -> None:
 
 
 @router.delete("/v1/sessions/{session}", tags=["sessions"], responses=errors(SESSION))
-async def close_session(request: Request, session: SessionId) -> Empty:
+async def close_session(request: Request, session_id: SessionId) -> Empty:
     """End a session; its tensors are gone."""
-    await sessions_of(request).close(session_of(request, session))
+    await sessions_of(request).close(session_of(request, session_id))
     return Empty()
 
 
 @router.post("/v1/sessions/{session}/lease", tags=["sessions"], responses=errors(SESSION))
-async def renew_lease(request: Request, session: SessionId) -> Lease:
+async def renew_lease(request: Request, session_id: SessionId) -> Lease:
     """Keep an idle session; any other request does so too."""
-    return Lease(lease=session_of(request, session).lease)
+    return Lease(lease=session_of(request, session_id).lease)
 
 
 @router.post(
@@ -125,10 +126,9 @@ async def renew_lease(request: Request, session: SessionId) -> Lease:
     tags=["sessions"],
     responses=answers(OpenedStream, "The stream", record(stream=1, first_id=1 << wire.ID_BITS | 1)) | errors(SESSION),
 )
-async def open_stream(request: Request, session: SessionId) -> Any:
+async def open_stream(request: Request, session_id: SessionId) -> Any:
     """Open a further stream of submissions, with an id range of its own."""
-    owner = session_of(request, session)
-    opened: StreamOpened = await owner.open_stream()
+    opened: StreamOpened = await session_of(request, session_id).open_stream()
     return _answer(request, opened)
 
 

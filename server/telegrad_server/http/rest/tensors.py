@@ -1,4 +1,4 @@
-"""The direct door's tensors: made from JSON, msgpack or .npy, listed, read and deleted."""
+"""REST routes of tensors: made from JSON, msgpack or .npy, listed, read and deleted."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from telegrad_protocol.errors import AutogradError, Conflict, Malformed, Telegra
 from telegrad_protocol.messages import Row
 from telegrad_protocol.shapes import contiguous
 from telegrad_protocol.wire import INLINE_BYTES
+from telegrad_server.sessions import reads
 from telegrad_server.sessions.session import Session
 
 from . import codec
 from .calls import describe, id_of, metadata
 from .codec import NPY, OCTETS, PLAIN, VALUES, Value
-from .dependencies import answer, answer_values, caller_of, plain_body, session_of
+from .dependencies import answer, answer_values, op_stream_of, plain_body, session_of
 from .offload import Elements
-from .op_stream import Caller, control_row
+from .op_stream import OpStream, control_row
 from .openapi_fields import ANSWER, BODY, OP, SESSION, SessionId, TensorId, answers, errors, takes
 from .schemas import LISTED, TENSOR, Empty, NewTensor, TensorInfo, TensorList, ValueBody, checked
 from .values import Streamed, whole
@@ -43,12 +44,12 @@ _VALUE |= errors(SESSION, OP, ANSWER, (TooLarge,))
 )
 async def make_tensor(
     request: Request,
-    session: SessionId,
+    session_id: SessionId,
     requires_grad: Annotated[bool, Query(description="As in the body, which a .npy file has no room for")] = False,
 ) -> Response:
     """Make a tensor from nested lists, from bytes with dtype and shape (msgpack), or from a .npy file."""
     codec.choose(request.scope, PLAIN)
-    caller, owner = await caller_of(request, session), session_of(request, session)
+    op_stream, session = await op_stream_of(request, session_id), session_of(request, session_id)
     if codec.content_type(request.scope, (*PLAIN, NPY)) == NPY:
         value, elements = await _take_npy(request)
     else:
@@ -56,7 +57,7 @@ async def make_tensor(
         value = value_in(wanted)
         elements, requires_grad = _one(value.data), requires_grad or wanted.requires_grad
     check_grad(value, requires_grad)
-    return answer(request, await _make(caller, owner, value, elements, requires_grad))
+    return answer(request, await _make(op_stream, session, value, elements, requires_grad))
 
 
 @router.get(
@@ -64,57 +65,53 @@ async def make_tensor(
 )
 async def list_tensors(
     request: Request,
-    session: SessionId,
+    session_id: SessionId,
     limit: Annotated[int, Query(ge=1, le=LISTED, description="The most tensors of a page")] = LISTED,
     after: Annotated[str | None, Query(pattern=TENSOR.pattern, description="The last id of the page before")] = None,
 ) -> Response:
     """Every tensor of the session, whoever made it and on whichever device, in pages by their ids."""
     codec.choose(request.scope, PLAIN)
-    owner, last = session_of(request, session), -1 if after is None else id_of(after)
-    found = [
-        (fields[0], device, fields)
-        for device in owner.devices
-        for fields in await (await owner.on(device)).worker.tensors(owner.name, last, limit + 1)
-    ]
-    found.sort()
+    last = -1 if after is None else id_of(after)
+    listed = await session_of(request, session_id).tensors(last, limit + 1)
+    found = sorted((fields[0], device, fields) for device, fields in listed)
     # An id may stand on two devices, where a value was sent: a page never ends between them.
     end = found[limit - 1][0] if len(found) > limit else None
-    told = [{**metadata(*fields), "device": device} for tensor, device, fields in found if end is None or tensor <= end]
-    return answer(request, {"tensors": told, "next": None if end is None else f"t{end}"})
+    page = [{**metadata(*fields), "device": device} for tensor, device, fields in found if end is None or tensor <= end]
+    return answer(request, {"tensors": page, "next": None if end is None else f"t{end}"})
 
 
 @router.get("/{tensor}", responses=answers(TensorInfo, "The tensor") | errors(SESSION, OP, ANSWER))
-async def show_tensor(request: Request, session: SessionId, tensor: TensorId) -> Response:
+async def show_tensor(request: Request, session_id: SessionId, tensor_name: TensorId) -> Response:
     """A tensor's metadata."""
     codec.choose(request.scope, PLAIN)
-    (found,) = await describe(await caller_of(request, session), [], [id_of(tensor)], [])
+    (found,) = await describe(await op_stream_of(request, session_id), [], [id_of(tensor_name)], [])
     return answer(request, found)
 
 
 @router.delete("/{tensor}", responses=answers(Empty, "It is gone") | errors(SESSION, OP, ANSWER))
-async def delete_tensor(request: Request, session: SessionId, tensor: TensorId) -> Response:
+async def delete_tensor(request: Request, session_id: SessionId, tensor_name: TensorId) -> Response:
     """Forget a tensor; what was computed from it keeps what it needs."""
     codec.choose(request.scope, PLAIN)
-    caller, name = await caller_of(request, session), id_of(tensor)
-    await describe(caller, [], [name], [])  # freeing passes over ids that name nothing; a caller wants to know
-    await caller.forget([name])
+    op_stream, tensor_id = await op_stream_of(request, session_id), id_of(tensor_name)
+    await describe(op_stream, [], [tensor_id], [])  # raises for an id that names nothing; freeing passes over it
+    await op_stream.forget([tensor_id])
     return answer(request, {})
 
 
 @router.get("/{tensor}/value", responses=_VALUE)
-async def read_value(request: Request, session: SessionId, tensor: TensorId) -> Response:
+async def read_value(request: Request, session_id: SessionId, tensor_name: TensorId) -> Response:
     """A tensor's elements: nested lists, a .npy file, or plain bytes, little-endian and row-major."""
     codec.choose(request.scope, VALUES)
-    return await _read(request, session, await caller_of(request, session), id_of(tensor), [])
+    return await _read(request, session_id, await op_stream_of(request, session_id), id_of(tensor_name), [])
 
 
 @router.get("/{tensor}/grad", responses=_VALUE)
-async def read_grad(request: Request, session: SessionId, tensor: TensorId) -> Response:
+async def read_grad(request: Request, session_id: SessionId, tensor_name: TensorId) -> Response:
     """The elements of a tensor's gradient; the op `get_grad` names it, to compute with."""
     codec.choose(request.scope, VALUES)
-    caller = await caller_of(request, session)
-    grad = caller.scratch_id()
-    return await _read(request, session, caller, grad, [control_row("get_grad", grad, id_of(tensor))])
+    op_stream = await op_stream_of(request, session_id)
+    grad = op_stream.scratch_id()
+    return await _read(request, session_id, op_stream, grad, [control_row("get_grad", grad, id_of(tensor_name))])
 
 
 # Values in ------------------------------------------------------------------------------------------------------
@@ -153,21 +150,21 @@ def value_in(wanted: NewTensor) -> Value:
 
 
 async def _make(
-    caller: Caller, owner: Session, value: Value, elements: AsyncIterator[bytes], requires_grad: bool
+    op_stream: OpStream, session: Session, value: Value, elements: AsyncIterator[bytes], requires_grad: bool
 ) -> dict[str, Any]:
     """Make a tensor of elements that come in; its metadata."""
-    name, nbytes = caller.new_id(), contiguous(value.shape, value.dtype).nbytes
+    tensor_id, nbytes = op_stream.new_id(), contiguous(value.shape, value.dtype).nbytes
     if nbytes <= INLINE_BYTES:
-        rows, made = _making(caller, name, value, "constant", await _collect(elements, nbytes))
+        rows, made = _making(op_stream, tensor_id, value, "constant", await _collect(elements, nbytes))
     else:
-        await _upload(owner, name, nbytes, elements)
-        rows, made = _making(caller, name, value, "upload", name)
+        await _upload(session, tensor_id, nbytes, elements)
+        rows, made = _making(op_stream, tensor_id, value, "upload", tensor_id)
     if requires_grad:
-        rows.append(control_row("set_requires_grad", None, name, True))
+        rows.append(control_row("set_requires_grad", None, tensor_id, True))
     try:
-        (found,) = await describe(caller, rows, [name], made)
+        (found,) = await describe(op_stream, rows, [tensor_id], made)
     except TelegradError:
-        await owner.worker.drop_upload(owner.name, name)  # in case its row was never reached
+        await session.drop_upload(tensor_id)  # in case its row was never reached
         raise
     return found
 
@@ -197,7 +194,7 @@ async def _take_npy(request: Request) -> tuple[Value, AsyncIterator[bytes]]:
 
 
 async def _collect(chunks: AsyncIterator[bytes], nbytes: int) -> bytes:
-    """A few elements, as they ride in a row."""
+    """A few elements, which a row carries."""
     data = b""
     async for chunk in chunks:
         data += chunk
@@ -208,74 +205,74 @@ async def _collect(chunks: AsyncIterator[bytes], nbytes: int) -> bytes:
     return data
 
 
-async def _upload(owner: Session, name: int, nbytes: int, chunks: AsyncIterator[bytes]) -> None:
+async def _upload(session: Session, tensor_id: int, nbytes: int, chunks: AsyncIterator[bytes]) -> None:
     """Bring many elements into the worker's memory, admitted before they are read."""
     try:
-        upload = await owner.begin_upload(name, nbytes)
+        upload = await session.begin_upload(tensor_id, nbytes)
     except TelegradError:
-        await owner.worker.drop_upload(owner.name, name)  # no row waits to hear of the refusal
+        await session.drop_upload(tensor_id)  # no row waits to hear of the refusal
         raise
     if upload is None:
-        raise Conflict(f"another caller has used t{name}", got=f"t{name}")
+        raise Conflict(f"another caller has used t{tensor_id}", got=f"t{tensor_id}")
     try:
         async for chunk in chunks:
             await upload.write(chunk)
-            owner.renew()
+            session.renew()
         if upload.filled != nbytes:
             raise Malformed(f"the body has {upload.filled} bytes of elements", expected=nbytes, got=upload.filled)
     except BaseException:
-        await owner.abandon_upload(upload)
+        await session.abandon_upload(upload)
         raise
     try:
-        await owner.finish_upload(upload)
+        await session.finish_upload(upload)
     except TelegradError:
-        await owner.worker.drop_upload(owner.name, name)  # no row waits to hear of it
+        await session.drop_upload(tensor_id)  # no row waits to hear of it
         raise
-    del owner.uploaded[name]
+    del session.uploaded[tensor_id]
 
 
-def _making(caller: Caller, name: int, value: Value, source: str, data: Any) -> tuple[list[Row], list[int]]:
+def _making(op_stream: OpStream, tensor_id: int, value: Value, source: str, data: Any) -> tuple[list[Row], list[int]]:
     """The rows that make a tensor, and the ids that they bind. Column-major elements are turned around."""
     dtype, shape = value.dtype.name, value.shape
     if not value.fortran or len(shape) < 2:
-        return [control_row(source, name, data, dtype, shape)], [name]
-    turned, view = caller.scratch_id(), caller.scratch_id()
+        return [control_row(source, tensor_id, data, dtype, shape)], [tensor_id]
+    turned, view = op_stream.scratch_id(), op_stream.scratch_id()
     strides = tuple([prod(shape[:axis]) for axis in range(len(shape))])
     rows = [
         control_row(source, turned, data, dtype, shape[::-1]),
         control_row("as_strided", view, turned, shape, strides, 0),
-        control_row("clone", name, view),
+        control_row("clone", tensor_id, view),
         control_row("free", None, (turned, view)),
     ]
-    return rows, [name, turned, view]
+    return rows, [tensor_id, turned, view]
 
 
 # Values out -----------------------------------------------------------------------------------------------------
 
 
-async def _read(request: Request, session: str, caller: Caller, name: int, before: list[Row]) -> Response:
-    """The answer with a tensor's elements; `before` are rows that bind it, for the time of the reading."""
+async def _read(request: Request, session_id: str, op_stream: OpStream, tensor_id: int, before: list[Row]) -> Response:
+    """The answer with a tensor's elements. `before`: rows that make it, for this read alone."""
     kind = codec.choose(request.scope, VALUES)
-    read = caller.scratch_id()
-    after = [control_row("free", None, (name,))] if before else []
-    rows = [*before, control_row("read", read, name), *after]
-    (found,) = await caller.submit(rows, [read, name] if before else [read])
-    owner, dtype, nbytes = session_of(request, session), dtypes.by_name(found.dtype), codec.size_of(found)
+    read = op_stream.scratch_id()
+    after = [control_row("free", None, (tensor_id,))] if before else []
+    rows = [*before, control_row("read", read, tensor_id), *after]
+    (found,) = await op_stream.submit(rows, [read, tensor_id] if before else [read])
+    session, dtype, nbytes = session_of(request, session_id), dtypes.by_name(found.dtype), codec.size_of(found)
     try:
         head, headers = _head(kind, dtype, found.shape, nbytes)
     except TelegradError:
         if found.data is None:
-            await owner.worker.drop_read(owner.name, read)
+            await reads.drop(session, read)
         raise
     if kind in (NPY, OCTETS):
         if found.data is not None:
             return Response(head + found.data, headers=headers, media_type=kind)
-        return Streamed(owner, read, nbytes, head, headers, kind)
-    return await answer_values(await whole(owner, found, kind), kind, nbytes)
+        return Streamed(session, read, nbytes, head, headers, kind)
+    return await answer_values(await whole(session, found, kind), kind, nbytes)
 
 
 def _head(kind: str, dtype: Any, shape: tuple[int, ...], nbytes: int) -> tuple[bytes, dict[str, str]]:
-    """What comes before the elements, and the headers that describe them. Raises where they cannot come so."""
+    """The bytes before the elements, and the headers that describe them. Raises where the type cannot hold them."""
     if kind == NPY:
         return codec.npy_head(dtype, shape), {}
     if kind == OCTETS:

@@ -37,7 +37,7 @@ class ScriptedWorker(FakeWorker):
         self.failing = failing
         self.submissions: list[list[str]] = []
 
-    async def submit(self, session: str, stream: int, epoch: int, body: bytes, failed: Any = None) -> Any:
+    async def on_submit(self, session: str, stream: int, epoch: int, body: bytes, failed: Any = None) -> Any:
         rows = wire.decode_submission(body).rows
         names = [BY_INDEX[row.op].name for row in rows]
         self.submissions.append(names)

@@ -68,8 +68,8 @@ def test_elements_are_written_in_pieces_as_at_once(shape: tuple[int, ...]) -> No
 
 def test_what_is_beside_elements_is_bounded(http: httpx.Client) -> None:
     for path, body in (
-        ("/ops/cat", {"args": [["t1"] * (offload.BESIDE + 1)]}),
-        ("/run", {"calls": [{"op": "neg", "args": ["t1"]}] * offload.BESIDE}),
+        ("/ops/cat", {"args": [["t1"] * (offload.OTHER_ITEMS + 1)]}),
+        ("/run", {"calls": [{"op": "neg", "args": ["t1"]}] * offload.OTHER_ITEMS}),
     ):
         refused(http.post(path, json=body), "too_large")
 
