@@ -78,7 +78,7 @@ class Line(JSONResponse):
 
 
 def _add_docs(app: FastAPI) -> None:
-    """The document, and Swagger UI with its assets from an installed package: the page needs nothing from elsewhere."""
+    """The OpenAPI document, and Swagger UI with assets of an installed package: the page loads from this server alone."""
     assets = Path(fastapi_offline.__file__).parent / "static"
     app.mount(_ASSETS, StaticFiles(directory=assets), name="docs-assets")
 
@@ -126,7 +126,7 @@ def _add_error_handlers(app: FastAPI) -> None:
 
 
 def answer(request: Request, error: TelegradError) -> Response:
-    """The response that tells of an error."""
+    """The response for an error."""
     msgpack = wants_msgpack(request.scope)
     body = error_body(error, request.scope.get("request_id", ""), msgpack=msgpack)
     headers = {name.decode(): value.decode() for name, value in error_headers(error)}

@@ -39,7 +39,7 @@ def _nothing(payload: Any) -> None:
 
 
 def _request(kind: str, answer: Callable[[Any], Any] = _nothing) -> Callable[[type[Class]], type[Class]]:
-    """Put a class on the list. `answer` makes of the worker's payload what the front gets."""
+    """Put a class on the list. `answer` converts the worker's payload for the front."""
 
     def register(cls: type[Class]) -> type[Class]:
         cls.kind = kind  # type: ignore[attr-defined]

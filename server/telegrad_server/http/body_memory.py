@@ -27,7 +27,7 @@ class Held:
         self._kept = False
 
     def grow(self, nbytes: int) -> None:
-        """Count bytes that have come. Raises `Unavailable` while bodies fill the memory that there is for them."""
+        """Count bytes that have come. Raises `Unavailable` while bodies fill the memory set aside for them."""
         bodies = self._bodies
         if bodies.used + nbytes > bodies.limit:
             raise Unavailable(

@@ -1,6 +1,6 @@
-"""Connections, bounded before anybody has said who they are: how many, how large their headers, how slow their words.
+"""Bounds on connections before authentication: their number, the size of their headers, how slowly they send.
 
-uvicorn's protocol has no such bounds. How much a body may have is decided where it is read.
+uvicorn's protocol has no such bounds. The size of a body is checked where it is read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from telegrad_server.settings import Settings
 from .security import address_of
 
 HEADER_BYTES: Final = 32 << 10
-"""Of a request's first line and headers: browsers send some hundred, behind a proxy some thousand."""
+"""Bytes of a request's first line and headers: browsers send hundreds, proxies thousands."""
 
 HEADERS: Final = 100
 
@@ -27,17 +27,17 @@ HEADERS_WITHIN: Final = 10.0
 """Seconds from the opening of a connection, or the first byte of a later request, to the end of its headers."""
 
 LINGER: Final = 10.0
-"""Seconds that a body may still come in which nobody reads any more, since its request was answered."""
+"""Seconds that a body may still come in after its request was answered, when no code reads it."""
 
 SILENCE: Final = 60.0
-"""Seconds in which the sender of a body must send some of it, and who reads an answer take some of it."""
+"""Seconds in which a client must send some of a body, or take some of an answer."""
 
 FILES_LEFT: Final = 100
 """File descriptors that are not for connections."""
 
 
 def connections_of(settings: Settings) -> Any:
-    """What uvicorn makes of each connection."""
+    """The protocol factory for uvicorn, with the bounds of the settings."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # some systems name a hard limit that they do not grant
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -48,7 +48,7 @@ def connections_of(settings: Settings) -> Any:
 
 
 class Bounds:
-    """How many connections there are, in all and by address. Those of this machine count as of no address."""
+    """Counts connections, in all and by address. Those of this machine count as of no address."""
 
     def __init__(self, most: int, per_address: int) -> None:
         self.most = most
@@ -118,7 +118,7 @@ class Connection(HttpToolsProtocol):
         self._unread = 0 if self._handed_on else self._fed
         if not self._taken and not self._reading:
             if self._body_watch is None:
-                self._body_watch = self.loop.call_later(SILENCE, self._look_at_body)
+                self._body_watch = self.loop.call_later(SILENCE, self._check_body)
         elif self._ending is None and (self._reading or self.cycle is None or self.cycle.response_complete):
             self._end_within(HEADERS_WITHIN)
 
@@ -128,7 +128,7 @@ class Connection(HttpToolsProtocol):
             self._ending.cancel()
         self._ending = None if seconds is None else self.loop.call_later(seconds, self.transport.close)
 
-    # What the parser finds --------------------------------------------------------------------------------
+    # Callbacks of the parser ------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -143,7 +143,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _check_headers(self) -> None:
-        """Raise, through the parser, for headers beyond the bounds: what was fed may be body, too."""
+        """Raise, through the parser, for headers beyond the bounds. The bytes that were fed may include body."""
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > HEADER_BYTES or len(self.headers) > HEADERS:
             self._too_large = True
@@ -178,8 +178,8 @@ class Connection(HttpToolsProtocol):
 
     # Bodies and answers that stop ---------------------------------------------------------------------------
 
-    def _look_at_body(self) -> None:
-        """End a connection whose body has stopped, unless we have not taken what came."""
+    def _check_body(self) -> None:
+        """End a connection whose body has stopped, unless we have paused reading it."""
         self._body_watch = None
         if self._taken or self.transport.is_closing():
             return
@@ -188,7 +188,7 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
             return
         wait = SILENCE if self.flow.read_paused else SILENCE - silent
-        self._body_watch = self.loop.call_later(wait, self._look_at_body)
+        self._body_watch = self.loop.call_later(wait, self._check_body)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -202,10 +202,10 @@ class Connection(HttpToolsProtocol):
 
     def _watch_answer(self) -> None:
         before = self.transport.get_write_buffer_size()
-        self._answer_watch = self.loop.call_later(SILENCE, self._look_at_answer, before)
+        self._answer_watch = self.loop.call_later(SILENCE, self._check_answer, before)
 
-    def _look_at_answer(self, before: int) -> None:
-        """End a connection whose other side takes nothing of its answer."""
+    def _check_answer(self, before: int) -> None:
+        """End a connection whose client takes no bytes of its answer."""
         if self.transport.get_write_buffer_size() >= before:
             self.transport.abort()
         else:

@@ -9,10 +9,11 @@ from typing import Any, Final
 from urllib.parse import parse_qs, unquote
 
 from telegrad_protocol.devices import canonical
-from telegrad_protocol.errors import Malformed, MethodNotAllowed, TelegradError, TooLarge
+from telegrad_protocol.errors import Malformed, MethodNotAllowed, NotFound, TelegradError, TooLarge
 from telegrad_protocol.wire import LIMITS
 from telegrad_server.logs import log
 from telegrad_server.sessions import reads
+from telegrad_server.sessions.exactly_once import Stream
 from telegrad_server.sessions.registry import Sessions
 from telegrad_server.sessions.session import Session
 from telegrad_server.sessions.uploads import Upload
@@ -97,7 +98,7 @@ class FastRoutes:
         except Disconnected:
             return
         except Exception as error:
-            if scope.get("failure") is not error:  # FastAPI raises again what it has answered, for servers that log
+            if scope.get("failure") is not error:  # FastAPI answers an error, then raises it again for servers that log
                 await answer.fail(scope, error)
         finally:
             held.end_request()
@@ -133,7 +134,7 @@ class FastRoutes:
     async def _submit(self, session: Session, stream: int, number: int, scope: Any, receive: Any, send: Any) -> None:
         need_content_type(scope, MSGPACK)
         epoch, acknowledged = _numbers(scope)
-        submissions = session.stream(stream)
+        submissions = _stream_of(session, stream)
         body = await read_body(scope, receive, LIMITS.body_bytes)
         if not submissions.knows(number):
             self.sessions.check_open()
@@ -152,7 +153,7 @@ class FastRoutes:
         length = header(scope, b"content-length")
         if length is None or not length.isdigit():
             raise Malformed("an upload needs a content-length", argument="content-length")
-        upload = await session.begin_upload(upload_id, int(length), _device(scope))
+        upload = await session.uploads.begin(upload_id, int(length), _device(scope))
         if upload is not None:
             await self._fill(session, upload, receive)
         await send_body(send, 200, EMPTY, JSON)
@@ -164,10 +165,10 @@ class FastRoutes:
             if upload.filled != upload.nbytes:
                 raise Malformed(f"the upload ended after {upload.filled} of {upload.nbytes} bytes")
         except BaseException:
-            await session.abandon_upload(upload)
+            await session.uploads.abandon(upload)
             raise
         session.renew()
-        await session.finish_upload(upload)
+        await session.uploads.finish(upload)
 
     async def _read(self, session: Session, read_id: int, scope: Any, send: Any) -> None:
         holder = await session.on(_device(scope))
@@ -182,6 +183,14 @@ class FastRoutes:
             headers.append((b"content-range", b"bytes %d-%d/%d" % (start, size - 1, size)))
         await send({"type": "http.response.start", "status": 206 if start else 200, "headers": headers})
         await send_read(holder, read_id, start, size, send)
+
+
+def _stream_of(session: Session, number: int) -> Stream:
+    try:
+        return session.stream(number)
+    except NotFound as error:
+        error.details["hint"] = "POST /v1/sessions/{s}/streams opens one"
+        raise
 
 
 def _device(scope: Any) -> str:

@@ -1,4 +1,4 @@
-"""How answers and errors are written, on the hot routes and on the plain ones alike."""
+"""Answers and errors as ASGI messages, for the fast routes and the REST routes alike."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from telegrad_server.sessions import reads
 MSGPACK = wire.CONTENT_TYPE.encode()
 JSON = b"application/json"
 EMPTY: Final = b"{}\n"
-"""The answer of what has nothing to tell."""
+"""The body of an answer without content."""
 
 
 def header(scope: Any, name: bytes) -> bytes | None:
@@ -26,7 +26,7 @@ def header(scope: Any, name: bytes) -> bytes | None:
 
 
 def need_content_type(scope: Any, expected: bytes) -> None:
-    """Raise `WrongContentType` unless the body is said to be of that type."""
+    """Raise `WrongContentType` unless the request declares that type."""
     got = (header(scope, b"content-type") or b"").partition(b";")[0].strip().lower()
     if got != expected:
         raise WrongContentType(
@@ -37,13 +37,13 @@ def need_content_type(scope: Any, expected: bytes) -> None:
 
 
 def error_body(error: TelegradError, request_id: str, *, msgpack: bool) -> bytes:
-    """The record of an error as the caller wants to read it."""
+    """The body of an error, in msgpack or JSON."""
     record = {**error.to_record(), "request": request_id}
     return wire.pack(record, default=repr) if msgpack else json_line(record, default=repr)
 
 
 def json_line(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:
-    """Plain data as JSON that ends its line, as terminals have it; `default` makes others plain."""
+    """Plain data as a line of JSON. `default` converts other values."""
     return json.dumps(value, default=default, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
@@ -71,7 +71,7 @@ async def send_error(scope: Any, send: Any, error: TelegradError) -> None:
 
 
 def error_headers(error: TelegradError) -> list[tuple[bytes, bytes]]:
-    """What HTTP wants said beside some statuses."""
+    """The headers that HTTP requires with some statuses."""
     if error.status == 401:
         return [(b"www-authenticate", b"Bearer")]
     if error.status == 405:
@@ -89,7 +89,7 @@ async def send_body(
 
 
 def internal(scope: Any, error: Exception) -> InternalError:
-    """A defect of ours: logged with its traceback, answered with the id under which it was logged."""
+    """The error for a defect of the server: logged with its traceback, answered with the id of its log entry."""
     request = scope.get("request_id", "")
     scope["failure"] = error
     log.exception("request failed", request=request, path=scope.get("path"))

@@ -46,7 +46,7 @@ class Security:
         await self.app(scope, receive, send)
 
     def _check_host(self, headers: dict[bytes, bytes]) -> None:
-        """A page elsewhere whose name was made to point here (DNS rebinding) still sends its own Host."""
+        """Against DNS rebinding: a foreign page whose name was made to point here still sends its own Host."""
         host = _host_of(headers.get(b"host", b"").decode("latin-1"))
         listed = self.settings.allow_hosts
         if host in listed or is_loopback(host):
@@ -78,7 +78,7 @@ class Security:
             return None
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         found = None
-        for known, name in self._tokens.items():  # all of them, so that the time tells nothing
+        for known, name in self._tokens.items():  # all of them: the time must not depend on the token
             if hmac.compare_digest(known, token.strip()):
                 found = name
         if found is not None and scheme.lower() == b"bearer":
@@ -93,9 +93,9 @@ class Security:
 
 
 def address_of(scope: Any) -> str | None:
-    """Where a caller is, to tell callers apart: an address, or the network of 64 bits that one caller has in IPv6.
+    """The address by which callers are told apart; in IPv6 the network of 64 bits that belongs to one caller.
 
-    None on this machine, where they share one, and for those whom a proxy here does not tell apart.
+    None for callers on this machine, which share an address, and for those behind a proxy on it that sends none.
     """
     host = (scope.get("client") or ("",))[0]
     if is_loopback(host):
@@ -108,7 +108,7 @@ def address_of(scope: Any) -> str | None:
 
 
 def fingerprint(token: str) -> str:
-    """A name for a token that does not tell it."""
+    """A digest that stands for a token and does not reveal it."""
     return hashlib.blake2b(token.encode(), digest_size=8).hexdigest()
 
 

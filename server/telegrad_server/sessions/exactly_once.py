@@ -126,9 +126,9 @@ class Stream:
 
     def _check_same(self, number: int, submission: Submission, epoch: int, digest: bytes) -> None:
         if submission.digest != digest or submission.epoch != epoch:
-            what = "bytes" if submission.digest != digest else "epoch"
+            other = "bytes" if submission.digest != digest else "epoch"
             raise Conflict(
-                f"submission {number} came before with other {what}",
+                f"submission {number} came before with other {other}",
                 expected=f"epoch {submission.epoch}",
                 got=f"epoch {epoch}",
                 hint="two clients share one stream; each needs its own",

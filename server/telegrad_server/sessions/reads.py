@@ -1,9 +1,9 @@
-"""Values on their way from a worker to a caller."""
+"""Values on their way from a worker to a client."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Protocol
 
 from telegrad_server.channel.interface import PIECE_BYTES, Worker
@@ -23,8 +23,11 @@ async def download(
     holder: Holder, read_id: int, start: int, size: int
 ) -> AsyncIterator[AsyncIterator[bytes | memoryview]]:
     """A value's bytes from `start` to `size`, in pieces as of `Worker.download`. Each piece renews the session."""
-    async with holder.worker.download(holder.id, read_id, start, size) as pieces:
-        yield _renewing(holder, pieces)
+    async with (
+        holder.worker.download(holder.id, read_id, start, size) as pieces,
+        aclosing(_renewing(holder, pieces)) as renewing,
+    ):
+        yield renewing
 
 
 async def _renewing(holder: Holder, pieces: AsyncIterator[bytes | memoryview]) -> AsyncIterator[bytes | memoryview]:

@@ -73,10 +73,10 @@ class Sessions:
         return len(self._sessions)
 
     async def open(self, owner: str | None, device: str = "cpu", address: str | None = None) -> Session:
-        """Open a session that belongs to a token, on a device at first; `address` is the caller's, if it tells callers apart.
+        """Open a session that belongs to a token, on a device at first.
 
-        Raises `TooMany` when the server, the token or the address has its full number, `DeviceError` for a device that
-        the server has not.
+        `address`: the caller's, where it tells callers apart. Raises `TooMany` when the server, the token or the address
+        has its full number, `DeviceError` for a device that the server has not.
         """
         self.check_open()
         self._check_number(owner, address)
@@ -132,7 +132,7 @@ class Sessions:
         return session if session is not None and _same(session.owner, owner) else None
 
     async def close(self, session: Session, error: TelegradError | None = None) -> None:
-        """End a session and free what it holds, at the latest once the call that runs now has ended."""
+        """End a session and free its tensors, at the latest once the kernel that runs now has ended."""
         if self._sessions.pop(session.id, None) is None:
             return
         session.end(error or SessionGone("the session was closed"))
@@ -140,11 +140,11 @@ class Sessions:
         await asyncio.wait(ends, timeout=CLOSE_WITHIN)
 
     async def _close_on(self, device: str, session_id: str) -> None:
-        """Free what a session holds on a device.
+        """Free a session's tensors on a device.
 
         A kernel cannot be interrupted. A kernel of this very session that runs for too long is ended with its process.
-        Other sessions lose their tensors there, and get the cause: they have waited all the while for a result that
-        nobody wants.
+        Other sessions lose their tensors there, and get the cause: they waited for it all the while, and its result is of
+        no use.
         """
         worker = self.workers[device]
         asked = asyncio.ensure_future(worker.ask(requests.CloseSession(session_id)))
@@ -154,7 +154,7 @@ class Sessions:
             if worker.running == session_id and time.monotonic() - begun > (STOP_SHARED if shared else STOP_ALONE):
                 log.warning("kernel ended with its worker", device=device, session=session_id[16:24])
                 worker.kill(WorkerDied(STOPPED))
-        with suppress(TelegradError):  # a worker that died has nothing left of it
+        with suppress(TelegradError):  # a worker that died has freed the session
             asked.result()
 
     def lose_all(self, error: TelegradError) -> None:
@@ -185,7 +185,7 @@ class Sessions:
         """Bring the bytes of a read on one device to another, as an upload of the same id there."""
         source = await session.on(device)
         try:
-            upload = await session.begin_upload(value_id, nbytes, target)
+            upload = await session.uploads.begin(value_id, nbytes, target)
             if upload is None:
                 raise Conflict(f"a value of the id {value_id} was sent before", got=value_id)
             try:
@@ -193,9 +193,9 @@ class Sessions:
                     count = min(PIECE_BYTES, nbytes - offset)
                     await upload.write(await source.worker.read(source.id, value_id, offset, count))
                     session.renew()
-                await session.finish_upload(upload)
+                await session.uploads.finish(upload)
             except TelegradError as error:
-                await session.fail_upload(upload, error)
+                await session.uploads.fail(upload, error)
                 raise
         except TelegradError as error:  # the row that waits for the upload fails with this message
             log.info("value not carried", cause=error.message)
@@ -213,9 +213,7 @@ class Sessions:
 
     async def _sweep_once(self, now: float) -> None:
         for session in list(self._sessions.values()):
-            for upload in list(session.uploads.values()):
-                if upload.idle(now):
-                    await session.abandon_upload(upload)
+            await session.uploads.abandon_idle(now)
             if session.expires < now and not session.requests:
                 log.info("lease ended", session=session.id[16:24])
                 self._later(self.close(session, SessionGone("the session's lease ended")))

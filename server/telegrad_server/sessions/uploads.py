@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from telegrad_protocol.errors import Conflict, TooLarge
+from telegrad_protocol.errors import Conflict, TelegradError, TooLarge, TooMany
 from telegrad_server.channel.interface import Worker
-from telegrad_server.channel.requests import FinishUpload
+from telegrad_server.channel.requests import AdmitUpload, DropUpload, FailUpload, FinishUpload
+
+OPEN_UPLOADS: Final = 16
+"""Uploads of one session that may be open at once."""
 
 PIECE: Final = 1 << 20
 """Bytes that are gathered into a piece: many chunks of a body, and few enough to be in a cache still."""
@@ -73,7 +77,7 @@ class Upload:
             raise Conflict(f"upload {self.id} was given up: it paused too long, or came anew on another connection")
 
     async def _pass_on(self) -> None:
-        """Send what was gathered, once the channel has room for it."""
+        """Send the gathered bytes, once the channel has room for them."""
         self._waits = True
         try:
             while len(self._pieces) >= AHEAD:
@@ -100,3 +104,94 @@ class Upload:
         self._touched = time.monotonic()
         if not sending.cancelled():
             sending.exception()  # marks it retrieved: `write` or `finish` raises it again
+
+
+class Uploads:
+    """The uploads of one session: those that are open, and the sizes of those that are complete."""
+
+    def __init__(self, session_id: str, worker_on: Callable[[str | None], Awaitable[Worker]]) -> None:
+        self._session_id = session_id
+        self._worker_on = worker_on
+        self._beginning = asyncio.Lock()
+        self.open: dict[int, Upload] = {}
+        self.complete: dict[int, int] = {}
+
+    async def begin(self, upload_id: int, nbytes: int, device: str | None = None) -> Upload | None:
+        """Admit an upload before its bytes are read; None if the same one is complete already.
+
+        An upload that comes again replaces its first attempt, whose connection may be dead without our knowing.
+        """
+        async with self._beginning:
+            await self._end_attempt(upload_id)
+            if upload_id in self.complete:
+                if self.complete[upload_id] != nbytes:
+                    raise Conflict(f"upload {upload_id} came before with {self.complete[upload_id]} bytes", got=nbytes)
+                return None
+            if len(self.open) >= OPEN_UPLOADS:
+                raise TooMany(f"a session has at most {OPEN_UPLOADS} uploads at once")
+            worker = await self._worker_on(device)
+            try:
+                await worker.ask(AdmitUpload(self._session_id, upload_id, nbytes))
+            except TelegradError as error:
+                await worker.ask(FailUpload(self._session_id, upload_id, error.to_record()))
+                raise
+            upload = self.open[upload_id] = Upload(self._session_id, upload_id, nbytes, worker)
+            return upload
+
+    async def _end_attempt(self, upload_id: int) -> None:
+        """Wait for an earlier attempt that is being handed over; give up one that still receives bytes."""
+        earlier = self.open.get(upload_id)
+        if earlier is not None and earlier.handing_over:
+            await earlier.done.wait()
+        elif earlier is not None:
+            await self.abandon(earlier)
+
+    async def finish(self, upload: Upload) -> None:
+        """Hand the bytes to the worker. Raises `Conflict` if the upload has been given up.
+
+        Where that fails, the row that waits for the upload fails too.
+        """
+        try:
+            await upload.finish()
+        except TelegradError as error:
+            await self.fail(upload, error)
+            raise
+        except BaseException:
+            await self.abandon(upload)
+            raise
+        self.complete[upload.id] = upload.nbytes
+        self._forget(upload)
+
+    async def fail(self, upload: Upload, error: TelegradError) -> None:
+        """Let the row that waits for the upload fail, unless another attempt has taken its place."""
+        if self._forget(upload):
+            await upload.worker.ask(FailUpload(self._session_id, upload.id, error.to_record()))
+
+    async def abandon(self, upload: Upload) -> None:
+        """Forget the bytes that came; the client may send the upload again."""
+        if self._forget(upload):
+            await upload.worker.ask(DropUpload(self._session_id, upload.id))
+
+    async def drop(self, upload_id: int) -> None:
+        """Free an upload on the session's first device, whether it came or failed: no row will wait for it."""
+        worker = await self._worker_on(None)
+        await worker.ask(DropUpload(self._session_id, upload_id))
+
+    def _forget(self, upload: Upload) -> bool:
+        """Remove an upload. False if another attempt has taken its place."""
+        found = self.open.get(upload.id) is upload
+        if found:
+            del self.open[upload.id]
+        upload.done.set()
+        return found
+
+    async def abandon_idle(self, now: float) -> None:
+        """Give up the uploads whose senders have stopped."""
+        for upload in list(self.open.values()):
+            if upload.idle(now):
+                await self.abandon(upload)
+
+    def close(self) -> None:
+        """Forget every upload that is open: the session has ended."""
+        for upload in list(self.open.values()):
+            self._forget(upload)

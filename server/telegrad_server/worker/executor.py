@@ -100,9 +100,6 @@ class Executor:
         self.credit: dict[str, float] = {}
         self.rows_done = 0
         self.next_poll = 0.0
-        self.handlers: dict[str, Callable[..., None]] = {
-            kind: getattr(self, f"on_{kind}") for kind in (*REQUESTS, UNREADABLE)
-        }
 
     def run(self) -> None:
         """Serve until the front closes its end."""
@@ -139,7 +136,7 @@ class Executor:
 
     def _handle(self, request: Request) -> None:
         try:
-            self.handlers[request.kind](request, *request.fields)
+            HANDLERS[request.kind](self, request, *request.fields)
         except TelegradError as error:
             self.link.fail(request, error)
         except Exception as error:  # the loop serves every session: a defect met by one must not end it
@@ -411,3 +408,7 @@ class Executor:
         for row in job.rows[job.next :]:
             session.skip(row, stream.failed)
         job.next = len(job.rows)
+
+
+HANDLERS: dict[str, Callable[..., None]] = {kind: getattr(Executor, f"on_{kind}") for kind in (*REQUESTS, UNREADABLE)}
+"""The handler of each request on the closed list, and of a frame that cannot be read."""

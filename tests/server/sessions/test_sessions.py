@@ -26,7 +26,7 @@ from telegrad_server.sessions import registry
 from telegrad_server.sessions import session as module
 from telegrad_server.sessions.registry import Sessions
 from telegrad_server.sessions.session import Session
-from telegrad_server.sessions.uploads import AHEAD, IDLE, PIECE
+from telegrad_server.sessions.uploads import AHEAD, IDLE, OPEN_UPLOADS, PIECE
 
 OWNER = "a token's fingerprint"
 
@@ -85,7 +85,7 @@ def test_a_lease_that_ended_closes_the_session_whatever_was_left_in_it(work: str
     async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
         worker.gate.clear()
         if work == "upload":
-            upload = await session.begin_upload(7, 100)
+            upload = await session.uploads.begin(7, 100)
             assert upload is not None
         elif work != "none":
             await session.stream(0).put(0 if work == "running" else 5, 0, 0, b"rows")
@@ -211,15 +211,15 @@ def test_draining_finishes_what_was_accepted_and_takes_nothing_new() -> None:
 
 def test_an_upload_arrives_whole_and_is_not_taken_twice() -> None:
     async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
-        upload = await session.begin_upload(7, 6)
+        upload = await session.uploads.begin(7, 6)
         assert upload is not None
         await upload.write(b"abc")
         await upload.write(b"def")
-        await session.finish_upload(upload)
+        await session.uploads.finish(upload)
         assert worker.uploads[7] == b"abcdef"
-        assert await session.begin_upload(7, 6) is None
+        assert await session.uploads.begin(7, 6) is None
         with pytest.raises(Conflict, match="6 bytes"):
-            await session.begin_upload(7, 5)
+            await session.uploads.begin(7, 5)
         assert not session.busy
 
     play(scenario)
@@ -227,7 +227,7 @@ def test_an_upload_arrives_whole_and_is_not_taken_twice() -> None:
 
 def test_more_bytes_than_announced_are_refused() -> None:
     async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
-        upload = await session.begin_upload(1, 3)
+        upload = await session.uploads.begin(1, 3)
         assert upload is not None
         with pytest.raises(TooLarge):
             await upload.write(b"four")
@@ -237,18 +237,18 @@ def test_more_bytes_than_announced_are_refused() -> None:
 
 def test_an_upload_that_comes_again_takes_the_place_of_its_first_attempt() -> None:
     async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
-        first = await session.begin_upload(1, 4)
+        first = await session.uploads.begin(1, 4)
         assert first is not None
         await first.write(b"ab")
-        second = await session.begin_upload(1, 4)
+        second = await session.uploads.begin(1, 4)
         assert second is not None
         with pytest.raises(Conflict, match="anew"):
             await first.write(b"cd")
         with pytest.raises(Conflict, match="anew"):
-            await session.finish_upload(first)
-        await session.abandon_upload(first)  # the end of the first attempt leaves the second alone
+            await session.uploads.finish(first)
+        await session.uploads.abandon(first)  # the end of the first attempt leaves the second alone
         await second.write(b"abcd")
-        await session.finish_upload(second)
+        await session.uploads.finish(second)
         assert worker.uploads[1] == b"abcd"
 
     play(scenario)
@@ -256,12 +256,12 @@ def test_an_upload_that_comes_again_takes_the_place_of_its_first_attempt() -> No
 
 def test_an_upload_that_comes_again_while_it_is_handed_over_is_complete() -> None:
     async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
-        first = await session.begin_upload(1, 2)
+        first = await session.uploads.begin(1, 2)
         assert first is not None
         await first.write(b"ab")
         worker.gate.clear()
-        finishing = asyncio.create_task(session.finish_upload(first))
-        again = asyncio.create_task(session.begin_upload(1, 2))
+        finishing = asyncio.create_task(session.uploads.finish(first))
+        again = asyncio.create_task(session.uploads.begin(1, 2))
         await asyncio.sleep(0.01)
         assert not again.done()
         worker.gate.set()
@@ -275,12 +275,12 @@ def test_an_upload_that_comes_again_while_it_is_handed_over_is_complete() -> Non
 def test_attempts_at_the_same_time_are_admitted_one_after_the_other() -> None:
     async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
         worker.admitting.clear()
-        begun = [asyncio.create_task(session.begin_upload(1, 4)) for _ in range(3)]
+        begun = [asyncio.create_task(session.uploads.begin(1, 4)) for _ in range(3)]
         await asyncio.sleep(0)
         worker.admitting.set()
         uploads = [upload for upload in await asyncio.gather(*begun) if upload is not None]
         assert [upload.done.is_set() for upload in uploads] == [True, True, False]
-        assert list(session.uploads.values()) == uploads[2:]
+        assert list(session.uploads.open.values()) == uploads[2:]
 
     play(scenario)
 
@@ -288,27 +288,27 @@ def test_attempts_at_the_same_time_are_admitted_one_after_the_other() -> None:
 def test_an_upload_that_does_not_fit_is_a_failed_tensor_and_may_be_sent_again() -> None:
     async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
         with pytest.raises(OutOfMemory):
-            await session.begin_upload(1, 2000)
+            await session.uploads.begin(1, 2000)
         assert isinstance(worker.uploads[1], OutOfMemory)
         worker.memory = 4000
-        assert await session.begin_upload(1, 2000) is not None
+        assert await session.uploads.begin(1, 2000) is not None
 
     play(scenario)
 
 
 def test_uploads_at_once_are_bounded() -> None:
     async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
-        for name in range(module.UPLOADS):
-            await session.begin_upload(name, 1)
+        for name in range(OPEN_UPLOADS):
+            await session.uploads.begin(name, 1)
         with pytest.raises(TooMany):
-            await session.begin_upload(99, 1)
+            await session.uploads.begin(99, 1)
 
     play(scenario)
 
 
 def test_an_upload_that_stopped_is_given_up() -> None:
     async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
-        upload = await session.begin_upload(1, 4)
+        upload = await session.uploads.begin(1, 4)
         assert upload is not None
         await sessions._sweep_once(time.monotonic() + IDLE + 1)
         assert worker.asked["drop_upload"] == 1
@@ -320,20 +320,20 @@ def test_an_upload_that_stopped_is_given_up() -> None:
 
 def test_closing_in_the_middle_of_an_upload_ends_it_and_gives_its_slots_back() -> None:
     async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
-        half = await session.begin_upload(1, 4)
-        handing = await session.begin_upload(2, 2)
+        half = await session.uploads.begin(1, 4)
+        handing = await session.uploads.begin(2, 2)
         assert half is not None
         assert handing is not None
         await half.write(b"a")
         await handing.write(b"ab")
         worker.gate.clear()
-        finishing = asyncio.create_task(session.finish_upload(handing))
+        finishing = asyncio.create_task(session.uploads.finish(handing))
         await asyncio.sleep(0)
         await sessions.close(session)
         worker.gate.set()
         with pytest.raises(Conflict):
             await finishing
-        await session.abandon_upload(half)
+        await session.uploads.abandon(half)
         assert worker.asked["finish_upload"] == 0
         for _ in range(UPLOAD_SLOTS):
             await asyncio.wait_for(worker.slots.take_upload(), 1)
@@ -346,11 +346,11 @@ def test_pieces_land_where_they_belong_however_the_body_is_cut() -> None:
         worker.memory = 10 * PIECE
         data = np.random.default_rng(0).bytes(5 * PIECE + 12345)
         for name, size in enumerate((len(data), PIECE, PIECE - 1, 100_000)):
-            upload = await session.begin_upload(name, len(data))
+            upload = await session.uploads.begin(name, len(data))
             assert upload is not None
             for start in range(0, len(data), size):
                 await upload.write(data[start : start + size])
-            await session.finish_upload(upload)
+            await session.uploads.finish(upload)
             assert worker.uploads[name] == data
 
     play(scenario)
@@ -359,7 +359,7 @@ def test_pieces_land_where_they_belong_however_the_body_is_cut() -> None:
 def test_an_upload_waits_for_a_busy_worker_and_is_not_idle_meanwhile() -> None:
     async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
         worker.memory = 10 * PIECE
-        upload = await session.begin_upload(1, 8 * PIECE)
+        upload = await session.uploads.begin(1, 8 * PIECE)
         assert upload is not None
         worker.gate.clear()
         writing = asyncio.create_task(upload.write(bytes(8 * PIECE)))
@@ -368,7 +368,7 @@ def test_an_upload_waits_for_a_busy_worker_and_is_not_idle_meanwhile() -> None:
         assert not upload.idle(time.monotonic() + 10 * IDLE)
         worker.gate.set()
         await writing
-        await session.finish_upload(upload)
+        await session.uploads.finish(upload)
         assert worker.uploads[1] == bytes(8 * PIECE)
 
     play(scenario)
@@ -377,13 +377,13 @@ def test_an_upload_waits_for_a_busy_worker_and_is_not_idle_meanwhile() -> None:
 def test_a_piece_that_waits_when_its_upload_is_given_up_never_reaches_the_one_after_it() -> None:
     async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
         worker.memory = 10 * PIECE
-        first = await session.begin_upload(1, 2 * PIECE)
+        first = await session.uploads.begin(1, 2 * PIECE)
         assert first is not None
         held = [await worker.slots.take_upload() for _ in range(UPLOAD_SLOTS)]
         writing = asyncio.create_task(first.write(bytes([1]) * PIECE))
         await asyncio.sleep(0)
         assert not first.idle(time.monotonic() + 10 * IDLE), "others have every slot"
-        second = await session.begin_upload(1, 2 * PIECE)
+        second = await session.uploads.begin(1, 2 * PIECE)
         assert second is not None
         for slot in held:
             worker.slots.give_upload(slot)
@@ -391,7 +391,7 @@ def test_a_piece_that_waits_when_its_upload_is_given_up_never_reaches_the_one_af
         await asyncio.sleep(0)
         assert worker.asked["write_piece"] == 0
         await second.write(bytes([2]) * 2 * PIECE)
-        await session.finish_upload(second)
+        await session.uploads.finish(second)
         assert worker.uploads[1] == bytes([2]) * 2 * PIECE
 
     play(scenario)
@@ -400,7 +400,7 @@ def test_a_piece_that_waits_when_its_upload_is_given_up_never_reaches_the_one_af
 def test_what_the_worker_says_to_a_piece_is_told_to_the_sender() -> None:
     async def scenario(worker: FakeWorker, sessions: Sessions, session: Session) -> None:
         worker.memory = 10 * PIECE
-        upload = await session.begin_upload(1, 4)
+        upload = await session.uploads.begin(1, 4)
         assert upload is not None
         await upload.write(b"abcd")
 
@@ -409,8 +409,8 @@ def test_what_the_worker_says_to_a_piece_is_told_to_the_sender() -> None:
 
         worker.write_piece = refuse  # type: ignore[method-assign]
         with pytest.raises(Conflict, match="not wanted"):
-            await session.finish_upload(upload)
-        assert not session.uploads
+            await session.uploads.finish(upload)
+        assert not session.uploads.open
         assert isinstance(worker.uploads[1], Conflict), "the row that takes it in must not wait"
 
     play(scenario)
@@ -426,7 +426,7 @@ def test_a_value_that_is_lost_on_its_way_to_another_device_fails_there_at_once()
         assert there.uploads[4] == b"ab"
         await sessions._carry(session, 5, 2, "cpu", "cuda:0")
         assert isinstance(there.uploads[5], UnknownTensor)
-        assert not session.uploads
+        assert not session.uploads.open
 
     asyncio.run(scenario())
 

@@ -52,16 +52,16 @@ async def run_calls(request: Request, session_id: SessionId) -> Response:
     op_stream, session = await op_stream_of(request, session_id), session_of(request, session_id)
     plan = Plan(op_stream, checked(CallList, await plain_body(request)))
     await work(request.state.large, plan.build)
-    told = await plan.run(session, kind)
-    return await answer_values(told, kind, plan.read_bytes)
+    found = await plan.run(session, kind)
+    return await answer_values(found, kind, plan.read_bytes)
 
 
 class Plan:
-    """The rows of a list of calls. `owners` has the place of each row's call: past the last for what is read.
+    """The rows of a list of calls.
 
-    `made`: ids that must not outlive a failure. `later`: ids from before that are freed when all has gone well, in a
-    submission of their own, since a failure skips every row but those that free. `told`: per call, the ids of what it
-    gave, None for those that are freed before the answer tells of them.
+    `call_places`: for each row the place of its call in the list, past the last call for reads. `made`: ids to free
+    after a failure. `freed_last`: earlier ids, which a submission of its own frees after success, since a failure skips
+    every row but those that free. `described`: for each call the ids of its results, None for those that the list frees.
     """
 
     def __init__(self, op_stream: OpStream, wanted: CallList) -> None:
@@ -69,12 +69,12 @@ class Plan:
         self.wanted = wanted
         self.names = Names()
         self.rows: list[Row] = []
-        self.owners: list[int] = []
+        self.call_places: list[int] = []
         self.checks: list[tuple[str, int]] = []
         self.made: set[int] = set()
-        self.later: list[int] = []
+        self.freed_last: list[int] = []
         self.calls: list[Call] = []
-        self.told: list[list[int | None]] = []
+        self.described: list[list[int | None]] = []
         self.read_bytes = 0
         self.freed = {name for call in wanted.calls if isinstance(call, ListedOp) for name in call.free}
         self.freed |= set(wanted.free)
@@ -83,7 +83,7 @@ class Plan:
     # From calls to rows -----------------------------------------------------------------------------------
 
     def build(self) -> None:
-        """Bind every call. Raises the error of the first that is wrong; none has been run then."""
+        """Bind every call. Raises the error of the first wrong one; no call has run then."""
         for place, listed in enumerate(self.wanted.calls):
             try:
                 self._add(place, listed)
@@ -112,7 +112,7 @@ class Plan:
         outs = [] if listed.inplace else [self._new_id(name) for name in wanted]
         call = prepare(spec, bound, outs, inplace=listed.inplace, grad=listed.grad)
         self._append(place, call.row)
-        self._give(place, call, wanted)
+        self._add_results(place, call, wanted)
         self._free(place, listed.free)
 
     def _add_tensor(self, place: int, listed: ListedTensor) -> None:
@@ -124,7 +124,7 @@ class Plan:
         self._append(place, row)
         if listed.requires_grad:
             self._append(place, control_row("set_requires_grad", None, tensor, True))
-        self._give(place, Call(OPS["constant"], row, [tensor], [tensor], False), [listed.name])
+        self._add_results(place, Call(OPS["constant"], row, [tensor], [tensor], False), [listed.name])
 
     def _add_backward(self, place: int, listed: ListedBackward) -> None:
         tensor = self.names.tensor(listed.backward, "backward")
@@ -132,7 +132,7 @@ class Plan:
         flags = (listed.retain_graph or listed.create_graph, listed.create_graph)
         row = control_row("backward", None, (tensor,), (gradient,), (), *flags)
         self._append(place, row)
-        self._give(place, Call(OPS["backward"], row, [], [], False), [])
+        self._add_results(place, Call(OPS["backward"], row, [], [], False), [])
 
     def _add_reads(self, place: int) -> None:
         for name in dict.fromkeys(self.wanted.read):
@@ -151,20 +151,20 @@ class Plan:
         if len(self.rows) == MOST_ROWS:
             raise TooLarge("the list makes too many tensors", expected=MOST_ROWS)
         self.rows.append(row)
-        self.owners.append(place)
+        self.call_places.append(place)
 
-    def _give(self, place: int, call: Call, named: Sequence[str | None]) -> None:
-        """Let names stand for what a call gives, and ask about what is still there when it is told."""
+    def _add_results(self, place: int, call: Call, named: Sequence[str | None]) -> None:
+        """Name the results of a call, and describe those that the list does not free."""
         for name, tensor in zip(named, call.ids, strict=True):
             if name is not None:
                 self._name(name, tensor)
         self.made |= set(call.outs)
-        told = [None if tensor in self.freed_ids else tensor for tensor in call.ids]
-        for tensor in told:
+        described = [None if tensor in self.freed_ids else tensor for tensor in call.ids]
+        for tensor in described:
             if tensor is not None and not call.makes_generator:
                 self._append(place, control_row("describe", None, tensor))
         self.calls.append(call)
-        self.told.append(told)
+        self.described.append(described)
 
     def _name(self, name: str, tensor: int) -> None:
         if not name or codec.number(name) is not None or TENSOR.fullmatch(name):
@@ -183,8 +183,8 @@ class Plan:
         if here:
             self._append(place, control_row("free", None, tuple(here)))
         self.checks += [("free", tensor) for tensor in before]
-        self.later += before
-        if len(self.later) > LISTED:
+        self.freed_last += before
+        if len(self.freed_last) > LISTED:
             raise TooLarge(f"the list frees more than {LISTED} tensors from before it", argument="free")
 
     # Running ----------------------------------------------------------------------------------------------
@@ -198,19 +198,19 @@ class Plan:
             await _drop(session, found_reads)
             raise self._failed(outcome)
         results = iter(outcome.results[len(checks) :])
-        told = [{"status": "done", "result": result} for result in self._answers(results)]
+        calls = [{"status": "done", "result": result} for result in self._answers(results)]
         try:
             values = await self._values(session, found_reads, kind)
         except TelegradError as error:
             await self.op_stream.forget(list(self.made))
             raise self._failure(error, len(self.calls)) from None
-        if self.later:
-            await self.op_stream.forget(self.later)
-        return {"calls": told, "values": values}
+        if self.freed_last:
+            await self.op_stream.forget(self.freed_last)
+        return {"calls": calls, "values": values}
 
     def _answers(self, results: Iterator[ReadResult]) -> Iterator[Any]:
-        for call, told in zip(self.calls, self.told, strict=True):
-            yield call.answer([None if tensor is None else call.metadata(tensor, results) for tensor in told])
+        for call, ids in zip(self.calls, self.described, strict=True):
+            yield call.answer([None if tensor is None else call.metadata(tensor, results) for tensor in ids])
 
     async def _values(self, session: Session, found_reads: list[ReadResult], kind: str) -> dict[str, Any]:
         try:
@@ -226,7 +226,7 @@ class Plan:
         assert outcome.error is not None
         row = -1 if outcome.row is None else outcome.row - len(self.checks)
         if row >= 0:
-            return self._failure(outcome.error, self.owners[row])
+            return self._failure(outcome.error, self.call_places[row])
         error = outcome.error if outcome.row is None else not_there(*self.checks[outcome.row])
         return self._failure(error, _BEFORE)
 
@@ -250,9 +250,9 @@ def _count_named(listed: ListedOp, named: Sequence[str], count: int | None) -> i
         )
     found = len(named) if count is None else count
     if named and (len(named) != found or (isinstance(listed.name, str) and count is None)):
-        which = {0: "no result", 1: "one result"}.get(found, f"{found} results")
+        results = {0: "no result", 1: "one result"}.get(found, f"{found} results")
         raise Malformed(
-            f"{listed.op} has {which}, and 'name' names {len(named)}: several are named in a list", argument="name"
+            f"{listed.op} has {results}, and 'name' names {len(named)}: several are named in a list", argument="name"
         )
     return found
 

@@ -161,9 +161,11 @@ async def call_op(
     if len(outs) > MOST_RESULTS:
         raise TooLarge(f"the call would have {len(outs)} results", op=spec.name, expected=MOST_RESULTS, got=len(outs))
     made = prepare(spec, bound, outs, inplace=inplace, grad=grad)
-    told = [] if made.makes_generator else made.ids
+    described_ids = [] if made.makes_generator else made.ids
     checks = [control_row("describe", None, tensor) for tensor in frees]
-    outcome = await op_stream.attempt([*checks, made.row, *(control_row("describe", None, t) for t in told)], outs)
+    outcome = await op_stream.attempt(
+        [*checks, made.row, *(control_row("describe", None, t) for t in described_ids)], outs
+    )
     if outcome.error is not None:
         if outcome.row is not None and outcome.row < len(checks):
             raise not_there("free", frees[outcome.row])

@@ -23,10 +23,10 @@ NPY: Final = "application/x-npy"
 OCTETS: Final = "application/octet-stream"
 
 PLAIN: Final = (JSON, MSGPACK)
-"""What metadata comes as."""
+"""The types of metadata."""
 
 VALUES: Final = (JSON, MSGPACK, NPY, OCTETS)
-"""What values come as; .npy and plain bytes have no limit."""
+"""The types of values. Only .npy and plain bytes have no limit of size."""
 
 JSON_BYTES: Final = 8 << 20
 """The largest JSON body, and the most bytes of a tensor that are written as JSON."""
@@ -67,7 +67,7 @@ def content_type(scope: Any, allowed: tuple[str, ...]) -> str:
 
 
 def choose(scope: Any, offered: tuple[str, ...]) -> str:
-    """The type that the caller likes best; without a preference the body's own, else the first.
+    """The type that the caller prefers; without a preference the body's own, else the first.
 
     Raises `NotAcceptable` if it takes none of these.
     """
@@ -118,7 +118,7 @@ def _parse_json(body: bytes) -> Any:
     try:
         text = body.decode()
         value = json.loads(text, parse_constant=_refuse_constant)
-        if "\\ud" in text.lower():  # half a surrogate pair is no character, and could not be answered with
+        if "\\ud" in text.lower():  # half a surrogate pair is no character, and no answer could contain it
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise Malformed("the body is nested too deeply") from None
@@ -194,7 +194,7 @@ def finite(value: Any) -> Any:
 
 
 def number(text: str) -> float | None:
-    """The number that a string stands for, where JSON has no word for it."""
+    """The number that a string stands for, where JSON cannot write it."""
     return _NOT_FINITE.get(text)
 
 
@@ -213,7 +213,7 @@ def dtype_named(name: str) -> DType:
 def from_nested(data: Any, dtype: DType | None) -> Value:
     """A number, or nested lists of numbers, as PyTorch reads them: integers are int64, floats float32.
 
-    Raises `OpTypeError` for what is not a number, `OpValueError` for ragged lists and numbers out of range.
+    Raises `OpTypeError` for other elements, `OpValueError` for ragged lists and numbers out of range.
 
     >>> from_nested([[1, 2], [3, 4]], None).shape
     (2, 2)
@@ -222,8 +222,8 @@ def from_nested(data: Any, dtype: DType | None) -> Value:
     if array.dtype.kind in "US":
         array = _array(_with_numbers(data))
     if array.dtype.kind not in _DEFAULTS:
-        what = "an integer beyond int64" if array.dtype.kind == "u" else "something that is no number"
-        raise OpTypeError(f"data holds {what}", argument="data", expected="numbers in nested lists")
+        found = "an integer beyond int64" if array.dtype.kind == "u" else "something that is no number"
+        raise OpTypeError(f"data holds {found}", argument="data", expected="numbers in nested lists")
     target = dtype or (_DEFAULTS[array.dtype.kind] if array.size else dtypes.float32)
     return Value(target, array.shape, _cast(array, target).tobytes())
 
@@ -277,7 +277,7 @@ def _with_words(data: Any) -> Any:
 
 
 def npy_head(dtype: DType, shape: tuple[int, ...]) -> bytes:
-    """What stands before the elements in a .npy file. Raises `NotAcceptable` for bfloat16, nameless there."""
+    """The header of a .npy file. Raises `NotAcceptable` for bfloat16, which NumPy has no name for."""
     if dtype is dtypes.bfloat16:
         raise NotAcceptable("a .npy file cannot hold bfloat16", got=NPY, hint=f"ask for {JSON}, {MSGPACK} or {OCTETS}")
     file = io.BytesIO()
@@ -287,7 +287,7 @@ def npy_head(dtype: DType, shape: tuple[int, ...]) -> bytes:
 
 
 def read_npy_head(start: bytes) -> tuple[Value, bytes] | None:
-    """The dtype and shape that a .npy file tells of, and the bytes after its header; None if more must come first.
+    """The dtype and shape in the header of a .npy file, and the bytes after it; None if more bytes must come first.
 
     Raises `Malformed` for other bytes, `OpTypeError` for elements that no tensor has.
     """
@@ -320,7 +320,7 @@ def _npy_fields(major: int, head: bytes) -> tuple[tuple[int, ...], bool, np.dtyp
     read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
     try:
         shape, fortran, native = read(file, max_header_size=_HEADER_BYTES)
-    except Exception as error:  # NumPy hands it to Python's tokenizer and parser, which raise what they like
+    except Exception as error:  # NumPy hands it to Python's tokenizer and parser, which raise errors of many kinds
         raise Malformed(f"the .npy header cannot be read: {str(error)[:200]}", expected=NPY) from None
     return tuple(int(size) for size in shape), bool(fortran), native
 

@@ -70,8 +70,8 @@ def answers(model: type[BaseModel], description: str, further: dict[str, Any] | 
     return {200: {"model": model, "description": description, "content": content}}
 
 
-def record(**fields: Any) -> dict[str, Any]:
-    """A record of the row protocol: a msgpack array of these fields in this order, with an example of each."""
+def struct(**fields: Any) -> dict[str, Any]:
+    """A struct of the row protocol: a msgpack array of these fields in this order, with an example of each."""
     size = {"minItems": len(fields), "maxItems": len(fields)}
     schema = {"type": "array", **size, "items": {}, "description": f"[{', '.join(fields)}]"}
     return {MSGPACK: {"schema": schema, "example": list(fields.values())}}

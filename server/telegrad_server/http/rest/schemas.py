@@ -265,8 +265,8 @@ class ListedBackward(Backward):
     gradient: str | None = Field(None, description="The gradient to begin with")
 
 
-def _which(call: Any) -> str | None:
-    """What a call of a list is, by the field that only it has."""
+def _kind_of(call: Any) -> str | None:
+    """The kind of a call of a list, by the field that only this kind has."""
     if isinstance(call, Mapping):
         return next((key for key in ("op", "backward", "data") if key in call), None)
     return {ListedOp: "op", ListedBackward: "backward", ListedTensor: "data"}.get(type(call))
@@ -275,7 +275,7 @@ def _which(call: Any) -> str | None:
 Listed = Annotated[
     Annotated[ListedOp, Tag("op")] | Annotated[ListedBackward, Tag("backward")] | Annotated[ListedTensor, Tag("data")],
     Discriminator(
-        _which, custom_error_type="no_call", custom_error_message="A call has a field 'op', 'backward' or 'data'"
+        _kind_of, custom_error_type="no_call", custom_error_message="A call has a field 'op', 'backward' or 'data'"
     ),
 ]
 

@@ -18,12 +18,12 @@ from telegrad_server.sessions.registry import Sessions
 from . import codec
 from .dependencies import read_body, session_of, sessions_of
 from .op_stream import reserve_first_stream
-from .openapi_fields import BODY, SESSION, SessionId, answers, errors, record, takes
+from .openapi_fields import BODY, SESSION, SessionId, answers, errors, struct, takes
 from .schemas import Empty, Health, Hello, Info, Lease, Opened, OpenedStream, checked
 
 router = APIRouter()
 _ID = "8f2a6c1e9b3d4f70a1b2c3d4e5f60718293a4b5c6d7e8f90"
-_OPENED = record(session=_ID, stream=0, first_id=1, lease=60.0, server=_ID[:16], package="0.1.0", devices=["cpu"])
+_OPENED = struct(session=_ID, stream=0, first_id=1, lease=60.0, server=_ID[:16], package="0.1.0", devices=["cpu"])
 
 
 @router.get("/v1/health", tags=["server"], responses=errors())
@@ -49,7 +49,7 @@ async def info(request: Request) -> Info:
 @router.post(
     "/v1/sessions",
     tags=["sessions"],
-    openapi_extra=takes(Hello, **record(protocol=1, package="0.1.0", digest=spec.digest())),
+    openapi_extra=takes(Hello, **struct(protocol=1, package="0.1.0", digest=spec.digest())),
     responses=answers(Opened, "The session", _OPENED) | errors(BODY, (VersionMismatch, TooMany, DeviceError)),
 )
 async def open_session(request: Request) -> Any:
@@ -124,7 +124,7 @@ async def renew_lease(request: Request, session_id: SessionId) -> Lease:
 @router.post(
     "/v1/sessions/{session}/streams",
     tags=["sessions"],
-    responses=answers(OpenedStream, "The stream", record(stream=1, first_id=1 << wire.ID_BITS | 1)) | errors(SESSION),
+    responses=answers(OpenedStream, "The stream", struct(stream=1, first_id=1 << wire.ID_BITS | 1)) | errors(SESSION),
 )
 async def open_stream(request: Request, session_id: SessionId) -> Any:
     """Open a further stream of submissions, with an id range of its own."""
@@ -132,7 +132,7 @@ async def open_stream(request: Request, session_id: SessionId) -> Any:
     return _answer(request, opened)
 
 
-def _answer(request: Request, record: Any) -> Any:
+def _answer(request: Request, opened: Any) -> Any:
     if wants_msgpack(request.scope):
-        return Response(wire.pack(record), media_type=MSGPACK.decode())
-    return record._asdict()
+        return Response(wire.pack(opened), media_type=MSGPACK.decode())
+    return opened._asdict()

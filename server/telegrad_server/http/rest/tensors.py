@@ -164,7 +164,7 @@ async def _make(
     try:
         (found,) = await describe(op_stream, rows, [tensor_id], made)
     except TelegradError:
-        await session.drop_upload(tensor_id)  # in case its row was never reached
+        await session.uploads.drop(tensor_id)  # in case its row was never reached
         raise
     return found
 
@@ -208,9 +208,9 @@ async def _collect(chunks: AsyncIterator[bytes], nbytes: int) -> bytes:
 async def _upload(session: Session, tensor_id: int, nbytes: int, chunks: AsyncIterator[bytes]) -> None:
     """Bring many elements into the worker's memory, admitted before they are read."""
     try:
-        upload = await session.begin_upload(tensor_id, nbytes)
+        upload = await session.uploads.begin(tensor_id, nbytes)
     except TelegradError:
-        await session.drop_upload(tensor_id)  # no row waits to hear of the refusal
+        await session.uploads.drop(tensor_id)  # no row waits to hear of the refusal
         raise
     if upload is None:
         raise Conflict(f"another caller has used t{tensor_id}", got=f"t{tensor_id}")
@@ -221,14 +221,14 @@ async def _upload(session: Session, tensor_id: int, nbytes: int, chunks: AsyncIt
         if upload.filled != nbytes:
             raise Malformed(f"the body has {upload.filled} bytes of elements", expected=nbytes, got=upload.filled)
     except BaseException:
-        await session.abandon_upload(upload)
+        await session.uploads.abandon(upload)
         raise
     try:
-        await session.finish_upload(upload)
+        await session.uploads.finish(upload)
     except TelegradError:
-        await session.drop_upload(tensor_id)  # no row waits to hear of it
+        await session.uploads.drop(tensor_id)  # no row waits to hear of it
         raise
-    del session.uploaded[tensor_id]
+    del session.uploads.complete[tensor_id]
 
 
 def _making(op_stream: OpStream, tensor_id: int, value: Value, source: str, data: Any) -> tuple[list[Row], list[int]]:

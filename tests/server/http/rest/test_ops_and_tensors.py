@@ -1,4 +1,4 @@
-"""The direct door, as curl would use it: a live server, sessions, tensors, ops by name, gradients."""
+"""The REST routes as curl uses them: a live server, sessions, tensors, ops by name, gradients."""
 
 from __future__ import annotations
 
