@@ -32,10 +32,8 @@ from .settings import Settings
 _ASSETS = "/docs/assets"
 
 
-def create_app(settings: Settings, worker: Worker, sessions: Sessions | None = None) -> Any:
-    """The ASGI application of a server whose kernels run in `worker`."""
-    if sessions is None:
-        sessions = sessions_for(settings, {"cpu": worker})
+def create_app(settings: Settings, sessions: Sessions) -> Any:
+    """The ASGI application of a server with these sessions."""
     app = FastAPI(
         title="telegrad",
         version=version("telegrad"),
@@ -48,8 +46,6 @@ def create_app(settings: Settings, worker: Worker, sessions: Sessions | None = N
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.sessions = sessions
-    app.state.worker = worker
-    app.state.settings = settings
     for routes in (session_routes, tensors, ops, call_list, index_page):
         app.include_router(routes.router)
     app.openapi = lambda: describe_api(app, settings)  # type: ignore[method-assign]

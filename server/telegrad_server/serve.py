@@ -148,7 +148,7 @@ async def serve(settings: Settings, channel: socket.socket | None = None) -> int
         print("telegrad serve: a worker did not start; its own words are above", file=sys.stderr)
         await _stop(workers, 5.0)
         return 1
-    server = _server(create_app(settings, workers["cpu"], sessions), settings)
+    server = _server(create_app(settings, sessions), settings)
     ending = asyncio.Event()
     _end_on_signals(ending, sessions)
     tasks = [asyncio.create_task(server.serve(sockets=[listener])), asyncio.create_task(sessions.sweep())]

@@ -75,11 +75,6 @@ class Stream:
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing is running or parked."""
-        return all(submission.reply.done() for submission in self._submissions.values())
-
-    @property
     def running(self) -> bool:
         """Whether a submission runs. One that is parked may never run: the numbers before it may not come."""
         return any(submission.body is None and not submission.reply.done() for submission in self._submissions.values())

@@ -5,25 +5,21 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import socket
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvloop
-from hypothesis import given
-from hypothesis import strategies as st
 from support import scripted_worker
 
-from telegrad_protocol.errors import Malformed, OpValueError, TooLarge, WorkerDied
+from telegrad_protocol.errors import OpValueError, TooLarge, WorkerDied
 from telegrad_protocol.wire import LIMITS
 from telegrad_server.channel import process as module
-from telegrad_server.channel.arena import ARENA_BYTES, READ_SLOTS, SLOT_BYTES, SLOTS, shared_memory
-from telegrad_server.channel.frames import HEAD, MAX_FRAME, Frames, frame
+from telegrad_server.channel.arena import READ_SLOTS, SLOT_BYTES, SLOTS
+from telegrad_server.channel.frames import MAX_FRAME
 from telegrad_server.channel.process import WorkerProcess
 from telegrad_server.channel.requests import Health, ReadPiece, Submit
-from telegrad_server.channel.worker_end import WorkerEnd
 
 PROGRAM = (str(scripted_worker.__file__),)
 Scenario = Callable[[WorkerProcess, list[str]], Coroutine[Any, Any, None]]
@@ -61,17 +57,6 @@ async def returned(worker: WorkerProcess) -> int:
             return int((await worker.ask(Health()))["pid"])
         except WorkerDied:
             await asyncio.sleep(0.02)
-
-
-@given(st.lists(st.binary(max_size=50), max_size=10), st.lists(st.integers(1, 20), max_size=60))
-def test_frames_are_found_however_the_bytes_are_cut(messages: list[bytes], cuts: list[int]) -> None:
-    data = b"".join(b"".join(frame(n, (message, None))) for n, message in enumerate(messages))
-    frames, found = Frames(), []
-    for cut in cuts:
-        found += frames.feed(data[:cut])
-        data = data[cut:]
-    found += frames.feed(data)
-    assert found == [(n, (message, None)) for n, message in enumerate(messages)]
 
 
 @LOOPS
@@ -211,48 +196,6 @@ def test_stopping_ends_a_worker_in_the_middle_of_its_work() -> None:
         return worker._process.pid
 
     assert not Path(f"/proc/{asyncio.run(run())}").exists()
-
-
-def test_the_workers_end_polls_without_waiting_and_hears_of_the_end() -> None:
-    ours, theirs = socket.socketpair()
-    arena = shared_memory(ARENA_BYTES)
-    end = WorkerEnd(theirs, arena)
-    assert end.poll(0) == []
-    message = b"".join(frame(1, ("echo", "x")))
-    ours.sendall(message[:7])
-    assert end.poll(0.001) == []
-    ours.sendall(message[7:] + b"".join(frame(2, ("echo",))))
-    assert end.poll(None) == [("echo", 1, ("x",)), ("echo", 2, ())]
-    ours.close()
-    with pytest.raises(EOFError):
-        end.poll(None)
-    theirs.close()
-    os.close(arena)
-
-
-def test_memory_is_shared_where_the_system_has_no_memfd(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "memfd_create", raising=False)
-    fd = shared_memory(100)
-    assert os.fstat(fd).st_size == 100
-    assert os.fstat(fd).st_nlink == 0, "its file has no name"
-    os.close(fd)
-
-
-def test_length_and_number_come_first_and_large_bytes_are_not_copied() -> None:
-    head, body = frame(7, ("health",))
-    assert HEAD.unpack(head) == (len(body), 7)
-    large = bytes(1 << 20)
-    pieces = frame(7, ("submit", large, None))
-    assert any(piece is large for piece in pieces)
-    assert Frames().feed(b"".join(pieces)) == [(7, ("submit", large, None))]
-
-
-def test_an_answer_that_cannot_be_read_is_an_error_of_its_request_alone() -> None:
-    good, bad = b"".join(frame(1, ("yes", None))), b"\xc1"
-    answers = Frames().feed(HEAD.pack(len(bad), 0) + bad + good)
-    assert [number for number, _ in answers] == [0, 1]
-    assert isinstance(answers[0][1], Malformed)
-    assert answers[1][1] == ("yes", None)
 
 
 def test_lists_beyond_the_limits_of_callers_pass_between_front_and_worker() -> None:

@@ -68,7 +68,7 @@ def test_each_number_runs_once_and_in_order_and_every_retry_gets_its_reply(
                 await asyncio.sleep(0)
         assert [await reply for reply in replies] == [b"reply to " + body_of(number) for number in order]
         assert engine.ran == [(epochs[number], body_of(number)) for number in range(max(order) + 1)]
-        assert stream.idle
+        assert not stream.running
 
     play(scenario)
 
@@ -116,7 +116,7 @@ def test_a_retry_waits_for_the_running_submission() -> None:
         first = await stream.put(0, 0, 0, b"slow")
         again = await stream.put(0, 0, 0, b"slow")
         assert again is first
-        assert not stream.idle
+        assert stream.running
         engine.gate.set()
         assert await again == b"reply to slow"
         assert len(engine.ran) == 1
@@ -224,7 +224,7 @@ def test_a_defect_while_running_is_told_to_whoever_waits(capsys: pytest.CaptureF
         engine.fault = ZeroDivisionError("a defect")
         with pytest.raises(InternalError, match="ZeroDivisionError"):
             await (await stream.put(0, 0, 0, b"x"))
-        assert stream.idle
+        assert not stream.running
 
     play(scenario)
     assert "a defect" in capsys.readouterr().err

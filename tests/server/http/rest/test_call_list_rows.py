@@ -12,7 +12,7 @@ from support.fake_worker import FakeWorker
 from telegrad_protocol import wire
 from telegrad_protocol.messages import ReadResult, Reply
 from telegrad_protocol.spec import BY_INDEX
-from telegrad_server.app import create_app
+from telegrad_server.app import create_app, sessions_for
 from telegrad_server.settings import Settings
 
 LIST = {
@@ -52,7 +52,8 @@ class ScriptedWorker(FakeWorker):
 
 def play(worker: ScriptedWorker, scenario: Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]) -> None:
     async def run() -> None:
-        app = create_app(Settings(), worker)
+        settings = Settings()
+        app = create_app(settings, sessions_for(settings, {"cpu": worker}))
         url = "http://127.0.0.1:7465"
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=url) as client:
             opened = (await client.post("/v1/sessions", json={})).json()

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.fake_server import Server, play
 
 from telegrad_protocol.spec import BY_INDEX, OPS
 
@@ -104,3 +105,17 @@ def test_the_first_page_shows_the_way(url: str) -> None:
     assert httpx.get(f"{url}/", headers={"accept": "image/png"}).status_code == 406
     for link in links:
         assert httpx.get(url + link).status_code == 200, link
+
+
+def test_the_documentation_comes_from_the_server_itself() -> None:
+    async def scenario(server: Server) -> None:
+        page = (await server.client.get("/docs")).text
+        assert "https://" not in page
+        assert "http://" not in page
+        for asset in ("swagger-ui-bundle.js", "swagger-ui.css"):
+            assert f"/docs/assets/{asset}" in page
+            assert (await server.client.get(f"/docs/assets/{asset}")).status_code == 200
+        described = json.loads((await server.client.get("/openapi.json")).content)
+        assert "/v1/sessions" in described["paths"]
+
+    play(scenario)
