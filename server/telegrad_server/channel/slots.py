@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final, NamedTuple
 
@@ -124,7 +124,7 @@ class SlotTransfers:
 
     async def _pieces(
         self, session: str, read: int, start: int, size: int, ring: Ring | None
-    ) -> AsyncIterator[bytes | memoryview]:
+    ) -> AsyncGenerator[bytes | memoryview, None]:
         places = _places(start, size)
         for turn, (offset, count) in enumerate(places):
             if ring is None or turn + 1 == len(places):

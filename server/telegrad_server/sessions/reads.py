@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Protocol
 
@@ -15,7 +15,9 @@ class Holder(Protocol):
 
     id: str
     worker: Worker
-    renew: Callable[[], None]
+
+    def renew(self) -> None:
+        """Begin the session's lease anew."""
 
 
 @asynccontextmanager
@@ -30,7 +32,9 @@ async def download(
         yield renewing
 
 
-async def _renewing(holder: Holder, pieces: AsyncIterator[bytes | memoryview]) -> AsyncIterator[bytes | memoryview]:
+async def _renewing(
+    holder: Holder, pieces: AsyncIterator[bytes | memoryview]
+) -> AsyncGenerator[bytes | memoryview, None]:
     async for piece in pieces:
         yield piece
         holder.renew()

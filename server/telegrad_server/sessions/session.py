@@ -30,8 +30,12 @@ class DeviceSession:
 
     def __init__(self, session: Session, worker: Worker) -> None:
         self.id = session.id
-        self.renew = session.renew
         self.worker = worker
+        self._session = session
+
+    def renew(self) -> None:
+        """Begin the session's lease anew."""
+        self._session.renew()
 
 
 class Session:
@@ -84,6 +88,7 @@ class Session:
 
         async def run(epoch: int, body: bytes, device: str, failed: dict[str, Any] | None) -> bytes:
             worker = await self._worker_on(device)
+            reply: bytes
             reply, sent = await worker.ask(requests.Submit(self.id, number, epoch, body, failed))
             for value_id, target, nbytes in sent:
                 assert self._carry is not None, "a value was sent where there is one device"
