@@ -131,8 +131,8 @@ def answer(request: Request, error: TelegradError) -> Response:
 
 def _validation_error(error: RequestValidationError) -> Malformed:
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return Malformed(f"{place}: {first['msg']}", argument=place, got=repr(first.get("input"))[:100])
+    field = ".".join(str(part) for part in first["loc"])
+    return Malformed(f"{field}: {first['msg']}", argument=field, got=repr(first.get("input"))[:100])
 
 
 def _http_error(request: Request, error: HTTPException) -> TelegradError:

@@ -125,16 +125,16 @@ class SlotTransfers:
     async def _pieces(
         self, session: str, read: int, start: int, size: int, ring: Ring | None
     ) -> AsyncGenerator[bytes | memoryview, None]:
-        places = _places(start, size)
-        for turn, (offset, count) in enumerate(places):
-            if ring is None or turn + 1 == len(places):
+        spans = _spans(start, size)
+        for turn, (offset, count) in enumerate(spans):
+            if ring is None or turn + 1 == len(spans):
                 yield await self.read(session, read, offset, count)
             else:
                 yield await self._filled(session, read, offset, count, ring[turn % 3])
 
 
-def _places(start: int, size: int) -> list[tuple[int, int]]:
+def _spans(start: int, size: int) -> list[tuple[int, int]]:
     """Offsets and sizes of the pieces of a download: slots, and a tail."""
     tail = max(start, size - TAIL)
-    places = [(offset, min(SLOT_BYTES, tail - offset)) for offset in range(start, tail, SLOT_BYTES)]
-    return [*places, (tail, size - tail)] if size > start else places
+    spans = [(offset, min(SLOT_BYTES, tail - offset)) for offset in range(start, tail, SLOT_BYTES)]
+    return [*spans, (tail, size - tail)] if size > start else spans

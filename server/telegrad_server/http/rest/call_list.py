@@ -29,7 +29,7 @@ MOST_ROWS: Final = 1 << 13
 """Rows of a list, those that describe its results among them: few enough not to make other callers wait."""
 
 _BEFORE: Final = -1
-"""The place of the checks that run before the first call of the list."""
+"""Stands for the checks that run before the first call of the list."""
 
 
 @router.post(
@@ -59,7 +59,7 @@ async def run_calls(request: Request, session_id: SessionId) -> Response:
 class Plan:
     """The rows of a list of calls.
 
-    `call_places`: for each row the place of its call in the list, past the last call for reads. `made`: ids to free
+    `call_indices`: for each row the index of its call in the list, past the last call for reads. `made`: ids to free
     after a failure. `freed_last`: earlier ids, which a submission of its own frees after success, since a failure skips
     every row but those that free. `described`: for each call the ids of its results, None for those that the list frees.
     """
@@ -69,7 +69,7 @@ class Plan:
         self.wanted = wanted
         self.names = Names()
         self.rows: list[Row] = []
-        self.call_places: list[int] = []
+        self.call_indices: list[int] = []
         self.checks: list[tuple[str, int]] = []
         self.made: set[int] = set()
         self.freed_last: list[int] = []
@@ -84,26 +84,26 @@ class Plan:
 
     def build(self) -> None:
         """Bind every call. Raises the error of the first wrong one; no call has run then."""
-        for place, listed in enumerate(self.wanted.calls):
+        for call_index, listed in enumerate(self.wanted.calls):
             try:
-                self._add(place, listed)
+                self._add(call_index, listed)
             except TelegradError as error:
-                raise self._failure(error, place, begun=False) from None
+                raise self._failure(error, call_index, begun=False) from None
         try:
             self._add_reads(len(self.calls))
             self._free(len(self.calls), self.wanted.free)
         except TelegradError as error:
             raise self._failure(error, _BEFORE) from None
 
-    def _add(self, place: int, listed: ListedOp | ListedBackward | ListedTensor) -> None:
+    def _add(self, call_index: int, listed: ListedOp | ListedBackward | ListedTensor) -> None:
         if isinstance(listed, ListedOp):
-            self._add_op(place, listed)
+            self._add_op(call_index, listed)
         elif isinstance(listed, ListedTensor):
-            self._add_tensor(place, listed)
+            self._add_tensor(call_index, listed)
         else:
-            self._add_backward(place, listed)
+            self._add_backward(call_index, listed)
 
-    def _add_op(self, place: int, listed: ListedOp) -> None:
+    def _add_op(self, call_index: int, listed: ListedOp) -> None:
         spec = find_op(listed.op)
         bound = bind(self.op_stream, spec, listed.args, self.names)
         named = [listed.name] if isinstance(listed.name, str) else list(listed.name or ())
@@ -111,49 +111,49 @@ class Plan:
         wanted = named or [None] * count
         outs = [] if listed.inplace else [self._new_id(name) for name in wanted]
         call = prepare(spec, bound, outs, inplace=listed.inplace, grad=listed.grad)
-        self._append(place, call.row)
-        self._add_results(place, call, wanted)
-        self._free(place, listed.free)
+        self._append(call_index, call.row)
+        self._add_results(call_index, call, wanted)
+        self._free(call_index, listed.free)
 
-    def _add_tensor(self, place: int, listed: ListedTensor) -> None:
+    def _add_tensor(self, call_index: int, listed: ListedTensor) -> None:
         value = value_in(listed)
         check_grad(value, listed.requires_grad)
         check_bytes(value)
         tensor = self._new_id(listed.name)
         row = control_row("constant", tensor, value.data, value.dtype.name, value.shape)
-        self._append(place, row)
+        self._append(call_index, row)
         if listed.requires_grad:
-            self._append(place, control_row("set_requires_grad", None, tensor, True))
-        self._add_results(place, Call(OPS["constant"], row, [tensor], [tensor], False), [listed.name])
+            self._append(call_index, control_row("set_requires_grad", None, tensor, True))
+        self._add_results(call_index, Call(OPS["constant"], row, [tensor], [tensor], False), [listed.name])
 
-    def _add_backward(self, place: int, listed: ListedBackward) -> None:
+    def _add_backward(self, call_index: int, listed: ListedBackward) -> None:
         tensor = self.names.tensor(listed.backward, "backward")
         gradient = None if listed.gradient is None else self.names.tensor(listed.gradient, "gradient")
         flags = (listed.retain_graph or listed.create_graph, listed.create_graph)
         row = control_row("backward", None, (tensor,), (gradient,), (), *flags)
-        self._append(place, row)
-        self._add_results(place, Call(OPS["backward"], row, [], [], False), [])
+        self._append(call_index, row)
+        self._add_results(call_index, Call(OPS["backward"], row, [], [], False), [])
 
-    def _add_reads(self, place: int) -> None:
+    def _add_reads(self, call_index: int) -> None:
         for name in dict.fromkeys(self.wanted.read):
             tensor, read = self.names.tensor(name, "read"), self.op_stream.scratch_id()
             if tensor not in self.made:
                 self.checks.append(("read", tensor))
-            self._append(place, control_row("read", read, tensor))
+            self._append(call_index, control_row("read", read, tensor))
             self.made.add(read)
 
     def _new_id(self, name: str | None) -> int:
         """The id of a result: one that callers see only if the list does not free it."""
         return self.op_stream.scratch_id() if name in self.freed else self.op_stream.new_id()
 
-    def _append(self, place: int, row: Row) -> None:
+    def _append(self, call_index: int, row: Row) -> None:
         pack_rows([row])  # raises for the call whose arguments cannot be sent
         if len(self.rows) == MOST_ROWS:
             raise TooLarge("the list makes too many tensors", expected=MOST_ROWS)
         self.rows.append(row)
-        self.call_places.append(place)
+        self.call_indices.append(call_index)
 
-    def _add_results(self, place: int, call: Call, named: Sequence[str | None]) -> None:
+    def _add_results(self, call_index: int, call: Call, named: Sequence[str | None]) -> None:
         """Name the results of a call, and describe those that the list does not free."""
         for name, tensor in zip(named, call.ids, strict=True):
             if name is not None:
@@ -162,7 +162,7 @@ class Plan:
         described = [None if tensor in self.freed_ids else tensor for tensor in call.ids]
         for tensor in described:
             if tensor is not None and not call.makes_generator:
-                self._append(place, control_row("describe", None, tensor))
+                self._append(call_index, control_row("describe", None, tensor))
         self.calls.append(call)
         self.described.append(described)
 
@@ -175,13 +175,13 @@ class Plan:
         if name in self.freed:
             self.freed_ids.add(tensor)
 
-    def _free(self, place: int, names: Sequence[str]) -> None:
-        """Free the list's own results at this place, and earlier tensors at the end of the list."""
+    def _free(self, call_index: int, names: Sequence[str]) -> None:
+        """Free the list's own results after this call, and earlier tensors at the end of the list."""
         freed = freed_ids(self.names, names)
         here = [tensor for tensor in freed if tensor in self.made]
         before = [tensor for tensor in freed if tensor not in self.made]
         if here:
-            self._append(place, control_row("free", None, tuple(here)))
+            self._append(call_index, control_row("free", None, tuple(here)))
         self.checks += [("free", tensor) for tensor in before]
         self.freed_last += before
         if len(self.freed_last) > LISTED:
@@ -226,18 +226,18 @@ class Plan:
         assert outcome.error is not None
         row = -1 if outcome.row is None else outcome.row - len(self.checks)
         if row >= 0:
-            return self._failure(outcome.error, self.call_places[row])
+            return self._failure(outcome.error, self.call_indices[row])
         error = outcome.error if outcome.row is None else not_there(*self.checks[outcome.row])
         return self._failure(error, _BEFORE)
 
-    def _failure(self, error: TelegradError, place: int, *, begun: bool = True) -> TelegradError:
-        """The error of the call at a place, with the state of each call."""
+    def _failure(self, error: TelegradError, call_index: int, *, begun: bool = True) -> TelegradError:
+        """The error of a call, with the state of each call of the list."""
         record = error.to_record()
         error.details["calls"] = [
             {"status": "failed", "error": record}
-            if at == place
-            else {"status": "done" if begun and at < place else "not_run"}
-            for at in range(len(self.wanted.calls))
+            if index == call_index
+            else {"status": "done" if begun and index < call_index else "not_run"}
+            for index in range(len(self.wanted.calls))
         ]
         return error
 

@@ -375,6 +375,6 @@ def checked(model: type[Body], value: Any) -> Body:
         return model.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "body"
+        field = ".".join(str(part) for part in first["loc"]) or "body"
         got = repr(first.get("input"))[:100]
-        raise Malformed(f"{place}: {first['msg']}", argument=place, got=got) from None
+        raise Malformed(f"{field}: {first['msg']}", argument=field, got=got) from None
