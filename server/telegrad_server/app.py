@@ -1,4 +1,4 @@
-"""The application: plain FastAPI for what is rarely asked, wrapped by the hot routes and by security."""
+"""The application: REST routes by FastAPI, wrapped by the fast routes and by security."""
 
 from __future__ import annotations
 
@@ -19,22 +19,21 @@ from starlette.requests import ClientDisconnect
 
 from telegrad_protocol.errors import CODES, Malformed, MethodNotAllowed, NotFound, ServiceError, TelegradError
 
-from .front import control, door, door_tensors, home, runs
-from .front.answers import JSON, MSGPACK, error_body, error_headers, internal, json_line, wants_msgpack
-from .front.hot import Hot
-from .front.openapi import describe_api, methods_at
-from .front.security import Security
-from .front.sessions import Sessions
-from .front.worker import Worker
+from .channel.interface import Worker
+from .http.fast_routes import FastRoutes
+from .http.responses import JSON, MSGPACK, error_body, error_headers, internal, json_line, wants_msgpack
+from .http.rest import call_list, index_page, ops, tensors
+from .http.rest import sessions as session_routes
+from .http.rest.openapi import describe_api, methods_at
+from .http.security import Security
+from .sessions.registry import Sessions
 from .settings import Settings
 
 _ASSETS = "/docs/assets"
 
 
-def create_app(settings: Settings, worker: Worker, sessions: Sessions | None = None) -> Any:
-    """The ASGI application of a server whose kernels run in `worker`."""
-    if sessions is None:
-        sessions = sessions_for(settings, {"cpu": worker})
+def create_app(settings: Settings, sessions: Sessions) -> Any:
+    """The ASGI application of a server with these sessions."""
     app = FastAPI(
         title="telegrad",
         version=version("telegrad"),
@@ -47,14 +46,12 @@ def create_app(settings: Settings, worker: Worker, sessions: Sessions | None = N
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.sessions = sessions
-    app.state.worker = worker
-    app.state.settings = settings
-    for routes in (control, door_tensors, door, runs, home):
+    for routes in (session_routes, tensors, ops, call_list, index_page):
         app.include_router(routes.router)
     app.openapi = lambda: describe_api(app, settings)  # type: ignore[method-assign]
     _add_docs(app)
     _add_error_handlers(app)
-    return Security(Hot(app, sessions), settings)
+    return Security(FastRoutes(app, sessions), settings)
 
 
 def sessions_for(settings: Settings, workers: Mapping[str, Worker]) -> Sessions:
@@ -77,7 +74,7 @@ class Line(JSONResponse):
 
 
 def _add_docs(app: FastAPI) -> None:
-    """The document, and Swagger UI with its assets from an installed package: the page needs nothing from elsewhere."""
+    """The OpenAPI document, and Swagger UI with assets of an installed package: the page loads from this server alone."""
     assets = Path(fastapi_offline.__file__).parent / "static"
     app.mount(_ASSETS, StaticFiles(directory=assets), name="docs-assets")
 
@@ -117,7 +114,7 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ClientDisconnect)
     async def gone(request: Request, error: ClientDisconnect) -> Response:
-        return Response(status_code=499)  # nobody is there to read it
+        return Response(status_code=499)  # the client is gone
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
@@ -125,7 +122,7 @@ def _add_error_handlers(app: FastAPI) -> None:
 
 
 def answer(request: Request, error: TelegradError) -> Response:
-    """The response that tells of an error."""
+    """The response for an error."""
     msgpack = wants_msgpack(request.scope)
     body = error_body(error, request.scope.get("request_id", ""), msgpack=msgpack)
     headers = {name.decode(): value.decode() for name, value in error_headers(error)}
@@ -134,8 +131,8 @@ def answer(request: Request, error: TelegradError) -> Response:
 
 def _validation_error(error: RequestValidationError) -> Malformed:
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return Malformed(f"{place}: {first['msg']}", argument=place, got=repr(first.get("input"))[:100])
+    field = ".".join(str(part) for part in first["loc"])
+    return Malformed(f"{field}: {first['msg']}", argument=field, got=repr(first.get("input"))[:100])
 
 
 def _http_error(request: Request, error: HTTPException) -> TelegradError:

@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Log:
-    """Writes events with fields. `style` is "text" or "json"; `quiet` leaves out what is only information."""
+    """Writes events with fields. `style` is "text" or "json"; `quiet` leaves out information."""
 
     def __init__(self) -> None:
         self.style = "text"
@@ -46,7 +46,7 @@ log = Log()
 
 
 class Libraries(logging.Handler):
-    """Takes what libraries log, so that it has our form."""
+    """Writes the log records of libraries in our form."""
 
     def emit(self, record: logging.LogRecord) -> None:
         fields = {"logger": record.name}

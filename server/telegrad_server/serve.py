@@ -1,4 +1,4 @@
-"""`telegrad serve`: starts the front and its worker, says where, and ends when told to, finishing what it accepted."""
+"""`telegrad serve`: starts the front and its workers, prints the URL, and at a signal finishes accepted work and ends."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from telegrad_protocol.errors import Unavailable, WorkerDied
 
 from .app import create_app, sessions_for
 from .backend.probe import found_devices
-from .front import aside
-from .front.allocator import keep_freed_memory
-from .front.connections import connections_of
-from .front.sessions import Sessions
-from .front.worker import WorkerProcess
+from .channel.process import WorkerProcess
+from .http.allocator import keep_freed_memory
+from .http.connections import connections_of
+from .http.rest import offload
 from .logs import Libraries, log
+from .sessions.registry import Sessions
 from .settings import DEFAULT_PORT, Settings, available_memory, parse_memory, read_tokens
 
 DRAIN = 30.0
-"""Seconds that accepted work may take after the server was told to end."""
+"""Seconds that accepted work may take after the signal to end."""
 
 KEEP_ALIVE = 300
 
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until told to end; the exit status."""
+    """Serve until a signal, or the end of the embedding process; the exit status."""
     logging.basicConfig(handlers=[Libraries()], level=logging.WARNING)
     log.style = options.log_format
     log.quiet = options.embedded_fd is not None  # the terminal belongs to the script that embeds us
@@ -91,7 +91,7 @@ def settings_from(options: argparse.Namespace, channel: socket.socket | None) ->
 
 
 def devices_from(wanted: list[str] | None) -> dict[str, int]:
-    """The devices to serve and what each has of memory in all: the CPU, and the GPUs that are asked for or found.
+    """The devices to serve, with the memory of each: the CPU, and the GPUs that are asked for or found.
 
     Raises ValueError for a GPU that was asked for and cannot be used, with the reason. Where none was asked for, GPUs
     are looked for if CuPy is installed, and one that cannot be used is logged and left out.
@@ -148,7 +148,7 @@ async def serve(settings: Settings, channel: socket.socket | None = None) -> int
         print("telegrad serve: a worker did not start; its own words are above", file=sys.stderr)
         await _stop(workers, 5.0)
         return 1
-    server = _server(create_app(settings, workers["cpu"], sessions), settings)
+    server = _server(create_app(settings, sessions), settings)
     ending = asyncio.Event()
     _end_on_signals(ending, sessions)
     tasks = [asyncio.create_task(server.serve(sockets=[listener])), asyncio.create_task(sessions.sweep())]
@@ -157,13 +157,13 @@ async def serve(settings: Settings, channel: socket.socket | None = None) -> int
     await _announce(settings, listener, channel, ending)
     await ending.wait()
     log.info("shutting down", sessions=len(sessions))
-    embedded = channel is not None  # nobody is left to wait for an answer
+    embedded = channel is not None  # no client is left to wait for an answer
     await sessions.drain(0.0 if embedded else DRAIN)
     sessions.lose_all(Unavailable("the server is shutting down"))
     server.should_exit = True
     await tasks[0]
     tasks[1].cancel()
-    await asyncio.to_thread(aside.stop)
+    await asyncio.to_thread(offload.stop)
     await _stop(workers, 0.3 if embedded or sessions.hurried else 5.0)
     return 0
 
@@ -192,7 +192,7 @@ async def _stop(workers: dict[str, WorkerProcess], patience: float) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals to us: what was accepted is finished first."""
+    """Leaves signals to `_end_on_signals`: accepted work is finished first."""
 
     @contextlib.contextmanager
     def capture_signals(self):  # type: ignore[no-untyped-def]
@@ -209,7 +209,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _end_on_signals(ending: asyncio.Event, sessions: Sessions) -> None:
-    """The first signal lets what was accepted be finished; after the second nothing is waited for."""
+    """The first signal lets accepted work finish; the second ends the server at once."""
 
     def end() -> None:
         sessions.hurried = ending.is_set()

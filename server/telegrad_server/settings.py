@@ -1,4 +1,4 @@
-"""What a server is told at its start."""
+"""The settings of a server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 class Settings:
     """`tokens` empty means that no token is asked for, which only a loopback address may do. Durations in seconds.
 
-    `devices`: what is served, and the bytes of memory that each has; `memory` of each is for tensors. The bounds per
+    `devices`: the devices to serve, with the bytes of memory of each; `memory` of each is for tensors. The bounds per
     address do not count this machine's own addresses.
     """
 
@@ -44,7 +44,7 @@ class Settings:
         return is_loopback(self.host)
 
     def check(self) -> None:
-        """Raise ValueError for a server that would be open to everybody, or could not work."""
+        """Raise ValueError for a server that would be open without a token, or could not work."""
         for total in self.devices.values():
             parse_memory(self.memory, total)
         if self.lease <= 0:

@@ -9,7 +9,7 @@ from typing import Any
 
 from telegrad_server import serve
 from telegrad_server.backend.probe import Found
-from telegrad_server.front.worker import WorkerProcess
+from telegrad_server.channel.process import WorkerProcess
 
 
 def main() -> int:

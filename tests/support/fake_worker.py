@@ -6,17 +6,17 @@ import asyncio
 from collections import defaultdict
 from typing import Any
 
-from telegrad_protocol.errors import OutOfMemory, SessionGone, TelegradError, UnknownTensor, WorkerDied
-from telegrad_server.front.slots import Slots
-from telegrad_server.worker.link import SLOT_BYTES, SLOTS
+from telegrad_protocol.errors import OutOfMemory, SessionGone, TelegradError, UnknownTensor, WorkerDied, from_record
+from telegrad_server.channel.arena import SLOT_BYTES, SLOTS
+from telegrad_server.channel.slots import SlotTransfers
 
 
-class FakeWorker:
+class FakeWorker(SlotTransfers):
     """Replies to a submission with its own bytes; `gate` cleared holds every submission back."""
 
     def __init__(self, memory: int = 1 << 30) -> None:
         self.memory = memory
-        self.slots = Slots(memoryview(bytearray(SLOTS * SLOT_BYTES)))
+        super().__init__(memoryview(bytearray(SLOTS * SLOT_BYTES)))
         self.gate = asyncio.Event()
         self.gate.set()
         self.admitting = asyncio.Event()
@@ -31,33 +31,31 @@ class FakeWorker:
         self.running = ""
         self.closing: asyncio.Event | None = None
 
-    def _note(self, kind: str) -> None:
-        self.asked[kind] += 1
+    async def ask(self, request: Any) -> Any:
+        self.asked[request.kind] += 1
         if self.dead is not None:
             raise self.dead
+        return await getattr(self, f"on_{request.kind}")(*request)
 
-    async def open_session(self, session: str) -> None:
-        self._note("open_session")
+    async def on_open_session(self, session: str) -> None:
         self.sessions.add(session)
 
-    async def close_session(self, session: str) -> None:
-        self._note("close_session")
+    async def on_close_session(self, session: str) -> None:
         if self.closing is not None:
             await self.closing.wait()
         self.sessions.discard(session)
 
-    async def open_stream(self, session: str, stream: int) -> None:
-        self._note("open_stream")
+    async def on_open_stream(self, session: str, stream: int) -> None:
+        pass
 
-    async def submit(
+    async def on_submit(
         self, session: str, stream: int, epoch: int, body: bytes, failed: dict[str, Any] | None = None
     ) -> tuple[bytes, list[tuple[int, str, int]]]:
-        self._note("submit")
         self.ran.append((stream, epoch, body))
         await self.gate.wait()
         return body, []
 
-    async def tensors(self, session: str, after: int, limit: int) -> list[tuple[int, str, tuple[int, ...], bool]]:
+    async def on_tensors(self, session: str, after: int, limit: int) -> list[tuple[int, str, tuple[int, ...], bool]]:
         return []
 
     @property
@@ -67,44 +65,36 @@ class FakeWorker:
     def kill(self, cause: WorkerDied) -> None:
         self.dead = cause
 
-    async def admit_upload(self, session: str, upload: int, nbytes: int) -> None:
-        self._note("admit_upload")
+    async def on_admit_upload(self, session: str, upload: int, nbytes: int) -> None:
         await self.admitting.wait()
         if nbytes > self.memory:
             raise OutOfMemory(f"{nbytes} bytes do not fit")
         self.uploads[upload] = None
         self.landings[upload] = bytearray(nbytes)
 
-    async def write_piece(self, session: str, upload: int, offset: int, size: int, slot: int) -> None:
-        self._note("write_piece")
+    async def on_write_piece(self, session: str, upload: int, offset: int, size: int, slot: int) -> None:
         await self.gate.wait()
         self.landings[upload][offset : offset + size] = self.slots.view(slot, size)
 
-    async def finish_upload(self, session: str, upload: int) -> None:
-        self._note("finish_upload")
+    async def on_finish_upload(self, session: str, upload: int) -> None:
         await self.gate.wait()
         self.uploads[upload] = bytes(self.landings.pop(upload))
 
-    async def fail_upload(self, session: str, upload: int, error: TelegradError) -> None:
-        self._note("fail_upload")
-        self.uploads[upload] = error
+    async def on_fail_upload(self, session: str, upload: int, error: dict[str, Any]) -> None:
+        self.uploads[upload] = from_record(error)
 
-    async def drop_upload(self, session: str, upload: int) -> None:
-        self._note("drop_upload")
+    async def on_drop_upload(self, session: str, upload: int) -> None:
         self.uploads.pop(upload, None)
         self.landings.pop(upload, None)
 
-    async def read_size(self, session: str, read: int) -> int:
-        self._note("read_size")
+    async def on_read_size(self, session: str, read: int) -> int:
         return len(self._read(session, read))
 
-    async def read_piece(self, session: str, read: int, offset: int, size: int, slot: int) -> None:
-        self._note("read_piece")
+    async def on_read_piece(self, session: str, read: int, offset: int, size: int, slot: int) -> None:
         await asyncio.sleep(0)
         self.slots.view(slot, size)[:] = self._read(session, read)[offset : offset + size]
 
-    async def drop_read(self, session: str, read: int) -> None:
-        self._note("drop_read")
+    async def on_drop_read(self, session: str, read: int) -> None:
         self.reads.pop(read, None)
 
     def _read(self, session: str, read: int) -> bytes:
@@ -114,6 +104,5 @@ class FakeWorker:
             raise UnknownTensor(f"there is no read {read}")
         return self.reads[read]
 
-    async def health(self) -> dict[str, Any]:
-        self._note("health")
+    async def on_health(self) -> dict[str, Any]:
         return {"bytes_used": 0, "bytes_peak": 0, "bytes_limit": self.memory}

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from telegrad_server.backend.numpy import NumpyBackend
+from telegrad_server.channel.arena import SLOT_BYTES, SLOTS, slot_of
+from telegrad_server.channel.requests import REQUESTS, Request
 from telegrad_server.worker.executor import Executor
-from telegrad_server.worker.link import SLOT_BYTES, SLOTS, Request, slot_of
 from telegrad_server.worker.transfers import Upload
 
 
@@ -63,7 +64,7 @@ class LocalEngine:
             owner.uploads[name] = upload
 
     def ask(self, kind: str, *fields: Any) -> Any:
-        request = Request(kind, self.next(), fields)
+        request = Request(kind, self.next(), tuple(REQUESTS[kind](*fields)))
         self.link.requests.append(request)
         while request.id not in self.link.answers:
             with self.lock, np.errstate(all="ignore"):  # as in a worker; each thread has its own

@@ -10,7 +10,8 @@ import sys
 import time
 
 from telegrad_protocol.errors import OpValueError
-from telegrad_server.worker.link import Request, WorkerEnd
+from telegrad_server.channel.requests import Request
+from telegrad_server.channel.worker_end import WorkerEnd
 
 
 def answer(link: WorkerEnd, request: Request) -> None:

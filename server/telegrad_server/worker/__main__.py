@@ -16,9 +16,9 @@ import numpy as np
 
 from telegrad_protocol.devices import ProcessDevice, canonical
 from telegrad_server.backend.numpy import NumpyBackend
+from telegrad_server.channel.worker_end import WorkerEnd
 
 from .executor import Executor
-from .link import WorkerEnd
 
 LEAST_ELEMENTS = 1 << 32
 """Elements that an op may visit however little memory there is: seconds of work."""

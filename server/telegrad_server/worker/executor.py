@@ -21,10 +21,10 @@ from telegrad_protocol.errors import (
     from_record,
 )
 from telegrad_protocol.messages import Reply
+from telegrad_server.channel.requests import REQUESTS, UNREADABLE, Request
 from telegrad_server.logs import log
 
 from .dispatch import execute, skip
-from .link import Request
 from .memory import SLACK, Budget
 from .rows.registry import Blocked
 from .scheduler import Scheduler
@@ -104,8 +104,7 @@ class Executor:
 
     def _handle(self, request: Request) -> None:
         try:
-            handler: Callable[..., Any] = getattr(self, f"on_{request.kind}")
-            handler(request, *request.fields)
+            HANDLERS[request.kind](self, request, *request.fields)
         except TelegradError as error:
             self.link.fail(request, error)
         except Exception as error:  # the loop serves every session: a defect in one must not end it
@@ -340,3 +339,7 @@ class Executor:
             self.link.fail(submission.request, InternalError(f"the reply could not be written: {error!r}"))
             return
         self.link.reply(submission.request, (reply, submission.sent))
+
+
+HANDLERS: dict[str, Callable[..., None]] = {kind: getattr(Executor, f"on_{kind}") for kind in (*REQUESTS, UNREADABLE)}
+"""The handler of each request on the closed list, and of a frame that cannot be read."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from telegrad_protocol.errors import StaleEpoch, TelegradError
 from telegrad_protocol.messages import ReadResult, Row
+from telegrad_server.channel.requests import Request
 
-from .link import Request
 from .transfers import Sent
 
 REPLY_BYTES = 8 << 20

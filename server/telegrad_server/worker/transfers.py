@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from telegrad_protocol.errors import Malformed, TelegradError
+from telegrad_server.channel.requests import Request
 
-from .link import Request
 from .memory import Budget
 from .tensor import Tensor
 

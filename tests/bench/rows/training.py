@@ -9,7 +9,7 @@ from support.live import live_server
 from support.proxies import DelayProxy
 
 from bench.measure import HAS_TORCH, Peer, Result, peak_mb, peers, server_processes
-from telegrad_server.front.worker import ENVIRONMENT
+from telegrad_server.channel.process import ENVIRONMENT
 
 STEPS = {"mlp": 60, "cnn": 12, "gpt": 12, "characters": 150, "chain": 60}
 FAR_STEPS = {"mlp": 480, "cnn": 80, "gpt": 30, "characters": 2400, "chain": 1000}

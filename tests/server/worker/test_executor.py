@@ -9,9 +9,9 @@ from support.local_engine import LocalEngine
 from telegrad_protocol import wire
 from telegrad_protocol.messages import Row
 from telegrad_protocol.spec import OPS
+from telegrad_server.channel.requests import Request
 from telegrad_server.worker import executor as module
 from telegrad_server.worker import scheduler
-from telegrad_server.worker.link import Request
 
 
 def row(name: str, outs: int, *args: object) -> tuple[object, ...]:

@@ -8,8 +8,8 @@ from telegrad_protocol.errors import NotFound
 from telegrad_protocol.messages import Row
 from telegrad_protocol.spec import OPS
 from telegrad_server.backend.numpy import NumpyBackend
+from telegrad_server.channel.requests import Request
 from telegrad_server.worker import scheduler as module
-from telegrad_server.worker.link import Request
 from telegrad_server.worker.memory import Budget
 from telegrad_server.worker.scheduler import QUANTUM, Scheduler
 from telegrad_server.worker.session import Session
