@@ -28,7 +28,7 @@ from telegrad_server.worker.engine import Engine
 from telegrad_server.worker.memory import Budget
 
 FAMILIES = (
-    "activation arrange counting creation embedding indexing padding pointwise random reduce scan shaping slicing sorting"
+    "activation joining counting creation embedding gather padding arithmetic random reduction scan layout slicing sorting"
 ).split()
 # Ops whose results have shapes that depend on values, or that need a value of their own to go on.
 WAITING = set(

@@ -21,7 +21,7 @@ from telegrad_server.backend.philox import PhiloxGenerator, Place
 from telegrad_server.samples.base import FLOATING
 
 FAMILIES = (
-    "activation arrange counting creation embedding indexing padding pointwise reduce scan shaping slicing sorting"
+    "activation joining counting creation embedding gather padding arithmetic reduction scan layout slicing sorting"
 ).split()
 
 

@@ -14,10 +14,10 @@ from support.engine import GENERATOR_OPS, Run, seeded, torch_call
 from telegrad_protocol.dtypes import can_cast
 from telegrad_protocol.errors import GraphFreed, TelegradError
 from telegrad_protocol.spec import OPS
+from telegrad_server.checks.run import weights
 from telegrad_server.kernels import IMPLS
 from telegrad_server.samples import SAMPLES, Sample, T
 from telegrad_server.samples.base import FLOATING
-from telegrad_server.samples.running import weights
 from telegrad_server.worker.tape import Node, edge_of
 from telegrad_server.worker.tensor import Tensor
 

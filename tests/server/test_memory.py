@@ -16,8 +16,8 @@ from telegrad_protocol.errors import OpError, OutOfMemory, UnknownTensor
 from telegrad_protocol.messages import GRAD, Row
 from telegrad_protocol.spec import OPS
 from telegrad_server.backend.numpy import NumpyBackend
+from telegrad_server.checks.run import Run
 from telegrad_server.samples import SAMPLES, Sample, T
-from telegrad_server.samples.running import Run
 from telegrad_server.worker import session as sessions
 from telegrad_server.worker.memory import Budget
 from telegrad_server.worker.session import Session

@@ -8,7 +8,7 @@ from telegrad_protocol.rules import need_floating
 from telegrad_protocol.shapes import Meta, broadcast, like
 from telegrad_protocol.spec import Checked, Generator, Tensor, op
 
-from .linear import mismatch
+from .matmul import mismatch
 
 
 def _check(query: Meta, key: Meta, value: Meta) -> None:

@@ -9,7 +9,7 @@ from telegrad_protocol.rules import common_dtype, need_dtype, need_floating, nee
 from telegrad_protocol.shapes import Meta, broadcast, like, wrap_dim
 from telegrad_protocol.spec import Inferred, Number, Tensor, op
 
-from .arrange import cat_rule
+from .joining import cat_rule
 
 
 def _running(input: Meta, dim: int, dtype: DType | None) -> Meta:

@@ -10,7 +10,7 @@ from telegrad_protocol.rules import need_shape
 from telegrad_protocol.shapes import Meta, check_results, like, meta, wrap_dim
 from telegrad_protocol.spec import Index, Inferred, Rule, Size, Tensor, op
 
-from .shaping import view_of
+from .layout import view_of
 
 
 def slice_bounds(bounds: tuple[Any, ...], size: int) -> tuple[int, int, int]:

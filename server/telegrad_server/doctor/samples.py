@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from telegrad_protocol.spec import OPS
+from telegrad_server.checks.compare import Case, Differs, cases_of, checked_call, compare, skip_reason, slopes
+from telegrad_server.checks.run import GENERATOR_OPS, Run
 from telegrad_server.samples import SAMPLES
 from telegrad_server.samples.base import FLOATING
-from telegrad_server.samples.comparing import Case, Differs, cases_of, checked_call, compare, skip_reason, slopes
-from telegrad_server.samples.running import GENERATOR_OPS, Run
 from telegrad_server.worker.engine import Engine
 from telegrad_server.worker.memory import Budget
 

@@ -6,9 +6,9 @@ import math
 
 from telegrad_protocol import dtypes
 
-from .linear import mirrored
+from .matmul import mirrored
+from .normalization import dtype_of
 from .registry import decomposition
-from .rows import dtype_of
 
 
 @decomposition

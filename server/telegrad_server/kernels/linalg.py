@@ -9,10 +9,10 @@ import math
 from telegrad_protocol.errors import OpError
 from telegrad_protocol.ops.linalg import is_vector
 
-from .linear import mirrored
-from .pointwise import nothing
+from .arithmetic import nothing
+from .matmul import mirrored
+from .normalization import dtype_of
 from .registry import kernel, vjp
-from .rows import dtype_of
 
 
 def _decomposed(words, function, *args):

@@ -7,9 +7,9 @@ import math
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpError, OpValueError
 
-from .linear import at_least
+from .matmul import at_least
+from .normalization import dtype_of
 from .registry import decomposition, kernel, vjp
-from .rows import dtype_of
 
 
 def reduced(f, losses, reduction):

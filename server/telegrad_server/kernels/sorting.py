@@ -8,8 +8,8 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.errors import ShapeError
 from telegrad_protocol.shapes import reduced, wrap_dim, wrap_dims
 
+from .normalization import dtype_of
 from .registry import decomposition, kernel, vjp
-from .rows import dtype_of
 
 
 def _ordered(entry):

@@ -9,13 +9,12 @@ import numpy as np
 from telegrad_protocol.spec import OPS
 from telegrad_server.backend.numpy import NumpyBackend
 from telegrad_server.kernels import IMPLS
+from telegrad_server.samples.base import Sample, T
 from telegrad_server.worker.engine import Engine
 from telegrad_server.worker.memory import Budget
 from telegrad_server.worker.session import DEFAULT_SEED
 from telegrad_server.worker.tape import edge_of
 from telegrad_server.worker.tensor import Tensor
-
-from .base import Sample, T
 
 GENERATOR_OPS: Final = {name for name, spec in OPS.items() if spec.generator_slot is not None}
 

@@ -7,7 +7,7 @@ import math
 from telegrad_protocol.ops._einsum import parse
 from telegrad_protocol.shapes import broadcast
 
-from .pointwise import fitting
+from .arithmetic import fitting
 from .registry import decomposition, kernel, vjp
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from telegrad_protocol.ops.shaping import flat_shape, moved_order, unflat_shape
+from telegrad_protocol.ops.layout import flat_shape, moved_order, unflat_shape
 from telegrad_protocol.shapes import wrap_dims
 
 from .registry import decomposition, kernel, vjp

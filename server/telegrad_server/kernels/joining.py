@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from telegrad_protocol import dtypes
-from telegrad_protocol.ops.arrange import at_least, embedded_shape, joined_ones, select_index, slice_index
+from telegrad_protocol.ops.joining import at_least, embedded_shape, joined_ones, select_index, slice_index
 
 from .registry import decomposition, kernel, vjp
 from .slicing import WHOLE, key

@@ -19,13 +19,13 @@ from telegrad_protocol.devices import Here
 from telegrad_protocol.errors import TelegradError
 from telegrad_protocol.spec import OPS
 from telegrad_server.kernels import IMPLS
+from telegrad_server.samples import SAMPLES, Sample
+from telegrad_server.samples.base import FLOATING
 from telegrad_server.worker.engine import Engine
 from telegrad_server.worker.memory import Budget
 from telegrad_server.worker.tensor import Tensor
 
-from . import SAMPLES, Sample
-from .base import FLOATING
-from .running import GENERATOR_OPS, Run, seeded, weights
+from .run import GENERATOR_OPS, Run, seeded, weights
 
 # Sums in another order, elementary functions of another library. Half precision is rounded after every op, and NumPy
 # rounds the terms of a sum where a device does not.

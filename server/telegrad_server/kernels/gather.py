@@ -6,11 +6,11 @@ import math
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpIndexError, ShapeError
-from telegrad_protocol.ops.indexing import common_index
+from telegrad_protocol.ops.gather import common_index
 from telegrad_protocol.shapes import broadcast, wrap_dim
 
+from .normalization import dtype_of
 from .registry import decomposition, kernel, vjp
-from .rows import dtype_of
 
 # By an index per dimension -------------------------------------------------------------------------------------------
 

@@ -7,9 +7,9 @@ import math
 from telegrad_protocol import dtypes
 from telegrad_protocol.shapes import reduced, wrap_dims
 
-from .pointwise import nothing
+from .arithmetic import nothing
+from .normalization import dtype_of
 from .registry import decomposition, kernel, vjp
-from .rows import dtype_of
 
 
 def axes_of(dim, ndim):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from telegrad_protocol.ops._windows import per_dim
-from telegrad_protocol.ops.conv import edges, patch_sizes, transposed_size
+from telegrad_protocol.ops.convolution import edges, patch_sizes, transposed_size
 
 from .registry import decomposition, kernel, vjp
 

@@ -7,8 +7,8 @@ import math
 from telegrad_protocol.dtypes import FLOAT, INT, uint8
 from telegrad_protocol.errors import OpError
 
+from .normalization import dtype_of
 from .registry import decomposition, kernel, vjp
-from .rows import dtype_of
 
 LN2, LN10 = math.log(2), math.log(10)
 

@@ -10,7 +10,7 @@ import math
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.ops._windows import per_dim
-from telegrad_protocol.ops.pool import adaptive_sizes
+from telegrad_protocol.ops.pooling import adaptive_sizes
 
 from .registry import decomposition, kernel, vjp
 

@@ -10,7 +10,7 @@ from telegrad_protocol.rules import common_dtype
 from telegrad_protocol.shapes import Meta, check_results, like, wrap_dim, wrap_dims
 from telegrad_protocol.spec import Dims, Index, Inferred, Size, Tensor, op
 
-from .shaping import view_of
+from .layout import view_of
 from .slicing import basic_index, diagonal_rule, slice_bounds
 
 # Joining ------------------------------------------------------------------------------------------------------------
