@@ -28,7 +28,8 @@ from telegrad_server.worker.engine import Engine
 from telegrad_server.worker.memory import Budget
 
 FAMILIES = (
-    "activation joining counting creation embedding gather padding arithmetic random reduction scan layout slicing sorting"
+    "activation arithmetic comparison transcendental creation embedding counting gather joining layout padding random "
+    "reduction scan slicing sorting"
 ).split()
 # Ops whose results have shapes that depend on values, or that need a value of their own to go on.
 WAITING = set(

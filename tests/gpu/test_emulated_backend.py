@@ -12,7 +12,7 @@ from gpu.samples import Case, cases, compare, family_of, skip_reason
 
 from telegrad_server.samples import SAMPLES
 
-NETWORKS = set("matmul normalization loss attention convolution pooling embedding activation".split())
+NETWORKS = set("matmul normalization loss attention convolution pooling resampling embedding activation".split())
 FAMILIES = {family_of(op) for op in SAMPLES} - NETWORKS
 # cuSOLVER, and the factorizations of cuBLAS.
 NOT_EMULATED = ("cusolver", "CUBLAS_STATUS_NOT_SUPPORTED")

@@ -21,7 +21,8 @@ from telegrad_server.backend.philox import PhiloxGenerator, Place
 from telegrad_server.samples.base import FLOATING
 
 FAMILIES = (
-    "activation joining counting creation embedding gather padding arithmetic reduction scan layout slicing sorting"
+    "activation arithmetic comparison transcendental creation embedding counting gather joining layout padding reduction "
+    "scan slicing sorting"
 ).split()
 
 

@@ -16,7 +16,7 @@ from telegrad_protocol.errors import OpIndexError
 from telegrad_server.backend.cupy import CupyBackend, open_device
 from telegrad_server.backend.numpy import NumpyBackend
 
-FAMILIES = ("matmul", "normalization", "loss", "attention", "convolution", "pooling", "embedding", "activation")
+FAMILIES = "matmul normalization loss attention convolution pooling resampling embedding activation".split()
 # Relative and absolute: what one rounding more or less may make of a few steps.
 CLOSE = {
     np.dtype(np.float16): (4e-3, 2e-3),

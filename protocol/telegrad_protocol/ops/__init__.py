@@ -6,6 +6,7 @@ from . import (
     activation,
     arithmetic,
     attention,
+    comparison,
     convolution,
     counting,
     creation,
@@ -22,16 +23,19 @@ from . import (
     pooling,
     random,
     reduction,
+    resampling,
     scan,
     session,
     slicing,
     sorting,
+    transcendental,
 )
 
 __all__ = [
     "activation",
     "arithmetic",
     "attention",
+    "comparison",
     "convolution",
     "counting",
     "creation",
@@ -48,10 +52,12 @@ __all__ = [
     "pooling",
     "random",
     "reduction",
+    "resampling",
     "scan",
     "session",
     "slicing",
     "sorting",
+    "transcendental",
 ]
 
 number_ops()

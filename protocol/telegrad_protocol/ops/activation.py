@@ -162,3 +162,24 @@ def _prelu(input: Meta, weight: Meta) -> Meta:
 @op(_prelu, on="torch functional")
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where it is positive, a learned multiple of it elsewhere, per channel."""
+
+
+@op(elementwise("float"), inplace=True)
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + exp(-input))."""
+
+
+def _rectified(input: Meta) -> Meta:
+    if input.dtype is dtypes.bool_:
+        raise OpError("Boolean inputs not supported for relu")
+    return like(input)
+
+
+@op(_rectified, on="torch tensor functional", inplace=True)
+def relu(input: Tensor) -> Tensor:
+    """The positive part of `input`: max(0, input)."""
+
+
+@op(elementwise(), on="", inner=True)
+def _relu_backward(grad: Tensor, out: Tensor) -> Tensor:
+    """`grad` where `out` is positive."""

@@ -6,9 +6,9 @@ from typing import Any
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpIndexError, ShapeError
-from telegrad_protocol.rules import need_shape
+from telegrad_protocol.rules import Elementwise, need_shape
 from telegrad_protocol.shapes import Meta, broadcast, like, wrap_dim
-from telegrad_protocol.spec import Number, Size, Tensor, op
+from telegrad_protocol.spec import Inferred, Number, Size, Tensor, op
 
 Indices = tuple[Meta | None, ...]
 MASKS = (dtypes.bool_, dtypes.uint8)
@@ -444,3 +444,29 @@ def _index_fill(input: Meta, dim: int, index: Meta, value: Meta | Number) -> Met
 @op(_index_fill, inplace=True, idempotent=True)
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -> Tensor:
     """`input` with one value in the slices that `index` names."""
+
+
+def _masked_fill(input: Meta, mask: Meta, value: Meta | Number) -> Inferred:
+    if mask.dtype is not dtypes.bool_:
+        raise ShapeError(
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {dtypes.FULL_C_NAMES[mask.dtype]}",
+            argument="mask",
+            expected="bool",
+            got=mask.dtype.name,
+        )
+    if isinstance(value, Meta) and value.ndim:
+        raise ShapeError(
+            f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).",
+            argument="value",
+        )
+    return Elementwise()(input, mask)._replace(compute=None)
+
+
+@op(
+    _masked_fill,
+    inplace=True,
+    idempotent=True,
+    elementwise=True,
+)
+def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
+    """`input` with `value` where the mask holds."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from telegrad_protocol import dtypes
-from telegrad_protocol.errors import OpIndexError, OpValueError, ShapeError
+from telegrad_protocol.errors import OpValueError, ShapeError
 from telegrad_protocol.rules import common_dtype
-from telegrad_protocol.shapes import Meta, check_results, like, wrap_dim, wrap_dims
-from telegrad_protocol.spec import Dims, Index, Inferred, Size, Tensor, op
+from telegrad_protocol.shapes import Meta, check_results, like, wrap_dim
+from telegrad_protocol.spec import Inferred, Size, Tensor, op
 
 from .layout import view_of
-from .slicing import basic_index, diagonal_rule, slice_bounds
+from .slicing import basic_index
 
 # Joining ------------------------------------------------------------------------------------------------------------
 
@@ -207,17 +207,6 @@ def meshgrid(tensors: list[Tensor], indexing: str = "ij") -> list[Tensor]:
     """The coordinates of every point of a grid, a tensor per axis; "xy" swaps the first two dimensions."""
 
 
-def _kron(input: Meta, other: Meta) -> Meta:
-    ndim = max(input.ndim, other.ndim)
-    a, b = ((1,) * (ndim - len(shape)) + shape for shape in (input.shape, other.shape))
-    return like(input, shape=tuple([m * n for m, n in zip(a, b, strict=True)]), dtype=common_dtype((input, other)))
-
-
-@op(_kron)
-def kron(input: Tensor, other: Tensor) -> Tensor:
-    """The Kronecker product: `other` once per element of `input`, times that element."""
-
-
 # Repeating ----------------------------------------------------------------------------------------------------------
 
 
@@ -295,190 +284,3 @@ def _repeated(repeats: Meta, count: int) -> Meta:
 @op(_repeated, on="", inner=True, static_shape=False, differentiable=False)
 def _repeated_index(repeats: Tensor, count: int) -> Tensor:
     """Each of 0 ... `count` - 1 as many times in a row as `repeats` says."""
-
-
-# Turning ------------------------------------------------------------------------------------------------------------
-
-
-def _flip(input: Meta, dims: tuple[int, ...]) -> Meta:
-    if dims:
-        wrap_dims(dims, input.ndim)
-    return like(input)
-
-
-@op(_flip)
-def flip(input: Tensor, dims: Size) -> Tensor:
-    """Reverses the order along these dimensions."""
-
-
-def _at_least_dims(least: int) -> Any:
-    def rule(input: Meta) -> Meta:
-        if input.ndim < least:
-            raise ShapeError(f"Input must be >= {least}-d.", argument="input", got=list(input.shape))
-        return like(input)
-
-    return rule
-
-
-@op(_at_least_dims(2))
-def fliplr(input: Tensor) -> Tensor:
-    """Reverses the order of the columns."""
-
-
-@op(_at_least_dims(1))
-def flipud(input: Tensor) -> Tensor:
-    """Reverses the order of the rows."""
-
-
-def _roll(input: Meta, shifts: int | tuple[int, ...], dims: Any) -> Meta:
-    shifts = (shifts,) if isinstance(shifts, int) else shifts
-    dims = (dims,) if isinstance(dims, int) else dims or ()
-    if not shifts:
-        raise ShapeError("`shifts` required", argument="shifts")
-    if len(shifts) != len(dims) and (dims or len(shifts) > 1):
-        raise ShapeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}", argument="dims")
-    for dim in dims:
-        wrap_dim(dim, input.ndim)
-    return like(input)
-
-
-@op(_roll)
-def roll(input: Tensor, shifts: int | Size, dims: Dims = None) -> Tensor:
-    """Moves elements along dimensions, those that fall out coming in again; without `dims`, in the flattened tensor."""
-
-
-def _rot90(input: Meta, k: int, dims: tuple[int, ...]) -> Meta:
-    if len(dims) != 2:
-        raise ShapeError(
-            f"expected total rotation dims == 2, but got dims = {len(dims)}", argument="dims", got=list(dims)
-        )
-    if input.ndim < 2:
-        raise ShapeError(f"expected total dims >= 2, but got total dims = {input.ndim}", argument="input")
-    a, b = (wrap_dim(dim, input.ndim, argument="dims") for dim in dims)
-    if a == b:
-        raise ShapeError(
-            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}", argument="dims"
-        )
-    shape = list(input.shape)
-    if k % 2:
-        shape[a], shape[b] = shape[b], shape[a]
-    return like(input, shape=tuple(shape))
-
-
-@op(_rot90)
-def rot90(input: Tensor, k: int = 1, dims: Size = (0, 1)) -> Tensor:
-    """Turns the plane of two dimensions by 90 degrees, `k` times, from the first towards the second."""
-
-
-# Triangles and diagonals --------------------------------------------------------------------------------------------
-
-
-def _triangle(name: str) -> Any:
-    def rule(input: Meta, diagonal: int) -> Meta:
-        if input.ndim < 2:
-            raise ShapeError(f"{name}: input tensor must have at least 2 dimensions", argument="input")
-        return like(input)
-
-    return rule
-
-
-@op(_triangle("tril"), inplace=True)
-def tril(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The lower triangle of matrices, up to a diagonal; zeros above."""
-
-
-@op(_triangle("triu"), inplace=True)
-def triu(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The upper triangle of matrices, from a diagonal on; zeros below."""
-
-
-def embedded_shape(shape: tuple[int, ...], offset: int, dim1: int, dim2: int) -> tuple[int, ...]:
-    """The shape of `diag_embed`."""
-    ndim = len(shape) + 1
-    a, b = wrap_dim(dim1, ndim), wrap_dim(dim2, ndim)
-    if a == b:
-        raise ShapeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}", argument="dim2")
-    size, rest = shape[-1] + abs(offset), iter(shape[:-1])
-    return tuple([size if axis in (a, b) else next(rest) for axis in range(ndim)])
-
-
-@op(lambda input, *diagonal: like(input, shape=embedded_shape(input.shape, *diagonal)))
-def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
-    """Matrices whose diagonals are the rows of `input`, zeros elsewhere."""
-
-
-def _diag(input: Meta, diagonal: int) -> Meta:
-    if input.ndim == 1:
-        return like(input, shape=embedded_shape(input.shape, diagonal, 0, 1))
-    if input.ndim == 2:
-        return like(input, shape=diagonal_rule(input, diagonal, 0, 1).meta.shape)
-    raise ShapeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D", argument="input")
-
-
-@op(_diag)
-def diag(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The diagonal of a matrix, or a matrix with this diagonal; a copy."""
-
-
-@op(lambda input, offset: like(input, shape=embedded_shape((input.numel,), offset, 0, 1)))
-def diagflat(input: Tensor, offset: int = 0) -> Tensor:
-    """A matrix whose diagonal is the flattened `input`."""
-
-
-# A part replaced ----------------------------------------------------------------------------------------------------
-
-
-def _need_same_shape(part: tuple[int, ...], src: Meta) -> None:
-    if src.shape != part:
-        raise ShapeError(
-            f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = "
-            f"{list(part)}",
-            argument="src",
-            expected=list(part),
-            got=list(src.shape),
-        )
-
-
-def _scattered(input: Meta, src: Meta, index: tuple[Any, ...]) -> Meta:
-    _need_same_shape(basic_index(input, index).meta.shape, src)
-    return like(input)
-
-
-@op(_scattered, on="", inner=True)
-def _slice_scatter(input: Tensor, src: Tensor, index: Index) -> Tensor:
-    """A copy of `input` with `src` where `_slice` would look."""
-
-
-def select_index(shape: tuple[int, ...], dim: int, index: int) -> tuple[Any, ...]:
-    """The basic index of `select`."""
-    if not shape:
-        raise OpIndexError("select() cannot be applied to a 0-dim tensor.", argument="input")
-    return (*((None, None, None),) * wrap_dim(dim, len(shape)), index)
-
-
-@op(lambda input, src, *place: _scattered(input, src, select_index(input.shape, *place)))
-def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
-    """A copy of `input` with `src` at `index` of dimension `dim`."""
-
-
-def slice_index(shape: tuple[int, ...], dim: int, start: int | None, end: int | None, step: int) -> tuple[Any, ...]:
-    """The basic index of a slice of one dimension."""
-    axis = wrap_dim(dim, len(shape))
-    return (*((None, None, None),) * axis, slice_bounds((start, end, step), shape[axis] if shape else 1))
-
-
-@op(lambda input, src, *cut: _scattered(input, src, slice_index(input.shape, *cut)))
-def slice_scatter(
-    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
-) -> Tensor:
-    """A copy of `input` with `src` in a slice of dimension `dim`."""
-
-
-def _diagonal_scatter(input: Meta, src: Meta, *diagonal: int) -> Meta:
-    _need_same_shape(diagonal_rule(input, *diagonal).meta.shape, src)
-    return like(input)
-
-
-@op(_diagonal_scatter)
-def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """A copy of `input` with `src` on a diagonal."""

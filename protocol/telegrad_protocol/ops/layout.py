@@ -7,8 +7,8 @@ from typing import Any
 
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import OpIndexError, ShapeError
-from telegrad_protocol.rules import need_shape, same
-from telegrad_protocol.shapes import Meta, infer_size, like, meta, view_strides, wrap_dim
+from telegrad_protocol.rules import check_shape, need_shape, same
+from telegrad_protocol.shapes import Meta, broadcast, infer_size, like, meta, view_strides, wrap_dim, wrap_dims
 from telegrad_protocol.spec import Dims, Inferred, Size, Tensor, op
 
 
@@ -324,3 +324,134 @@ def _contiguous(input: Meta) -> Inferred:
 @op(_contiguous, view=True, on="tensor")
 def contiguous(input: Tensor) -> Tensor:
     """The same elements in row-major order: the tensor's own memory where it has that, else a copy."""
+
+
+def _flip(input: Meta, dims: tuple[int, ...]) -> Meta:
+    if dims:
+        wrap_dims(dims, input.ndim)
+    return like(input)
+
+
+@op(_flip)
+def flip(input: Tensor, dims: Size) -> Tensor:
+    """Reverses the order along these dimensions."""
+
+
+def _at_least_dims(least: int) -> Any:
+    def rule(input: Meta) -> Meta:
+        if input.ndim < least:
+            raise ShapeError(f"Input must be >= {least}-d.", argument="input", got=list(input.shape))
+        return like(input)
+
+    return rule
+
+
+@op(_at_least_dims(2))
+def fliplr(input: Tensor) -> Tensor:
+    """Reverses the order of the columns."""
+
+
+@op(_at_least_dims(1))
+def flipud(input: Tensor) -> Tensor:
+    """Reverses the order of the rows."""
+
+
+def _roll(input: Meta, shifts: int | tuple[int, ...], dims: Any) -> Meta:
+    shifts = (shifts,) if isinstance(shifts, int) else shifts
+    dims = (dims,) if isinstance(dims, int) else dims or ()
+    if not shifts:
+        raise ShapeError("`shifts` required", argument="shifts")
+    if len(shifts) != len(dims) and (dims or len(shifts) > 1):
+        raise ShapeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}", argument="dims")
+    for dim in dims:
+        wrap_dim(dim, input.ndim)
+    return like(input)
+
+
+@op(_roll)
+def roll(input: Tensor, shifts: int | Size, dims: Dims = None) -> Tensor:
+    """Moves elements along dimensions, those that fall out coming in again; without `dims`, in the flattened tensor."""
+
+
+def _rot90(input: Meta, k: int, dims: tuple[int, ...]) -> Meta:
+    if len(dims) != 2:
+        raise ShapeError(
+            f"expected total rotation dims == 2, but got dims = {len(dims)}", argument="dims", got=list(dims)
+        )
+    if input.ndim < 2:
+        raise ShapeError(f"expected total dims >= 2, but got total dims = {input.ndim}", argument="input")
+    a, b = (wrap_dim(dim, input.ndim, argument="dims") for dim in dims)
+    if a == b:
+        raise ShapeError(
+            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}", argument="dims"
+        )
+    shape = list(input.shape)
+    if k % 2:
+        shape[a], shape[b] = shape[b], shape[a]
+    return like(input, shape=tuple(shape))
+
+
+@op(_rot90)
+def rot90(input: Tensor, k: int = 1, dims: Size = (0, 1)) -> Tensor:
+    """Turns the plane of two dimensions by 90 degrees, `k` times, from the first towards the second."""
+
+
+def _shuffle(input: Meta, upscale_factor: int) -> Meta:
+    _need_image(input, "pixel_shuffle")
+    *lead, channels, height, width = input.shape
+    if upscale_factor <= 0 or channels % upscale_factor**2:
+        raise ShapeError(
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, "
+            f"but input.size(-3)={channels} is not divisible by {upscale_factor**2}",
+            argument="upscale_factor",
+            got=upscale_factor,
+        )
+    grown = (channels // upscale_factor**2, height * upscale_factor, width * upscale_factor)
+    return like(input, shape=(*lead, *grown))
+
+
+def _need_image(input: Meta, name: str) -> None:
+    if input.ndim < 3:
+        raise ShapeError(
+            f"{name} expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)",
+            argument="input",
+        )
+
+
+@op(_shuffle, on="functional torch")
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
+    """Channels `(..., C * r * r, H, W)` as finer pixels `(..., C, H * r, W * r)`."""
+
+
+def _unshuffle(input: Meta, downscale_factor: int) -> Meta:
+    _need_image(input, "pixel_unshuffle")
+    *lead, channels, height, width = input.shape
+    if downscale_factor <= 0 or math.gcd(height, width) % downscale_factor:
+        raise ShapeError(
+            f"pixel_unshuffle expects height and width to be divisible by downscale_factor, but they are {height} and "
+            f"{width}, and downscale_factor={downscale_factor}",
+            argument="downscale_factor",
+            got=downscale_factor,
+        )
+    coarse = (channels * downscale_factor**2, height // downscale_factor, width // downscale_factor)
+    return like(input, shape=(*lead, *coarse))
+
+
+@op(_unshuffle, on="functional torch")
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
+    """The inverse of `pixel_shuffle`."""
+
+
+@op(lambda input, like_: like(input, dtype=like_.dtype), on="", inner=True, differentiable=False)
+def _cast_like(input: Tensor, like: Tensor) -> Tensor:
+    """`input` in the dtype of `like`."""
+
+
+def _overwritten(input: Meta, src: Meta) -> Meta:
+    check_shape("copy", broadcast((input.shape, src.shape)), input.shape)
+    return like(input)
+
+
+@op(_overwritten, on="", inplace=True, elementwise=True)
+def copy(input: Tensor, src: Tensor) -> Tensor:
+    """The values of `src` in the shape and dtype of `input`."""

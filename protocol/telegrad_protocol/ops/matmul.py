@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from telegrad_protocol import dtypes
-from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import ShapeError, UnsupportedOp
-from telegrad_protocol.rules import common_dtype, need_floating
+from telegrad_protocol.rules import common_dtype
 from telegrad_protocol.shapes import Meta, broadcast, like, wrap_dim
-from telegrad_protocol.spec import Checked, Inferred, Number, Size, Tensor, op
+from telegrad_protocol.spec import Inferred, Number, Size, Tensor, op
 
 from ._einsum import equation_shape
 
@@ -36,7 +35,7 @@ def _cannot_multiply(first: tuple[int, ...], second: tuple[int, ...]) -> ShapeEr
     return ShapeError(f"mat1 and mat2 shapes cannot be multiplied ({shown})", expected=first[-1], got=second[0])
 
 
-def _need_rank(meta: Meta, rank: int, message: str, argument: str) -> None:
+def need_rank(meta: Meta, rank: int, message: str, argument: str) -> None:
     if meta.ndim != rank:
         raise ShapeError(message, argument=argument, expected=f"{rank} dimensions", got=list(meta.shape))
 
@@ -103,8 +102,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 
 
 def _mm(input: Meta, mat2: Meta) -> Meta:
-    _need_rank(input, 2, "self must be a matrix", "input")
-    _need_rank(mat2, 2, "mat2 must be a matrix", "mat2")
+    need_rank(input, 2, "self must be a matrix", "input")
+    need_rank(mat2, 2, "mat2 must be a matrix", "mat2")
     return _matmul(input, mat2)
 
 
@@ -114,8 +113,8 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 
 
 def _bmm(input: Meta, mat2: Meta) -> Meta:
-    _need_rank(input, 3, "batch1 must be a 3D tensor", "input")
-    _need_rank(mat2, 3, "batch2 must be a 3D tensor", "mat2")
+    need_rank(input, 3, "batch1 must be a 3D tensor", "input")
+    need_rank(mat2, 3, "batch2 must be a 3D tensor", "mat2")
     expected = [input.shape[0], input.shape[2]]
     if list(mat2.shape[:2]) != expected:
         raise ShapeError(
@@ -132,8 +131,8 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 
 def _mv(input: Meta, vec: Meta) -> Meta:
-    _need_rank(input, 2, f"vector + matrix @ vector expected, got 1, {input.ndim}, {vec.ndim}", "input")
-    _need_rank(vec, 1, f"vector + matrix @ vector expected, got 1, {input.ndim}, {vec.ndim}", "vec")
+    need_rank(input, 2, f"vector + matrix @ vector expected, got 1, {input.ndim}, {vec.ndim}", "input")
+    need_rank(vec, 1, f"vector + matrix @ vector expected, got 1, {input.ndim}, {vec.ndim}", "vec")
     return _matmul(input, vec)
 
 
@@ -156,8 +155,8 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 
 
 def _outer(input: Meta, vec2: Meta) -> Inferred:
-    _need_rank(input, 1, f"outer: Expected 1-D argument self, but got {input.ndim}-D", "input")
-    _need_rank(vec2, 1, f"outer: Expected 1-D argument vec2, but got {vec2.ndim}-D", "vec2")
+    need_rank(input, 1, f"outer: Expected 1-D argument self, but got {input.ndim}-D", "input")
+    need_rank(vec2, 1, f"outer: Expected 1-D argument vec2, but got {vec2.ndim}-D", "vec2")
     dtype = common_dtype((input, vec2))
     return Inferred((like(input, shape=(*input.shape, *vec2.shape), dtype=dtype),))
 
@@ -269,7 +268,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _bilinear(input1: Meta, input2: Meta, weight: Meta, bias: Meta | None) -> Meta:
-    _need_rank(weight, 3, f"bilinear(): weight must have 3 dimensions, got {weight.ndim}", "weight")
+    need_rank(weight, 3, f"bilinear(): weight must have 3 dimensions, got {weight.ndim}", "weight")
     if input1.shape[:-1] != input2.shape[:-1]:
         raise ShapeError(
             f"bilinear(): input batch dimensions do not match: got {list(input1.shape)} and {list(input2.shape)}"
@@ -330,73 +329,12 @@ def _tensordot(input: Tensor, other: Tensor, dims_self: Size, dims_other: Size) 
     """Sums products over pairs of dimensions, `dims_self[i]` of `input` with `dims_other[i]` of `other`."""
 
 
-def _cdist(x1: Meta, x2: Meta, p: float) -> Meta:
-    need_floating(x1, "x1", "cdist only supports floating-point dtypes, X1 got: {}")
-    need_floating(x2, "x2", "cdist only supports floating-point dtypes, X2 got: {}")
-    if x1.ndim < 2 or x2.ndim < 2:
-        raise ShapeError("cdist only supports at least 2D tensors")
-    if x1.shape[-1] != x2.shape[-1]:
-        raise ShapeError(f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}")
-    if not p >= 0:
-        raise ShapeError("cdist only supports non-negative p values", argument="p", got=p)
-    batch = broadcast((x1.shape[:-2], x2.shape[:-2]))
-    return like(x1, shape=(*batch, x1.shape[-2], x2.shape[-2]), dtype=common_dtype((x1, x2)))
+def _kron(input: Meta, other: Meta) -> Meta:
+    ndim = max(input.ndim, other.ndim)
+    a, b = ((1,) * (ndim - len(shape)) + shape for shape in (input.shape, other.shape))
+    return like(input, shape=tuple([m * n for m, n in zip(a, b, strict=True)]), dtype=common_dtype((input, other)))
 
 
-@op(_cdist, on="torch")
-def cdist(x1: Tensor, x2: Tensor, p: Checked = 2.0) -> Tensor:
-    """The p-norm distance of every row of `x1 (..., n, d)` to every row of `x2 (..., m, d)`: `(..., n, m)`."""
-
-
-def _pairwise(x1: Meta, x2: Meta, p: float, eps: float, keepdim: bool) -> Meta:
-    shape = broadcast((x1.shape, x2.shape))
-    return like(x1, shape=(*shape[:-1], 1) if keepdim else shape[:-1], dtype=_float_of(x1, x2))
-
-
-def _float_of(*operands: Meta) -> DType:
-    dtype = common_dtype(operands)
-    return dtype if dtype.category == dtypes.FLOAT else dtypes.float32
-
-
-@op(_pairwise, on="functional torch")
-def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
-    """The p-norm of `x1 - x2 + eps` over the last dimension."""
-
-
-def _cosine(x1: Meta, x2: Meta, dim: int, eps: float) -> Meta:
-    shape = list(broadcast((x1.shape, x2.shape)))
-    if shape:
-        del shape[wrap_dim(dim, len(shape))]
-    return like(x1, shape=tuple(shape), dtype=_float_of(x1, x2))
-
-
-@op(_cosine, on="functional torch")
-def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """The cosine of the angle between vectors along `dim`; norms below `eps` count as `eps`."""
-
-
-def _trace(input: Meta) -> Meta:
-    _need_rank(input, 2, f"trace: expected a matrix, but got tensor with dim {input.ndim}", "input")
-    whole = input.dtype if input.dtype.category == dtypes.FLOAT else dtypes.int64
-    return like(input, shape=(), dtype=whole)
-
-
-@op(_trace)
-def trace(input: Tensor) -> Tensor:
-    """The sum of a matrix's diagonal."""
-
-
-def _cross(input: Meta, other: Meta, dim: int) -> Meta:
-    if input.ndim != other.ndim:
-        raise ShapeError("linalg.cross: inputs must have the same number of dimensions.")
-    axis = wrap_dim(dim, input.ndim)
-    if input.shape[axis] != 3 or other.shape[axis] != 3:
-        raise ShapeError(
-            f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[axis]} and {other.shape[axis]}"
-        )
-    return like(input, shape=broadcast((input.shape, other.shape)), dtype=common_dtype((input, other)))
-
-
-@op(_cross, on="torch tensor linalg")
-def cross(input: Tensor, other: Tensor, dim: int = -1) -> Tensor:
-    """The cross product of vectors of 3 along `dim`."""
+@op(_kron)
+def kron(input: Tensor, other: Tensor) -> Tensor:
+    """The Kronecker product: `other` once per element of `input`, times that element."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from telegrad_protocol.errors import ShapeError, UnsupportedOp
 from telegrad_protocol.shapes import Meta, like
 from telegrad_protocol.spec import Number, Size, Tensor, Value, op
@@ -75,49 +73,3 @@ def pad(input: Tensor, pad: Size, mode: str = "constant", value: Value | None = 
     `mode` says what they are: `value`; "reflect": the inside mirrored at the edge; "replicate": the edge;
     "circular": the other end. Negative numbers cut off.
     """
-
-
-def _shuffle(input: Meta, upscale_factor: int) -> Meta:
-    _need_image(input, "pixel_shuffle")
-    *lead, channels, height, width = input.shape
-    if upscale_factor <= 0 or channels % upscale_factor**2:
-        raise ShapeError(
-            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, "
-            f"but input.size(-3)={channels} is not divisible by {upscale_factor**2}",
-            argument="upscale_factor",
-            got=upscale_factor,
-        )
-    grown = (channels // upscale_factor**2, height * upscale_factor, width * upscale_factor)
-    return like(input, shape=(*lead, *grown))
-
-
-def _need_image(input: Meta, name: str) -> None:
-    if input.ndim < 3:
-        raise ShapeError(
-            f"{name} expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)",
-            argument="input",
-        )
-
-
-@op(_shuffle, on="functional torch")
-def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
-    """Channels `(..., C * r * r, H, W)` as finer pixels `(..., C, H * r, W * r)`."""
-
-
-def _unshuffle(input: Meta, downscale_factor: int) -> Meta:
-    _need_image(input, "pixel_unshuffle")
-    *lead, channels, height, width = input.shape
-    if downscale_factor <= 0 or math.gcd(height, width) % downscale_factor:
-        raise ShapeError(
-            f"pixel_unshuffle expects height and width to be divisible by downscale_factor, but they are {height} and "
-            f"{width}, and downscale_factor={downscale_factor}",
-            argument="downscale_factor",
-            got=downscale_factor,
-        )
-    coarse = (channels * downscale_factor**2, height // downscale_factor, width // downscale_factor)
-    return like(input, shape=(*lead, *coarse))
-
-
-@op(_unshuffle, on="functional torch")
-def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
-    """The inverse of `pixel_shuffle`."""

@@ -4,6 +4,7 @@ from . import (
     activation,
     arithmetic,
     attention,
+    comparison,
     convolution,
     counting,
     creation,
@@ -19,9 +20,11 @@ from . import (
     pooling,
     random,
     reduction,
+    resampling,
     scan,
     slicing,
     sorting,
+    transcendental,
 )
 from .registry import IMPLS, Raw
 
@@ -31,6 +34,7 @@ __all__ = [
     "activation",
     "arithmetic",
     "attention",
+    "comparison",
     "convolution",
     "counting",
     "creation",
@@ -46,7 +50,9 @@ __all__ = [
     "pooling",
     "random",
     "reduction",
+    "resampling",
     "scan",
     "slicing",
     "sorting",
+    "transcendental",
 ]

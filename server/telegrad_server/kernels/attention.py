@@ -6,8 +6,8 @@ import math
 
 from telegrad_protocol import dtypes
 
+from ._shared import dtype_of
 from .matmul import mirrored
-from .normalization import dtype_of
 from .registry import decomposition
 
 

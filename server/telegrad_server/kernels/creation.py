@@ -5,7 +5,8 @@ from __future__ import annotations
 from telegrad_protocol import dtypes
 from telegrad_protocol.spec import OPS
 
-from .registry import kernel
+from ._shared import zero_gradient
+from .registry import kernel, vjp
 
 
 @kernel
@@ -48,3 +49,11 @@ def linspace(xp, start, end, steps, dtype, device):
 def logspace(xp, start, end, steps, base, dtype, device):
     exponents = xp.linspace(start, end, steps, dtypes.float64)
     return xp.cast(xp.power(float(base), exponents), dtype or dtypes.float32)
+
+
+@kernel
+def fill(xp, input, value):
+    return xp.full_like(input, value)
+
+
+vjp(fill, input=zero_gradient, value=lambda f, g: f.sum(g))

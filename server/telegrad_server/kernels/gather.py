@@ -9,7 +9,7 @@ from telegrad_protocol.errors import OpIndexError, ShapeError
 from telegrad_protocol.ops.gather import common_index
 from telegrad_protocol.shapes import broadcast, wrap_dim
 
-from .normalization import dtype_of
+from ._shared import dtype_of, number_like
 from .registry import decomposition, kernel, vjp
 
 # By an index per dimension -------------------------------------------------------------------------------------------
@@ -397,3 +397,9 @@ vjp(
 
 def _wrapped(f, index, g, dim):
     return f.remainder(index, (g.shape or (1,))[dim])
+
+
+@decomposition
+def masked_fill(f, input, mask, value):
+    value = f._to_dtype(value, dtype_of(f, input)) if hasattr(value, "shape") else number_like(f, input, value)
+    return f.where(mask, value, input)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-from telegrad_protocol import dtypes
-from telegrad_protocol.ops.joining import at_least, embedded_shape, joined_ones, select_index, slice_index
+from telegrad_protocol.ops.joining import at_least, joined_ones
 
 from .registry import decomposition, kernel, vjp
-from .slicing import WHOLE, key
+from .slicing import WHOLE
 
 # Joining ------------------------------------------------------------------------------------------------------------
 
@@ -98,15 +97,6 @@ def meshgrid(f, tensors, indexing):
     return tuple([f.clone(f.expand(line, tuple(sizes))) for line in lines])
 
 
-@decomposition
-def kron(f, input, other):
-    ndim = max(input.ndim, other.ndim)
-    a, b = ((1,) * (ndim - x.ndim) + tuple(x.shape) for x in (input, other))
-    apart = f.reshape(input, tuple([n for size in a for n in (size, 1)]))
-    within = f.reshape(other, tuple([n for size in b for n in (1, size)]))
-    return f.reshape(f.mul(apart, within), tuple([m * n for m, n in zip(a, b, strict=True)]))
-
-
 # Repeating ----------------------------------------------------------------------------------------------------------
 
 
@@ -153,113 +143,3 @@ def _repeat_interleave_each(f, input, repeats, dim):
 @kernel
 def _repeated_index(xp, repeats, count):
     return xp.repeated_index(repeats, count)
-
-
-# Turning ------------------------------------------------------------------------------------------------------------
-
-
-@kernel
-def flip(xp, input, dims):
-    return xp.flip(input, dims) if dims else xp.copy(input)
-
-
-vjp(flip, input=lambda f, g, dims: f.flip(g, dims))
-
-
-@decomposition
-def fliplr(f, input):
-    return f.flip(input, (1,))
-
-
-@decomposition
-def flipud(f, input):
-    return f.flip(input, (0,))
-
-
-@kernel
-def roll(xp, input, shifts, dims):
-    return xp.roll(input, shifts, dims if dims != () else None)
-
-
-vjp(roll, input=lambda f, g, shifts, dims: f.roll(g, _back(shifts), dims))
-
-
-def _back(shifts):
-    return -shifts if isinstance(shifts, int) else tuple([-shift for shift in shifts])
-
-
-@decomposition
-def rot90(f, input, k, dims):
-    a, b = dims
-    turns = k % 4
-    if turns == 0:
-        return f.clone(input)
-    if turns == 2:
-        return f.flip(input, (a, b))
-    return f.flip(f.transpose(input, a, b), (a,) if turns == 1 else (b,))
-
-
-# Triangles and diagonals --------------------------------------------------------------------------------------------
-
-
-@kernel
-def tril(xp, input, diagonal):
-    return xp.tril(input, diagonal)
-
-
-@kernel
-def triu(xp, input, diagonal):
-    return xp.triu(input, diagonal)
-
-
-vjp(tril, input=lambda f, g, diagonal: f.tril(g, diagonal))
-vjp(triu, input=lambda f, g, diagonal: f.triu(g, diagonal))
-
-
-@decomposition
-def diag_embed(f, input, offset, dim1, dim2):
-    return f._diagonal_backward(input, embedded_shape(tuple(input.shape), offset, dim1, dim2), offset, dim1, dim2)
-
-
-@decomposition
-def diag(f, input, diagonal):
-    return f.diag_embed(input, diagonal) if input.ndim == 1 else f.clone(f.diagonal(input, diagonal))
-
-
-@decomposition
-def diagflat(f, input, offset):
-    return f.diag_embed(f.reshape(input, (math.prod(input.shape),)), offset)
-
-
-# A part replaced ----------------------------------------------------------------------------------------------------
-
-
-@kernel
-def _slice_scatter(xp, input, src, index):
-    out = xp.copy(input)
-    xp.assign(out[key(index)], src)
-    return out
-
-
-vjp(
-    _slice_scatter,
-    input=lambda f, g, src_meta, index: f._slice_scatter(g, f.zeros(src_meta.shape, dtype=src_meta.dtype), index),
-    src=lambda f, g, index: f._slice(g, index),
-)
-
-
-@decomposition
-def select_scatter(f, input, src, dim, index):
-    return f._slice_scatter(input, src, select_index(tuple(input.shape), dim, index))
-
-
-@decomposition
-def slice_scatter(f, input, src, dim, start, end, step):
-    return f._slice_scatter(input, src, slice_index(tuple(input.shape), dim, start, end, step))
-
-
-@decomposition
-def diagonal_scatter(f, input, src, offset, dim1, dim2):
-    place = (tuple(input.shape), offset, dim1, dim2)
-    on = f._diagonal_backward(f.ones(tuple(src.shape), dtype=dtypes.bool_), *place)
-    return f.where(on, f._diagonal_backward(src, *place), input)

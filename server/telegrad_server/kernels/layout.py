@@ -5,6 +5,7 @@ from __future__ import annotations
 from telegrad_protocol.ops.layout import flat_shape, moved_order, unflat_shape
 from telegrad_protocol.shapes import wrap_dims
 
+from ._shared import zero_gradient
 from .registry import decomposition, kernel, vjp
 
 
@@ -192,3 +193,75 @@ def contiguous(xp, input):
 
 
 vjp(contiguous, input=lambda f, g: g)
+
+
+@kernel
+def flip(xp, input, dims):
+    return xp.flip(input, dims) if dims else xp.copy(input)
+
+
+vjp(flip, input=lambda f, g, dims: f.flip(g, dims))
+
+
+@decomposition
+def fliplr(f, input):
+    return f.flip(input, (1,))
+
+
+@decomposition
+def flipud(f, input):
+    return f.flip(input, (0,))
+
+
+def _back(shifts):
+    return -shifts if isinstance(shifts, int) else tuple([-shift for shift in shifts])
+
+
+@kernel
+def roll(xp, input, shifts, dims):
+    return xp.roll(input, shifts, dims if dims != () else None)
+
+
+vjp(roll, input=lambda f, g, shifts, dims: f.roll(g, _back(shifts), dims))
+
+
+@decomposition
+def rot90(f, input, k, dims):
+    a, b = dims
+    turns = k % 4
+    if turns == 0:
+        return f.clone(input)
+    if turns == 2:
+        return f.flip(input, (a, b))
+    return f.flip(f.transpose(input, a, b), (a,) if turns == 1 else (b,))
+
+
+@decomposition
+def pixel_shuffle(f, input, upscale_factor):
+    *lead, channels, height, width = input.shape
+    n, r = len(lead), upscale_factor
+    fine = f.reshape(input, (*lead, channels // r**2, r, r, height, width))
+    mixed = f.permute(fine, (*range(n), n, n + 3, n + 1, n + 4, n + 2))
+    return f.reshape(f.clone(mixed), (*lead, channels // r**2, height * r, width * r))
+
+
+@decomposition
+def pixel_unshuffle(f, input, downscale_factor):
+    *lead, channels, height, width = input.shape
+    n, r = len(lead), downscale_factor
+    coarse = f.reshape(input, (*lead, channels, height // r, r, width // r, r))
+    mixed = f.permute(coarse, (*range(n), n, n + 2, n + 4, n + 1, n + 3))
+    return f.reshape(f.clone(mixed), (*lead, channels * r**2, height // r, width // r))
+
+
+@kernel
+def _cast_like(xp, input, like):
+    return xp.cast_like(input, like)
+
+
+@kernel
+def copy(xp, input, src):
+    return xp.broadcast_copy(src, input)
+
+
+vjp(copy, input=zero_gradient, src=lambda f, g, src_meta: f._to_dtype(g, src_meta.dtype))

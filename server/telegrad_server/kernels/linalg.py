@@ -8,11 +8,11 @@ import math
 
 from telegrad_protocol.errors import OpError
 from telegrad_protocol.ops.linalg import is_vector
+from telegrad_protocol.shapes import broadcast
 
-from .arithmetic import nothing
+from ._shared import at_least, dtype_of, zero_gradient
 from .matmul import mirrored
-from .normalization import dtype_of
-from .registry import kernel, vjp
+from .registry import decomposition, kernel, vjp
 
 
 def _decomposed(words, function, *args):
@@ -61,7 +61,7 @@ def slogdet(xp, A):
 # The sign is constant wherever it has a derivative.
 vjp(
     slogdet,
-    A=lambda f, g, A, sign: nothing(f, A) if g[1] is None else _slogdet_grad(f, g[1], A, f.eq(sign, 0)),
+    A=lambda f, g, A, sign: zero_gradient(f, A) if g[1] is None else _slogdet_grad(f, g[1], A, f.eq(sign, 0)),
 )
 
 
@@ -135,3 +135,38 @@ def _eigh_grad(f, g, eigenvalues, eigenvectors):
 
 
 vjp(eigh, A=_eigh_grad)
+
+
+@decomposition
+def cdist(f, x1, x2, p):
+    rows = f.reshape(x1, (*x1.shape[:-1], 1, x1.shape[-1]))
+    others = f.reshape(x2, (*x2.shape[:-2], 1, *x2.shape[-2:]))
+    apart = f.sub(rows, others)
+    distance = f.vector_norm(apart, p, -1)
+    # A count has no gradient where distances have one of 0.
+    return f.add(distance, f.sum(f.fill(apart, 0), -1)) if p == 0 else distance
+
+
+@decomposition
+def pairwise_distance(f, x1, x2, p, eps, keepdim):
+    return f.vector_norm(f.add(f.sub(x1, x2), eps), p, -1, keepdim)
+
+
+@decomposition
+def cosine_similarity(f, x1, x2, dim, eps):
+    shape = broadcast([tuple(x1.shape), tuple(x2.shape)])
+    first, second = (f.expand(x, shape) for x in (x1, x2))
+    first, second = (f.div(x, at_least(f, f.vector_norm(x, 2, dim, True), eps)) for x in (first, second))
+    return f.sum(f.mul(first, second), dim)
+
+
+@decomposition
+def trace(f, input):
+    return f.sum(f.diagonal(input, 0, 0, 1))
+
+
+@decomposition
+def cross(f, input, other, dim):
+    a, b = ([f.select(x, dim, i) for i in range(3)] for x in (input, other))
+    terms = [f.sub(f.mul(a[i], b[j]), f.mul(a[j], b[i])) for i, j in ((1, 2), (2, 0), (0, 1))]
+    return f.stack(tuple(terms), dim)

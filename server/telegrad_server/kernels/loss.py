@@ -7,8 +7,7 @@ import math
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpError, OpValueError
 
-from .matmul import at_least
-from .normalization import dtype_of
+from ._shared import at_least, dtype_of
 from .registry import decomposition, kernel, vjp
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 from telegrad_protocol.ops._einsum import parse
-from telegrad_protocol.shapes import broadcast
 
-from .arithmetic import fitting
+from ._shared import number_like
 from .registry import decomposition, kernel, vjp
 
 
@@ -101,7 +100,7 @@ def inner(f, input, other):
 
 
 def _plus(f, input, product, beta, alpha):
-    alpha, beta = fitting(f, product, alpha), fitting(f, product, beta)
+    alpha, beta = number_like(f, product, alpha), number_like(f, product, beta)
     if alpha != 1:
         product = f.mul(product, alpha)
     # Times 0, not even nan counts; the gradient is 0, but it is there.
@@ -236,40 +235,9 @@ def _matrices(f, x, labels, batch, rows, columns):
 
 
 @decomposition
-def cdist(f, x1, x2, p):
-    rows = f.reshape(x1, (*x1.shape[:-1], 1, x1.shape[-1]))
-    others = f.reshape(x2, (*x2.shape[:-2], 1, *x2.shape[-2:]))
-    apart = f.sub(rows, others)
-    distance = f.vector_norm(apart, p, -1)
-    # A count has no gradient where distances have one of 0.
-    return f.add(distance, f.sum(f.fill(apart, 0), -1)) if p == 0 else distance
-
-
-@decomposition
-def pairwise_distance(f, x1, x2, p, eps, keepdim):
-    return f.vector_norm(f.add(f.sub(x1, x2), eps), p, -1, keepdim)
-
-
-def at_least(f, x, bound):
-    """What keeps a division by `x` safe, and lets the gradient pass."""
-    return f.add(x, f.detach(f.clamp_min(f.sub(bound, x), 0.0)))
-
-
-@decomposition
-def cosine_similarity(f, x1, x2, dim, eps):
-    shape = broadcast([tuple(x1.shape), tuple(x2.shape)])
-    first, second = (f.expand(x, shape) for x in (x1, x2))
-    first, second = (f.div(x, at_least(f, f.vector_norm(x, 2, dim, True), eps)) for x in (first, second))
-    return f.sum(f.mul(first, second), dim)
-
-
-@decomposition
-def trace(f, input):
-    return f.sum(f.diagonal(input, 0, 0, 1))
-
-
-@decomposition
-def cross(f, input, other, dim):
-    a, b = ([f.select(x, dim, i) for i in range(3)] for x in (input, other))
-    terms = [f.sub(f.mul(a[i], b[j]), f.mul(a[j], b[i])) for i, j in ((1, 2), (2, 0), (0, 1))]
-    return f.stack(tuple(terms), dim)
+def kron(f, input, other):
+    ndim = max(input.ndim, other.ndim)
+    a, b = ((1,) * (ndim - x.ndim) + tuple(x.shape) for x in (input, other))
+    apart = f.reshape(input, tuple([n for size in a for n in (size, 1)]))
+    within = f.reshape(other, tuple([n for size in b for n in (1, size)]))
+    return f.reshape(f.mul(apart, within), tuple([m * n for m, n in zip(a, b, strict=True)]))

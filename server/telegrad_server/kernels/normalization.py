@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import math
 
+from ._shared import dtype_of
 from .registry import decomposition, kernel, vjp
 
 _EPSILONS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
-
-
-def dtype_of(f, x):
-    """The dtype of an array or a tensor."""
-    return (getattr(x, "_meta", None) and x._meta.dtype) or f.xp.meta_of(x).dtype
 
 
 @kernel

@@ -43,21 +43,3 @@ def _bordered(f, x, axis, before, after, mode):
     middle = part(head - before, size - (tail - after))
     kept = [piece for piece, width in ((left, head), (middle, 1), (right, tail)) if width]
     return f.cat(tuple(kept), axis) if len(kept) > 1 else f.clone(middle)
-
-
-@decomposition
-def pixel_shuffle(f, input, upscale_factor):
-    *lead, channels, height, width = input.shape
-    n, r = len(lead), upscale_factor
-    fine = f.reshape(input, (*lead, channels // r**2, r, r, height, width))
-    mixed = f.permute(fine, (*range(n), n, n + 3, n + 1, n + 4, n + 2))
-    return f.reshape(f.clone(mixed), (*lead, channels // r**2, height * r, width * r))
-
-
-@decomposition
-def pixel_unshuffle(f, input, downscale_factor):
-    *lead, channels, height, width = input.shape
-    n, r = len(lead), downscale_factor
-    coarse = f.reshape(input, (*lead, channels, height // r, r, width // r, r))
-    mixed = f.permute(coarse, (*range(n), n, n + 2, n + 4, n + 1, n + 3))
-    return f.reshape(f.clone(mixed), (*lead, channels * r**2, height // r, width // r))

@@ -7,8 +7,7 @@ import math
 from telegrad_protocol import dtypes
 from telegrad_protocol.shapes import reduced, wrap_dims
 
-from .arithmetic import nothing
-from .normalization import dtype_of
+from ._shared import dtype_of, zero_gradient
 from .registry import decomposition, kernel, vjp
 
 
@@ -269,7 +268,7 @@ def vector_norm(xp, x, ord, dim, keepdim, dtype):
 
 def _norm_input(f, g, x, meta, out, ord, dim, keepdim, dtype):
     if ord == 0:
-        return nothing(f, x)  # a count
+        return zero_gradient(f, x)  # a count
     x = x if dtype in (None, meta.dtype) else f._to_dtype(x, dtype)
     g, out = (unreduced(f, value, meta, dim, keepdim) for value in (g, out))
     gx = _norm_slope(f, g, x, out, ord, dim)

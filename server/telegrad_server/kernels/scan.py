@@ -6,7 +6,7 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.ops.scan import sample_shape
 from telegrad_protocol.shapes import wrap_dim
 
-from .normalization import dtype_of
+from ._shared import dtype_of
 from .registry import decomposition, kernel, vjp
 from .slicing import WHOLE
 

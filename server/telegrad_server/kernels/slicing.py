@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from telegrad_protocol.ops.slicing import chunk_cuts, narrow_index, split_cuts, tensor_split_cuts
+import math
+
+from telegrad_protocol import dtypes
+from telegrad_protocol.ops.slicing import (
+    chunk_cuts,
+    embedded_shape,
+    narrow_index,
+    select_index,
+    slice_index,
+    split_cuts,
+    tensor_split_cuts,
+)
 from telegrad_protocol.shapes import wrap_dim
 
 from .registry import decomposition, kernel, vjp
@@ -176,3 +187,65 @@ vjp(
     _unfold_windows_backward,
     grad=lambda f, g, dimension, size, step: f._unfold_windows(g, dimension, size, step),
 )
+
+
+@kernel
+def tril(xp, input, diagonal):
+    return xp.tril(input, diagonal)
+
+
+@kernel
+def triu(xp, input, diagonal):
+    return xp.triu(input, diagonal)
+
+
+vjp(tril, input=lambda f, g, diagonal: f.tril(g, diagonal))
+
+
+vjp(triu, input=lambda f, g, diagonal: f.triu(g, diagonal))
+
+
+@decomposition
+def diag_embed(f, input, offset, dim1, dim2):
+    return f._diagonal_backward(input, embedded_shape(tuple(input.shape), offset, dim1, dim2), offset, dim1, dim2)
+
+
+@decomposition
+def diag(f, input, diagonal):
+    return f.diag_embed(input, diagonal) if input.ndim == 1 else f.clone(f.diagonal(input, diagonal))
+
+
+@decomposition
+def diagflat(f, input, offset):
+    return f.diag_embed(f.reshape(input, (math.prod(input.shape),)), offset)
+
+
+@kernel
+def _slice_scatter(xp, input, src, index):
+    out = xp.copy(input)
+    xp.assign(out[key(index)], src)
+    return out
+
+
+vjp(
+    _slice_scatter,
+    input=lambda f, g, src_meta, index: f._slice_scatter(g, f.zeros(src_meta.shape, dtype=src_meta.dtype), index),
+    src=lambda f, g, index: f._slice(g, index),
+)
+
+
+@decomposition
+def select_scatter(f, input, src, dim, index):
+    return f._slice_scatter(input, src, select_index(tuple(input.shape), dim, index))
+
+
+@decomposition
+def slice_scatter(f, input, src, dim, start, end, step):
+    return f._slice_scatter(input, src, slice_index(tuple(input.shape), dim, start, end, step))
+
+
+@decomposition
+def diagonal_scatter(f, input, src, offset, dim1, dim2):
+    place = (tuple(input.shape), offset, dim1, dim2)
+    on = f._diagonal_backward(f.ones(tuple(src.shape), dtype=dtypes.bool_), *place)
+    return f.where(on, f._diagonal_backward(src, *place), input)

@@ -8,7 +8,7 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.errors import ShapeError
 from telegrad_protocol.shapes import reduced, wrap_dim, wrap_dims
 
-from .normalization import dtype_of
+from ._shared import dtype_of
 from .registry import decomposition, kernel, vjp
 
 

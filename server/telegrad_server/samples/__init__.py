@@ -4,6 +4,7 @@ from . import (
     activation,
     arithmetic,
     attention,
+    comparison,
     convolution,
     counting,
     creation,
@@ -19,9 +20,11 @@ from . import (
     pooling,
     random,
     reduction,
+    resampling,
     scan,
     slicing,
     sorting,
+    transcendental,
 )
 from .base import SAMPLES, Sample, T
 
@@ -32,6 +35,7 @@ __all__ = [
     "activation",
     "arithmetic",
     "attention",
+    "comparison",
     "convolution",
     "counting",
     "creation",
@@ -47,7 +51,9 @@ __all__ = [
     "pooling",
     "random",
     "reduction",
+    "resampling",
     "scan",
     "slicing",
     "sorting",
+    "transcendental",
 ]

@@ -41,8 +41,3 @@ sample("adaptive_max_pool1d", T(2, 3, 7, distinct=True), 3)
 sample("adaptive_max_pool2d", PLANES, (4, 3))
 sample("adaptive_max_pool2d", PLANES, (None, 3))
 sample("_adaptive_max_pool2d_with_indices", PLANES, (4, 3), oracle=False)
-for mode, image in (("nearest", (2, 3, 5)), ("nearest-exact", (2, 3, 5, 4)), ("trilinear", (1, 2, 3, 4, 3))):
-    sample("_interpolate", T(*image), (7, 6, 5)[: len(image) - 2], None, mode, False, oracle=False)
-for corners in (False, True):
-    sample("_interpolate", T(2, 3, 4, 5), (7, 3), None, "bilinear", corners, oracle=False)
-sample("_interpolate", T(2, 3, 5), (11,), (2.3,), "linear", False, oracle=False)

@@ -1,0 +1,25 @@
+"""What kernels of several families use."""
+
+from __future__ import annotations
+
+from telegrad_protocol.dtypes import FLOAT
+
+
+def dtype_of(f, x):
+    """The dtype of an array or a tensor."""
+    return (getattr(x, "_meta", None) and x._meta.dtype) or f.xp.meta_of(x).dtype
+
+
+def zero_gradient(f, g):
+    """The gradient of what does not depend on the input: zeros, whatever comes in."""
+    return f.detach(f.fill(g, 0))
+
+
+def number_like(f, input, number):
+    """A number as the dtype of `input` takes it: without its fraction beside integers."""
+    return number if dtype_of(f, input).category == FLOAT else int(number)
+
+
+def at_least(f, x, bound):
+    """What keeps a division by `x` safe, and lets the gradient pass."""
+    return f.add(x, f.detach(f.clamp_min(f.sub(bound, x), 0.0)))

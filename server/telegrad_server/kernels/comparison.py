@@ -1,0 +1,198 @@
+"""Comparison, logic and bits; and choosing by them: the larger, the smaller, within limits, `where`."""
+
+from __future__ import annotations
+
+from .registry import decomposition, kernel, vjp
+
+
+@kernel
+def maximum(xp, input, other):
+    return xp.maximum(input, other)
+
+
+vjp(
+    maximum,
+    input=lambda f, g, input, other: _share(f, g, f.lt(input, other), f.eq(input, other)),
+    other=lambda f, g, input, other: _share(f, g, f.gt(input, other), f.eq(input, other)),
+)
+
+
+@kernel
+def minimum(xp, input, other):
+    return xp.minimum(input, other)
+
+
+vjp(
+    minimum,
+    input=lambda f, g, input, other: _share(f, g, f.gt(input, other), f.eq(input, other)),
+    other=lambda f, g, input, other: _share(f, g, f.lt(input, other), f.eq(input, other)),
+)
+
+
+def _share(f, g, loses, ties):
+    """All of the gradient, half of it where both sides are the same, none where this side loses; all at nan."""
+    return f.where(loses, 0.0, f.where(ties, f.mul(g, 0.5), g))
+
+
+@kernel
+def clamp(xp, input, min, max):
+    if min is not None:
+        input = xp.maximum(input, min)
+    return input if max is None else xp.minimum(input, max)
+
+
+vjp(
+    clamp,
+    input=lambda f, g, input, min, max: f.where(_inside(f, input, min, max), g, 0.0),
+    min=lambda f, g, input, min, max: f.where(_below(f, input, min, max), g, 0.0),
+    max=lambda f, g, input, min, max: f.where(_above(f, input, min, max), g, 0.0),
+)
+
+
+def _below(f, input, min, max):
+    """Where the lower bound is the result: of two bounds that cross, the upper one is."""
+    below = f.lt(input, min)
+    return below if max is None else f.logical_and(below, f.lt(min, max))
+
+
+def _above(f, input, min, max):
+    above = f.gt(input, max)
+    return above if min is None else f.logical_or(above, f.gt(min, max))
+
+
+def _inside(f, input, min, max):
+    above = None if min is None else f.ge(input, min)
+    below = None if max is None else f.le(input, max)
+    return above if below is None else below if above is None else f.logical_and(above, below)
+
+
+@decomposition
+def clamp_min(f, input, min):
+    return f.clamp(input, min, None)
+
+
+@decomposition
+def clamp_max(f, input, max):
+    return f.clamp(input, None, max)
+
+
+@kernel
+def where(xp, condition, input, other):
+    return xp.where(condition, input, other)
+
+
+vjp(
+    where,
+    input=lambda f, g, condition: f.where(condition, g, 0.0),
+    other=lambda f, g, condition: f.where(condition, 0.0, g),
+)
+
+
+@decomposition
+def isclose(f, input, other, rtol, atol, equal_nan):
+    near = f.le(f.abs(f.sub(input, other)), f.add(f.mul(f.abs(other), rtol), atol))
+    near = f.logical_or(f.eq(input, other), f.logical_and(near, f.isfinite(other)))
+    return f.logical_or(near, f.logical_and(f.isnan(input), f.isnan(other))) if equal_nan else near
+
+
+@kernel
+def nan_to_num(xp, input, nan, posinf, neginf):
+    return xp.nan_to_num(input, nan, posinf, neginf)
+
+
+vjp(nan_to_num, input=lambda f, g, input: f.mul(g, f._cast_like(f.isfinite(input), g)))
+
+
+@kernel
+def eq(xp, input, other):
+    return xp.equal(input, other)
+
+
+@kernel
+def ne(xp, input, other):
+    return xp.not_equal(input, other)
+
+
+@kernel
+def lt(xp, input, other):
+    return xp.less(input, other)
+
+
+@kernel
+def le(xp, input, other):
+    return xp.less_equal(input, other)
+
+
+@kernel
+def gt(xp, input, other):
+    return xp.greater(input, other)
+
+
+@kernel
+def ge(xp, input, other):
+    return xp.greater_equal(input, other)
+
+
+@kernel
+def logical_and(xp, input, other):
+    return xp.logical_and(input, other)
+
+
+@kernel
+def logical_or(xp, input, other):
+    return xp.logical_or(input, other)
+
+
+@kernel
+def logical_xor(xp, input, other):
+    return xp.logical_xor(input, other)
+
+
+@kernel
+def logical_not(xp, input):
+    return xp.logical_not(input)
+
+
+@kernel
+def bitwise_and(xp, input, other):
+    return xp.bitwise_and(input, other)
+
+
+@kernel
+def bitwise_or(xp, input, other):
+    return xp.bitwise_or(input, other)
+
+
+@kernel
+def bitwise_xor(xp, input, other):
+    return xp.bitwise_xor(input, other)
+
+
+@kernel
+def bitwise_left_shift(xp, input, other):
+    return xp.left_shift(input, other)
+
+
+@kernel
+def bitwise_right_shift(xp, input, other):
+    return xp.right_shift(input, other)
+
+
+@kernel
+def bitwise_not(xp, input):
+    return xp.invert(input)
+
+
+@kernel
+def isnan(xp, input):
+    return xp.isnan(input)
+
+
+@kernel
+def isinf(xp, input):
+    return xp.isinf(input)
+
+
+@kernel
+def isfinite(xp, input):
+    return xp.isfinite(input)
