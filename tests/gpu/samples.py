@@ -1,5 +1,5 @@
 """Op samples on another backend, compared with NumPy: the code that `telegrad doctor` runs on a GPU."""
 
-from telegrad_server.checks.compare import Case, cases, compare, family_of, skip_reason
+from telegrad_server.checks.compare import Case, cases, compare, skip_reason
 
-__all__ = ["Case", "cases", "compare", "family_of", "skip_reason"]
+__all__ = ["Case", "cases", "compare", "skip_reason"]

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from gpu.samples import Case, cases, compare, family_of, skip_reason
+from gpu.samples import Case, cases, compare, skip_reason
 
+from telegrad_protocol.spec import OPS
 from telegrad_server.samples import SAMPLES
 
 NETWORKS = set("matmul normalization loss attention convolution pooling resampling embedding activation".split())
-FAMILIES = {family_of(op) for op in SAMPLES} - NETWORKS
+FAMILIES = {OPS[op].family for op in SAMPLES} - NETWORKS
 # cuSOLVER, and the factorizations of cuBLAS.
 NOT_EMULATED = ("cusolver", "CUBLAS_STATUS_NOT_SUPPORTED")
 CASES = list(cases(FAMILIES, ("float32",)))

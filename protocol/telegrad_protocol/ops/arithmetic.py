@@ -1,7 +1,8 @@
-"""Element by element: arithmetic, comparison, logic, exponentials, trigonometry, rounding."""
+"""Sums, products, quotients, powers, roots and rounding, element by element."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from telegrad_protocol import dtypes
@@ -9,6 +10,10 @@ from telegrad_protocol.errors import OpError, OpValueError, ShapeError
 from telegrad_protocol.rules import Elementwise, check_factor, elementwise, not_implemented
 from telegrad_protocol.shapes import Meta, like
 from telegrad_protocol.spec import Inferred, Number, Tensor, op
+
+from ._unary import declare_unary
+
+unary = partial(declare_unary, __name__)
 
 
 def _negated(input: Meta) -> Meta:
@@ -20,54 +25,16 @@ def _negated(input: Meta) -> Meta:
     return like(input)
 
 
-@op(_negated, inplace=True)
-def neg(input: Tensor) -> Tensor:
-    """Negates `input`."""
-
-
-@op(elementwise("float"), inplace=True)
-def sqrt(input: Tensor) -> Tensor:
-    """The square root of `input`."""
-
-
-@op(elementwise("float"), inplace=True)
-def rsqrt(input: Tensor) -> Tensor:
-    """1 over the square root of `input`."""
-
-
-@op(elementwise(), inplace=True)
-def square(input: Tensor) -> Tensor:
-    """`input` times itself."""
-
-
-@op(elementwise("float"), inplace=True)
-def reciprocal(input: Tensor) -> Tensor:
-    """1 over `input`."""
-
-
-@op(elementwise(refuse=(dtypes.bool_,), kernel="abs_cpu"), inplace=True)
-def abs(input: Tensor) -> Tensor:
-    """The absolute value of `input`."""
-
-
-@op(elementwise(), inplace=True)
-def floor(input: Tensor) -> Tensor:
-    """The largest integer not above `input`."""
-
-
-@op(elementwise(), inplace=True)
-def ceil(input: Tensor) -> Tensor:
-    """The smallest integer not below `input`."""
-
-
-@op(elementwise(), inplace=True)
-def trunc(input: Tensor) -> Tensor:
-    """`input` without its fraction."""
-
-
-@op(elementwise(), inplace=True)
-def sign(input: Tensor) -> Tensor:
-    """-1, 0 or 1 by the sign of `input`."""
+unary("neg", "Negates `input`.", _negated)
+unary("sqrt", "The square root of `input`.")
+unary("rsqrt", "1 over the square root of `input`.")
+unary("square", "`input` times itself.", elementwise())
+unary("reciprocal", "1 over `input`.")
+unary("abs", "The absolute value of `input`.", elementwise(refuse=(dtypes.bool_,), kernel="abs_cpu"))
+unary("floor", "The largest integer not above `input`.", elementwise())
+unary("ceil", "The smallest integer not below `input`.", elementwise())
+unary("trunc", "`input` without its fraction.", elementwise())
+unary("sign", "-1, 0 or 1 by the sign of `input`.", elementwise())
 
 
 _MOST_DECIMALS: Final = 400

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import ShapeError
 from telegrad_protocol.rules import Elementwise, common_dtype, elementwise
 from telegrad_protocol.shapes import Meta, broadcast, like
 from telegrad_protocol.spec import Inferred, Number, Tensor, op
+
+from ._unary import declare_unary
+
+unary = partial(declare_unary, __name__)
 
 _FLOATS = (dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64)
 
@@ -121,9 +127,7 @@ def logical_xor(input: Tensor, other: Tensor) -> Tensor:
     """True where exactly one is nonzero."""
 
 
-@op(elementwise("bool"), inplace=True, differentiable=False)
-def logical_not(input: Tensor) -> Tensor:
-    """True where `input` is zero."""
+unary("logical_not", "True where `input` is zero.", elementwise("bool"), differentiable=False)
 
 
 @op(elementwise(refuse=_FLOATS, kernel="bitwise_and_cpu"), inplace=True, differentiable=False)
@@ -151,21 +155,18 @@ def bitwise_right_shift(input: Tensor | Number, other: Tensor | Number) -> Tenso
     """Shifts the bits of `input` right."""
 
 
-@op(elementwise(refuse=_FLOATS, kernel="bitwise_not_cpu"), inplace=True, differentiable=False)
-def bitwise_not(input: Tensor) -> Tensor:
-    """Flips the bits; for booleans, not."""
-
-
-@op(elementwise("bool"), differentiable=False)
-def isnan(input: Tensor) -> Tensor:
-    """True where `input` is not a number."""
-
-
-@op(elementwise("bool"), differentiable=False)
-def isinf(input: Tensor) -> Tensor:
-    """True where `input` is infinite."""
-
-
-@op(elementwise("bool"), differentiable=False)
-def isfinite(input: Tensor) -> Tensor:
-    """True where `input` is neither infinite nor `nan`."""
+unary(
+    "bitwise_not",
+    "Flips the bits; for booleans, not.",
+    elementwise(refuse=_FLOATS, kernel="bitwise_not_cpu"),
+    differentiable=False,
+)
+unary("isnan", "True where `input` is not a number.", elementwise("bool"), inplace=False, differentiable=False)
+unary("isinf", "True where `input` is infinite.", elementwise("bool"), inplace=False, differentiable=False)
+unary(
+    "isfinite",
+    "True where `input` is neither infinite nor `nan`.",
+    elementwise("bool"),
+    inplace=False,
+    differentiable=False,
+)

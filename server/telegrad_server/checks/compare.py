@@ -1,7 +1,7 @@
 """Op samples on another backend, compared with NumPy: values, metadata and first gradients; and on NumPy itself,
 gradients compared with finite differences.
 
-for case in cases(("reduce", "scan")):
+for case in cases(("reduction", "scan")):
     reason = skip_reason(case)
     ...
     compare(case, xp)
@@ -18,7 +18,6 @@ import numpy as np
 from telegrad_protocol.devices import Here
 from telegrad_protocol.errors import TelegradError
 from telegrad_protocol.spec import OPS
-from telegrad_server.kernels import IMPLS
 from telegrad_server.samples import SAMPLES, Sample
 from telegrad_server.samples.base import FLOATING
 from telegrad_server.worker.engine import Engine
@@ -58,17 +57,11 @@ class Result(NamedTuple):
     gradients: list[np.ndarray | None]
 
 
-def family_of(op: str) -> str:
-    """The module that declares an op."""
-    impl = IMPLS[op]
-    return (impl.run or impl.decomposition).__module__.rpartition(".")[2]  # type: ignore[union-attr]
-
-
 def cases(families: Iterable[str], dtypes: Iterable[str] = FLOATING) -> Iterator[Case]:
     """Every sample of the families, in each dtype that it can have."""
     families, dtypes = set(families), tuple(dtypes)
     for op, samples in SAMPLES.items():
-        if family_of(op) in families:
+        if OPS[op].family in families:
             for sample in samples:
                 yield from cases_of(sample, dtypes)
 

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import math
 
-from .registry import decomposition, kernel, vjp
+from .registry import decomposition, direct_kernel, kernel, vjp
+
+direct_kernel("gelu", input=lambda f, g, input, approximate: f._gelu_backward(g, input, approximate))
 
 
-@kernel
-def gelu(xp, input, approximate):
-    return xp.gelu(input, approximate)
-
-
-vjp(gelu, input=lambda f, g, input, approximate: f._gelu_backward(g, input, approximate))
-
-
-@kernel
-def _gelu_backward(xp, grad, input, approximate):
-    return xp.gelu_backward(grad, input, approximate)
-
-
-vjp(
-    _gelu_backward,
+direct_kernel(
+    "_gelu_backward",
     grad=lambda f, g, input, approximate: f._gelu_backward(g, input, approximate),
     input=lambda f, g, grad, input, approximate: f.mul(f.mul(g, grad), _gelu_second(f, input, approximate)),
 )
@@ -213,12 +202,7 @@ def prelu(f, input, weight):
     return f.where(positive, input, f.mul(f.where(positive, 0.0, input), slope))
 
 
-@kernel
-def sigmoid(xp, input):
-    return xp.sigmoid(input)
-
-
-vjp(sigmoid, input=lambda f, g, out: f.mul(g, f.mul(out, f.sub(1.0, out))))
+direct_kernel("sigmoid", input=lambda f, g, out: f.mul(g, f.mul(out, f.sub(1.0, out))))
 
 
 @kernel

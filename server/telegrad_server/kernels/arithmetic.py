@@ -1,4 +1,4 @@
-"""Element by element: arithmetic, comparison, logic, exponentials, trigonometry, rounding."""
+"""Sums, products, quotients, powers, roots and rounding, element by element."""
 
 from __future__ import annotations
 
@@ -8,31 +8,11 @@ from telegrad_protocol.dtypes import FLOAT, INT, uint8
 from telegrad_protocol.errors import OpError
 
 from ._shared import dtype_of, number_like, zero_gradient
-from .registry import decomposition, kernel, vjp
+from .registry import decomposition, direct_kernel, kernel, vjp
 
-
-@kernel
-def neg(xp, input):
-    return xp.negative(input)
-
-
-vjp(neg, input=lambda f, g: f.neg(g))
-
-
-@kernel
-def sqrt(xp, input):
-    return xp.sqrt(input)
-
-
-vjp(sqrt, input=lambda f, g, out: f.div(g, f.mul(out, 2)))
-
-
-@kernel
-def rsqrt(xp, input):
-    return xp.rsqrt(input)
-
-
-vjp(rsqrt, input=lambda f, g, out: f.mul(f.mul(g, -0.5), f.mul(out, f.mul(out, out))))
+direct_kernel("neg", "negative", input=lambda f, g: f.neg(g))
+direct_kernel("sqrt", input=lambda f, g, out: f.div(g, f.mul(out, 2)))
+direct_kernel("rsqrt", input=lambda f, g, out: f.mul(f.mul(g, -0.5), f.mul(out, f.mul(out, out))))
 
 
 @kernel
@@ -51,36 +31,10 @@ def reciprocal(xp, input):
 vjp(reciprocal, input=lambda f, g, out: f.neg(f.mul(g, f.mul(out, out))))
 
 
-@kernel
-def abs(xp, input):
-    return xp.absolute(input)
-
-
-vjp(abs, input=lambda f, g, input: f.mul(g, f.sign(input)))
-
-
-@kernel
-def floor(xp, input):
-    return xp.floor(input)
-
-
-vjp(floor, input=zero_gradient)
-
-
-@kernel
-def ceil(xp, input):
-    return xp.ceil(input)
-
-
-vjp(ceil, input=zero_gradient)
-
-
-@kernel
-def trunc(xp, input):
-    return xp.trunc(input)
-
-
-vjp(trunc, input=zero_gradient)
+direct_kernel("abs", "absolute", input=lambda f, g, input: f.mul(g, f.sign(input)))
+direct_kernel("floor", input=zero_gradient)
+direct_kernel("ceil", input=zero_gradient)
+direct_kernel("trunc", input=zero_gradient)
 
 
 @kernel
@@ -91,12 +45,7 @@ def sign(xp, input):
 vjp(sign, input=zero_gradient)
 
 
-@kernel
-def round(xp, input, decimals):
-    return xp.round(input, decimals)
-
-
-vjp(round, input=zero_gradient)
+direct_kernel("round", input=zero_gradient)
 
 
 def _scaled(xp, other, alpha):
@@ -122,12 +71,7 @@ def sub(xp, input, other, alpha):
 vjp(sub, input=lambda f, g: g, other=lambda f, g, alpha: f.mul(g, -alpha))
 
 
-@kernel
-def mul(xp, input, other):
-    return xp.multiply(input, other)
-
-
-vjp(mul, input=lambda f, g, other: f.mul(g, other), other=lambda f, g, input: f.mul(g, input))
+direct_kernel("mul", "multiply", input=lambda f, g, other: f.mul(g, other), other=lambda f, g, input: f.mul(g, input))
 
 
 def _divisor(xp, input, other):
@@ -204,13 +148,6 @@ def pow(xp, input, exponent):
     return xp.power(input, exponent)
 
 
-vjp(
-    pow,
-    input=lambda f, g, input, exponent: _pow_input(f, g, input, exponent),
-    exponent=lambda f, g, input, exponent, out: _pow_exponent(f, g, input, exponent, out),
-)
-
-
 def _pow_input(f, g, input, exponent):
     """A constant, which anything to the power 0 is, has no slope, not even at 0."""
     if not hasattr(exponent, "shape"):
@@ -226,6 +163,9 @@ def _pow_exponent(f, g, input, exponent, out):
         return f.mul(g, slope if input else f.where(f.ge(exponent, 0), 0.0, slope))
     flat = f.logical_and(f.eq(input, 0), f.ge(exponent, 0))
     return f.mul(g, f.where(flat, 0.0, f.mul(out, f.log(input))))
+
+
+vjp(pow, input=_pow_input, exponent=_pow_exponent)
 
 
 def _log_of(number):

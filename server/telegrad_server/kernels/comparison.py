@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from .registry import decomposition, kernel, vjp
+from .registry import decomposition, direct_kernel, kernel, vjp
 
-
-@kernel
-def maximum(xp, input, other):
-    return xp.maximum(input, other)
-
-
-vjp(
-    maximum,
+direct_kernel(
+    "maximum",
     input=lambda f, g, input, other: _share(f, g, f.lt(input, other), f.eq(input, other)),
     other=lambda f, g, input, other: _share(f, g, f.gt(input, other), f.eq(input, other)),
 )
 
 
-@kernel
-def minimum(xp, input, other):
-    return xp.minimum(input, other)
-
-
-vjp(
-    minimum,
+direct_kernel(
+    "minimum",
     input=lambda f, g, input, other: _share(f, g, f.gt(input, other), f.eq(input, other)),
     other=lambda f, g, input, other: _share(f, g, f.lt(input, other), f.eq(input, other)),
 )
@@ -76,13 +65,8 @@ def clamp_max(f, input, max):
     return f.clamp(input, None, max)
 
 
-@kernel
-def where(xp, condition, input, other):
-    return xp.where(condition, input, other)
-
-
-vjp(
-    where,
+direct_kernel(
+    "where",
     input=lambda f, g, condition: f.where(condition, g, 0.0),
     other=lambda f, g, condition: f.where(condition, 0.0, g),
 )
@@ -95,104 +79,23 @@ def isclose(f, input, other, rtol, atol, equal_nan):
     return f.logical_or(near, f.logical_and(f.isnan(input), f.isnan(other))) if equal_nan else near
 
 
-@kernel
-def nan_to_num(xp, input, nan, posinf, neginf):
-    return xp.nan_to_num(input, nan, posinf, neginf)
-
-
-vjp(nan_to_num, input=lambda f, g, input: f.mul(g, f._cast_like(f.isfinite(input), g)))
-
-
-@kernel
-def eq(xp, input, other):
-    return xp.equal(input, other)
-
-
-@kernel
-def ne(xp, input, other):
-    return xp.not_equal(input, other)
-
-
-@kernel
-def lt(xp, input, other):
-    return xp.less(input, other)
-
-
-@kernel
-def le(xp, input, other):
-    return xp.less_equal(input, other)
-
-
-@kernel
-def gt(xp, input, other):
-    return xp.greater(input, other)
-
-
-@kernel
-def ge(xp, input, other):
-    return xp.greater_equal(input, other)
-
-
-@kernel
-def logical_and(xp, input, other):
-    return xp.logical_and(input, other)
-
-
-@kernel
-def logical_or(xp, input, other):
-    return xp.logical_or(input, other)
-
-
-@kernel
-def logical_xor(xp, input, other):
-    return xp.logical_xor(input, other)
-
-
-@kernel
-def logical_not(xp, input):
-    return xp.logical_not(input)
-
-
-@kernel
-def bitwise_and(xp, input, other):
-    return xp.bitwise_and(input, other)
-
-
-@kernel
-def bitwise_or(xp, input, other):
-    return xp.bitwise_or(input, other)
-
-
-@kernel
-def bitwise_xor(xp, input, other):
-    return xp.bitwise_xor(input, other)
-
-
-@kernel
-def bitwise_left_shift(xp, input, other):
-    return xp.left_shift(input, other)
-
-
-@kernel
-def bitwise_right_shift(xp, input, other):
-    return xp.right_shift(input, other)
-
-
-@kernel
-def bitwise_not(xp, input):
-    return xp.invert(input)
-
-
-@kernel
-def isnan(xp, input):
-    return xp.isnan(input)
-
-
-@kernel
-def isinf(xp, input):
-    return xp.isinf(input)
-
-
-@kernel
-def isfinite(xp, input):
-    return xp.isfinite(input)
+direct_kernel("nan_to_num", input=lambda f, g, input: f.mul(g, f._cast_like(f.isfinite(input), g)))
+direct_kernel("eq", "equal")
+direct_kernel("ne", "not_equal")
+direct_kernel("lt", "less")
+direct_kernel("le", "less_equal")
+direct_kernel("gt", "greater")
+direct_kernel("ge", "greater_equal")
+direct_kernel("logical_and")
+direct_kernel("logical_or")
+direct_kernel("logical_xor")
+direct_kernel("logical_not")
+direct_kernel("bitwise_and")
+direct_kernel("bitwise_or")
+direct_kernel("bitwise_xor")
+direct_kernel("bitwise_left_shift", "left_shift")
+direct_kernel("bitwise_right_shift", "right_shift")
+direct_kernel("bitwise_not", "invert")
+direct_kernel("isnan")
+direct_kernel("isinf")
+direct_kernel("isfinite")

@@ -5,16 +5,10 @@ from __future__ import annotations
 from telegrad_protocol.ops._windows import per_dim
 from telegrad_protocol.ops.convolution import edges, patch_sizes, transposed_size
 
-from .registry import decomposition, kernel, vjp
+from .registry import decomposition, direct_kernel, kernel, vjp
 
-
-@kernel
-def _conv(xp, input, weight, bias, stride, padding, dilation, groups):
-    return xp.conv(input, weight, bias, stride, padding, dilation, groups)
-
-
-vjp(
-    _conv,
+direct_kernel(
+    "_conv",
     input=lambda f, g, input_meta, weight, stride, padding, dilation, groups: f._conv_input_grad(
         g, weight, input_meta.shape, stride, padding, dilation, groups
     ),
@@ -25,13 +19,8 @@ vjp(
 )
 
 
-@kernel
-def _conv_input_grad(xp, grad, weight, size, stride, padding, dilation, groups):
-    return xp.conv_input_grad(grad, weight, size, stride, padding, dilation, groups)
-
-
-vjp(
-    _conv_input_grad,
+direct_kernel(
+    "_conv_input_grad",
     grad=lambda f, g, weight, stride, padding, dilation, groups: f._conv(
         g, weight, None, stride, padding, dilation, groups
     ),
@@ -41,13 +30,8 @@ vjp(
 )
 
 
-@kernel
-def _conv_weight_grad(xp, grad, input, size, stride, padding, dilation, groups):
-    return xp.conv_weight_grad(grad, input, size, stride, padding, dilation, groups)
-
-
-vjp(
-    _conv_weight_grad,
+direct_kernel(
+    "_conv_weight_grad",
     grad=lambda f, g, input, stride, padding, dilation, groups: f._conv(
         input, g, None, stride, padding, dilation, groups
     ),

@@ -10,7 +10,7 @@ from telegrad_protocol.ops.gather import common_index
 from telegrad_protocol.shapes import broadcast, wrap_dim
 
 from ._shared import dtype_of, number_like
-from .registry import decomposition, kernel, vjp
+from .registry import decomposition, direct_kernel, kernel, vjp
 
 # By an index per dimension -------------------------------------------------------------------------------------------
 
@@ -145,9 +145,7 @@ vjp(
 )
 
 
-@kernel
-def nonzero(xp, input):
-    return xp.nonzero(input)
+direct_kernel("nonzero")
 
 
 @decomposition

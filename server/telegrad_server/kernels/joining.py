@@ -6,7 +6,7 @@ import math
 
 from telegrad_protocol.ops.joining import at_least, joined_ones
 
-from .registry import decomposition, kernel, vjp
+from .registry import decomposition, direct_kernel, kernel, vjp
 from .slicing import WHOLE
 
 # Joining ------------------------------------------------------------------------------------------------------------
@@ -17,9 +17,9 @@ def cat(xp, tensors, dim):
     return xp.concatenate([tensors[place] for place in joined_ones([x.shape for x in tensors])], dim)
 
 
-def _cat_tensors(f, g, metas, dim):
-    looked_at, pieces, at = joined_ones([meta.shape for meta in metas]), [], 0
-    for place, meta in enumerate(metas):
+def _cat_tensors(f, g, tensors_meta, dim):
+    looked_at, pieces, at = joined_ones([meta.shape for meta in tensors_meta]), [], 0
+    for place, meta in enumerate(tensors_meta):
         if place not in looked_at:
             pieces.append(f.zeros((0,), dtype=meta.dtype))
             continue
@@ -28,15 +28,10 @@ def _cat_tensors(f, g, metas, dim):
     return pieces
 
 
-vjp(cat, tensors=lambda f, g, tensors_meta, dim: _cat_tensors(f, g, tensors_meta, dim))
+vjp(cat, tensors=_cat_tensors)
 
 
-@kernel
-def stack(xp, tensors, dim):
-    return xp.stack(tensors, dim)
-
-
-vjp(stack, tensors=lambda f, g, dim: f.unbind(g, dim))
+direct_kernel("stack", tensors=lambda f, g, dim: f.unbind(g, dim))
 
 
 def _lifted(f, tensors, ndim):
@@ -100,18 +95,13 @@ def meshgrid(f, tensors, indexing):
 # Repeating ----------------------------------------------------------------------------------------------------------
 
 
-@kernel
-def repeat(xp, input, repeats):
-    return xp.tile(input, repeats)
-
-
-def _repeat_input(f, g, meta, repeats):
-    shape = (1,) * (len(repeats) - meta.ndim) + meta.shape
+def _repeat_input(f, g, input_meta, repeats):
+    shape = (1,) * (len(repeats) - input_meta.ndim) + input_meta.shape
     parts = f.reshape(g, tuple([n for pair in zip(repeats, shape, strict=True) for n in pair]))
-    return f.reshape(f.sum(parts, tuple(range(0, 2 * len(shape), 2))) if shape else parts, meta.shape)
+    return f.reshape(f.sum(parts, tuple(range(0, 2 * len(shape), 2))) if shape else parts, input_meta.shape)
 
 
-vjp(repeat, input=lambda f, g, input_meta, repeats: _repeat_input(f, g, input_meta, repeats))
+direct_kernel("repeat", "tile", input=_repeat_input)
 
 
 @decomposition
@@ -140,6 +130,4 @@ def _repeat_interleave_each(f, input, repeats, dim):
     return f.index_select(x, axis, f._repeated_index(repeats, x.shape[axis]))
 
 
-@kernel
-def _repeated_index(xp, repeats, count):
-    return xp.repeated_index(repeats, count)
+direct_kernel("_repeated_index")

@@ -6,7 +6,7 @@ from telegrad_protocol.ops.layout import flat_shape, moved_order, unflat_shape
 from telegrad_protocol.shapes import wrap_dims
 
 from ._shared import zero_gradient
-from .registry import decomposition, kernel, vjp
+from .registry import decomposition, direct_kernel, kernel, vjp
 
 
 @kernel
@@ -17,20 +17,13 @@ def transpose(xp, input, dim0, dim1):
 vjp(transpose, input=lambda f, g, dim0, dim1: f.transpose(g, dim0, dim1))
 
 
-@kernel
-def reshape(xp, input, shape):
-    return xp.reshape(input, shape)
+def _reshaped_back(f, g, input_meta):
+    """The gradient of an op that changes the shape alone."""
+    return f.reshape(g, input_meta.shape)
 
 
-vjp(reshape, input=lambda f, g, input_meta: f.reshape(g, input_meta.shape))
-
-
-@kernel
-def view(xp, input, shape):
-    return xp.reshape(input, shape)
-
-
-vjp(view, input=lambda f, g, input_meta: f.reshape(g, input_meta.shape))
+direct_kernel("reshape", input=_reshaped_back)
+direct_kernel("view", "reshape", input=_reshaped_back)
 
 
 @kernel
@@ -73,12 +66,7 @@ vjp(
 )
 
 
-@kernel
-def _to_dtype(xp, input, dtype):
-    return xp.cast(input, dtype)
-
-
-vjp(_to_dtype, input=lambda f, g, input_meta: f._to_dtype(g, input_meta.dtype))
+direct_kernel("_to_dtype", "cast", input=lambda f, g, input_meta: f._to_dtype(g, input_meta.dtype))
 
 
 @kernel
@@ -89,12 +77,7 @@ def _cast_to(xp, input, dtype):
 vjp(_cast_to, input=lambda f, g, input_meta: f._cast_to(g, input_meta.dtype))
 
 
-@kernel
-def clone(xp, input):
-    return xp.copy(input)
-
-
-vjp(clone, input=lambda f, g: g)
+direct_kernel("clone", "copy", input=lambda f, g: g)
 
 
 @kernel
@@ -117,12 +100,7 @@ def expand(xp, input, size):
 vjp(expand, input=lambda f, g, input_meta: f.sum_to_size(g, input_meta.shape))
 
 
-@kernel
-def sum_to_size(xp, input, size):
-    return xp.sum_to(input, size)
-
-
-vjp(sum_to_size, input=lambda f, g, input_meta: f.expand(g, input_meta.shape))
+direct_kernel("sum_to_size", "sum_to", input=lambda f, g, input_meta: f.expand(g, input_meta.shape))
 
 
 def _order_undone(dims):
@@ -131,12 +109,7 @@ def _order_undone(dims):
     return tuple([order.index(axis) for axis in range(len(dims))])
 
 
-@kernel
-def permute(xp, input, dims):
-    return xp.transpose(input, dims)
-
-
-vjp(permute, input=lambda f, g, dims: f.permute(g, _order_undone(dims)))
+direct_kernel("permute", "transpose", input=lambda f, g, dims: f.permute(g, _order_undone(dims)))
 
 
 @kernel
@@ -152,14 +125,7 @@ def movedim(f, input, source, destination):
     return f.permute(input, moved_order(input.ndim, source, destination))
 
 
-def _same_elements(entry):
-    """The gradient of an op that only changes the shape."""
-    vjp(entry, input=lambda f, g, input_meta: f.reshape(g, input_meta.shape))
-
-
-@kernel
-def unsqueeze(xp, input, dim):
-    return xp.expand_dims(input, dim)
+direct_kernel("unsqueeze", "expand_dims", input=_reshaped_back)
 
 
 @kernel
@@ -178,8 +144,8 @@ def unflatten(xp, input, dim, sizes):
     return xp.reshape(input, unflat_shape(input.shape, dim, sizes))
 
 
-for _entry in (unsqueeze, squeeze, flatten, unflatten):
-    _same_elements(_entry)
+for _impl in (squeeze, flatten, unflatten):
+    vjp(_impl, input=_reshaped_back)
 
 
 @decomposition
@@ -254,9 +220,7 @@ def pixel_unshuffle(f, input, downscale_factor):
     return f.reshape(f.clone(mixed), (*lead, channels * r**2, height // r, width // r))
 
 
-@kernel
-def _cast_like(xp, input, like):
-    return xp.cast_like(input, like)
+direct_kernel("_cast_like")
 
 
 @kernel

@@ -12,7 +12,7 @@ from telegrad_protocol.shapes import broadcast
 
 from ._shared import at_least, dtype_of, zero_gradient
 from .matmul import mirrored
-from .registry import decomposition, kernel, vjp
+from .registry import decomposition, direct_kernel, kernel, vjp
 
 
 def _decomposed(words, function, *args):
@@ -32,11 +32,6 @@ def inv(xp, A):
 vjp(inv, A=lambda f, g, out: f.neg(f.matmul(f.matmul(mirrored(f, out), g), mirrored(f, out))))
 
 
-@kernel
-def det(xp, A):
-    return xp.det(A)
-
-
 def _scaled_inverse(f, factor, A, singular):
     """Inverses, turned over and scaled; of the identity where a matrix has none."""
     singular = f.reshape(singular, (*singular.shape, 1, 1))
@@ -50,18 +45,12 @@ def _identity(f, size, dtype):
 
 
 # PyTorch scales by the determinant too: where that is 0, so is the gradient.
-vjp(det, A=lambda f, g, A, out: _scaled_inverse(f, f.mul(g, out), A, f.eq(out, 0)))
-
-
-@kernel
-def slogdet(xp, A):
-    return xp.slogdet(A)
+direct_kernel("det", A=lambda f, g, A, out: _scaled_inverse(f, f.mul(g, out), A, f.eq(out, 0)))
 
 
 # The sign is constant wherever it has a derivative.
-vjp(
-    slogdet,
-    A=lambda f, g, A, sign: zero_gradient(f, A) if g[1] is None else _slogdet_grad(f, g[1], A, f.eq(sign, 0)),
+direct_kernel(
+    "slogdet", A=lambda f, g, A, sign: zero_gradient(f, A) if g[1] is None else _slogdet_grad(f, g[1], A, f.eq(sign, 0))
 )
 
 
@@ -114,11 +103,6 @@ def _cholesky_grad(f, g, out, upper):
 vjp(cholesky, A=_cholesky_grad)
 
 
-@kernel
-def eigh(xp, A, UPLO):
-    return xp.eigh(A, UPLO)
-
-
 def _eigh_grad(f, g, eigenvalues, eigenvectors):
     along, turning = g
     size = eigenvalues.shape[-1]
@@ -134,7 +118,7 @@ def _eigh_grad(f, g, eigenvalues, eigenvectors):
     return _symmetric(f, f.matmul(f.matmul(eigenvectors, inner), mirrored(f, eigenvectors)))
 
 
-vjp(eigh, A=_eigh_grad)
+direct_kernel("eigh", A=_eigh_grad)
 
 
 @decomposition

@@ -8,7 +8,7 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpError, OpValueError
 
 from ._shared import at_least, dtype_of
-from .registry import decomposition, kernel, vjp
+from .registry import decomposition, direct_kernel, kernel, vjp
 
 
 def reduced(f, losses, reduction):
@@ -96,9 +96,7 @@ def _(xp, g, needs, aux, input, target, weight, ignore_index, label_smoothing):
     return xp.cross_entropy_backward(g, input, saved, target, weight, ignore_index, label_smoothing), None, None
 
 
-@kernel
-def _checked_targets(xp, target, classes, ignore_index):
-    return xp.checked_targets(target, classes, ignore_index)
+direct_kernel("_checked_targets")
 
 
 @decomposition

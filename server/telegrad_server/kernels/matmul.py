@@ -7,7 +7,7 @@ import math
 from telegrad_protocol.ops._einsum import parse
 
 from ._shared import number_like
-from .registry import decomposition, kernel, vjp
+from .registry import decomposition, direct_kernel
 
 
 def flat_rows(f, x):
@@ -44,33 +44,20 @@ def _other_grad(f, g, input, other_meta):
     return f.matmul(mirrored(f, input), g)
 
 
-@kernel
-def matmul(xp, input, other):
-    return xp.matmul(input, other)
+direct_kernel("matmul", input=_input_grad, other=_other_grad)
 
 
-vjp(matmul, input=_input_grad, other=_other_grad)
-
-
-@kernel
-def mm(xp, input, mat2):
-    return xp.matmul(input, mat2)
-
-
-vjp(
-    mm,
+direct_kernel(
+    "mm",
+    "matmul",
     input=lambda f, g, mat2: f.mm(g, mirrored(f, mat2)),
     mat2=lambda f, g, input: f.mm(mirrored(f, input), g),
 )
 
 
-@kernel
-def bmm(xp, input, mat2):
-    return xp.matmul(input, mat2)
-
-
-vjp(
-    bmm,
+direct_kernel(
+    "bmm",
+    "matmul",
     input=lambda f, g, mat2: f.bmm(g, mirrored(f, mat2)),
     mat2=lambda f, g, input: f.bmm(mirrored(f, input), g),
 )
@@ -127,11 +114,6 @@ def addbmm(f, input, batch1, batch2, beta, alpha):
     return _plus(f, input, f.sum(f.bmm(batch1, batch2), 0), beta, alpha)
 
 
-@kernel
-def linear(xp, input, weight, bias):
-    return xp.linear(input, weight, bias)
-
-
 def _linear_weight_grad(f, g, input, weight_meta):
     if weight_meta.ndim == 1:
         return _other_grad(f, g, input, weight_meta)
@@ -140,8 +122,8 @@ def _linear_weight_grad(f, g, input, weight_meta):
     return f.matmul(mirrored(f, flat_rows(f, g)), flat_rows(f, input))
 
 
-vjp(
-    linear,
+direct_kernel(
+    "linear",
     input=lambda f, g, input_meta, weight: (
         f.matmul(g, weight) if weight.ndim == 2 else _input_grad(f, g, input_meta, weight)
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ._shared import dtype_of
-from .registry import decomposition, kernel, vjp
+from .registry import decomposition, direct_kernel, kernel, vjp
 
 _EPSILONS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
 
@@ -37,11 +37,6 @@ def softmin(f, input, dim, dtype):
     return f.softmax(f.neg(input), dim, dtype)
 
 
-@kernel
-def _softmax_backward(xp, grad, out, dim, log):
-    return xp.softmax_backward(grad, out, dim, log)
-
-
 def _along_out(f, g, grad, out, dim, log):
     if log:
         return f.neg(f.mul(f.mul(g, f.exp(out)), f.sum(grad, dim, True)))
@@ -55,7 +50,7 @@ def _along_grad(f, g, out, dim, log):
     return f._softmax_backward(g, out, dim, False)
 
 
-vjp(_softmax_backward, grad=_along_grad, out=_along_out)
+direct_kernel("_softmax_backward", grad=_along_grad, out=_along_out)
 
 
 def _affine(f, x, weight, bias):

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from .registry import decomposition, kernel, vjp
+from .registry import decomposition, direct_kernel
 from .slicing import WHOLE
 
-
-@kernel
-def _pad_constant(xp, input, pad, value):
-    return xp.pad(input, pad, value)
-
-
-vjp(_pad_constant, input=lambda f, g, pad: f._pad_constant(g, tuple([-n for n in pad]), 0))
+direct_kernel("_pad_constant", "pad", input=lambda f, g, pad: f._pad_constant(g, tuple([-n for n in pad]), 0))
 
 
 @decomposition

@@ -11,7 +11,7 @@ import math
 from telegrad_protocol.ops._windows import per_dim
 from telegrad_protocol.ops.pooling import adaptive_sizes
 
-from .registry import decomposition, kernel, vjp
+from .registry import decomposition, direct_kernel, kernel, vjp
 
 
 def _sizes(dims, kernel_size, stride, *others):
@@ -55,22 +55,9 @@ for _entry in (_max_pool2d_with_indices, _adaptive_max_pool2d_with_indices):
     vjp(_entry, input=lambda f, g, input_meta, indices: f._max_pool2d_backward(g[0], indices, input_meta.shape))
 
 
-@kernel
-def _max_pool2d_backward(xp, grad, indices, size):
-    return xp.max_pool2d_backward(grad, indices, size)
-
-
-vjp(_max_pool2d_backward, grad=lambda f, g, indices: f._take_from_planes(g, indices))
-
-
-@kernel
-def _take_from_planes(xp, input, indices):
-    return xp.take_from_planes(input, indices)
-
-
-vjp(
-    _take_from_planes,
-    input=lambda f, g, input_meta, indices: f._max_pool2d_backward(g, indices, input_meta.shape),
+direct_kernel("_max_pool2d_backward", grad=lambda f, g, indices: f._take_from_planes(g, indices))
+direct_kernel(
+    "_take_from_planes", input=lambda f, g, input_meta, indices: f._max_pool2d_backward(g, indices, input_meta.shape)
 )
 
 
@@ -198,14 +185,8 @@ vjp(
 )
 
 
-@kernel
-def _adaptive_avg_pool2d_backward(xp, grad, size):
-    return xp.adaptive_avg_pool2d_backward(grad, size)
-
-
-vjp(
-    _adaptive_avg_pool2d_backward,
-    grad=lambda f, g, grad_meta: f.adaptive_avg_pool2d(g, grad_meta.shape[-2:]),
+direct_kernel(
+    "_adaptive_avg_pool2d_backward", grad=lambda f, g, grad_meta: f.adaptive_avg_pool2d(g, grad_meta.shape[-2:])
 )
 
 

@@ -44,12 +44,12 @@ def sum(xp, input, dim, keepdim, dtype):
     return xp.sum(input, axes_of(dim, input.ndim), keepdim)
 
 
-vjp(sum, input=lambda f, g, input_meta, dim, keepdim, dtype: _sum_input(f, g, input_meta, dim, keepdim, dtype))
+def _sum_input(f, g, input_meta, dim, keepdim, dtype):
+    g = spread(f, g, input_meta, dim, keepdim)
+    return g if dtype in (None, input_meta.dtype) else f._to_dtype(g, input_meta.dtype)
 
 
-def _sum_input(f, g, meta, dim, keepdim, dtype):
-    g = spread(f, g, meta, dim, keepdim)
-    return g if dtype in (None, meta.dtype) else f._to_dtype(g, meta.dtype)
+vjp(sum, input=_sum_input)
 
 
 @kernel
@@ -59,11 +59,11 @@ def mean(xp, input, dim, keepdim, dtype):
     return xp.mean(input, axes_of(dim, input.ndim), keepdim)
 
 
-vjp(mean, input=lambda f, g, input_meta, dim, keepdim, dtype: _mean_input(f, g, input_meta, dim, keepdim, dtype))
+def _mean_input(f, g, input_meta, dim, keepdim, dtype):
+    return _sum_input(f, f.mul(g, 1.0 / max(count(input_meta, dim), 1)), input_meta, dim, keepdim, dtype)
 
 
-def _mean_input(f, g, meta, dim, keepdim, dtype):
-    return _sum_input(f, f.mul(g, 1.0 / max(count(meta, dim), 1)), meta, dim, keepdim, dtype)
+vjp(mean, input=_mean_input)
 
 
 @kernel
@@ -96,9 +96,9 @@ def _others(f, input, meta, dim):
     return f.reshape(result, meta.shape) if dim is None else f.transpose(result, dim, -1)
 
 
-def _extremum_input(f, g, input, meta, out, dim, keepdim):
-    g = spread(f, g, meta, dim, keepdim)
-    best = f._cast_like(f.eq(input, spread(f, out, meta, dim, keepdim)), g)
+def _extremum_input(f, g, input, input_meta, out, dim, keepdim):
+    g = spread(f, g, input_meta, dim, keepdim)
+    best = f._cast_like(f.eq(input, spread(f, out, input_meta, dim, keepdim)), g)
     return f.div(f.mul(g, best), f.sum(best, dim, True))
 
 
@@ -107,12 +107,7 @@ def amax(xp, input, dim, keepdim):
     return xp.max(input, axes_of(dim, input.ndim), keepdim)
 
 
-vjp(
-    amax,
-    input=lambda f, g, input, input_meta, out, dim, keepdim: _extremum_input(
-        f, g, input, input_meta, out, dim, keepdim
-    ),
-)
+vjp(amax, input=_extremum_input)
 
 
 @kernel
@@ -120,12 +115,7 @@ def amin(xp, input, dim, keepdim):
     return xp.min(input, axes_of(dim, input.ndim), keepdim)
 
 
-vjp(
-    amin,
-    input=lambda f, g, input, input_meta, out, dim, keepdim: _extremum_input(
-        f, g, input, input_meta, out, dim, keepdim
-    ),
-)
+vjp(amin, input=_extremum_input)
 
 
 def _picked(xp, input, dim, keepdim, where):
@@ -135,14 +125,14 @@ def _picked(xp, input, dim, keepdim, where):
     return (values, xp.expand_dims(where, dim)) if keepdim else (xp.squeeze(values, dim), where)
 
 
-def _scatter_back(f, g, meta, indices, dim, keepdim):
+def _scatter_back(f, g, input_meta, indices, dim, keepdim):
     """Zeros with the gradient of the values at their places."""
     g = g[0]
-    if meta.ndim == 0:
+    if input_meta.ndim == 0:
         return g
     if not keepdim:
         g, indices = f.unsqueeze(g, dim), f.unsqueeze(indices, dim)
-    return f.scatter(f.zeros(meta.shape, dtype=meta.dtype), dim, indices, g)
+    return f.scatter(f.zeros(input_meta.shape, dtype=input_meta.dtype), dim, indices, g)
 
 
 @kernel
@@ -150,10 +140,7 @@ def _max_dim(xp, input, dim, keepdim):
     return _picked(xp, input, dim, keepdim, xp.argmax(input, dim if input.ndim else None))
 
 
-vjp(
-    _max_dim,
-    input=lambda f, g, input_meta, indices, dim, keepdim: _scatter_back(f, g, input_meta, indices, dim, keepdim),
-)
+vjp(_max_dim, input=_scatter_back)
 
 
 @kernel
@@ -161,10 +148,7 @@ def _min_dim(xp, input, dim, keepdim):
     return _picked(xp, input, dim, keepdim, xp.argmin(input, dim if input.ndim else None))
 
 
-vjp(
-    _min_dim,
-    input=lambda f, g, input_meta, indices, dim, keepdim: _scatter_back(f, g, input_meta, indices, dim, keepdim),
-)
+vjp(_min_dim, input=_scatter_back)
 
 
 def _argument(xp, find, input, dim, keepdim):
@@ -226,18 +210,13 @@ def std(xp, input, dim, correction, keepdim):
     return xp.sqrt(var.run(xp, input, dim, correction, keepdim))
 
 
-def _std_input(f, g, input, meta, out, dim, correction, keepdim):
+def _std_input(f, g, input, input_meta, out, dim, correction, keepdim):
     """Of equal values, where the root is steep, the gradient is 0."""
     g = f.where(f.eq(out, 0), 0.0, f.div(g, f.mul(out, 2)))
-    return _var_input(f, unreduced(f, g, meta, dim, keepdim), input, dim, correction)
+    return _var_input(f, unreduced(f, g, input_meta, dim, keepdim), input, dim, correction)
 
 
-vjp(
-    std,
-    input=lambda f, g, input, input_meta, out, dim, correction, keepdim: _std_input(
-        f, g, input, input_meta, out, dim, correction, keepdim
-    ),
-)
+vjp(std, input=_std_input)
 
 
 @decomposition
@@ -266,13 +245,13 @@ def vector_norm(xp, x, ord, dim, keepdim, dtype):
     return xp.power(xp.sum(xp.power(size, ord), axes, keepdim), 1.0 / ord)
 
 
-def _norm_input(f, g, x, meta, out, ord, dim, keepdim, dtype):
+def _norm_input(f, g, x, x_meta, out, ord, dim, keepdim, dtype):
     if ord == 0:
         return zero_gradient(f, x)  # a count
-    x = x if dtype in (None, meta.dtype) else f._to_dtype(x, dtype)
-    g, out = (unreduced(f, value, meta, dim, keepdim) for value in (g, out))
+    x = x if dtype in (None, x_meta.dtype) else f._to_dtype(x, dtype)
+    g, out = (unreduced(f, value, x_meta, dim, keepdim) for value in (g, out))
     gx = _norm_slope(f, g, x, out, ord, dim)
-    return gx if dtype in (None, meta.dtype) else f._to_dtype(gx, meta.dtype)
+    return gx if dtype in (None, x_meta.dtype) else f._to_dtype(gx, x_meta.dtype)
 
 
 def _norm_slope(f, g, x, out, ord, dim):
@@ -292,12 +271,7 @@ def _norm_slope(f, g, x, out, ord, dim):
     return f.mul(x if ord == 2 else f.mul(x, f.pow(f.abs(x), ord - 2)), share)
 
 
-vjp(
-    vector_norm,
-    x=lambda f, g, x, x_meta, out, ord, dim, keepdim, dtype: _norm_input(
-        f, g, x, x_meta, out, ord, dim, keepdim, dtype
-    ),
-)
+vjp(vector_norm, x=_norm_input)
 
 
 @kernel

@@ -174,6 +174,24 @@ def kernel(function: Function | None = None, *, name: str | None = None, aux: bo
     return register if function is None else register(function)
 
 
+def direct_kernel(name: str, primitive: str | None = None, /, **vjps: Function) -> OpImpl:
+    """Register an op whose kernel is a primitive of `xp` with the op's arguments in order, and its gradients.
+
+    The primitive has the op's name, without a leading underscore, unless another is given.
+    """
+    entry = _add(OpImpl(name, _calling_primitive(OPS[name], primitive or name.lstrip("_"))))
+    vjp(entry, **vjps)
+    return entry
+
+
+def _calling_primitive(spec: OpSpec, primitive: str) -> Function:
+    names = ", ".join(spec.names)
+    made: Function = eval(
+        compile(f"lambda xp, {names}: xp.{primitive}({names})", f"<telegrad kernel {spec.name}>", "eval")
+    )
+    return made
+
+
 def decomposition(function: Function | None = None, *, name: str | None = None) -> Any:
     """Register an op that is written out of other ops: `function(f, *args)`."""
 

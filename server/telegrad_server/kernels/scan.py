@@ -7,7 +7,7 @@ from telegrad_protocol.ops.scan import sample_shape
 from telegrad_protocol.shapes import wrap_dim
 
 from ._shared import dtype_of
-from .registry import decomposition, kernel, vjp
+from .registry import decomposition, direct_kernel, kernel, vjp
 from .slicing import WHOLE
 
 
@@ -17,12 +17,12 @@ def cumsum(xp, input, dim, dtype):
     return xp.cumsum(x, dim) if x.ndim else xp.copy(x)
 
 
-vjp(cumsum, input=lambda f, g, input_meta, dim: _sum_of_later(f, g, input_meta, dim))
+def _sum_of_later(f, g, input_meta, dim):
+    g = f._cast_to(g, input_meta.dtype)
+    return f.flip(f.cumsum(f.flip(g, (dim,)), dim), (dim,)) if input_meta.ndim else g
 
 
-def _sum_of_later(f, g, meta, dim):
-    g = f._cast_to(g, meta.dtype)
-    return f.flip(f.cumsum(f.flip(g, (dim,)), dim), (dim,)) if meta.ndim else g
+vjp(cumsum, input=_sum_of_later)
 
 
 @kernel
@@ -31,16 +31,16 @@ def cumprod(xp, input, dim, dtype):
     return xp.cumprod(x, dim) if x.ndim else xp.copy(x)
 
 
-vjp(cumprod, input=lambda f, g, input, input_meta, dim: _cumprod_input(f, g, input, input_meta, dim))
-
-
-def _cumprod_input(f, g, input, meta, dim):
+def _cumprod_input(f, g, input, input_meta, dim):
     """For each k, what is before it times the sum over i >= k of g[i] and all between k and i; zeros do no harm."""
-    g = f._cast_to(g, meta.dtype)
-    if not meta.ndim or not meta.numel:
+    g = f._cast_to(g, input_meta.dtype)
+    if not input_meta.ndim or not input_meta.numel:
         return g
-    before = _shifted(f, f.cumprod(input, dim, dtype=meta.dtype), dim, 1, 1)
+    before = _shifted(f, f.cumprod(input, dim, dtype=input_meta.dtype), dim, 1, 1)
     return f.mul(before, f._recurrence(g, _shifted(f, input, dim, -1, 0), dim, True))
+
+
+vjp(cumprod, input=_cumprod_input)
 
 
 def _shifted(f, x, dim, by, fill):
@@ -49,19 +49,14 @@ def _shifted(f, x, dim, by, fill):
     return f._pad_constant(x, (0, 0) * after + (by, -by), fill)
 
 
-@kernel
-def _recurrence(xp, input, factor, dim, reverse):
-    return xp.recurrence(input, factor, dim, reverse)
-
-
 def _adjoint(f, g, factor, dim, reverse):
     """The gradient of a recurrence's input: the recurrence of the gradient, the other way."""
     return f._recurrence(g, _shifted(f, factor, dim, 1 if reverse else -1, 0), dim, not reverse)
 
 
-vjp(
-    _recurrence,
-    input=lambda f, g, factor, dim, reverse: _adjoint(f, g, factor, dim, reverse),
+direct_kernel(
+    "_recurrence",
+    input=_adjoint,
     factor=lambda f, g, factor, dim, reverse, out: f.mul(
         _adjoint(f, g, factor, dim, reverse), _shifted(f, out, dim, -1 if reverse else 1, 0)
     ),

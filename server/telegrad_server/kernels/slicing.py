@@ -16,7 +16,7 @@ from telegrad_protocol.ops.slicing import (
 )
 from telegrad_protocol.shapes import wrap_dim
 
-from .registry import decomposition, kernel, vjp
+from .registry import decomposition, direct_kernel, kernel, vjp
 
 WHOLE = (None, None, None)
 
@@ -122,13 +122,13 @@ def unbind(xp, input, dim):
     return tuple([input[(*whole, index, ...)] for index in range(input.shape[dim])])
 
 
-def _unbind_input(f, g, meta, dim):
-    axis = dim % len(meta.shape)
-    size = (*meta.shape[:axis], *meta.shape[axis + 1 :])
-    return f.stack(tuple([f.zeros(size, dtype=meta.dtype) if x is None else x for x in g]), dim)
+def _unbind_input(f, g, input_meta, dim):
+    axis = dim % len(input_meta.shape)
+    size = (*input_meta.shape[:axis], *input_meta.shape[axis + 1 :])
+    return f.stack(tuple([f.zeros(size, dtype=input_meta.dtype) if x is None else x for x in g]), dim)
 
 
-vjp(unbind, input=lambda f, g, input_meta, dim: _unbind_input(f, g, input_meta, dim))
+vjp(unbind, input=_unbind_input)
 
 
 def _on_diagonal(xp, array, offset, dim1, dim2):
@@ -157,13 +157,9 @@ def _diagonal_backward(xp, grad, shape, offset, dim1, dim2):
 vjp(_diagonal_backward, grad=lambda f, g, offset, dim1, dim2: f.diagonal(g, offset, dim1, dim2))
 
 
-@kernel
-def _unfold_windows(xp, input, dimension, size, step):
-    return xp.windows(input, dimension, size, step)
-
-
-vjp(
-    _unfold_windows,
+direct_kernel(
+    "_unfold_windows",
+    "windows",
     input=lambda f, g, input_meta, dimension, size, step: f._unfold_windows_backward(
         g, input_meta.shape, dimension, size, step
     ),
@@ -189,20 +185,8 @@ vjp(
 )
 
 
-@kernel
-def tril(xp, input, diagonal):
-    return xp.tril(input, diagonal)
-
-
-@kernel
-def triu(xp, input, diagonal):
-    return xp.triu(input, diagonal)
-
-
-vjp(tril, input=lambda f, g, diagonal: f.tril(g, diagonal))
-
-
-vjp(triu, input=lambda f, g, diagonal: f.triu(g, diagonal))
+direct_kernel("tril", input=lambda f, g, diagonal: f.tril(g, diagonal))
+direct_kernel("triu", input=lambda f, g, diagonal: f.triu(g, diagonal))
 
 
 @decomposition

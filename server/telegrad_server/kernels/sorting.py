@@ -135,15 +135,15 @@ def nanmedian(xp, input):
     return _middle(xp, input, True)
 
 
-for _entry in (median, nanmedian):
-    vjp(_entry, input=lambda f, g, input, out: _shared(f, g, input, out))
-
-
 def _shared(f, g, input, out):
     """The gradient of the middle, shared by all elements that are equal to it."""
     same = f.logical_or(f.eq(input, out), f.logical_and(f.isnan(input), f.isnan(out)))
     same = f._cast_like(same, g)
     return f.div(f.mul(f.expand(g, input.shape), same), f.sum(same))
+
+
+for _entry in (median, nanmedian):
+    vjp(_entry, input=_shared)
 
 
 def _quantile(f, input, q, dim, keepdim, interpolation, skip_nan):

@@ -1,49 +1,21 @@
-"""Samples of the element-by-element ops."""
+"""Samples of sums, products, quotients, powers, roots and rounding."""
 
 from __future__ import annotations
 
-from .base import T, sample
+from .base import T, sample, sample_unary
 
-sample("neg", T(3, 4))
-sample("neg", T())
-sample("neg", T(0, 2))
-
-
-sample("sqrt", T(3, 4, low=0.2, high=3.0))
-sample("sqrt", T(low=0.2, high=3.0))
-sample("sqrt", T(0, 2))
-
-sample("rsqrt", T(3, 4, low=0.2, high=3.0))
-sample("rsqrt", T(low=0.2, high=3.0))
-sample("rsqrt", T(0, 2))
-
-sample("square", T(3, 4))
-sample("square", T())
-sample("square", T(0, 2))
-
-sample("reciprocal", T(3, 4, low=0.2, high=3.0))
-sample("reciprocal", T(low=0.2, high=3.0))
-sample("reciprocal", T(0, 2))
-
-sample("abs", T(3, 4, low=0.2))
-sample("abs", T(low=0.2))
-sample("abs", T(0, 2))
-
-
-sample("floor", T(3, 4, low=0.2, high=0.8))
-sample("floor", T(low=0.2, high=0.8))
-sample("floor", T(0, 2))
-
-sample("ceil", T(3, 4, low=0.2, high=0.8))
-
-sample("trunc", T(3, 4, low=0.2, high=0.8))
-
-sample("sign", T(3, 4, low=0.2, high=0.8))
-
+sample_unary("neg")
+sample_unary("sqrt", low=0.2, high=3.0)
+sample_unary("rsqrt", low=0.2, high=3.0)
+sample_unary("square")
+sample_unary("reciprocal", low=0.2, high=3.0)
+sample_unary("abs", low=0.2)
+sample_unary("floor", low=0.2, high=0.8)
+sample_unary("ceil", low=0.2, high=0.8)
+sample_unary("trunc", low=0.2, high=0.8)
+sample_unary("sign", low=0.2, high=0.8)
 sample("round", T(3, 4, low=0.1, high=0.4))
 sample("round", T(3, low=-9.0, high=9.0), decimals=2, smooth=False)
-
-
 for binary in ("add", "sub", "mul", "div"):
     sample(binary, T(3, 4), T(3, 4, low=0.5, high=2.0))
     sample(binary, T(3, 1), T(4, low=0.5, high=2.0))

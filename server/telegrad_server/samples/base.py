@@ -119,5 +119,11 @@ def sample(op: str, *args: Any, oracle: bool = True, second: bool = True, smooth
     SAMPLES.setdefault(op, []).append(Sample(op, bound, oracle, second, smooth))
 
 
+def sample_unary(op: str, low: float = -2.0, high: float = 2.0) -> None:
+    """Add samples of a function of one tensor, with values of this range: a matrix, a single number, no elements."""
+    for shape in ((3, 4), (), (0, 2)):
+        sample(op, T(*shape, low=low, high=high))
+
+
 def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value

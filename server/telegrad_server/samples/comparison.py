@@ -4,37 +4,20 @@ from __future__ import annotations
 
 from .base import T, sample
 
-sample("eq", T(3, 4, dtype="int64", low=0, high=2), T(4, dtype="int64", low=0, high=2))
-sample("eq", T(3, values=[1.0, 2.0, float("nan")]), 2)
-sample("ne", T(3, 4, dtype="int64", low=0, high=2), T(4, dtype="int64", low=0, high=2))
-sample("ne", T(3, values=[1.0, 2.0, float("nan")]), 2)
-sample("lt", T(3, 4, dtype="int64", low=0, high=2), T(4, dtype="int64", low=0, high=2))
-sample("lt", T(3, values=[1.0, 2.0, float("nan")]), 2)
-sample("le", T(3, 4, dtype="int64", low=0, high=2), T(4, dtype="int64", low=0, high=2))
-sample("le", T(3, values=[1.0, 2.0, float("nan")]), 2)
-sample("gt", T(3, 4, dtype="int64", low=0, high=2), T(4, dtype="int64", low=0, high=2))
-sample("gt", T(3, values=[1.0, 2.0, float("nan")]), 2)
-sample("ge", T(3, 4, dtype="int64", low=0, high=2), T(4, dtype="int64", low=0, high=2))
-sample("ge", T(3, values=[1.0, 2.0, float("nan")]), 2)
-sample("logical_and", T(6, dtype="int64", low=0, high=1), T(6, dtype="bool"))
-sample("logical_or", T(6, dtype="int64", low=0, high=1), T(6, dtype="bool"))
-sample("logical_xor", T(6, dtype="int64", low=0, high=1), T(6, dtype="bool"))
+for relation in ("eq", "ne", "lt", "le", "gt", "ge"):
+    sample(relation, T(3, 4, dtype="int64", low=0, high=2), T(4, dtype="int64", low=0, high=2))
+    sample(relation, T(3, values=[1.0, 2.0, float("nan")]), 2)
+for connective in ("logical_and", "logical_or", "logical_xor"):
+    sample(connective, T(6, dtype="int64", low=0, high=1), T(6, dtype="bool"))
 sample("logical_not", T(6, dtype="int64", low=0, high=1))
-sample("bitwise_and", T(6, dtype="int64", low=0, high=9), T(6, dtype="int64", low=0, high=5))
-sample("bitwise_or", T(6, dtype="int64", low=0, high=9), T(6, dtype="int64", low=0, high=5))
-sample("bitwise_xor", T(6, dtype="int64", low=0, high=9), T(6, dtype="int64", low=0, high=5))
-sample("bitwise_left_shift", T(6, dtype="int64", low=0, high=9), T(6, dtype="int64", low=0, high=5))
-sample("bitwise_right_shift", T(6, dtype="int64", low=0, high=9), T(6, dtype="int64", low=0, high=5))
+for bitwise in ("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift"):
+    sample(bitwise, T(6, dtype="int64", low=0, high=9), T(6, dtype="int64", low=0, high=5))
+    sample(bitwise, 6, T(6, dtype="int64", low=0, high=5))
 sample("bitwise_not", T(6, dtype="int64", low=0, high=9))
 sample("bitwise_not", T(6, dtype="bool"))
-sample("isnan", T(3, values=[1.0, float("inf"), float("nan")]))
-sample("isnan", T(3, dtype="int64"))
-sample("isinf", T(3, values=[1.0, float("inf"), float("nan")]))
-sample("isinf", T(3, dtype="int64"))
-sample("isfinite", T(3, values=[1.0, float("inf"), float("nan")]))
-sample("isfinite", T(3, dtype="int64"))
-for binary in ("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift"):
-    sample(binary, 6, T(6, dtype="int64", low=0, high=5))
+for kind_of_number in ("isnan", "isinf", "isfinite"):
+    sample(kind_of_number, T(3, values=[1.0, float("inf"), float("nan")]))
+    sample(kind_of_number, T(3, dtype="int64"))
 for pair in ("maximum", "minimum"):
     sample(pair, T(3, 4), T(4))
     sample(pair, T(3, values=[1.0, 2.0, 3.0]), T(3, values=[1.0, 5.0, 0.0]), smooth=False)
