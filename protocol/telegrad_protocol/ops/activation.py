@@ -43,7 +43,7 @@ unary("silu", "x sigmoid(x).", floating("silu_cpu"), on=_F)
 unary("mish", "x tanh(softplus(x)) (Misra, 2019).", floating("mish_cpu"), on=_F)
 
 
-@op(floating("softplus_cpu"), on=_F)
+@op(floating("softplus_cpu"), on=_F, autocast="float32")
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
     """log(1 + exp(beta x)) / beta, and x itself where beta x is above the threshold."""
 
@@ -142,7 +142,7 @@ def _prelu(input: Meta, weight: Meta) -> Meta:
     return like(input)
 
 
-@op(_prelu, on="torch functional")
+@op(_prelu, on="torch functional", autocast="low")
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where it is positive, a learned multiple of it elsewhere, per channel."""
 

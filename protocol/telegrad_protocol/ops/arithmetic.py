@@ -25,15 +25,20 @@ def _negated(input: Meta) -> Meta:
     return like(input)
 
 
-unary("neg", "Negates `input`.", _negated)
+unary("neg", "Negates `input`.", _negated, second_names="negative")
 unary("sqrt", "The square root of `input`.")
-unary("rsqrt", "1 over the square root of `input`.")
+unary("rsqrt", "1 over the square root of `input`.", autocast="float32")
 unary("square", "`input` times itself.", elementwise())
-unary("reciprocal", "1 over `input`.")
-unary("abs", "The absolute value of `input`.", elementwise(refuse=(dtypes.bool_,), kernel="abs_cpu"))
+unary("reciprocal", "1 over `input`.", autocast="float32")
+unary(
+    "abs",
+    "The absolute value of `input`.",
+    elementwise(refuse=(dtypes.bool_,), kernel="abs_cpu"),
+    second_names="absolute",
+)
 unary("floor", "The largest integer not above `input`.", elementwise())
 unary("ceil", "The smallest integer not below `input`.", elementwise())
-unary("trunc", "`input` without its fraction.", elementwise())
+unary("trunc", "`input` without its fraction.", elementwise(), second_names="fix")
 unary("sign", "-1, 0 or 1 by the sign of `input`.", elementwise())
 
 
@@ -81,12 +86,12 @@ def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """Adds `other`, scaled by `alpha`, to `input`."""
 
 
-@op(_difference, inplace=True, elementwise=True)
+@op(_difference, inplace=True, elementwise=True, second_names="subtract")
 def sub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """Subtracts `other`, scaled by `alpha`, from `input`."""
 
 
-@op(elementwise(), inplace=True)
+@op(elementwise(), inplace=True, second_names="multiply")
 def mul(input: Tensor, other: Tensor | Number) -> Tensor:
     """Multiplies `input` by `other`."""
 
@@ -103,7 +108,7 @@ def _division(input: Meta | Number, other: Meta | Number, rounding_mode: str | N
     return Elementwise(refuse=(dtypes.bool_,), kernel=f"div_{rounding_mode}_cpu")(input, other)
 
 
-@op(_division, inplace=True, elementwise=True)
+@op(_division, inplace=True, elementwise=True, second_names="divide true_divide")
 def div(input: Tensor | Number, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
     """Divides `input` by `other`; rounds down ("floor") or towards zero ("trunc") if asked."""
 
@@ -128,7 +133,7 @@ def _power(input: Meta | Number, exponent: Meta | Number) -> Inferred:
     return Elementwise(refuse=refused, kernel="pow")(input, exponent)
 
 
-@op(_power, inplace=True, elementwise=True)
+@op(_power, inplace=True, elementwise=True, autocast="float32")
 def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     """Raises `input` to the power of `exponent`."""
 
@@ -152,7 +157,7 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     """Linear interpolation: input + weight * (end - input)."""
 
 
-@op(elementwise(), inplace=True)
+@op(elementwise(), inplace=True, autocast="widest")
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """input + value * tensor1 * tensor2."""
 
@@ -168,6 +173,6 @@ def _quotients(input: Meta, tensor1: Meta, tensor2: Meta, value: Number) -> Infe
     return Elementwise("float")(input, tensor1, tensor2)
 
 
-@op(_quotients, inplace=True, elementwise=True)
+@op(_quotients, inplace=True, elementwise=True, autocast="widest")
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """input + value * tensor1 / tensor2."""

@@ -65,7 +65,7 @@ def _attended(query: Meta, key: Meta, value: Meta, mask: Meta | None, is_causal:
     return like(query, shape=_shape(query, key, value, mask))
 
 
-@op(_attended, on="", inner=True)
+@op(_attended, on="", inner=True, autocast="low")
 def _attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, is_causal: bool, scale: float
 ) -> Tensor:
@@ -100,7 +100,7 @@ def _repeated(query: Meta, shared: Meta) -> Meta:
     return like(shared, shape=(*shared.shape[:-3], query.shape[-3], *shared.shape[-2:]))
 
 
-@op(_sdpa, on="functional")
+@op(_sdpa, on="functional", autocast="low")
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,

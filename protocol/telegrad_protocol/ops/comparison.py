@@ -34,7 +34,7 @@ def _clamp(input: Meta, min: Meta | Number | None, max: Meta | Number | None) ->
     return Elementwise()(input, *bounds)
 
 
-@op(_clamp, inplace=True, elementwise=True)
+@op(_clamp, inplace=True, elementwise=True, second_names="clip")
 def clamp(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number | None = None) -> Tensor:
     """Limits `input` to the range from `min` to `max`; either may be open."""
 
@@ -87,27 +87,27 @@ def eq(input: Tensor, other: Tensor | Number) -> Tensor:
     """True where `input` equals `other`."""
 
 
-@op(elementwise("bool"), inplace=True, differentiable=False)
+@op(elementwise("bool"), inplace=True, differentiable=False, second_names="not_equal")
 def ne(input: Tensor, other: Tensor | Number) -> Tensor:
     """True where `input` differs from `other`."""
 
 
-@op(elementwise("bool"), inplace=True, differentiable=False)
+@op(elementwise("bool"), inplace=True, differentiable=False, second_names="less")
 def lt(input: Tensor, other: Tensor | Number) -> Tensor:
     """True where `input` is less than `other`."""
 
 
-@op(elementwise("bool"), inplace=True, differentiable=False)
+@op(elementwise("bool"), inplace=True, differentiable=False, second_names="less_equal")
 def le(input: Tensor, other: Tensor | Number) -> Tensor:
     """True where `input` is at most `other`."""
 
 
-@op(elementwise("bool"), inplace=True, differentiable=False)
+@op(elementwise("bool"), inplace=True, differentiable=False, second_names="greater")
 def gt(input: Tensor, other: Tensor | Number) -> Tensor:
     """True where `input` is greater than `other`."""
 
 
-@op(elementwise("bool"), inplace=True, differentiable=False)
+@op(elementwise("bool"), inplace=True, differentiable=False, second_names="greater_equal")
 def ge(input: Tensor, other: Tensor | Number) -> Tensor:
     """True where `input` is at least `other`."""
 

@@ -162,7 +162,7 @@ def _check_fits(padded: Shape, kernel: Shape, dilation: Shape) -> None:
         )
 
 
-@op(_conv_rule(1), on="functional torch")
+@op(_conv_rule(1), on="functional torch", autocast="low")
 def conv1d(
     input: Tensor,
     weight: Tensor,
@@ -175,7 +175,7 @@ def conv1d(
     """Convolution of `input (N, C, L)`, or `(C, L)`, with `weight (O, C / groups, k)`, plus `bias (O,)`."""
 
 
-@op(_conv_rule(2), on="functional torch")
+@op(_conv_rule(2), on="functional torch", autocast="low")
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -193,7 +193,7 @@ def conv2d(
     """
 
 
-@op(_conv_rule(3), on="functional torch")
+@op(_conv_rule(3), on="functional torch", autocast="low")
 def conv3d(
     input: Tensor,
     weight: Tensor,
@@ -254,7 +254,7 @@ def transposed_size(
     return tuple([(n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, k, s, p, e, d in axes])
 
 
-@op(_transpose_rule(1), on="functional torch")
+@op(_transpose_rule(1), on="functional torch", autocast="low")
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -268,7 +268,7 @@ def conv_transpose1d(
     """The transpose of `conv1d`: `input (N, C, L)`, weight `(C, O / groups, k)`, bias `(O,)`."""
 
 
-@op(_transpose_rule(2), on="functional torch")
+@op(_transpose_rule(2), on="functional torch", autocast="low")
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -282,7 +282,7 @@ def conv_transpose2d(
     """The transpose of `conv2d`: `input (N, C, H, W)`, weight `(C, O / groups, kh, kw)`, bias `(O,)`."""
 
 
-@op(_transpose_rule(3), on="functional torch")
+@op(_transpose_rule(3), on="functional torch", autocast="low")
 def conv_transpose3d(
     input: Tensor,
     weight: Tensor,

@@ -137,7 +137,7 @@ def _check_assigned(values: tuple[int, ...], target: tuple[int, ...]) -> None:
         )
 
 
-@op(_index_put, inplace=True, idempotent=True)
+@op(_index_put, inplace=True, idempotent=True, autocast="widest")
 def index_put(input: Tensor, indices: list[Tensor | None], values: Tensor, accumulate: bool = False) -> Tensor:
     """`input` with `values`, broadcast, written where the indices, or masks, look; added with `accumulate`."""
 
@@ -291,7 +291,7 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Tensor | Number) -> Ten
     """`input` with `src` written along `dim` where `index` says."""
 
 
-@op(_scatter, inplace=True)
+@op(_scatter, inplace=True, autocast="widest")
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """`input` with `src` added along `dim` where `index` says, in its order."""
 
@@ -423,7 +423,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     """`input` with `alpha` times the slices of `source` added where `index` says, in its order."""
 
 
-@op(_slices("index_copy_", OpIndexError), inplace=True)
+@op(_slices("index_copy_", OpIndexError), inplace=True, autocast="widest")
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """`input` with the slices of `source` written where `index` says."""
 

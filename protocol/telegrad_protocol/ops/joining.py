@@ -66,7 +66,7 @@ def _check_joined(first: tuple[int, ...], shape: tuple[int, ...], axis: int, pla
             )
 
 
-@op(cat_rule, on="torch")
+@op(cat_rule, on="torch", autocast="widest")
 def cat(tensors: list[Tensor], dim: int = 0) -> Tensor:
     """Joins tensors along a dimension that they have; other sizes must match. Dtypes are promoted."""
 
@@ -87,7 +87,7 @@ def _stack(tensors: tuple[Meta, ...], dim: int) -> Inferred:
     return _promoted(tensors, (*first[:axis], len(tensors), *first[axis:]))
 
 
-@op(_stack, on="torch")
+@op(_stack, on="torch", autocast="widest")
 def stack(tensors: list[Tensor], dim: int = 0) -> Tensor:
     """Joins tensors of one shape along a new dimension."""
 

@@ -25,7 +25,7 @@ def _swap(input: Meta, dim0: int, dim1: int) -> Inferred:
     return view_of(input, tuple(shape), tuple(strides))
 
 
-@op(_swap, view=True)
+@op(_swap, view=True, second_names="swapdims")
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Swaps two dimensions; a view."""
 
@@ -233,7 +233,7 @@ def moved_order(ndim: int, source: tuple[int, ...], destination: tuple[int, ...]
     return tuple([placed[axis] if axis in placed else next(rest) for axis in range(ndim)])
 
 
-@op(lambda input, *places: _permuted(input, moved_order(input.ndim, *places)), view=True)
+@op(lambda input, *places: _permuted(input, moved_order(input.ndim, *places)), view=True, second_names="moveaxis")
 def movedim(input: Tensor, source: Size, destination: Size) -> Tensor:
     """The dimensions `source` moved to the places `destination`; a view."""
 

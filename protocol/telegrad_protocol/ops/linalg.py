@@ -122,7 +122,7 @@ def _cdist(x1: Meta, x2: Meta, p: float) -> Meta:
     return like(x1, shape=(*batch, x1.shape[-2], x2.shape[-2]), dtype=common_dtype((x1, x2)))
 
 
-@op(_cdist, on="torch")
+@op(_cdist, on="torch", autocast="float32")
 def cdist(x1: Tensor, x2: Tensor, p: Checked = 2.0) -> Tensor:
     """The p-norm distance of every row of `x1 (..., n, d)` to every row of `x2 (..., m, d)`: `(..., n, m)`."""
 
@@ -137,7 +137,7 @@ def _float_of(*operands: Meta) -> DType:
     return dtype if dtype.category == dtypes.FLOAT else dtypes.float32
 
 
-@op(_pairwise, on="functional torch")
+@op(_pairwise, on="functional torch", autocast="float32")
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """The p-norm of `x1 - x2 + eps` over the last dimension."""
 
@@ -149,7 +149,7 @@ def _cosine(x1: Meta, x2: Meta, dim: int, eps: float) -> Meta:
     return like(x1, shape=tuple(shape), dtype=_float_of(x1, x2))
 
 
-@op(_cosine, on="functional torch")
+@op(_cosine, on="functional torch", autocast="float32")
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between vectors along `dim`; norms below `eps` count as `eps`."""
 
@@ -176,6 +176,6 @@ def _cross(input: Meta, other: Meta, dim: int) -> Meta:
     return like(input, shape=broadcast((input.shape, other.shape)), dtype=common_dtype((input, other)))
 
 
-@op(_cross, on="torch tensor linalg")
+@op(_cross, on="torch tensor linalg", autocast="widest")
 def cross(input: Tensor, other: Tensor, dim: int = -1) -> Tensor:
     """The cross product of vectors of 3 along `dim`."""

@@ -91,7 +91,7 @@ def _words_for(input: Meta, other: Meta) -> str:
     return _SAME_BATCH if other.ndim > 2 else _SAME
 
 
-@op(_matmul)
+@op(_matmul, autocast="low")
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product: of vectors, matrices, and batches of matrices, whose leading dimensions broadcast.
 
@@ -107,7 +107,7 @@ def _mm(input: Meta, mat2: Meta) -> Meta:
     return _matmul(input, mat2)
 
 
-@op(_mm)
+@op(_mm, autocast="low")
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices, `(n, k)` and `(k, m)`."""
 
@@ -125,7 +125,7 @@ def _bmm(input: Meta, mat2: Meta) -> Meta:
     return _matmul(input, mat2)
 
 
-@op(_bmm)
+@op(_bmm, autocast="low")
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Products of matrices in pairs: `(b, n, k)` and `(b, k, m)`."""
 
@@ -136,7 +136,7 @@ def _mv(input: Meta, vec: Meta) -> Meta:
     return _matmul(input, vec)
 
 
-@op(_mv)
+@op(_mv, autocast="low")
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """The product of a matrix `(n, k)` and a vector `(k,)`."""
 
@@ -149,7 +149,7 @@ def _dot(input: Meta, tensor: Meta) -> Meta:
     return _matmul(input, tensor)
 
 
-@op(_dot)
+@op(_dot, autocast="widest")
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The sum of the products of two vectors' elements."""
 
@@ -161,7 +161,7 @@ def _outer(input: Meta, vec2: Meta) -> Inferred:
     return Inferred((like(input, shape=(*input.shape, *vec2.shape), dtype=dtype),))
 
 
-@op(_outer)
+@op(_outer, second_names="ger")
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """Every product of an element of `input` and one of `vec2`: `(n, m)`."""
 
@@ -178,7 +178,7 @@ def _inner(input: Meta, other: Meta) -> Meta:
     return like(input, shape=(*input.shape[:-1], *other.shape[:-1]))
 
 
-@op(_inner)
+@op(_inner, autocast="low")
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """The sum of products over the last dimension of both, for every pair of their other indices."""
 
@@ -214,7 +214,7 @@ def _addmm(input: Meta, mat1: Meta, mat2: Meta, *_: Number) -> Meta:
     return _added(input, _mm(mat1, mat2))
 
 
-@op(_addmm, inplace=True)
+@op(_addmm, inplace=True, autocast="low")
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
     """`beta * input + alpha * (mat1 @ mat2)`; with `beta` 0, `input` is not read."""
 
@@ -223,7 +223,7 @@ def _addmv(input: Meta, mat: Meta, vec: Meta, *_: Number) -> Meta:
     return _added(input, _mv(mat, vec))
 
 
-@op(_addmv, inplace=True)
+@op(_addmv, inplace=True, autocast="low")
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
     """`beta * input + alpha * (mat @ vec)`; with `beta` 0, `input` is not read."""
 
@@ -232,7 +232,7 @@ def _baddbmm(input: Meta, batch1: Meta, batch2: Meta, *_: Number) -> Meta:
     return _added(input, _bmm(batch1, batch2))
 
 
-@op(_baddbmm, inplace=True)
+@op(_baddbmm, inplace=True, autocast="low")
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
     """`beta * input + alpha * (batch1 @ batch2)`, for batches of matrices; with `beta` 0, `input` is not read."""
 
@@ -242,7 +242,7 @@ def _addbmm(input: Meta, batch1: Meta, batch2: Meta, *_: Number) -> Meta:
     return _added(input, like(product, shape=product.shape[1:]))
 
 
-@op(_addbmm, inplace=True)
+@op(_addbmm, inplace=True, autocast="low")
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
     """`beta * input + alpha * (batch1 @ batch2).sum(0)`; with `beta` 0, `input` is not read."""
 
@@ -262,7 +262,7 @@ def _linear(input: Meta, weight: Meta, bias: Meta | None) -> Meta:
     return product if bias is None else _added(bias, product)
 
 
-@op(_linear, on="functional")
+@op(_linear, on="functional", autocast="low")
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`input @ weight.T + bias`: input `(..., in)`, weight `(out, in)` or `(in,)`, bias `(out,)`."""
 
@@ -285,7 +285,7 @@ def _bilinear(input1: Meta, input2: Meta, weight: Meta, bias: Meta | None) -> Me
     return product if bias is None else _added(bias, product)
 
 
-@op(_bilinear, on="functional torch")
+@op(_bilinear, on="functional torch", autocast="widest")
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`input1ᵀ weight[o] input2 + bias[o]` for each `o`: `(..., a)`, `(..., b)`, weight `(out, a, b)`."""
 
@@ -297,7 +297,7 @@ def _einsum(equation: str, operands: tuple[Meta, ...]) -> Meta:
     return like(operands[0], shape=shape)
 
 
-@op(_einsum, on="torch")
+@op(_einsum, on="torch", autocast="low")
 def einsum(equation: str, operands: list[Tensor]) -> Tensor:
     """Sums of products as the equation's subscripts say, in Einstein's notation.
 
@@ -324,7 +324,7 @@ def _contracted(input: Meta, other: Meta, dims_self: Size, dims_other: Size) -> 
     return like(input, shape=(*left, *right))
 
 
-@op(_contracted, on="")
+@op(_contracted, on="", autocast="widest")
 def _tensordot(input: Tensor, other: Tensor, dims_self: Size, dims_other: Size) -> Tensor:
     """Sums products over pairs of dimensions, `dims_self[i]` of `input` with `dims_other[i]` of `other`."""
 

@@ -21,7 +21,7 @@ def _softmax(name: str) -> Rule:
     return rule
 
 
-@op(_softmax("softmax"), on="torch tensor functional")
+@op(_softmax("softmax"), on="torch tensor functional", autocast="float32")
 def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """Exponentials along `dim`, scaled to add up to 1; `dtype` casts the input first.
 
@@ -31,12 +31,12 @@ def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """
 
 
-@op(_softmax("log_softmax"), on="torch tensor functional")
+@op(_softmax("log_softmax"), on="torch tensor functional", autocast="float32")
 def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """The logarithm of `softmax`, computed without leaving the range of the dtype."""
 
 
-@op(_softmax("softmax"), on="functional")
+@op(_softmax("softmax"), on="functional", autocast="float32")
 def softmin(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """`softmax` of `-input`."""
 
@@ -102,7 +102,7 @@ def _layer_norm(
     return floating("LayerNormKernelImpl")(input)
 
 
-@op(_layer_norm, on="functional torch")
+@op(_layer_norm, on="functional torch", autocast="float32")
 def layer_norm(
     input: Tensor,
     normalized_shape: Size,
@@ -119,7 +119,7 @@ def _rms_norm(input: Meta, normalized_shape: tuple[int, ...], weight: Meta | Non
     return floating("rms_norm")(input)
 
 
-@op(_rms_norm, on="functional torch")
+@op(_rms_norm, on="functional torch", autocast="float32")
 def rms_norm(input: Tensor, normalized_shape: Size, weight: Tensor | None = None, eps: float | None = None) -> Tensor:
     """Divides by the root of the mean square over the last dimensions; `eps` None is the dtype's own."""
 
@@ -154,7 +154,7 @@ def _group_norm(input: Meta, num_groups: int, weight: Meta | None, bias: Meta | 
     return like(input)
 
 
-@op(_group_norm, on="functional torch")
+@op(_group_norm, on="functional torch", autocast="float32")
 def group_norm(
     input: Tensor,
     num_groups: int,
@@ -190,7 +190,7 @@ def _batch_norm(input: Meta, weight: Meta | None, bias: Meta | None, eps: float)
     return Inferred((like(input), statistics, statistics))
 
 
-@op(_batch_norm, on="", form_of="batch_norm", returns=("out", "mean", "var"))
+@op(_batch_norm, on="", form_of="batch_norm", returns=("out", "mean", "var"), autocast="float32")
 def _batch_norm_train(input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
     """Batch norm of `input (N, C, ...)` with its own statistics, and those: means and biased variances, `(C,)`."""
 
@@ -200,7 +200,7 @@ def _batch_norm_given(input: Meta, mean: Meta, var: Meta, weight: Meta | None, b
     return like(input)
 
 
-@op(_batch_norm_given, on="", form_of="batch_norm")
+@op(_batch_norm_given, on="", form_of="batch_norm", autocast="float32")
 def _batch_norm_eval(
     input: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:
@@ -213,7 +213,7 @@ def _normalize(input: Meta, p: float, dim: int, eps: float) -> Meta:
     return like(input)
 
 
-@op(_normalize, on="functional")
+@op(_normalize, on="functional", autocast="float32")
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """Divides vectors along `dim` by their p-norm, or by `eps` where that is larger."""
 
@@ -225,6 +225,6 @@ def _response(input: Meta, size: int, alpha: float, beta: float, k: float) -> Me
     return like(input, dtype=common_dtype((input,)))
 
 
-@op(_response, on="functional")
+@op(_response, on="functional", autocast="float32")
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """Divides by `(k + alpha * mean)**beta`, the mean being that of squares over `size` neighbouring channels."""

@@ -16,7 +16,7 @@ def _sum(input: Meta, dim: Dims, keepdim: bool, dtype: DType | None) -> Meta:
     return reduce_dims(input, dim, keepdim, reduction_dtype(input, dtype))
 
 
-@op(_sum)
+@op(_sum, autocast="float32")
 def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
     """The sum over `dim`, or over everything."""
 
@@ -36,7 +36,7 @@ def _prod(input: Meta, dim: int | None, keepdim: bool, dtype: DType | None) -> M
     return reduce_dims(input, dim, keepdim, reduction_dtype(input, dtype))
 
 
-@op(_prod)
+@op(_prod, autocast="float32")
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
     """The product over `dim`, or of everything."""
 
@@ -153,7 +153,7 @@ def _logsumexp(input: Meta, dim: Dims, keepdim: bool) -> Meta:
     return reduce_dims(input, dim, keepdim, dtype)
 
 
-@op(_logsumexp)
+@op(_logsumexp, autocast="float32")
 def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     """The logarithm of the sum of exponentials, without overflow."""
 
@@ -171,7 +171,7 @@ def _vector_norm(input: Meta, ord: float, dim: Dims, keepdim: bool, dtype: DType
     return reduce_dims(input, dim, keepdim, dtype)
 
 
-@op(_vector_norm, on="linalg")
+@op(_vector_norm, on="linalg", autocast="float32")
 def vector_norm(
     x: Tensor, ord: Checked = 2, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:

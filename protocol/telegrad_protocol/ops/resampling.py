@@ -52,7 +52,7 @@ _LEAST_SCALE = 1e-300
 """The reciprocal of a scale factor is a number."""
 
 
-@op(_resized, on="")
+@op(_resized, on="", autocast="float32")
 def _interpolate(input: Tensor, size: Size, scales: list[float] | None, mode: str, align_corners: bool) -> Tensor:
     """Resizes the spatial dimensions of `input (N, C, ...)` to `size`; `scales` are the factors, if they differ
     from the ratio of the sizes. Modes: nearest, nearest-exact, linear, bilinear, trilinear.

@@ -17,12 +17,12 @@ def _running(input: Meta, dim: int, dtype: DType | None) -> Meta:
     return like(input, dtype=reduction_dtype(input, dtype))
 
 
-@op(_running, inplace=True)
+@op(_running, inplace=True, autocast="float32")
 def cumsum(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     """Running sums along a dimension."""
 
 
-@op(_running, inplace=True)
+@op(_running, inplace=True, autocast="float32")
 def cumprod(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     """Running products along a dimension."""
 
@@ -35,7 +35,7 @@ def _linear_recurrence(input: Meta, factor: Meta, dim: int, reverse: bool) -> Me
     return like(input)
 
 
-@op(_linear_recurrence, on="", inner=True)
+@op(_linear_recurrence, on="", inner=True, autocast="low")
 def _recurrence(input: Tensor, factor: Tensor, dim: int, reverse: bool) -> Tensor:
     """`out[k] = input[k] + factor[k] * out[k - 1]` along a dimension, or of `out[k + 1]` in reverse."""
 
