@@ -1,4 +1,4 @@
-"""What convolution and pooling share: one number per spatial dimension, and how many windows fit."""
+"""Windows of convolution and pooling: one number per spatial dimension, and how many windows fit."""
 
 from __future__ import annotations
 

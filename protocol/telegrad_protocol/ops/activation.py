@@ -1,4 +1,4 @@
-"""Activations."""
+"""Activation functions."""
 
 from __future__ import annotations
 
@@ -15,6 +15,23 @@ from ._unary import declare_unary
 unary = partial(declare_unary, __name__)
 
 _F = "functional"
+
+
+unary("sigmoid", "1 / (1 + exp(-input)).")
+
+
+def _rectified(input: Meta) -> Meta:
+    if input.dtype is dtypes.bool_:
+        raise OpError("Boolean inputs not supported for relu")
+    return like(input)
+
+
+unary("relu", "The positive part of `input`: max(0, input).", _rectified, on="torch tensor functional")
+
+
+@op(elementwise(), on="", inner=True)
+def _relu_backward(grad: Tensor, out: Tensor) -> Tensor:
+    """`grad` where `out` is positive."""
 
 
 def _gelu(input: Meta, approximate: str) -> Meta:
@@ -145,20 +162,3 @@ def _prelu(input: Meta, weight: Meta) -> Meta:
 @op(_prelu, on="torch functional", autocast="low")
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where it is positive, a learned multiple of it elsewhere, per channel."""
-
-
-unary("sigmoid", "1 / (1 + exp(-input)).")
-
-
-def _rectified(input: Meta) -> Meta:
-    if input.dtype is dtypes.bool_:
-        raise OpError("Boolean inputs not supported for relu")
-    return like(input)
-
-
-unary("relu", "The positive part of `input`: max(0, input).", _rectified, on="torch tensor functional")
-
-
-@op(elementwise(), on="", inner=True)
-def _relu_backward(grad: Tensor, out: Tensor) -> Tensor:
-    """`grad` where `out` is positive."""

@@ -1,4 +1,4 @@
-"""Comparison, logic and bits; and choosing by them: the larger, the smaller, within limits, `where`."""
+"""Element by element: comparison, logic, bits, limits, and `where`."""
 
 from __future__ import annotations
 

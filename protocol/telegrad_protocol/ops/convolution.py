@@ -1,4 +1,4 @@
-"""Convolution, its transpose, and the patches it is made of."""
+"""Convolution, transposed convolution, and their patches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tensors from nothing: constants, ranges, grids of indices."""
+"""New tensors: constants, ranges, identity matrices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gathering and scattering by index tensors and masks."""
+"""Gather and scatter by index tensors and masks."""
 
 from __future__ import annotations
 
@@ -228,6 +228,32 @@ def argwhere(input: Tensor) -> Tensor:
     """The indices of nonzero elements, a row each: `(n, ndim)`."""
 
 
+def _masked_fill(input: Meta, mask: Meta, value: Meta | Number) -> Inferred:
+    if mask.dtype is not dtypes.bool_:
+        raise ShapeError(
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {dtypes.FULL_C_NAMES[mask.dtype]}",
+            argument="mask",
+            expected="bool",
+            got=mask.dtype.name,
+        )
+    if isinstance(value, Meta) and value.ndim:
+        raise ShapeError(
+            f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).",
+            argument="value",
+        )
+    return Elementwise()(input, mask)._replace(compute=None)
+
+
+@op(
+    _masked_fill,
+    inplace=True,
+    idempotent=True,
+    elementwise=True,
+)
+def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
+    """`input` with `value` where the mask holds."""
+
+
 # Along a dimension, an index per element ------------------------------------------------------------------------------
 
 
@@ -444,29 +470,3 @@ def _index_fill(input: Meta, dim: int, index: Meta, value: Meta | Number) -> Met
 @op(_index_fill, inplace=True, idempotent=True)
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -> Tensor:
     """`input` with one value in the slices that `index` names."""
-
-
-def _masked_fill(input: Meta, mask: Meta, value: Meta | Number) -> Inferred:
-    if mask.dtype is not dtypes.bool_:
-        raise ShapeError(
-            f"masked_fill_ only supports boolean masks, but got mask with dtype {dtypes.FULL_C_NAMES[mask.dtype]}",
-            argument="mask",
-            expected="bool",
-            got=mask.dtype.name,
-        )
-    if isinstance(value, Meta) and value.ndim:
-        raise ShapeError(
-            f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).",
-            argument="value",
-        )
-    return Elementwise()(input, mask)._replace(compute=None)
-
-
-@op(
-    _masked_fill,
-    inplace=True,
-    idempotent=True,
-    elementwise=True,
-)
-def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
-    """`input` with `value` where the mask holds."""

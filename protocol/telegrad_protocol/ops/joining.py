@@ -1,4 +1,4 @@
-"""New tensors made of the elements of others: joined, repeated, turned, put on diagonals."""
+"""Several tensors joined into one; one tensor repeated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from telegrad_protocol.spec import Inferred, Size, Tensor, op
 from .layout import view_of
 from .slicing import basic_index
 
-# Joining ------------------------------------------------------------------------------------------------------------
+# Joining ---------------------------------------------------------------------------------------------------------------
 
 
 def _need_tensors(tensors: tuple[Meta, ...], name: str) -> None:
@@ -207,7 +207,7 @@ def meshgrid(tensors: list[Tensor], indexing: str = "ij") -> list[Tensor]:
     """The coordinates of every point of a grid, a tensor per axis; "xy" swaps the first two dimensions."""
 
 
-# Repeating ----------------------------------------------------------------------------------------------------------
+# Repeating -------------------------------------------------------------------------------------------------------------
 
 
 def _repeat(input: Meta, repeats: tuple[int, ...]) -> Meta:

@@ -1,4 +1,4 @@
-"""The same elements in another shape or order of dimensions: reshape, transpose, expand."""
+"""Shape, strides and order of elements: views, copies, flips, casts."""
 
 from __future__ import annotations
 
@@ -105,35 +105,6 @@ def as_strided_scatter(
     input: Tensor, src: Tensor, size: Size, stride: Size, storage_offset: int | None = None
 ) -> Tensor:
     """A copy of `input` with `src` written where `as_strided` of the same arguments would look."""
-
-
-@op(lambda input, dtype: like(input, dtype=dtype), on="", form_of="to")
-def _to_dtype(input: Tensor, dtype: DType) -> Tensor:
-    """A copy of another dtype; gradients come back in the input's."""
-
-
-@op(lambda input, dtype: like(input, dtype=dtype), on="", inner=True)
-def _cast_to(input: Tensor, dtype: DType) -> Tensor:
-    """`input` in another dtype; inside a gradient no copy is made where it is of that dtype already."""
-
-
-@op(same)
-def clone(input: Tensor) -> Tensor:
-    """A copy that gradients flow through."""
-
-
-def _alias(input: Meta) -> Inferred:
-    return view_of(input, input.shape, input.strides)
-
-
-@op(_alias, view=True, detached=True, differentiable=False)
-def detach(input: Tensor) -> Tensor:
-    """The same memory, outside the graph."""
-
-
-@op(_alias, view=True, detached=True, own_version=True, differentiable=False, on="")
-def _data(input: Tensor) -> Tensor:
-    """As `detach`; writes through the result are not seen by what autograd has saved."""
 
 
 def _expand(input: Meta, size: tuple[int, ...]) -> Inferred:
@@ -315,6 +286,38 @@ def broadcast_to(input: Tensor, size: Size) -> Tensor:
     """As `expand`."""
 
 
+# Copies and other dtypes -----------------------------------------------------------------------------------------------
+
+
+@op(lambda input, dtype: like(input, dtype=dtype), on="", form_of="to")
+def _to_dtype(input: Tensor, dtype: DType) -> Tensor:
+    """A copy of another dtype; gradients come back in the input's."""
+
+
+@op(lambda input, dtype: like(input, dtype=dtype), on="", inner=True)
+def _cast_to(input: Tensor, dtype: DType) -> Tensor:
+    """`input` in another dtype; inside a gradient no copy is made where it is of that dtype already."""
+
+
+@op(same)
+def clone(input: Tensor) -> Tensor:
+    """A copy that gradients flow through."""
+
+
+def _alias(input: Meta) -> Inferred:
+    return view_of(input, input.shape, input.strides)
+
+
+@op(_alias, view=True, detached=True, differentiable=False)
+def detach(input: Tensor) -> Tensor:
+    """The same memory, outside the graph."""
+
+
+@op(_alias, view=True, detached=True, own_version=True, differentiable=False, on="")
+def _data(input: Tensor) -> Tensor:
+    """As `detach`; writes through the result are not seen by what autograd has saved."""
+
+
 def _contiguous(input: Meta) -> Inferred:
     if input.contiguous:
         return view_of(input, input.shape, input.strides)
@@ -324,6 +327,24 @@ def _contiguous(input: Meta) -> Inferred:
 @op(_contiguous, view=True, on="tensor")
 def contiguous(input: Tensor) -> Tensor:
     """The same elements in row-major order: the tensor's own memory where it has that, else a copy."""
+
+
+@op(lambda input, like_: like(input, dtype=like_.dtype), on="", inner=True, differentiable=False)
+def _cast_like(input: Tensor, like: Tensor) -> Tensor:
+    """`input` in the dtype of `like`."""
+
+
+def _overwritten(input: Meta, src: Meta) -> Meta:
+    check_shape("copy", broadcast((input.shape, src.shape)), input.shape)
+    return like(input)
+
+
+@op(_overwritten, on="", inplace=True, elementwise=True)
+def copy(input: Tensor, src: Tensor) -> Tensor:
+    """The values of `src` in the shape and dtype of `input`."""
+
+
+# Reversed, rolled, rotated ---------------------------------------------------------------------------------------------
 
 
 def _flip(input: Meta, dims: tuple[int, ...]) -> Meta:
@@ -396,6 +417,9 @@ def rot90(input: Tensor, k: int = 1, dims: Size = (0, 1)) -> Tensor:
     """Turns the plane of two dimensions by 90 degrees, `k` times, from the first towards the second."""
 
 
+# Channels as pixels ----------------------------------------------------------------------------------------------------
+
+
 def _shuffle(input: Meta, upscale_factor: int) -> Meta:
     _need_image(input, "pixel_shuffle")
     *lead, channels, height, width = input.shape
@@ -440,18 +464,3 @@ def _unshuffle(input: Meta, downscale_factor: int) -> Meta:
 @op(_unshuffle, on="functional torch")
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """The inverse of `pixel_shuffle`."""
-
-
-@op(lambda input, like_: like(input, dtype=like_.dtype), on="", inner=True, differentiable=False)
-def _cast_like(input: Tensor, like: Tensor) -> Tensor:
-    """`input` in the dtype of `like`."""
-
-
-def _overwritten(input: Meta, src: Meta) -> Meta:
-    check_shape("copy", broadcast((input.shape, src.shape)), input.shape)
-    return like(input)
-
-
-@op(_overwritten, on="", inplace=True, elementwise=True)
-def copy(input: Tensor, src: Tensor) -> Tensor:
-    """The values of `src` in the shape and dtype of `input`."""

@@ -1,4 +1,4 @@
-"""Matrices taken apart: inverses, determinants, systems of equations, factors. Leading dimensions are batches."""
+"""Linear algebra: inverses, determinants, systems of equations, factors, distances. Leading dimensions are batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Products of vectors and matrices, and what is made of them."""
+"""Products of vectors and matrices."""
 
 from __future__ import annotations
 

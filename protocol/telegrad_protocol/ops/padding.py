@@ -1,4 +1,4 @@
-"""Padding at the edges; channels exchanged for pixels."""
+"""Padding at the edges."""
 
 from __future__ import annotations
 

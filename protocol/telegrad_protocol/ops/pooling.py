@@ -1,4 +1,4 @@
-"""Pooling: maxima and averages of windows; and resizing."""
+"""Maxima and averages of windows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random numbers, drawn on the CPU exactly as PyTorch draws them there."""
+"""Random numbers. On the CPU they are PyTorch's, draw by draw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running sums, products and extrema; differences; integrals by trapezoids."""
+"""Cumulative sums, products and extrema; differences; integrals by trapezoids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of a tensor, as views: basic indexing, pieces, diagonals, windows."""
+"""Slices, pieces, diagonals and triangles of a tensor."""
 
 from __future__ import annotations
 

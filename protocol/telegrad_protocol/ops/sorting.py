@@ -1,4 +1,4 @@
-"""Order: sorting, the largest, the middle, the most frequent."""
+"""Sorted order, the largest elements, the median, the mode, quantiles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kernels of several families use."""
+"""Helpers that kernels of several families share."""
 
 from __future__ import annotations
 

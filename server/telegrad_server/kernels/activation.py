@@ -1,10 +1,29 @@
-"""Activations."""
+"""Activation functions."""
 
 from __future__ import annotations
 
 import math
 
 from .registry import decomposition, direct_kernel, kernel, vjp
+
+direct_kernel("sigmoid", input=lambda f, g, out: f.mul(g, f.mul(out, f.sub(1.0, out))))
+
+
+@kernel
+def relu(xp, input):
+    return xp.maximum(input, 0)
+
+
+vjp(relu, input=lambda f, g, out: f._relu_backward(g, out))
+
+
+@kernel
+def _relu_backward(xp, grad, out):
+    return xp.where(xp.less_equal(out, 0), 0, grad)
+
+
+vjp(_relu_backward, grad=lambda f, g, out: f._relu_backward(g, out), out=lambda f, g: None)
+
 
 direct_kernel("gelu", input=lambda f, g, input, approximate: f._gelu_backward(g, input, approximate))
 
@@ -200,22 +219,3 @@ def prelu(f, input, weight):
     positive = f.gt(input, 0)
     # The slope meets none of what it is not for: an infinity there would make nan of no gradient.
     return f.where(positive, input, f.mul(f.where(positive, 0.0, input), slope))
-
-
-direct_kernel("sigmoid", input=lambda f, g, out: f.mul(g, f.mul(out, f.sub(1.0, out))))
-
-
-@kernel
-def relu(xp, input):
-    return xp.maximum(input, 0)
-
-
-vjp(relu, input=lambda f, g, out: f._relu_backward(g, out))
-
-
-@kernel
-def _relu_backward(xp, grad, out):
-    return xp.where(xp.less_equal(out, 0), 0, grad)
-
-
-vjp(_relu_backward, grad=lambda f, g, out: f._relu_backward(g, out), out=lambda f, g: None)

@@ -1,4 +1,4 @@
-"""Sums, products, quotients, powers, roots and rounding, element by element."""
+"""Element by element: sums, products, quotients, powers, roots, rounding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tensors from nothing."""
+"""New tensors: constants, ranges, identity matrices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables looked up by index."""
+"""Rows of a table, selected by indices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gathering and scattering by index tensors and masks. Every index is checked before memory is touched."""
+"""Gather and scatter by index tensors and masks. Every index is checked before memory is touched."""
 
 from __future__ import annotations
 
@@ -151,6 +151,12 @@ direct_kernel("nonzero")
 @decomposition
 def argwhere(f, input):
     return f.nonzero(input)
+
+
+@decomposition
+def masked_fill(f, input, mask, value):
+    value = f._to_dtype(value, dtype_of(f, input)) if hasattr(value, "shape") else number_like(f, input, value)
+    return f.where(mask, value, input)
 
 
 # Along a dimension, an index per element ------------------------------------------------------------------------------
@@ -395,9 +401,3 @@ vjp(
 
 def _wrapped(f, index, g, dim):
     return f.remainder(index, (g.shape or (1,))[dim])
-
-
-@decomposition
-def masked_fill(f, input, mask, value):
-    value = f._to_dtype(value, dtype_of(f, input)) if hasattr(value, "shape") else number_like(f, input, value)
-    return f.where(mask, value, input)

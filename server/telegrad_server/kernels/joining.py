@@ -1,4 +1,4 @@
-"""New tensors made of the elements of others."""
+"""Several tensors joined into one; one tensor repeated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from telegrad_protocol.ops.joining import at_least, joined_ones
 from .registry import decomposition, direct_kernel, kernel, vjp
 from .slicing import WHOLE
 
-# Joining ------------------------------------------------------------------------------------------------------------
+# Joining ---------------------------------------------------------------------------------------------------------------
 
 
 @kernel
@@ -92,7 +92,7 @@ def meshgrid(f, tensors, indexing):
     return tuple([f.clone(f.expand(line, tuple(sizes))) for line in lines])
 
 
-# Repeating ----------------------------------------------------------------------------------------------------------
+# Repeating -------------------------------------------------------------------------------------------------------------
 
 
 def _repeat_input(f, g, input_meta, repeats):

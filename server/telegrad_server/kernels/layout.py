@@ -1,4 +1,4 @@
-"""Views and copies that rearrange."""
+"""Shape, strides and order of elements: views, copies, flips, casts."""
 
 from __future__ import annotations
 
@@ -66,30 +66,6 @@ vjp(
 )
 
 
-direct_kernel("_to_dtype", "cast", input=lambda f, g, input_meta: f._to_dtype(g, input_meta.dtype))
-
-
-@kernel
-def _cast_to(xp, input, dtype):
-    return input if input.dtype == xp.dtype(dtype) else xp.cast(input, dtype)
-
-
-vjp(_cast_to, input=lambda f, g, input_meta: f._cast_to(g, input_meta.dtype))
-
-
-direct_kernel("clone", "copy", input=lambda f, g: g)
-
-
-@kernel
-def detach(xp, input):
-    return input
-
-
-@kernel
-def _data(xp, input):
-    return input
-
-
 @kernel
 def expand(xp, input, size):
     lead = len(size) - input.ndim
@@ -153,12 +129,53 @@ def broadcast_to(f, input, size):
     return f.expand(input, size)
 
 
+# Copies and other dtypes -----------------------------------------------------------------------------------------------
+
+
+direct_kernel("_to_dtype", "cast", input=lambda f, g, input_meta: f._to_dtype(g, input_meta.dtype))
+
+
+@kernel
+def _cast_to(xp, input, dtype):
+    return input if input.dtype == xp.dtype(dtype) else xp.cast(input, dtype)
+
+
+vjp(_cast_to, input=lambda f, g, input_meta: f._cast_to(g, input_meta.dtype))
+
+
+direct_kernel("clone", "copy", input=lambda f, g: g)
+
+
+@kernel
+def detach(xp, input):
+    return input
+
+
+@kernel
+def _data(xp, input):
+    return input
+
+
 @kernel
 def contiguous(xp, input):
     return input
 
 
 vjp(contiguous, input=lambda f, g: g)
+
+
+direct_kernel("_cast_like")
+
+
+@kernel
+def copy(xp, input, src):
+    return xp.broadcast_copy(src, input)
+
+
+vjp(copy, input=zero_gradient, src=lambda f, g, src_meta: f._to_dtype(g, src_meta.dtype))
+
+
+# Reversed, rolled, rotated ---------------------------------------------------------------------------------------------
 
 
 @kernel
@@ -202,6 +219,9 @@ def rot90(f, input, k, dims):
     return f.flip(f.transpose(input, a, b), (a,) if turns == 1 else (b,))
 
 
+# Channels as pixels ----------------------------------------------------------------------------------------------------
+
+
 @decomposition
 def pixel_shuffle(f, input, upscale_factor):
     *lead, channels, height, width = input.shape
@@ -218,14 +238,3 @@ def pixel_unshuffle(f, input, downscale_factor):
     coarse = f.reshape(input, (*lead, channels, height // r, r, width // r, r))
     mixed = f.permute(coarse, (*range(n), n, n + 2, n + 4, n + 1, n + 3))
     return f.reshape(f.clone(mixed), (*lead, channels * r**2, height // r, width // r))
-
-
-direct_kernel("_cast_like")
-
-
-@kernel
-def copy(xp, input, src):
-    return xp.broadcast_copy(src, input)
-
-
-vjp(copy, input=zero_gradient, src=lambda f, g, src_meta: f._to_dtype(g, src_meta.dtype))

@@ -1,4 +1,4 @@
-"""Matrices taken apart."""
+"""Linear algebra: inverses, determinants, systems of equations, factors, distances."""
 
 # ruff: noqa: N803  # the arguments are named as PyTorch names them
 

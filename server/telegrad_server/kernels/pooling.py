@@ -1,4 +1,4 @@
-"""Pooling: maxima and averages of windows; and resizing.
+"""Maxima and averages of windows.
 
 Windows of one dimension are those of a plane with one row. Windows of three are taken apart: first over each plane,
 then along the first dimension, of rows that hold a plane each; a maximum of maxima and an average of averages.
@@ -38,7 +38,7 @@ def _unstacked(f, x, plane):
     return f.reshape(x, (*x.shape[:-1], *plane))
 
 
-# Maxima -------------------------------------------------------------------------------------------------------
+# Maxima ----------------------------------------------------------------------------------------------------------------
 
 
 @kernel
@@ -118,7 +118,7 @@ def adaptive_max_pool1d(f, input, output_size):
     return _as_row(f, f.adaptive_max_pool2d(_as_plane(f, input), (1, *output_size)))
 
 
-# Averages -----------------------------------------------------------------------------------------------------
+# Averages --------------------------------------------------------------------------------------------------------------
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Random numbers. A draw happens once; what a gradient needs of it is saved, never drawn again."""
+"""Random numbers. A gradient reuses the saved draw, it never draws again."""
 
 from __future__ import annotations
 

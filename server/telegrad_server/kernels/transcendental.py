@@ -1,4 +1,4 @@
-"""Exponentials, logarithms, trigonometry, the error function."""
+"""Element by element: exponentials, logarithms, trigonometry, the error function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples of the activations."""
+"""Samples of activation functions."""
 
 from __future__ import annotations
 

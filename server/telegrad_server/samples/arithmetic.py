@@ -1,4 +1,4 @@
-"""Samples of sums, products, quotients, powers, roots and rounding."""
+"""Samples, element by element: sums, products, quotients, powers, roots, rounding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples of comparison, logic and bits; and choosing by them: the larger, the smaller, within limits, `where`."""
+"""Samples, element by element: comparison, logic, bits, limits, and `where`."""
 
 from __future__ import annotations
 

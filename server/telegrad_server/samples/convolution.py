@@ -1,4 +1,4 @@
-"""Samples of convolution."""
+"""Samples of convolution, transposed convolution, and their patches."""
 
 from __future__ import annotations
 

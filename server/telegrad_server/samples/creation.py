@@ -1,4 +1,4 @@
-"""Samples of the ops that make tensors from nothing."""
+"""Samples of new tensors: constants, ranges, identity matrices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples of gathering and scattering."""
+"""Samples of gather and scatter by index tensors and masks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples of joining, repeating, turning, diagonals."""
+"""Samples of several tensors joined into one; one tensor repeated."""
 
 from __future__ import annotations
 

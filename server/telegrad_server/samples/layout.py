@@ -1,4 +1,4 @@
-"""Samples of views and rearrangements."""
+"""Samples of shape, strides and order of elements: views, copies, flips, casts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples of matrices taken apart."""
+"""Samples of linear algebra: inverses, determinants, systems of equations, factors, distances."""
 
 from __future__ import annotations
 

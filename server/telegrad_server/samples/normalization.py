@@ -1,4 +1,4 @@
-"""Samples of softmax and normalisation."""
+"""Samples of softmax and normalization."""
 
 from __future__ import annotations
 

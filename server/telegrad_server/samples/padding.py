@@ -1,4 +1,4 @@
-"""Samples of padding and shuffled pixels."""
+"""Samples of padding at the edges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples of pooling and resizing."""
+"""Samples of maxima and averages of windows."""
 
 from __future__ import annotations
 

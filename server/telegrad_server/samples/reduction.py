@@ -1,4 +1,4 @@
-"""Samples of the reductions."""
+"""Samples of reductions over dimensions."""
 
 from __future__ import annotations
 

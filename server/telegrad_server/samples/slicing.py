@@ -1,4 +1,4 @@
-"""Samples of the views of parts."""
+"""Samples of slices, pieces, diagonals and triangles of a tensor."""
 
 from __future__ import annotations
 

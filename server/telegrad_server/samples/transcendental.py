@@ -1,4 +1,4 @@
-"""Samples of exponentials, logarithms, trigonometry, the error function."""
+"""Samples, element by element: exponentials, logarithms, trigonometry, the error function."""
 
 from __future__ import annotations
 
