@@ -69,7 +69,7 @@ def _attended(query: Meta, key: Meta, value: Meta, mask: Meta | None, is_causal:
 def _attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, is_causal: bool, scale: float
 ) -> Tensor:
-    """`scaled_dot_product_attention` where nothing is dropped and all have as many heads."""
+    """`scaled_dot_product_attention` without dropout, with equally many heads."""
 
 
 def _sdpa(
@@ -116,6 +116,6 @@ def scaled_dot_product_attention(
     """softmax(query @ keyᵀ * scale + mask) @ value.
 
     Query `(..., L, E)`, key `(..., S, E)`, value `(..., S, V)` give `(..., L, V)`. `attn_mask` broadcasts to
-    `(..., L, S)`: True where a query may look, or numbers that are added. `is_causal` lets query i see keys 0..i.
+    `(..., L, S)`: True where a query attends, or numbers to add. With `is_causal`, query i attends to keys 0..i.
     `scale` is 1/√E by default; `enable_gqa` lets several heads of queries share a head of keys and values.
     """

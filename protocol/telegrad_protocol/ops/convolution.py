@@ -102,7 +102,7 @@ def _check_steps(stride: Shape, padding: Shape, dilation: Shape) -> None:
 
 
 def edges(padding: Shape | str, kernel: Shape, stride: Shape, dilation: Shape) -> tuple[Shape, Shape]:
-    """What is added before and behind each dimension; "same" keeps the size and adds the odd one behind."""
+    """Padding before and after each dimension; "same" keeps the size, with the odd element after."""
     if not isinstance(padding, str):
         before = per_dim(padding, len(kernel), "padding")
         return before, before
@@ -140,7 +140,7 @@ def _conv_rule(dims: int) -> Rule:
 def _convolved_shape(
     input: Meta, weight: Meta, steps: Shape, before: Shape, behind: Shape, apart: Shape, groups: int
 ) -> Shape:
-    """The shape of a convolution of a batch; raises unless every size is as it must be."""
+    """The shape of a convolution of a batch; raises for sizes that do not fit."""
     _check_channels(input.shape, weight, groups, False)
     _check_steps(steps, before, apart)
     kernel = weight.shape[2:]

@@ -34,7 +34,7 @@ def ones(size: Size, *, dtype: DType | None = None, device: Device | None = None
 
 @op(_filled, on="torch", differentiable=False)
 def empty(size: Size, *, dtype: DType | None = None, device: Device | None = None) -> Tensor:
-    """A tensor whose values mean nothing yet; zeros, since another session's memory must not show."""
+    """A tensor to be written; its values are 0, so that no session sees another's memory."""
 
 
 def _full(size: tuple[int, ...], fill_value: Number, dtype: DType | None, device: str | None) -> Meta:

@@ -29,7 +29,7 @@ def common_index(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
 
 
 def indexed_shape(input: Meta, indices: Indices) -> tuple[int, ...]:
-    """The shape of advanced indexing: the index tensors' common shape stands where they are, or first if apart."""
+    """The shape of advanced indexing: the index tensors' common shape takes their place, or the front if they are apart."""
     if len(indices) > input.ndim:
         raise OpIndexError(f"too many indices for tensor of dimension {input.ndim}", argument="indices")
     places = [place for place, index in enumerate(indices) if index is not None]
@@ -78,7 +78,7 @@ def _index_gradient(grad: Meta, shape: tuple[int, ...], indices: Indices) -> Met
 
 @op(_index_gradient, on="", inner=True)
 def _index_backward(grad: Tensor, shape: Size, indices: list[Tensor | None]) -> Tensor:
-    """Zeros of `shape` with `grad` added where the indices, or masks, look."""
+    """Zeros of `shape` with `grad` added at the indices or masks."""
 
 
 def _check_masks(input: Meta, indices: Indices) -> None:
@@ -101,7 +101,7 @@ def _check_masks(input: Meta, indices: Indices) -> None:
 
 def _masked(input: Meta, indices: Indices) -> Meta:
     _check_masks(input, indices)
-    return like(input, shape=(input.numel,))  # at most, where nothing is picked twice
+    return like(input, shape=(input.numel,))  # the values decide; without repeated indices, at most this
 
 
 @op(_masked, on="", static_shape=False)
@@ -139,7 +139,7 @@ def _check_assigned(values: tuple[int, ...], target: tuple[int, ...]) -> None:
 
 @op(_index_put, inplace=True, idempotent=True, autocast="widest")
 def index_put(input: Tensor, indices: list[Tensor | None], values: Tensor, accumulate: bool = False) -> Tensor:
-    """`input` with `values`, broadcast, written where the indices, or masks, look; added with `accumulate`."""
+    """`input` with `values`, broadcast, written at the indices or masks; added with `accumulate`."""
 
 
 @op(lambda index, size: like(index), on="", differentiable=False)
@@ -206,7 +206,7 @@ def _masked_scatter_gradient(grad: Meta, mask: Meta, size: tuple[int, ...]) -> M
 
 @op(_masked_scatter_gradient, on="", inner=True)
 def _masked_scatter_backward(grad: Tensor, mask: Tensor, size: Size) -> Tensor:
-    """What `grad` has where the mask holds, in a row, then zeros; in the shape `size`."""
+    """The elements of `grad` where the mask holds, then zeros, in the shape `size`."""
 
 
 @op(
@@ -294,7 +294,7 @@ def _gather(input: Meta, dim: int, index: Meta) -> Meta:
 
 @op(_gather)
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """Picks along `dim` what `index` says, for each place of `index`; an index outside raises RuntimeError."""
+    """Picks elements along `dim` by `index`, in its shape; an index out of range raises RuntimeError."""
 
 
 def _scatter(input: Meta, dim: int, index: Meta, src: Meta | Number, *_: Any) -> Meta:
@@ -314,12 +314,12 @@ def _scatter(input: Meta, dim: int, index: Meta, src: Meta | Number, *_: Any) ->
 
 @op(_scatter, inplace=True)
 def scatter(input: Tensor, dim: int, index: Tensor, src: Tensor | Number) -> Tensor:
-    """`input` with `src` written along `dim` where `index` says."""
+    """`input` with `src` written along `dim` at `index`."""
 
 
 @op(_scatter, inplace=True, autocast="widest")
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """`input` with `src` added along `dim` where `index` says, in its order."""
+    """`input` with `src` added along `dim` at `index`, in its order."""
 
 
 def _scatter_reduce(input: Meta, dim: int, index: Meta, src: Meta, reduce: str, include_self: bool) -> Meta:
@@ -336,20 +336,20 @@ def _scatter_reduce(input: Meta, dim: int, index: Meta, src: Meta, reduce: str, 
 def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
-    """`input` with all of `src` that `index` sends to a place reduced there: sum, prod, mean, amax or amin.
+    """`input` with the elements of `src` reduced into the elements at `index`: sum, prod, mean, amax or amin.
 
-    Without `include_self`, what `input` has at those places does not count.
+    Without `include_self`, the elements of `input` at `index` do not count.
     """
 
 
 @op(_scatter, on="", inner=True)
 def _scatter_multiply(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """`input` multiplied by `src` along `dim` where `index` says."""
+    """`input` multiplied by `src` along `dim` at `index`."""
 
 
 @op(_scatter, on="", inner=True)
 def _scatter_extremum(input: Tensor, dim: int, index: Tensor, src: Tensor, largest: bool, include_self: bool) -> Tensor:
-    """The largest, or smallest, of what `index` sends to a place and, maybe, what is there."""
+    """The largest or smallest of the elements of `src` at each index, and of `input` there with `include_self`."""
 
 
 def _take_along_dim(input: Meta, indices: Meta, dim: int | None) -> Meta:
@@ -407,7 +407,7 @@ def _index_select(input: Meta, dim: int, index: Meta) -> Meta:
 
 @op(_index_select)
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The slices of `dim` that a vector of indices names; one outside raises IndexError."""
+    """The slices of `dim` at a vector of indices; one out of range raises IndexError."""
 
 
 def _slices(name: str, counts: type[ShapeError] | type[OpIndexError]) -> Any:
@@ -446,12 +446,12 @@ def _slices(name: str, counts: type[ShapeError] | type[OpIndexError]) -> Any:
 
 @op(_slices("index_add_", ShapeError), inplace=True)
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Number = 1) -> Tensor:
-    """`input` with `alpha` times the slices of `source` added where `index` says, in its order."""
+    """`input` with `alpha` times the slices of `source` added at `index`, in its order."""
 
 
 @op(_slices("index_copy_", OpIndexError), inplace=True, autocast="widest")
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
-    """`input` with the slices of `source` written where `index` says."""
+    """`input` with the slices of `source` written at `index`."""
 
 
 def _index_fill(input: Meta, dim: int, index: Meta, value: Meta | Number) -> Meta:
@@ -469,4 +469,4 @@ def _index_fill(input: Meta, dim: int, index: Meta, value: Meta | Number) -> Met
 
 @op(_index_fill, inplace=True, idempotent=True)
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -> Tensor:
-    """`input` with one value in the slices that `index` names."""
+    """`input` with one value in the slices at `index`."""

@@ -22,7 +22,7 @@ def _need_tensors(tensors: tuple[Meta, ...], name: str) -> None:
 
 
 def joined_ones(shapes: list[tuple[int, ...]]) -> list[int]:
-    """Which tensors `cat` looks at: all but those of shape (0,), which fit everywhere, unless all are such."""
+    """The tensors that `cat` joins: `cat` ignores tensors of shape (0,), unless all are."""
     kept = [place for place, shape in enumerate(shapes) if shape != (0,)]
     return kept or list(range(len(shapes)))
 
@@ -41,12 +41,12 @@ def cat_rule(tensors: tuple[Meta, ...], dim: int) -> Inferred:
             raise ShapeError(
                 f"zero-dimensional tensor (at position {place}) cannot be concatenated", argument="tensors"
             )
-    looked_at = joined_ones([tensor.shape for tensor in tensors])
-    first = tensors[looked_at[0]].shape
+    joined = joined_ones([tensor.shape for tensor in tensors])
+    first = tensors[joined[0]].shape
     axis = wrap_dim(dim, len(first))
-    for place in looked_at[1:]:
+    for place in joined[1:]:
         _check_joined(first, tensors[place].shape, axis, place)
-    length = sum(tensors[place].shape[axis] for place in looked_at)
+    length = sum(tensors[place].shape[axis] for place in joined)
     return _promoted(tensors, (*first[:axis], length, *first[axis + 1 :]))
 
 
@@ -273,7 +273,7 @@ def _check_repeats(repeats: Meta, size: int, dim: int | None = None) -> None:
 
 @op(_repeat_each, on="", form_of="repeat_interleave", static_shape=False)
 def _repeat_interleave_each(input: Tensor, repeats: Tensor, dim: int | None = None) -> Tensor:
-    """Each element as many times in a row as `repeats (n,)`, of an integer dtype, says for it."""
+    """Each element repeated by its number in `repeats (n,)`, of an integer dtype."""
 
 
 def _repeated(repeats: Meta, count: int) -> Meta:
@@ -283,4 +283,4 @@ def _repeated(repeats: Meta, count: int) -> Meta:
 
 @op(_repeated, on="", inner=True, static_shape=False, differentiable=False)
 def _repeated_index(repeats: Tensor, count: int) -> Tensor:
-    """Each of 0 ... `count` - 1 as many times in a row as `repeats` says."""
+    """Each of 0 ... `count` - 1 repeated by its number in `repeats`."""

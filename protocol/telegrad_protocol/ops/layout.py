@@ -92,7 +92,7 @@ def _as_strided_gradient(grad: Meta, shape: tuple[int, ...], *place: Any) -> Met
 def _as_strided_backward(
     grad: Tensor, shape: Size, size: Size, stride: Size, storage_offset: int | None = None
 ) -> Tensor:
-    """Zeros of `shape` with `grad` added where `as_strided` looked."""
+    """Zeros of `shape` with `grad` added at the elements of the `as_strided` view."""
 
 
 def _as_strided_scatter(input: Meta, src: Meta, *place: Any) -> Meta:
@@ -104,7 +104,7 @@ def _as_strided_scatter(input: Meta, src: Meta, *place: Any) -> Meta:
 def as_strided_scatter(
     input: Tensor, src: Tensor, size: Size, stride: Size, storage_offset: int | None = None
 ) -> Tensor:
-    """A copy of `input` with `src` written where `as_strided` of the same arguments would look."""
+    """A copy of `input` with `src` written to the elements of the `as_strided` view of the same arguments."""
 
 
 def _expand(input: Meta, size: tuple[int, ...]) -> Inferred:
@@ -187,7 +187,7 @@ def t(input: Tensor) -> Tensor:
 
 
 def moved_order(ndim: int, source: tuple[int, ...], destination: tuple[int, ...]) -> tuple[int, ...]:
-    """The order of dimensions in which those of `source` stand at `destination` and the others keep theirs."""
+    """The order of dimensions that moves `source` to `destination` and keeps the others in order."""
     if len(source) != len(destination):
         raise ShapeError(
             f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the same number "
@@ -296,7 +296,7 @@ def _to_dtype(input: Tensor, dtype: DType) -> Tensor:
 
 @op(lambda input, dtype: like(input, dtype=dtype), on="", inner=True)
 def _cast_to(input: Tensor, dtype: DType) -> Tensor:
-    """`input` in another dtype; inside a gradient no copy is made where it is of that dtype already."""
+    """`input` in another dtype; a gradient that has the dtype already is not copied."""
 
 
 @op(same)
@@ -315,7 +315,7 @@ def detach(input: Tensor) -> Tensor:
 
 @op(_alias, view=True, detached=True, own_version=True, differentiable=False, on="")
 def _data(input: Tensor) -> Tensor:
-    """As `detach`; writes through the result are not seen by what autograd has saved."""
+    """As `detach`; autograd does not notice writes through the result."""
 
 
 def _contiguous(input: Meta) -> Inferred:
@@ -391,7 +391,7 @@ def _roll(input: Meta, shifts: int | tuple[int, ...], dims: Any) -> Meta:
 
 @op(_roll)
 def roll(input: Tensor, shifts: int | Size, dims: Dims = None) -> Tensor:
-    """Moves elements along dimensions, those that fall out coming in again; without `dims`, in the flattened tensor."""
+    """Moves elements along dimensions, around the end to the beginning; without `dims`, in the flattened tensor."""
 
 
 def _rot90(input: Meta, k: int, dims: tuple[int, ...]) -> Meta:

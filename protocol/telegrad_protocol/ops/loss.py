@@ -153,7 +153,7 @@ def _safe_classes(target: Meta, classes: int, ignore_index: int) -> Meta:
 
 @op(_safe_classes, on="", inner=True, differentiable=False)
 def _checked_targets(target: Tensor, classes: int, ignore_index: int) -> Tensor:
-    """The classes, 0 where one is to be ignored; IndexError for one that does not exist."""
+    """The classes, with 0 for `ignore_index`; a class out of range raises IndexError."""
 
 
 def _nll(input: Meta, target: Meta, weight: Meta | None, ignore_index: int, reduction: str) -> Meta:
@@ -178,7 +178,7 @@ def _two(input: Meta, target: Meta, reduction: str) -> Meta:
 
 
 def _alike(input: Meta, target: Meta, reduction: str, kernel: str = "") -> Inferred:
-    """As `_two`, for losses that warn of what broadcasting may hide; `kernel` is PyTorch's, if floating types alone do."""
+    """As `_two`, for losses that warn when they broadcast; `kernel` is PyTorch's name in the error for other dtypes."""
     found = _elementwise(input, target, reduction)
     if kernel:
         _need_floating(like(input, dtype=common_dtype((input, target))), kernel)
@@ -275,7 +275,7 @@ def _known_bound(input: Meta, low: float, high: float, argument: str) -> Meta:
 
 @op(_known_bound, on="", inner=True, differentiable=False)
 def _within(input: Tensor, low: float, high: float, argument: str) -> Tensor:
-    """True everywhere, since a value outside [low, high] is an error about the argument of a loss."""
+    """True everywhere: a value outside [low, high] is an error that names the loss's argument."""
 
 
 def _bce_logits(input: Meta, target: Meta, weight: Meta | None, reduction: str, pos_weight: Meta | None) -> Meta:

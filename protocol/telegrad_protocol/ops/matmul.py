@@ -18,7 +18,7 @@ _SAME_DOT = "dot : expected both vectors to have same dtype, but found {first} a
 
 
 def _same_dtype(first: Meta, second: Meta, words: str = _SAME) -> None:
-    """Raise unless two factors have one dtype, in the words of the kernel that PyTorch multiplies them by."""
+    """Raise unless two factors have one dtype, in the words of PyTorch's kernel for them."""
     if first.dtype is not second.dtype:
         names = {"first": dtypes.TYPE_NAMES[first.dtype], "second": dtypes.TYPE_NAMES[second.dtype]}
         raise ShapeError(

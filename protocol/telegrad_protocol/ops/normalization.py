@@ -166,7 +166,7 @@ def group_norm(
 
 
 def _check_each_channel(input: Meta, **given: Meta | None) -> None:
-    """As `_check_channels`, in batch norm's words, which come first."""
+    """As `_check_channels`, with batch norm's message, which PyTorch raises first."""
     _check_channels(input)
     for name, each in given.items():
         if each is not None and each.shape != (input.shape[1],):

@@ -70,6 +70,6 @@ def _check_border(shape: tuple[int, ...], pad: tuple[int, ...], mode: str, value
 def pad(input: Tensor, pad: Size, mode: str = "constant", value: Value | None = None) -> Tensor:
     """Adds `pad` elements (before, after) to the last dimension, to the one before it, and so on.
 
-    `mode` says what they are: `value`; "reflect": the inside mirrored at the edge; "replicate": the edge;
+    `mode` chooses their values: `value`; "reflect": the inside mirrored at the edge; "replicate": the edge;
     "circular": the other end. Negative numbers cut off.
     """

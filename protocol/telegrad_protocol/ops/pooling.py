@@ -49,23 +49,23 @@ def _pooled(
             argument="input",
         )
     for axis in zip(input.shape[-dims:], steps, margin, apart, counts, strict=True):
-        _check_seen(*axis)
+        _check_covered(*axis)
     return (*input.shape[:-dims], *counts)
 
 
-def _check_seen(size: int, stride: int, padding: int, dilation: int, count: int) -> None:
-    """Raise where a window has no element of the input under it: only padding, which has no maximum."""
+def _check_covered(size: int, stride: int, padding: int, dilation: int, count: int) -> None:
+    """Raise where a window covers padding alone, which has no maximum."""
     if not padding or dilation <= size:
         return
-    in_padding = min(count, -(-padding // stride))  # those that begin there
-    if in_padding > _MOST_LOOKED_AT or any((n * stride - padding) % dilation >= size for n in range(in_padding)):
+    in_padding = min(count, -(-padding // stride))  # windows that begin there
+    if in_padding > _MOST_CHECKED or any((n * stride - padding) % dilation >= size for n in range(in_padding)):
         raise ShapeError(
             f"a window sees nothing but padding: padding={padding} and dilation={dilation} for an input of {size}",
             argument="dilation",
         )
 
 
-_MOST_LOOKED_AT = 4096
+_MOST_CHECKED = 4096
 
 
 def _need_planes(input: Meta, dims: int) -> None:
@@ -151,7 +151,7 @@ def _max_pool3d_with_indices(
 
 
 def _need_places(indices: Meta, planes: Shape, seen: Shape) -> None:
-    """Raise unless indices into the planes of one shape are there for those of another."""
+    """Raise unless indices into planes of one shape fit planes of another."""
     if indices.dtype is not dtypes.int64:
         raise ShapeError(f"expected int64 indices, got {indices.dtype.name}", argument="indices", expected="int64")
     if len(planes) < 2 or planes[:-2] != seen[:-2] or len(planes) != len(seen):
@@ -169,7 +169,7 @@ def _max_gradient(grad: Meta, indices: Meta, size: Shape) -> Meta:
 
 @op(_max_gradient, on="", inner=True)
 def _max_pool2d_backward(grad: Tensor, indices: Tensor, size: Size) -> Tensor:
-    """The gradient for the input, of shape `size`, of a pool that took the elements at `indices`."""
+    """The gradient for the input, of shape `size`, of a pool that selected the elements at `indices`."""
 
 
 def _taken(input: Meta, indices: Meta) -> Meta:
@@ -221,7 +221,7 @@ def avg_pool2d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Tensor:
-    """The average of each window of `input (N, C, H, W)` or `(C, H, W)`; padding counts unless told otherwise."""
+    """The average of each window of `input (N, C, H, W)` or `(C, H, W)`; padding counts by default."""
 
 
 @op(_avg_rule(3), on="functional")
@@ -258,7 +258,7 @@ def _avg_pool2d_backward(
 
 
 def adaptive_sizes(shape: Shape, output_size: int | tuple[int | None, ...], dims: int) -> Shape:
-    """The sizes of an adaptive pool's planes: where None is given, those of the input of that `shape`.
+    """The sizes of an adaptive pool's planes: None keeps the input's size.
 
     >>> adaptive_sizes((1, 3, 4), (2, None), 2)
     (2, 4)
@@ -285,7 +285,7 @@ def _adaptive_rule(dims: int) -> Rule:
                     f"sizes {list(input.shape)} with dimension {axis} being empty",
                     argument="input",
                 )
-            check_size((size, count))  # what the places of windows are computed from
+            check_size((size, count))  # products of both must fit
         return like(input, shape=(*input.shape[:-dims], *sizes))
 
     return rule

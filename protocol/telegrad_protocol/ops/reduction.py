@@ -67,12 +67,12 @@ def _need_elements(name: str, input: Meta, axes: tuple[int, ...]) -> None:
 
 @op(_extremum("amax"))
 def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
-    """The largest value; where several are, the gradient is shared among them."""
+    """The largest value; equal ones share the gradient."""
 
 
 @op(_extremum("amin"))
 def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
-    """The smallest value; where several are, the gradient is shared among them."""
+    """The smallest value; equal ones share the gradient."""
 
 
 def _along(name: str) -> Rule:
@@ -87,12 +87,12 @@ def _along(name: str) -> Rule:
 
 @op(_along("max"), on="", form_of="max", returns=("values", "indices"))
 def _max_dim(input: Tensor, dim: int, keepdim: bool = False) -> None:
-    """The largest values along `dim`, and where they are first."""
+    """The largest values along `dim`, and their first indices."""
 
 
 @op(_along("min"), on="", form_of="min", returns=("values", "indices"))
 def _min_dim(input: Tensor, dim: int, keepdim: bool = False) -> None:
-    """The smallest values along `dim`, and where they are first."""
+    """The smallest values along `dim`, and their first indices."""
 
 
 def _arg(name: str) -> Rule:
@@ -108,12 +108,12 @@ def _arg(name: str) -> Rule:
 
 @op(_arg("argmax"), differentiable=False)
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Where the largest value is first, along `dim` or in the flattened input."""
+    """The first index of the largest value, along `dim` or in the flattened input."""
 
 
 @op(_arg("argmin"), differentiable=False)
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Where the smallest value is first, along `dim` or in the flattened input."""
+    """The first index of the smallest value, along `dim` or in the flattened input."""
 
 
 def _truth(input: Meta, dim: Dims, keepdim: bool) -> Meta:

@@ -47,12 +47,12 @@ def _extremum(input: Meta, dim: int) -> Inferred:
 
 @op(_extremum, returns=("values", "indices"))
 def cummax(input: Tensor, dim: int) -> None:
-    """The largest element so far along a dimension, and where it was last."""
+    """The largest element so far along a dimension, and its last index."""
 
 
 @op(_extremum, returns=("values", "indices"))
 def cummin(input: Tensor, dim: int) -> None:
-    """The smallest element so far along a dimension, and where it was last."""
+    """The smallest element so far along a dimension, and its last index."""
 
 
 def _logcumsumexp(input: Meta, dim: int) -> Meta:
@@ -87,14 +87,14 @@ def _diff(input: Meta, n: int, dim: int, prepend: Meta | None, append: Meta | No
 def diff(
     input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
-    """Differences of neighbours along a dimension, `n` times over; what `prepend` and `append` give is joined first.
+    """Differences of neighbours along a dimension, `n` times over; `prepend` and `append` are joined first.
 
     The input itself for an `n` of 0.
     """
 
 
 def sample_shape(y: tuple[int, ...], x: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    """The shape that sample points need to stand beside samples: a vector belongs to the dimension."""
+    """The shape in which sample points broadcast with samples: a vector lies along the dimension."""
     return (*x, *(1,) * (len(y) - 1 - axis)) if len(x) == 1 else x
 
 

@@ -14,7 +14,7 @@ from .layout import view_of
 
 
 def slice_bounds(bounds: tuple[Any, ...], size: int) -> tuple[int, int, int]:
-    """Start, stop and step of a slice of a dimension, cut to what it has; stop is never before start."""
+    """Start, stop and step of a slice of a dimension, limited to its size; stop is never before start."""
     start, stop, step = bounds
     step = 1 if step is None else step
     if step <= 0:
@@ -24,7 +24,7 @@ def slice_bounds(bounds: tuple[Any, ...], size: int) -> tuple[int, int, int]:
 
 
 def _located(input: Meta, index: tuple[Any, ...]) -> tuple[Meta, int]:
-    """What a basic index shows, and how far its first element is from the input's."""
+    """The shape and strides of a basic index, and the offset of its first element."""
     if sum(item is not None for item in index) > input.ndim:
         raise _too_many(input)
     shape, strides, offset, axis = [], [], 0, 0
@@ -76,11 +76,11 @@ def _place(index: int, size: int, axis: int) -> int:
 
 @op(basic_index, view=True, on="")
 def _slice(input: Tensor, index: Index) -> Tensor:
-    """Basic indexing: per item None for a new dimension, an int, or (start, stop, step); what is left stays whole."""
+    """Basic indexing: per item None for a new dimension, an int, or (start, stop, step); other dimensions stay whole."""
 
 
 def _gradient_of(view: Callable[..., Inferred]) -> Rule:
-    """The rule of a view's gradient: of the shape that was looked at, where `grad` is of that which was seen."""
+    """The rule of a view's gradient: it has the input's shape, and `grad` the view's."""
 
     def rule(grad: Meta, shape: tuple[int, ...], *place: Any) -> Meta:
         whole = like(grad, shape=shape)
@@ -92,7 +92,7 @@ def _gradient_of(view: Callable[..., Inferred]) -> Rule:
 
 @op(_gradient_of(basic_index), on="", inner=True)
 def _slice_backward(grad: Tensor, shape: Size, index: Index) -> Tensor:
-    """Zeros of `shape` with `grad` where `_slice` looked."""
+    """Zeros of `shape` with `grad` in the slice."""
 
 
 def _select(input: Meta, dim: int, index: int) -> Inferred:
@@ -114,7 +114,7 @@ def _whole(count: int) -> tuple[Any, ...]:
 
 @op(_select, view=True)
 def select(input: Tensor, dim: int, index: int) -> Tensor:
-    """What stands at `index` of dimension `dim`, which goes away; a view."""
+    """The slice at `index` of dimension `dim`, without that dimension; a view."""
 
 
 def narrow_index(shape: tuple[int, ...], dim: int, start: int, length: int) -> tuple[Any, ...]:
@@ -251,7 +251,7 @@ def _unbind(input: Meta, dim: int) -> Inferred:
 
 @op(_unbind, view=True, fixed_views="Unbind")
 def unbind(input: Tensor, dim: int = 0) -> list[Tensor]:
-    """A view per index of dimension `dim`, which goes away."""
+    """A view per index of dimension `dim`, without that dimension."""
 
 
 def diagonal_rule(input: Meta, offset: int, dim1: int, dim2: int) -> Inferred:
@@ -277,7 +277,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 
 @op(_gradient_of(diagonal_rule), on="", inner=True)
 def _diagonal_backward(grad: Tensor, shape: Size, offset: int, dim1: int, dim2: int) -> Tensor:
-    """Zeros of `shape` with `grad` on the diagonal that `diagonal` looked at."""
+    """Zeros of `shape` with `grad` on the diagonal."""
 
 
 def _windows(input: Meta, dimension: int, size: int, step: int) -> Inferred:
@@ -307,7 +307,7 @@ def _unfold_windows(input: Tensor, dimension: int, size: int, step: int) -> Tens
 
 @op(_gradient_of(_windows), on="", inner=True)
 def _unfold_windows_backward(grad: Tensor, shape: Size, dimension: int, size: int, step: int) -> Tensor:
-    """Windows added up where `_unfold_windows` saw them, in zeros of `shape`."""
+    """The sum of windows at their positions, in zeros of `shape`."""
 
 
 def _triangle(name: str) -> Any:
@@ -380,7 +380,7 @@ def _scattered(input: Meta, src: Meta, index: tuple[Any, ...]) -> Meta:
 
 @op(_scattered, on="", inner=True)
 def _slice_scatter(input: Tensor, src: Tensor, index: Index) -> Tensor:
-    """A copy of `input` with `src` where `_slice` would look."""
+    """A copy of `input` with `src` in the slice."""
 
 
 def select_index(shape: tuple[int, ...], dim: int, index: int) -> tuple[Any, ...]:

@@ -37,11 +37,11 @@ TOLERANCES: Final = {
 
 
 class Differs(AssertionError):
-    """A sample gives something else than it should."""
+    """A sample gives a wrong result."""
 
 
 class Case(NamedTuple):
-    """A sample with its floating tensors in `dtype`; None where it has none, and stands for itself."""
+    """A sample with its floating tensors in `dtype`; None for a sample without floating tensors."""
 
     sample: Sample
     dtype: str | None
@@ -51,7 +51,7 @@ class Case(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What a run gave, on the host: values and gradients (None: no path), and their dtypes."""
+    """The values and gradients (None: no path) of a run, on the host."""
 
     values: list[np.ndarray]
     gradients: list[np.ndarray | None]
@@ -73,7 +73,7 @@ def cases_of(sample: Sample, dtypes: Iterable[str]) -> Iterator[Case]:
 
 
 def skip_reason(case: Case) -> str | None:
-    """Why a case is not compared: draws differ from generator to generator, or NumPy itself refuses the dtype."""
+    """Why a case is not compared, or None: generators draw different numbers; NumPy refuses some dtypes."""
     if case.sample.op in GENERATOR_OPS:
         return "a draw: another generator gives other numbers"
     expected = _expected(case)
@@ -121,7 +121,7 @@ def _compare_gradients(run: Run, expected: list[np.ndarray | None], tolerance: d
 
 
 def slopes(sample: Sample) -> tuple[float, float]:
-    """On NumPy in float64, along a random direction: what the gradients say and what differences say.
+    """The slope along a random direction by gradients and by finite differences, on NumPy in float64.
 
     (L(x + h d) - L(x - h d)) / 2h = <grad, d>, with L the weighted sum of all floating results.
     """
@@ -152,7 +152,7 @@ def _objective(sample: Sample, arrays: list[np.ndarray]) -> float:
 
 
 def _expected(case: Case) -> Result | str:
-    """What NumPy gives, or what it refuses the case with."""
+    """NumPy's result, or the message of its error."""
     with located("cpu"):
         run = Run(case.sample, case.dtype)
         try:
@@ -165,7 +165,7 @@ def _expected(case: Case) -> Result | str:
 
 @contextmanager
 def located(device: str) -> Iterator[None]:
-    """Inside, what names no device is on this one."""
+    """In the block, a tensor without a named device is on `device`."""
     before, Here.device = Here.device, device
     try:
         yield
@@ -183,7 +183,7 @@ def _check_memory(run: Run, out: Tensor, view: bool) -> None:
 
 
 def _precision(case: Case, outs: tuple[Tensor, ...]) -> str:
-    """The least precise floating dtype at work."""
+    """The least precise floating dtype of a case's inputs and results."""
     named = [t.dtype for t in case.sample.tensors() if t.dtype in FLOATING]
     used = [case.dtype] if case.dtype else named
     used += [out.dtype.name for out in outs if out.dtype.is_floating_point]
@@ -192,7 +192,7 @@ def _precision(case: Case, outs: tuple[Tensor, ...]) -> str:
 
 
 def _looser(tolerance: dict[str, float]) -> dict[str, float]:
-    """For gradients, which are a chain of ops."""
+    """The tolerance for gradients, which come from a chain of ops."""
     return {name: 4 * value for name, value in tolerance.items()}
 
 

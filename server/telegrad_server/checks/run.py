@@ -20,7 +20,7 @@ GENERATOR_OPS: Final = {name for name, spec in OPS.items() if spec.generator_slo
 
 
 def new_engine() -> Engine:
-    """An engine on NumPy with memory enough for any sample."""
+    """An engine on NumPy with enough memory for any sample."""
     return Engine(NumpyBackend(), Budget(1 << 30))
 
 
@@ -35,7 +35,7 @@ def weights(shape: tuple[int, ...], salt: int, dtype: Any) -> np.ndarray:
 
 
 def fill(sample: Sample, values: list[Any]) -> tuple[Any, ...]:
-    """The sample's arguments with these values in the places of its tensors."""
+    """The sample's arguments with these values for its tensors."""
     queue = iter(values)
 
     def place(value: Any) -> Any:
@@ -85,7 +85,7 @@ class Run:
         return [out for out in self.outs if out.dtype.is_floating_point]
 
     def differentiable(self) -> list[Tensor]:
-        """The inputs whose gradients are looked at."""
+        """The inputs whose gradients are checked."""
         return [t for t, s in zip(self.inputs, self.sample.tensors(), strict=True) if s.grad]
 
     def grads(self, create_graph: bool = False) -> list[Any]:
@@ -96,7 +96,7 @@ class Run:
         )
 
     def pull(self, roots: list[Any], create_graph: bool = False) -> list[Any]:
-        """Gradients for every differentiable input, given those of results."""
+        """Gradients of every differentiable input, from gradients of results."""
         walk = self.engine.walk(create_graph=create_graph, retain=True)
         roots = [(o, w) for o, w in roots if o.requires_grad]
         inputs = self.differentiable()

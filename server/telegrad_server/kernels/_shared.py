@@ -11,15 +11,15 @@ def dtype_of(f, x):
 
 
 def zero_gradient(f, g):
-    """The gradient of what does not depend on the input: zeros, whatever comes in."""
+    """The gradient where the result does not depend on the input: zeros."""
     return f.detach(f.fill(g, 0))
 
 
 def number_like(f, input, number):
-    """A number as the dtype of `input` takes it: without its fraction beside integers."""
+    """The number as an element of `input`'s dtype: without its fraction for integers."""
     return number if dtype_of(f, input).category == FLOAT else int(number)
 
 
 def at_least(f, x, bound):
-    """What keeps a division by `x` safe, and lets the gradient pass."""
+    """`x` raised to `bound` where it is less, with the gradient of `x`: safe to divide by."""
     return f.add(x, f.detach(f.clamp_min(f.sub(bound, x), 0.0)))

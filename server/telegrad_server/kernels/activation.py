@@ -217,5 +217,5 @@ def prelu(f, input, weight):
     shape = (1, -1, *(1,) * (input.ndim - 2)) if input.ndim > 1 else (-1,)
     slope = f.reshape(weight, shape) if input.ndim else f.reshape(weight, ())
     positive = f.gt(input, 0)
-    # The slope meets none of what it is not for: an infinity there would make nan of no gradient.
+    # Zeros replace positive elements before the product: an infinity would turn their gradient of 0 into nan.
     return f.where(positive, input, f.mul(f.where(positive, 0.0, input), slope))

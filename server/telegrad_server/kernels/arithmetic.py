@@ -49,7 +49,7 @@ direct_kernel("round", input=zero_gradient)
 
 
 def _scaled(xp, other, alpha):
-    """`other` times `alpha`; a Python number stays one, which takes the dtype of the tensor beside it."""
+    """`other` times `alpha`; a Python number stays one, and takes the other operand's dtype."""
     if alpha == 1:
         return other
     return xp.multiply(other, alpha) if hasattr(other, "dtype") else other * alpha
@@ -75,7 +75,7 @@ direct_kernel("mul", "multiply", input=lambda f, g, other: f.mul(g, other), othe
 
 
 def _divisor(xp, input, other):
-    """`other`, by which `input` may be divided: RuntimeError for integers where it is 0."""
+    """`other`, checked as a divisor: integers raise RuntimeError where it is 0."""
     dtypes = [
         xp.meta_of(x).dtype.category if hasattr(x, "dtype") else type(x) is float and FLOAT for x in (input, other)
     ]
@@ -142,14 +142,14 @@ vjp(
 def pow(xp, input, exponent):
     if type(exponent) is int and exponent < 0 and xp.meta_of(input).dtype.category != FLOAT:
         raise OpError("Integers to negative integer powers are not allowed.", argument="exponent", got=exponent)
-    # PyTorch takes roots, of -0.0 and -inf too, where they are powers of something else.
+    # PyTorch computes square roots here; for -0.0 and -inf they differ from powers.
     if not hasattr(exponent, "shape") and exponent in (0.5, -0.5):
         return xp.sqrt(input) if exponent > 0 else xp.rsqrt(input)
     return xp.power(input, exponent)
 
 
 def _pow_input(f, g, input, exponent):
-    """A constant, which anything to the power 0 is, has no slope, not even at 0."""
+    """The power 0 is a constant: its gradient is 0, even at 0."""
     if not hasattr(exponent, "shape"):
         return zero_gradient(f, g) if exponent == 0 else f.mul(g, f.mul(f.pow(input, exponent - 1), exponent))
     slope = f.mul(f.pow(input, f.sub(exponent, 1)), exponent)
@@ -157,7 +157,7 @@ def _pow_input(f, g, input, exponent):
 
 
 def _pow_exponent(f, g, input, exponent, out):
-    """0 to a power is 0, without slope, from the power 0 on, where its logarithm is no number to multiply with."""
+    """0 to a power of 0 or more has the gradient 0: the logarithm of 0 is not finite."""
     if not hasattr(input, "shape"):
         slope = f.mul(out, _log_of(input))
         return f.mul(g, slope if input else f.where(f.ge(exponent, 0), 0.0, slope))
@@ -176,7 +176,7 @@ def _log_of(number):
 
 @kernel
 def lerp(xp, input, end, weight):
-    """Counted from the nearer end, so that a weight of 1 gives the end exactly."""
+    """Computed from the nearer end, so that a weight of 1 gives the end exactly."""
     apart = xp.subtract(end, input)
     if not hasattr(weight, "shape"):
         near = -0.5 < weight < 0.5

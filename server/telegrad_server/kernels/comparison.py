@@ -19,7 +19,7 @@ direct_kernel(
 
 
 def _share(f, g, loses, ties):
-    """All of the gradient, half of it where both sides are the same, none where this side loses; all at nan."""
+    """The whole gradient; half of it where both sides are equal, none where the other side wins; the whole at nan."""
     return f.where(loses, 0.0, f.where(ties, f.mul(g, 0.5), g))
 
 
@@ -39,7 +39,7 @@ vjp(
 
 
 def _below(f, input, min, max):
-    """Where the lower bound is the result: of two bounds that cross, the upper one is."""
+    """Where the lower bound is the result; where the bounds cross, the upper one is."""
     below = f.lt(input, min)
     return below if max is None else f.logical_and(below, f.lt(min, max))
 

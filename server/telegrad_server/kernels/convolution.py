@@ -71,7 +71,7 @@ def _transposed_convolution(name, dims):
         size = transposed_size(tuple(x.shape[2:]), tuple(weight.shape[2:]), steps, cut, left, apart)
         full = (x.shape[0], weight.shape[1] * groups, *size)
         out = f._conv_input_grad(x, weight, full, steps, cut, apart, groups)
-        if odd:  # more windows would fit into the output than the input has: all of it, then the part that is wanted
+        if odd:  # such a size fits more windows than the input has: compute it without margins, then pad and cut
             sides = zip(reversed(margin), reversed(extra), strict=True)
             out = f.pad(out, tuple([n for p, e in sides for n in (-p, e - p)]))
         if bias is not None:

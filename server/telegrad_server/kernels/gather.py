@@ -16,7 +16,7 @@ from .registry import decomposition, direct_kernel, kernel, vjp
 
 
 def _check(xp, index, size, dim, error, low=0):
-    """The index, as it may be followed. Raises for one outside [low, size)."""
+    """The index, checked. Raises for one outside [low, size)."""
     return xp.check_index(index, low, size, _out_of_bounds, size, dim, error)
 
 
@@ -27,7 +27,7 @@ def _out_of_bounds(outside, size, dim, error):
 
 
 def _places(xp, shape, indices):
-    """An index as arrays take it: whole dimensions as slices, masks as the places of their true elements."""
+    """An index as arrays take it: whole dimensions as slices, masks as the indices of their true elements."""
     found, masked = [], False
     for index in indices:
         if index is None:
@@ -40,7 +40,7 @@ def _places(xp, shape, indices):
         else:
             size = shape[len(found)]
             found.append(_check(xp, index, size, len(found), OpIndexError, -size))
-    if masked:  # each gives as many places as it holds
+    if masked:  # a mask gives one index per true element
         common_index([place.shape for place in found if not isinstance(place, slice)])
     return tuple(found)
 
@@ -190,7 +190,7 @@ vjp(
 
 
 def _sent(xp, input, dim, index, src, how):
-    """A copy of `input` with `src` where the index says; an index of no elements may have any shape."""
+    """A copy of `input` with `src` at the index; an empty index may have any shape."""
     axis = _along(xp, input, dim, index)
     if input.ndim and not index.ndim:
         index, src = (xp.reshape(x, (-1,)) if hasattr(x, "shape") else x for x in (index, src))
@@ -222,10 +222,10 @@ vjp(
 
 
 def _padded(f, corner, meta):
-    """The gradient of a source of which only the corner that the index covers was used."""
+    """The gradient of a source, of which the op used the corner that the index covers."""
     if corner.shape == meta.shape:
         return corner
-    if not math.prod(corner.shape):  # it may be of another rank
+    if not math.prod(corner.shape):  # `src` may have another rank
         return f.zeros(meta.shape, dtype=meta.dtype)
     sizes = zip(reversed(corner.shape), reversed(meta.shape), strict=True)
     return f._pad_constant(corner, tuple([n for have, want in sizes for n in (0, want - have)]), 0)
@@ -250,7 +250,7 @@ def scatter_reduce(f, input, dim, index, src, reduce, include_self):
 
 
 def _averaged(f, total, dim, index, include_self):
-    """A sum divided by how many went to each place."""
+    """A sum divided by the number of its terms."""
     dtype = dtype_of(f, total)
     ones = f.ones(tuple(total.shape), dtype=dtype)
     counts = ones if include_self else f.scatter(ones, dim, index, 0)
@@ -275,7 +275,7 @@ vjp(
 
 
 def _other_factors(f, input, dim, index, src, out):
-    """For each factor, the product of all others at its place; where one factor is 0, that product without it."""
+    """For each factor, the product of the others at its index; where one factor is 0, the product without it."""
     zero = f.eq(src, 0)
     filled = f.where(zero, 1.0, src)
     zeros = f.scatter_add(f.mul(out, 0.0), dim, index, f._cast_like(zero, src))
@@ -286,7 +286,7 @@ def _other_factors(f, input, dim, index, src, out):
 
 @kernel
 def _scatter_extremum(xp, input, dim, index, src, largest, include_self):
-    if not include_self:  # any of a place's candidates instead of what is there
+    if not include_self:  # start from a candidate of `src` instead of `input`
         input = _sent(xp, input, dim, index, src, "set")
     return _sent(xp, input, dim, index, src, "maximum" if largest else "minimum")
 
@@ -303,7 +303,7 @@ vjp(
 
 
 def _winners(f, input, dim, index, src, out):
-    """Ones where what was there, and where what was sent, is the extremum; both take part in PyTorch's sharing."""
+    """Ones where an element of `input`, and where one of `src`, is the extremum: they share the gradient, as in PyTorch."""
     kept = f._cast_like(f.eq(input, out), input)
     return kept, f._cast_like(f.eq(_corner(f, src, index), f.gather(out, dim, index)), src)
 
@@ -352,7 +352,7 @@ vjp(
 
 
 def _rows(xp, input, dim, index, error, low=0):
-    """Where the named slices are."""
+    """The indices of the slices, checked."""
     axis = wrap_dim(dim, input.ndim)
     size = (input.shape or (1,))[axis]
     index = _check(xp, index, size, axis, error, low)

@@ -18,9 +18,9 @@ def cat(xp, tensors, dim):
 
 
 def _cat_tensors(f, g, tensors_meta, dim):
-    looked_at, pieces, at = joined_ones([meta.shape for meta in tensors_meta]), [], 0
+    joined, pieces, at = joined_ones([meta.shape for meta in tensors_meta]), [], 0
     for place, meta in enumerate(tensors_meta):
-        if place not in looked_at:
+        if place not in joined:
             pieces.append(f.zeros((0,), dtype=meta.dtype))
             continue
         pieces.append(f.narrow(g, dim, at, meta.shape[dim]))
@@ -110,7 +110,7 @@ def tile(f, input, dims):
 
 
 def _along(f, input, dim):
-    """The tensor to work on and its axis: flattened where no dimension is named."""
+    """The tensor and its axis; flattened without a dimension."""
     if dim is None or input.ndim == 0:
         return f.reshape(input, (math.prod(input.shape),)), 0
     return input, dim % input.ndim

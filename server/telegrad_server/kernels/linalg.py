@@ -16,7 +16,7 @@ from .registry import decomposition, direct_kernel, kernel, vjp
 
 
 def _decomposed(words, function, *args):
-    """What a factorization gives; the one thing that it may still find wrong is told in PyTorch's words."""
+    """The result of a factorization; its one possible error is raised in PyTorch's words."""
     try:
         return function(*args)
     except ValueError as error:  # NumPy's LinAlgError
@@ -33,7 +33,7 @@ vjp(inv, A=lambda f, g, out: f.neg(f.matmul(f.matmul(mirrored(f, out), g), mirro
 
 
 def _scaled_inverse(f, factor, A, singular):
-    """Inverses, turned over and scaled; of the identity where a matrix has none."""
+    """The inverses, transposed and scaled; for a singular matrix, of the identity."""
     singular = f.reshape(singular, (*singular.shape, 1, 1))
     safe = f.where(singular, _identity(f, A.shape[-1], dtype_of(f, A)), A)
     return f.mul(f.reshape(factor, (*factor.shape, 1, 1)), mirrored(f, f.inv(safe)))
@@ -44,7 +44,7 @@ def _identity(f, size, dtype):
     return f.sub(f.tril(ones), f.tril(ones, -1))
 
 
-# PyTorch scales by the determinant too: where that is 0, so is the gradient.
+# As in PyTorch, the gradient is scaled by the determinant, so it is 0 for a singular matrix.
 direct_kernel("det", A=lambda f, g, A, out: _scaled_inverse(f, f.mul(g, out), A, f.eq(out, 0)))
 
 
@@ -127,7 +127,7 @@ def cdist(f, x1, x2, p):
     others = f.reshape(x2, (*x2.shape[:-2], 1, *x2.shape[-2:]))
     apart = f.sub(rows, others)
     distance = f.vector_norm(apart, p, -1)
-    # A count has no gradient where distances have one of 0.
+    # A count has no gradient, PyTorch's distances have one of 0.
     return f.add(distance, f.sum(f.fill(apart, 0), -1)) if p == 0 else distance
 
 

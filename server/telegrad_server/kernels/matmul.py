@@ -39,7 +39,7 @@ def _other_grad(f, g, input, other_meta):
         column = f.matmul(mirrored(f, flat_rows(f, input)), f.reshape(g, (math.prod(g.shape), 1)))
         return f.reshape(column, other_meta.shape)
     if other_meta.ndim == 2:
-        # One product over all rows; batch by batch, the matrices would have to be added up.
+        # One product over all rows, instead of a product per batch and a sum.
         return f.matmul(mirrored(f, flat_rows(f, input)), flat_rows(f, g))
     return f.matmul(mirrored(f, input), g)
 
@@ -90,7 +90,7 @@ def _plus(f, input, product, beta, alpha):
     alpha, beta = number_like(f, product, alpha), number_like(f, product, beta)
     if alpha != 1:
         product = f.mul(product, alpha)
-    # Times 0, not even nan counts; the gradient is 0, but it is there.
+    # With `beta` 0 not even nan in `input` counts; its gradient exists and is 0.
     return f.add(product, f.fill(input, 0) if beta == 0 else input, alpha=1 if beta == 0 else beta)
 
 
@@ -166,7 +166,7 @@ def einsum(f, equation, operands):
 
 
 def _once(f, x, labels):
-    """A repeated label's diagonal, so that every label stands once."""
+    """The diagonal over each repeated label, so that every label occurs once."""
     for label in dict.fromkeys(labels):
         while labels.count(label) > 1:
             first = labels.index(label)

@@ -18,7 +18,7 @@ def pad(f, input, pad, mode, value):
 
 
 def _bordered(f, x, axis, before, after, mode):
-    """One dimension with a border on both sides, negative widths cutting off."""
+    """One dimension with a border on both sides; negative widths cut off."""
     size = x.shape[axis]
 
     def part(start, stop):

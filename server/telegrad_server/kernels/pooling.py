@@ -15,7 +15,7 @@ from .registry import decomposition, direct_kernel, kernel, vjp
 
 
 def _sizes(dims, kernel_size, stride, *others):
-    """Kernel, stride and whatever else, one number per dimension each."""
+    """Kernel size, stride and the other sizes, each with one number per dimension."""
     kernel = per_dim(kernel_size, dims, "kernel_size")
     return kernel, per_dim(stride, dims, "stride", kernel), *(per_dim(x, dims, "size") for x in others)
 

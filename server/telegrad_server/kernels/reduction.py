@@ -22,7 +22,7 @@ def kept(shape, dim):
 
 
 def unreduced(f, x, meta, dim, keepdim):
-    """A reduction's result, or its gradient, as if the reduced dimensions were still there."""
+    """A reduction's result, or its gradient, with the reduced dimensions kept, of size 1."""
     return x if keepdim else f.reshape(x, kept(meta.shape, dim))
 
 
@@ -32,7 +32,7 @@ def spread(f, g, meta, dim, keepdim):
 
 
 def count(meta, dim):
-    """How many elements a reduction takes together."""
+    """The number of elements that a reduction combines."""
     axes = axes_of(dim, meta.ndim)
     return math.prod(meta.shape[axis] for axis in axes)
 
@@ -82,7 +82,7 @@ vjp(
 
 
 def _others(f, input, meta, dim):
-    """For each element, the product of all others: of those before it and those after it, so that zeros do no harm."""
+    """For each element, the product of those before it and those after it: exact even with zeros."""
     if meta.ndim == 0:
         return f.fill(input, 1)
     flat = f.reshape(input, (-1,)) if dim is None else f.transpose(input, dim, -1)
@@ -126,7 +126,7 @@ def _picked(xp, input, dim, keepdim, where):
 
 
 def _scatter_back(f, g, input_meta, indices, dim, keepdim):
-    """Zeros with the gradient of the values at their places."""
+    """Zeros with the gradients of the values at their indices."""
     g = g[0]
     if input_meta.ndim == 0:
         return g
@@ -192,7 +192,7 @@ def var(xp, input, dim, correction, keepdim):
 
 
 def _var_input(f, g, input, dim, correction):
-    """From the gradient with its dimensions kept."""
+    """The gradient of the variance, from `g` with its dimensions kept."""
     freedom = math.prod(input.shape[axis] for axis in axes_of(dim, input.ndim)) - correction
     return f.mul(f.mul(g, 2 / freedom if freedom else math.inf), f.sub(input, f.mean(input, dim, True)))
 
@@ -211,7 +211,7 @@ def std(xp, input, dim, correction, keepdim):
 
 
 def _std_input(f, g, input, input_meta, out, dim, correction, keepdim):
-    """Of equal values, where the root is steep, the gradient is 0."""
+    """The gradient is 0 for equal values, where the root has no derivative."""
     g = f.where(f.eq(out, 0), 0.0, f.div(g, f.mul(out, 2)))
     return _var_input(f, unreduced(f, g, input_meta, dim, keepdim), input, dim, correction)
 
@@ -255,7 +255,7 @@ def _norm_input(f, g, x, x_meta, out, ord, dim, keepdim, dtype):
 
 
 def _norm_slope(f, g, x, out, ord, dim):
-    """PyTorch's choice where there is no derivative: 0 for a norm of 0, and the largest elements share."""
+    """As in PyTorch where there is no derivative: 0 for a norm of 0, and equal largest elements share the gradient."""
     if ord in (math.inf, -math.inf):
         largest = f.logical_or(f.eq(f.abs(x), out), f.logical_and(f.isnan(x), f.isnan(out)))
         largest = f._cast_like(largest, x)

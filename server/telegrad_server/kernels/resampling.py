@@ -34,7 +34,7 @@ def _nearest(f, x, axis, count, factor, mode):
 
 
 def _linear(f, x, axis, count, factor, align_corners):
-    """Each new element between the two old ones that it falls between."""
+    """Linear interpolation between the two neighbours of each new element."""
     length = x.shape[axis]
     steps = f.arange(0, count, dtype=dtypes.float64)
     if align_corners:

@@ -32,7 +32,7 @@ def cumprod(xp, input, dim, dtype):
 
 
 def _cumprod_input(f, g, input, input_meta, dim):
-    """For each k, what is before it times the sum over i >= k of g[i] and all between k and i; zeros do no harm."""
+    """For each k, the product before k times the sum over i >= k of g[i] and the factors in (k, i]: exact with zeros."""
     g = f._cast_to(g, input_meta.dtype)
     if not input_meta.ndim or not input_meta.numel:
         return g
@@ -44,13 +44,13 @@ vjp(cumprod, input=_cumprod_input)
 
 
 def _shifted(f, x, dim, by, fill):
-    """The elements one place further along a dimension, or one back, with `fill` where none comes from."""
+    """The elements moved by one along a dimension, forwards or back, with `fill` in the gap."""
     after = x.ndim - 1 - wrap_dim(dim, x.ndim)
     return f._pad_constant(x, (0, 0) * after + (by, -by), fill)
 
 
 def _adjoint(f, g, factor, dim, reverse):
-    """The gradient of a recurrence's input: the recurrence of the gradient, the other way."""
+    """The gradient of a recurrence's input: the recurrence of the gradient in the other direction."""
     return f._recurrence(g, _shifted(f, factor, dim, 1 if reverse else -1, 0), dim, not reverse)
 
 
@@ -105,7 +105,7 @@ vjp(
 
 
 def _share(f, part, whole):
-    """exp(part - whole), which is at most 1, and 0 for the logarithm of nothing."""
+    """exp(part - whole), which is at most 1, and 0 where both are -inf."""
     return f.where(f.eq(part, float("-inf")), 0.0, f.exp(f.sub(part, whole)))
 
 

@@ -60,7 +60,7 @@ def _pieces(input, dim, cuts):
 
 
 def _joined(f, g, meta, dim, cuts):
-    """The gradients of pieces as that of the whole; a piece that nobody used has none."""
+    """The gradients of pieces as that of the whole; an unused piece has none."""
     axis = dim % len(meta.shape)
     sizes = [(*meta.shape[:axis], stop - start, *meta.shape[axis + 1 :]) for start, stop in cuts]
     pieces = zip(g, sizes, strict=True)
@@ -132,7 +132,7 @@ vjp(unbind, input=_unbind_input)
 
 
 def _on_diagonal(xp, array, offset, dim1, dim2):
-    most = max(array.shape)  # beyond it every diagonal is empty
+    most = max(array.shape)  # beyond this offset every diagonal is empty
     return xp.diagonal(array, min(max(offset, -most), most), dim1, dim2)
 
 

@@ -13,12 +13,12 @@ from .registry import decomposition, kernel, vjp
 
 
 def _ordered(entry):
-    """The gradient of values that keep their dimension: back to where they came from."""
+    """Register the gradient of sorted values: back to their original indices."""
     vjp(entry, input=lambda f, g, input_meta, indices, dim: _returned(f, g[0], input_meta, indices, dim))
 
 
 def _reduced(entry):
-    """The gradient of one value per row."""
+    """Register the gradient of one selected value per row."""
     vjp(entry, input=lambda f, g, input_meta, indices, dim: _returned_one(f, g[0], input_meta, indices, dim))
 
 
@@ -28,12 +28,12 @@ def _returned_one(f, g, meta, indices, dim):
 
 
 def _returned(f, g, meta, indices, dim):
-    """Zeros with the gradient where the indices say."""
+    """Zeros with the gradient at the indices."""
     return f.scatter(f.zeros(meta.shape, dtype=meta.dtype), dim, indices, g)
 
 
 def _rows(xp, input, dim):
-    """The array with the dimension in question last, and how to bring results back."""
+    """The array with `dim` last, and a function that moves it back in results."""
     return xp.swapaxes(input, dim, -1) if input.ndim else xp.reshape(input, (1,))
 
 
@@ -119,7 +119,7 @@ def _middle(xp, input, skip_nan):
 
 
 def _nothing(dtype):
-    """What nan is in a dtype: of integers, what processors make of it."""
+    """nan in a dtype; for integers, the result of a processor's cast."""
     if dtype.is_floating_point:
         return math.nan
     return -(1 << (8 * dtype.itemsize - 1)) if dtype.itemsize >= 4 else 0
@@ -136,7 +136,7 @@ def nanmedian(xp, input):
 
 
 def _shared(f, g, input, out):
-    """The gradient of the middle, shared by all elements that are equal to it."""
+    """The gradient of the median, shared by all elements equal to it."""
     same = f.logical_or(f.eq(input, out), f.logical_and(f.isnan(input), f.isnan(out)))
     same = f._cast_like(same, g)
     return f.div(f.mul(f.expand(g, input.shape), same), f.sum(same))

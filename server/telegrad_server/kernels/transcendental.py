@@ -48,7 +48,7 @@ vjp(
 
 
 def _is_flat(f, input, other):
-    """Where xlogy is 0 for want of a logarithm."""
+    """Where `input` is 0 and `other` has no finite logarithm: xlogy is 0 there."""
     zero = f.eq(input, 0)
     none = f.fill(zero, other <= 0) if isinstance(other, int | float) else f.le(other, 0)
     return f.logical_and(zero, none)
