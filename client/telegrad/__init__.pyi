@@ -695,10 +695,10 @@ def mode(input: Tensor, dim: _int = -1, keepdim: _bool = False) -> ValuesIndices
     """The most frequent value along a dimension, the smallest of several, and its last index."""
 
 def moveaxis(input: Tensor, source: Sizes, destination: Sizes) -> Tensor:
-    """The dimensions `source` moved to the places `destination`; a view."""
+    """The dimensions `source` moved to the positions `destination`; a view."""
 
 def movedim(input: Tensor, source: Sizes, destination: Sizes) -> Tensor:
-    """The dimensions `source` moved to the places `destination`; a view."""
+    """The dimensions `source` moved to the positions `destination`; a view."""
 
 def msort(input: Tensor) -> Tensor:
     """The sorted elements along the first dimension."""

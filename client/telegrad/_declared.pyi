@@ -545,9 +545,9 @@ class Declared(TensorBase):
     def mode(self, dim: _int = -1, keepdim: _bool = False) -> ValuesIndices:
         """The most frequent value along a dimension, the smallest of several, and its last index."""
     def moveaxis(self, source: Sizes, destination: Sizes) -> Tensor:
-        """The dimensions `source` moved to the places `destination`; a view."""
+        """The dimensions `source` moved to the positions `destination`; a view."""
     def movedim(self, source: Sizes, destination: Sizes) -> Tensor:
-        """The dimensions `source` moved to the places `destination`; a view."""
+        """The dimensions `source` moved to the positions `destination`; a view."""
     def msort(self) -> Tensor:
         """The sorted elements along the first dimension."""
     def mul(self, other: Tensor | Number) -> Tensor:

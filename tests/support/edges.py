@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from telegrad_server.kernels import IMPLS
+from telegrad_protocol.spec import OPS
 from telegrad_server.samples import Sample, T
 from telegrad_server.samples.base import FLOATING
 
@@ -61,16 +61,14 @@ class Case(NamedTuple):
     arrays: list[np.ndarray]
 
 
-def family(op: str) -> str:
-    """The module that the op's kernel stands in."""
-    kernel = IMPLS[op]
-    function: Any = kernel.run or kernel.decomposition
-    return str(function.__module__).rpartition(".")[2]
+ELEMENTWISE = ("arithmetic", "comparison", "transcendental", "activation")
+"""Families of functions that are computed element by element."""
 
 
 def elementwise(sample: Sample) -> bool:
     """Whether operands may be of any one shape, so that all pairs of edge values fit one call."""
-    plain = family(sample.op) in ("pointwise", "activation") and sample.op not in ("glu", "prelu", "_gelu_backward")
+    elsewhere = sample.op in ("fill", "copy", "masked_fill")
+    plain = (OPS[sample.op].family in ELEMENTWISE or elsewhere) and sample.op not in ("glu", "prelu", "_gelu_backward")
     tensors = sample.tensors()
     known = all(t.grad or t.dtype == "bool" for t in tensors)
     return plain and known and (len(tensors) == 1 or all(t.shape for t in tensors))

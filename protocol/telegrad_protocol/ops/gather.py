@@ -29,15 +29,15 @@ def common_index(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
 
 
 def indexed_shape(input: Meta, indices: Indices) -> tuple[int, ...]:
-    """The shape of advanced indexing: the index tensors' common shape takes their place, or the front if they are apart."""
+    """The shape of advanced indexing. The index tensors' common shape replaces them, or comes first if they are apart."""
     if len(indices) > input.ndim:
         raise OpIndexError(f"too many indices for tensor of dimension {input.ndim}", argument="indices")
-    places = [place for place, index in enumerate(indices) if index is not None]
-    if not places:
+    positions = [position for position, index in enumerate(indices) if index is not None]
+    if not positions:
         return input.shape
     common = common_index([index.shape for index in indices if index is not None])
-    kept = [size for axis, size in enumerate(input.shape) if axis not in places]
-    lead = places[0] if places == list(range(places[0], places[-1] + 1)) else 0
+    kept = [size for axis, size in enumerate(input.shape) if axis not in positions]
+    lead = positions[0] if positions == list(range(positions[0], positions[-1] + 1)) else 0
     return (*kept[:lead], *common, *kept[lead:])
 
 
@@ -84,11 +84,11 @@ def _index_backward(grad: Tensor, shape: Size, indices: list[Tensor | None]) -> 
 def _check_masks(input: Meta, indices: Indices) -> None:
     _check_index_dtypes(indices, masks=True)
     axis = 0
-    for place, index in enumerate(indices):
+    for position, index in enumerate(indices):
         if index is not None and index.dtype in MASKS:
             if index.shape != input.shape[axis : axis + index.ndim]:
                 raise OpIndexError(
-                    f"The shape of the mask {list(index.shape)} at index {place} does not match the shape of the "
+                    f"The shape of the mask {list(index.shape)} at index {position} does not match the shape of the "
                     f"indexed tensor {list(input.shape)} at index {axis}",
                     argument="indices",
                 )
@@ -277,10 +277,10 @@ def _fits(index: Meta, other: Meta, axis: int, name: str) -> None:
             expected=other.ndim,
             got=index.ndim,
         )
-    for place, size in enumerate(index.shape):
-        if place != axis and size > (other.shape or (1,))[place]:
+    for position, size in enumerate(index.shape):
+        if position != axis and size > (other.shape or (1,))[position]:
             raise ShapeError(
-                f"Size does not match at dimension {place} expected index {list(index.shape)} to be no larger than "
+                f"Size does not match at dimension {position} expected index {list(index.shape)} to be no larger than "
                 f"{name} {list(other.shape)} apart from dimension {axis}",
                 argument="index",
             )
@@ -432,7 +432,7 @@ def _slices(name: str, counts: type[ShapeError] | type[OpIndexError]) -> Any:
                 argument="source",
             )
         if source.ndim != input.ndim or any(
-            a != b for place, (a, b) in enumerate(zip(source.shape, input.shape, strict=True)) if place != axis
+            a != b for position, (a, b) in enumerate(zip(source.shape, input.shape, strict=True)) if position != axis
         ):
             raise ShapeError(
                 f"{name}(): source tensor shape must match self tensor shape, excluding the specified dimension. Got "

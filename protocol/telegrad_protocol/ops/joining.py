@@ -23,7 +23,7 @@ def _need_tensors(tensors: tuple[Meta, ...], name: str) -> None:
 
 def joined_ones(shapes: list[tuple[int, ...]]) -> list[int]:
     """The tensors that `cat` joins: `cat` ignores tensors of shape (0,), unless all are."""
-    kept = [place for place, shape in enumerate(shapes) if shape != (0,)]
+    kept = [index for index, shape in enumerate(shapes) if shape != (0,)]
     return kept or list(range(len(shapes)))
 
 
@@ -36,21 +36,21 @@ def _promoted(tensors: tuple[Meta, ...], shape: tuple[int, ...]) -> Inferred:
 def cat_rule(tensors: tuple[Meta, ...], dim: int) -> Inferred:
     if not tensors:
         raise OpValueError("torch.cat(): expected a non-empty list of Tensors", argument="tensors")
-    for place, tensor in enumerate(tensors):
+    for index, tensor in enumerate(tensors):
         if not tensor.ndim:
             raise ShapeError(
-                f"zero-dimensional tensor (at position {place}) cannot be concatenated", argument="tensors"
+                f"zero-dimensional tensor (at position {index}) cannot be concatenated", argument="tensors"
             )
     joined = joined_ones([tensor.shape for tensor in tensors])
     first = tensors[joined[0]].shape
     axis = wrap_dim(dim, len(first))
-    for place in joined[1:]:
-        _check_joined(first, tensors[place].shape, axis, place)
-    length = sum(tensors[place].shape[axis] for place in joined)
+    for index in joined[1:]:
+        _check_joined(first, tensors[index].shape, axis, index)
+    length = sum(tensors[index].shape[axis] for index in joined)
     return _promoted(tensors, (*first[:axis], length, *first[axis + 1 :]))
 
 
-def _check_joined(first: tuple[int, ...], shape: tuple[int, ...], axis: int, place: int) -> None:
+def _check_joined(first: tuple[int, ...], shape: tuple[int, ...], axis: int, index: int) -> None:
     if len(shape) != len(first):
         raise ShapeError(
             f"Tensors must have same number of dimensions: got {len(first)} and {len(shape)}", argument="tensors"
@@ -59,7 +59,7 @@ def _check_joined(first: tuple[int, ...], shape: tuple[int, ...], axis: int, pla
         if other != axis and wanted != size:
             raise ShapeError(
                 f"Sizes of tensors must match except in dimension {axis}. Expected size {wanted} but got size {size} "
-                f"for tensor number {place} in the list.",
+                f"for tensor number {index} in the list.",
                 argument="tensors",
                 expected=list(first),
                 got=list(shape),
@@ -74,11 +74,11 @@ def cat(tensors: list[Tensor], dim: int = 0) -> Tensor:
 def _stack(tensors: tuple[Meta, ...], dim: int) -> Inferred:
     _need_tensors(tensors, "stack")
     first = tensors[0].shape
-    for place, tensor in enumerate(tensors):
+    for index, tensor in enumerate(tensors):
         if tensor.shape != first:
             raise ShapeError(
                 f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and "
-                f"{list(tensor.shape)} at entry {place}",
+                f"{list(tensor.shape)} at entry {index}",
                 argument="tensors",
                 expected=list(first),
                 got=list(tensor.shape),
@@ -167,10 +167,10 @@ def atleast_3d(input: Tensor) -> Tensor:
 
 def _block_diag(tensors: tuple[Meta, ...]) -> Meta:
     _need_tensors(tensors, "block_diag")
-    for place, tensor in enumerate(tensors):
+    for index, tensor in enumerate(tensors):
         if tensor.ndim > 2:
             raise ShapeError(
-                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {place} has {tensor.ndim}.",
+                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {index} has {tensor.ndim}.",
                 argument="tensors",
             )
     blocks = [at_least(tensor.shape, 2) for tensor in tensors]

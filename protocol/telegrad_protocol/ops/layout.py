@@ -82,9 +82,9 @@ def as_strided(input: Tensor, size: Size, stride: Size, storage_offset: int | No
     """A view by sizes, strides and offset, in elements, of a contiguous tensor's memory."""
 
 
-def _as_strided_gradient(grad: Meta, shape: tuple[int, ...], *place: Any) -> Meta:
+def _as_strided_gradient(grad: Meta, shape: tuple[int, ...], *geometry: Any) -> Meta:
     whole = like(grad, shape=shape)
-    need_shape(grad, _as_strided(whole, *place).meta.shape)
+    need_shape(grad, _as_strided(whole, *geometry).meta.shape)
     return whole
 
 
@@ -95,8 +95,8 @@ def _as_strided_backward(
     """Zeros of `shape` with `grad` added at the elements of the `as_strided` view."""
 
 
-def _as_strided_scatter(input: Meta, src: Meta, *place: Any) -> Meta:
-    need_shape(src, _as_strided(like(input), *place).meta.shape, "src")
+def _as_strided_scatter(input: Meta, src: Meta, *geometry: Any) -> Meta:
+    need_shape(src, _as_strided(like(input), *geometry).meta.shape, "src")
     return like(input)
 
 
@@ -204,9 +204,9 @@ def moved_order(ndim: int, source: tuple[int, ...], destination: tuple[int, ...]
     return tuple([placed[axis] if axis in placed else next(rest) for axis in range(ndim)])
 
 
-@op(lambda input, *places: _permuted(input, moved_order(input.ndim, *places)), view=True, second_names="moveaxis")
+@op(lambda input, *dims: _permuted(input, moved_order(input.ndim, *dims)), view=True, second_names="moveaxis")
 def movedim(input: Tensor, source: Size, destination: Size) -> Tensor:
-    """The dimensions `source` moved to the places `destination`; a view."""
+    """The dimensions `source` moved to the positions `destination`; a view."""
 
 
 def _unsqueeze(input: Meta, dim: int) -> Inferred:
@@ -224,7 +224,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 def _squeeze(input: Meta, dim: Dims) -> Inferred:
     among = range(input.ndim) if dim is None else [wrap_dim(d, input.ndim) for d in _listed(dim)]
     if len(set(among)) != len(among):
-        twice = next(axis for place, axis in enumerate(among) if axis in among[:place])
+        twice = next(axis for index, axis in enumerate(among) if axis in among[:index])
         raise ShapeError(f"dim {twice} appears multiple times in the list of dims", argument="dim")
     keep = [axis for axis in range(input.ndim) if axis not in among or input.shape[axis] != 1]
     return _permuted(input, tuple(keep))

@@ -19,8 +19,8 @@ def padded_shape(shape: tuple[int, ...], pad: tuple[int, ...]) -> tuple[int, ...
             got=list(pad),
         )
     sizes = list(shape)
-    for place in range(len(pad) // 2):
-        axis, before, after = len(shape) - 1 - place, pad[2 * place], pad[2 * place + 1]
+    for pair in range(len(pad) // 2):
+        axis, before, after = len(shape) - 1 - pair, pad[2 * pair], pad[2 * pair + 1]
         sizes[axis] += before + after
         if sizes[axis] < 0:
             raise ShapeError(
@@ -53,13 +53,13 @@ def _check_border(shape: tuple[int, ...], pad: tuple[int, ...], mode: str, value
         raise UnsupportedOp(
             "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now", argument="pad"
         )
-    for place, width in enumerate(pad):
-        size = shape[len(shape) - 1 - place // 2]
+    for index, width in enumerate(pad):
+        size = shape[len(shape) - 1 - index // 2]
         if mode == "reflect" and width >= size:
-            both = 2 * (place // 2)
+            both = 2 * (index // 2)
             raise ShapeError(
                 f"Argument #{4 + both}: Padding size should be less than the corresponding input dimension, but got: "
-                f"padding ({pad[both]}, {pad[both + 1]}) at dimension {len(shape) - 1 - place // 2} of input {list(shape)}",
+                f"padding ({pad[both]}, {pad[both + 1]}) at dimension {len(shape) - 1 - index // 2} of input {list(shape)}",
                 argument="pad",
             )
         if mode == "circular" and width > size:

@@ -82,9 +82,9 @@ def _slice(input: Tensor, index: Index) -> Tensor:
 def _gradient_of(view: Callable[..., Inferred]) -> Rule:
     """The rule of a view's gradient: it has the input's shape, and `grad` the view's."""
 
-    def rule(grad: Meta, shape: tuple[int, ...], *place: Any) -> Meta:
+    def rule(grad: Meta, shape: tuple[int, ...], *geometry: Any) -> Meta:
         whole = like(grad, shape=shape)
-        need_shape(grad, view(whole, *place).meta.shape)
+        need_shape(grad, view(whole, *geometry).meta.shape)
         return whole
 
     return rule
@@ -390,7 +390,7 @@ def select_index(shape: tuple[int, ...], dim: int, index: int) -> tuple[Any, ...
     return (*((None, None, None),) * wrap_dim(dim, len(shape)), index)
 
 
-@op(lambda input, src, *place: _scattered(input, src, select_index(input.shape, *place)))
+@op(lambda input, src, *geometry: _scattered(input, src, select_index(input.shape, *geometry)))
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """A copy of `input` with `src` at `index` of dimension `dim`."""
 

@@ -60,6 +60,9 @@ class Result(NamedTuple):
 def cases(families: Iterable[str], dtypes: Iterable[str] = FLOATING) -> Iterator[Case]:
     """Every sample of the families, in each dtype that it can have."""
     families, dtypes = set(families), tuple(dtypes)
+    unknown = families - {spec.family for spec in OPS.values()}
+    if unknown:
+        raise ValueError(f"no op is of the families {sorted(unknown)}")
     for op, samples in SAMPLES.items():
         if OPS[op].family in families:
             for sample in samples:

@@ -38,14 +38,14 @@ def fill(sample: Sample, values: list[Any]) -> tuple[Any, ...]:
     """The sample's arguments with these values for its tensors."""
     queue = iter(values)
 
-    def place(value: Any) -> Any:
+    def filled(value: Any) -> Any:
         if isinstance(value, T):
             return next(queue)
         if isinstance(value, tuple) and any(isinstance(item, T) for item in value):
-            return tuple(place(item) for item in value)
+            return tuple(filled(item) for item in value)
         return value
 
-    return tuple(place(value) for value in sample.args)
+    return tuple(filled(value) for value in sample.args)
 
 
 class Run:

@@ -41,7 +41,7 @@ def _places(xp, shape, indices):
             size = shape[len(found)]
             found.append(_check(xp, index, size, len(found), OpIndexError, -size))
     if masked:  # a mask gives one index per true element
-        common_index([place.shape for place in found if not isinstance(place, slice)])
+        common_index([index.shape for index in found if not isinstance(index, slice)])
     return tuple(found)
 
 

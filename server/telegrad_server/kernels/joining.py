@@ -14,13 +14,13 @@ from .slicing import WHOLE
 
 @kernel
 def cat(xp, tensors, dim):
-    return xp.concatenate([tensors[place] for place in joined_ones([x.shape for x in tensors])], dim)
+    return xp.concatenate([tensors[index] for index in joined_ones([x.shape for x in tensors])], dim)
 
 
 def _cat_tensors(f, g, tensors_meta, dim):
     joined, pieces, at = joined_ones([meta.shape for meta in tensors_meta]), [], 0
-    for place, meta in enumerate(tensors_meta):
-        if place not in joined:
+    for index, meta in enumerate(tensors_meta):
+        if index not in joined:
             pieces.append(f.zeros((0,), dtype=meta.dtype))
             continue
         pieces.append(f.narrow(g, dim, at, meta.shape[dim]))

@@ -12,8 +12,8 @@ direct_kernel("_pad_constant", "pad", input=lambda f, g, pad: f._pad_constant(g,
 def pad(f, input, pad, mode, value):
     if mode == "constant":
         return f._pad_constant(input, pad, 0 if value is None else value)
-    for place in range(len(pad) // 2):
-        input = _bordered(f, input, input.ndim - 1 - place, pad[2 * place], pad[2 * place + 1], mode)
+    for pair in range(len(pad) // 2):
+        input = _bordered(f, input, input.ndim - 1 - pair, pad[2 * pair], pad[2 * pair + 1], mode)
     return input if any(pad) else f.clone(input)
 
 

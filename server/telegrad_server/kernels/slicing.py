@@ -174,8 +174,8 @@ def _unfold_windows_backward(xp, grad, shape, dimension, size, step):
     axis = dimension % len(shape)
     reach = (grad.shape[axis] - 1) * step + 1
     for tap in range(size):
-        place = out[(*(slice(None),) * axis, slice(tap, tap + reach, step))]
-        xp.assign(place, xp.add(place, grad[..., tap]))
+        part = out[(*(slice(None),) * axis, slice(tap, tap + reach, step))]
+        xp.assign(part, xp.add(part, grad[..., tap]))
     return out
 
 
@@ -230,6 +230,6 @@ def slice_scatter(f, input, src, dim, start, end, step):
 
 @decomposition
 def diagonal_scatter(f, input, src, offset, dim1, dim2):
-    place = (tuple(input.shape), offset, dim1, dim2)
-    on = f._diagonal_backward(f.ones(tuple(src.shape), dtype=dtypes.bool_), *place)
-    return f.where(on, f._diagonal_backward(src, *place), input)
+    geometry = (tuple(input.shape), offset, dim1, dim2)
+    on = f._diagonal_backward(f.ones(tuple(src.shape), dtype=dtypes.bool_), *geometry)
+    return f.where(on, f._diagonal_backward(src, *geometry), input)

@@ -80,9 +80,9 @@ _ordered(topk)
 def _chosen(xp, input, dim, keepdim, choose):
     """One element of each row: its value and its index."""
     rows = _rows(xp, input, dim)
-    place = choose(rows)[..., None]
+    index = choose(rows)[..., None]
     shape = reduced(input.shape, (wrap_dim(dim, input.ndim),), keepdim) if input.ndim else ()
-    values, indices = _picked(xp, rows, place, input, dim)
+    values, indices = _picked(xp, rows, index, input, dim)
     return xp.reshape(values, shape), xp.reshape(indices, shape)
 
 

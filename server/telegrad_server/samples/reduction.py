@@ -26,10 +26,10 @@ for extremum in ("amax", "amin"):
 for along in ("_max_dim", "_min_dim"):
     sample(along, T(3, 4, distinct=True), 1, oracle=False)
     sample(along, T(3, 4, distinct=True), 0, True, oracle=False)
-for place in ("argmax", "argmin"):
-    sample(place, T(3, 4, distinct=True))
-    sample(place, T(3, 4, distinct=True), 1)
-    sample(place, T(3, 4, distinct=True), -2, True)
+for position in ("argmax", "argmin"):
+    sample(position, T(3, 4, distinct=True))
+    sample(position, T(3, 4, distinct=True), 1)
+    sample(position, T(3, 4, distinct=True), -2, True)
 for truth in ("all", "any"):
     sample(truth, T(3, 4, dtype="bool"))
     sample(truth, T(3, 4, dtype="int64", low=0, high=1), 1, True)
