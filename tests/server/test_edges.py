@@ -1,4 +1,4 @@
-"""Values and first gradients where functions have no derivative, or no number: PyTorch's, for every op."""
+"""Values and first gradients at the edges of every op, where there is no derivative or no number: PyTorch's."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ EVERY = [
     and any(t.grad for t in sample.tensors())
 ]
 
-# Halves of ops that are tested under their own names: their gradients, and what they are composed of.
+# Parts of ops that are tested under their own names: gradients and decompositions.
 PARTS = set(
     """_gelu_backward _attention _conv _conv_input_grad _conv_weight_grad _embedding_backward _embedding_rows
     _index_backward _masked_scatter_backward _scatter_multiply _relu_backward _max_pool2d_backward _take_from_planes
@@ -89,7 +89,7 @@ def first_apart(case: Case) -> bool:
     return len(np.unique(rows)) == rows.size
 
 
-# What PyTorch leaves open, or has by an accident of its own: the cases that are compared all the same, and why.
+# Ops that PyTorch leaves undefined at some edges: the cases that are compared, and why.
 COMPARED: dict[str, tuple[Callable[[Case], bool], str]] = {
     "topk": (first_apart, "PyTorch names no order among equal elements"),
     "kthvalue": (first_apart, "PyTorch names no order among equal elements"),
@@ -281,7 +281,7 @@ ZEROED = list(
         for sample in zeroed(first)
     }.values()
 )
-# Where 0, () or a flag is refused by one side alone, or leaves something open.
+# Cases where 0, () or a flag is refused by one side alone, or leaves the result undefined.
 NOT_ZEROED = {
     "embedding": "its max_norm and sparse are not supported",
     "take_along_dim": "PyTorch reads beyond its input there",

@@ -1,4 +1,4 @@
-"""Memory that is counted is all memory that is taken: by kernels, by what autograd saves, and by small things."""
+"""All memory that is taken is counted: by kernels, by saved tensors, by small objects."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ N = 1 << 28
 
 
 def _call(op: str, size: int, *args: object, **named: object) -> Case:
-    """A call whose tensors are seen through `expand` where they are of that size."""
+    """A call whose tensors of that size are expanded."""
     return Case(Sample(op, OPS[op].bind(*args, **named)), size, 1, True)
 
 
@@ -57,7 +57,7 @@ NAMED = [
 
 @pytest.fixture(scope="module")
 def _warm() -> None:
-    """Kernels are compiled once, in the process that the others are forked from."""
+    """Compile kernels once, before the other processes are forked."""
     _warm_up({case.sample.op for case in NAMED})
 
 

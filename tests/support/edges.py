@@ -1,6 +1,6 @@
 """Inputs at the edge for every sample of a differentiable op, and where the engine and PyTorch differ on them.
 
-The edge: zeros of both signs, ties, an op's own bounds, the largest and smallest numbers, infinities, nan.
+Edges are zeros of both signs, ties, an op's own bounds, the largest and smallest numbers, infinities, nan.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ COMMON = (0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.0, -3.0, -3.5, 6.0, 20.0, 0.1)
 EPSILON = {name: float(np.finfo(name).eps) for name in ("float64", "float32")}
 TOLERANCE = {"float64": {"rtol": 1e-7, "atol": 1e-12}, "float32": {"rtol": 3e-5, "atol": 1e-6}}
 
-# Ops of ours that PyTorch has under another name.
+# Ops with another name in PyTorch.
 PEERS: dict[str, Callable[..., Any]] = {
     "_max_dim": lambda t, *args: t.max(*args),
     "_min_dim": lambda t, *args: t.min(*args),
@@ -66,7 +66,7 @@ ELEMENTWISE = ("arithmetic", "comparison", "transcendental", "activation")
 
 
 def elementwise(sample: Sample) -> bool:
-    """Whether operands may be of any one shape, so that all pairs of edge values fit one call."""
+    """Whether operands may have any one shape: all pairs of edge values then fit one call."""
     elsewhere = sample.op in ("fill", "copy", "masked_fill")
     plain = (OPS[sample.op].family in ELEMENTWISE or elsewhere) and sample.op not in ("glu", "prelu", "_gelu_backward")
     tensors = sample.tensors()
