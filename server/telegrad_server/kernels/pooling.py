@@ -51,8 +51,8 @@ def _adaptive_max_pool2d_with_indices(xp, input, output_size):
     return xp.adaptive_max_pool2d(input, adaptive_sizes(input.shape, output_size, 2))
 
 
-for _entry in (_max_pool2d_with_indices, _adaptive_max_pool2d_with_indices):
-    vjp(_entry, input=lambda f, g, input_meta, indices: f._max_pool2d_backward(g[0], indices, input_meta.shape))
+for _impl in (_max_pool2d_with_indices, _adaptive_max_pool2d_with_indices):
+    vjp(_impl, input=lambda f, g, input_meta, indices: f._max_pool2d_backward(g[0], indices, input_meta.shape))
 
 
 direct_kernel("_max_pool2d_backward", grad=lambda f, g, indices: f._take_from_planes(g, indices))

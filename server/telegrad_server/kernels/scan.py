@@ -80,9 +80,9 @@ def _extremum(xp, input, dim, largest):
     return xp.reshape(values, ()), xp.reshape(indices, ())
 
 
-for _entry in (cummax, cummin):
+for _impl in (cummax, cummin):
     vjp(
-        _entry,
+        _impl,
         input=lambda f, g, input_meta, indices, dim: f.scatter_add(
             f.zeros(input_meta.shape, dtype=input_meta.dtype), dim, indices, g[0]
         ),

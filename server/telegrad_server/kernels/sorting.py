@@ -12,14 +12,14 @@ from ._shared import dtype_of
 from .registry import decomposition, kernel, vjp
 
 
-def _ordered(entry):
+def _ordered(impl):
     """Register the gradient of sorted values: back to their original indices."""
-    vjp(entry, input=lambda f, g, input_meta, indices, dim: _returned(f, g[0], input_meta, indices, dim))
+    vjp(impl, input=lambda f, g, input_meta, indices, dim: _returned(f, g[0], input_meta, indices, dim))
 
 
-def _reduced(entry):
+def _reduced(impl):
     """Register the gradient of one selected value per row."""
-    vjp(entry, input=lambda f, g, input_meta, indices, dim: _returned_one(f, g[0], input_meta, indices, dim))
+    vjp(impl, input=lambda f, g, input_meta, indices, dim: _returned_one(f, g[0], input_meta, indices, dim))
 
 
 def _returned_one(f, g, meta, indices, dim):
@@ -106,8 +106,8 @@ def mode(xp, input, dim, keepdim):
     return _chosen(xp, input, dim, keepdim, xp.argmode)
 
 
-for _entry in (kthvalue, _median_dim, _nanmedian_dim, mode):
-    _reduced(_entry)
+for _impl in (kthvalue, _median_dim, _nanmedian_dim, mode):
+    _reduced(_impl)
 
 
 def _middle(xp, input, skip_nan):
@@ -142,8 +142,8 @@ def _shared(f, g, input, out):
     return f.div(f.mul(f.expand(g, input.shape), same), f.sum(same))
 
 
-for _entry in (median, nanmedian):
-    vjp(_entry, input=_shared)
+for _impl in (median, nanmedian):
+    vjp(_impl, input=_shared)
 
 
 def _quantile(f, input, q, dim, keepdim, interpolation, skip_nan):
