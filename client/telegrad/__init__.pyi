@@ -133,10 +133,10 @@ def all(input: Tensor, dim: Sizes | None = None, keepdim: _bool = False) -> Tens
     """Whether every element is true; over no dimensions, `()`, whether each is."""
 
 def amax(input: Tensor, dim: Sizes | None = (), keepdim: _bool = False) -> Tensor:
-    """The largest value; where several are, the gradient is shared among them."""
+    """The largest value; equal ones share the gradient."""
 
 def amin(input: Tensor, dim: Sizes | None = (), keepdim: _bool = False) -> Tensor:
-    """The smallest value; where several are, the gradient is shared among them."""
+    """The smallest value; equal ones share the gradient."""
 
 def any(input: Tensor, dim: Sizes | None = None, keepdim: _bool = False) -> Tensor:
     """Whether any element is true; over no dimensions, `()`, whether each is."""
@@ -151,13 +151,13 @@ def arctan(input: Tensor) -> Tensor:
     """The inverse tangent."""
 
 def argmax(input: Tensor, dim: _int | None = None, keepdim: _bool = False) -> Tensor:
-    """Where the largest value is first, along `dim` or in the flattened input."""
+    """The first index of the largest value, along `dim` or in the flattened input."""
 
 def argmin(input: Tensor, dim: _int | None = None, keepdim: _bool = False) -> Tensor:
-    """Where the smallest value is first, along `dim` or in the flattened input."""
+    """The first index of the smallest value, along `dim` or in the flattened input."""
 
 def argsort(input: Tensor, dim: _int = -1, descending: _bool = False, *, stable: _bool = False) -> Tensor:
-    """Where the elements in order along a dimension were."""
+    """The indices that sort a dimension."""
 
 def argwhere(input: Tensor) -> Tensor:
     """The indices of nonzero elements, a row each: `(n, ndim)`."""
@@ -165,7 +165,7 @@ def argwhere(input: Tensor) -> Tensor:
 def as_strided_scatter(
     input: Tensor, src: Tensor, size: Sizes, stride: Sizes, storage_offset: _int | None = None
 ) -> Tensor:
-    """A copy of `input` with `src` written where `as_strided` of the same arguments would look."""
+    """A copy of `input` with `src` written to the elements of the `as_strided` view of the same arguments."""
 
 def asin(input: Tensor) -> Tensor:
     """The inverse sine."""
@@ -355,10 +355,10 @@ def cross(input: Tensor, other: Tensor, dim: _int = -1) -> Tensor:
     """The cross product of vectors of 3 along `dim`."""
 
 def cummax(input: Tensor, dim: _int) -> ValuesIndices:
-    """The largest element so far along a dimension, and where it was last."""
+    """The largest element so far along a dimension, and its last index."""
 
 def cummin(input: Tensor, dim: _int) -> ValuesIndices:
-    """The smallest element so far along a dimension, and where it was last."""
+    """The smallest element so far along a dimension, and its last index."""
 
 def cumprod(input: Tensor, dim: _int, *, dtype: DType | None = None) -> Tensor:
     """Running products along a dimension."""
@@ -395,7 +395,7 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: _int = 0, dim1: _int = 
 def diff(
     input: Tensor, n: _int = 1, dim: _int = -1, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
-    """Differences of neighbours along a dimension, `n` times over; what `prepend` and `append` give is joined first.
+    """Differences of neighbours along a dimension, `n` times over; `prepend` and `append` are joined first.
 
     The input itself for an `n` of 0.
     """
@@ -494,7 +494,7 @@ def fmod(input: Tensor, other: Tensor | Number) -> Tensor:
     """The remainder of division rounded towards zero; it has the sign of `input`."""
 
 def gather(input: Tensor, dim: _int, index: Tensor) -> Tensor:
-    """Picks along `dim` what `index` says, for each place of `index`; an index outside raises RuntimeError."""
+    """Picks elements along `dim` by `index`, in its shape; an index out of range raises RuntimeError."""
 
 def ge(input: Tensor, other: Tensor | Number) -> Tensor:
     """True where `input` is at least `other`."""
@@ -525,19 +525,19 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """Joins tensors along the second dimension, vectors along their only one."""
 
 def index_add(input: Tensor, dim: _int, index: Tensor, source: Tensor, *, alpha: Number = 1) -> Tensor:
-    """`input` with `alpha` times the slices of `source` added where `index` says, in its order."""
+    """`input` with `alpha` times the slices of `source` added at `index`, in its order."""
 
 def index_copy(input: Tensor, dim: _int, index: Tensor, source: Tensor) -> Tensor:
-    """`input` with the slices of `source` written where `index` says."""
+    """`input` with the slices of `source` written at `index`."""
 
 def index_fill(input: Tensor, dim: _int, index: Tensor, value: Tensor | Number) -> Tensor:
-    """`input` with one value in the slices that `index` names."""
+    """`input` with one value in the slices at `index`."""
 
 def index_put(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: _bool = False) -> Tensor:
-    """`input` with `values`, broadcast, written where the indices, or masks, look; added with `accumulate`."""
+    """`input` with `values`, broadcast, written at the indices or masks; added with `accumulate`."""
 
 def index_select(input: Tensor, dim: _int, index: Tensor) -> Tensor:
-    """The slices of `dim` that a vector of indices names; one outside raises IndexError."""
+    """The slices of `dim` at a vector of indices; one out of range raises IndexError."""
 
 inf: _float
 
@@ -576,7 +576,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     """The Kronecker product: `other` once per element of `input`, times that element."""
 
 def kthvalue(input: Tensor, k: _int, dim: _int = -1, keepdim: _bool = False) -> ValuesIndices:
-    """The `k`-th smallest element along a dimension, counted from 1, and where it was."""
+    """The `k`-th smallest element along a dimension, counted from 1, and its index."""
 
 def layer_norm(
     input: Tensor,
@@ -692,16 +692,16 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices, `(n, k)` and `(k, m)`."""
 
 def mode(input: Tensor, dim: _int = -1, keepdim: _bool = False) -> ValuesIndices:
-    """The most frequent value along a dimension, the smallest of several, and where it is last."""
+    """The most frequent value along a dimension, the smallest of several, and its last index."""
 
 def moveaxis(input: Tensor, source: Sizes, destination: Sizes) -> Tensor:
-    """The dimensions `source` moved to the places `destination`; a view."""
+    """The dimensions `source` moved to the positions `destination`; a view."""
 
 def movedim(input: Tensor, source: Sizes, destination: Sizes) -> Tensor:
-    """The dimensions `source` moved to the places `destination`; a view."""
+    """The dimensions `source` moved to the positions `destination`; a view."""
 
 def msort(input: Tensor) -> Tensor:
-    """The elements in order along the first dimension."""
+    """The sorted elements along the first dimension."""
 
 def mul(input: Tensor, other: Tensor | Number) -> Tensor:
     """Multiplies `input` by `other`."""
@@ -866,7 +866,7 @@ def rms_norm(input: Tensor, normalized_shape: Sizes, weight: Tensor | None = Non
     """Divides by the root of the mean square over the last dimensions; `eps` None is the dtype's own."""
 
 def roll(input: Tensor, shifts: _int | Sizes, dims: Sizes | None = None) -> Tensor:
-    """Moves elements along dimensions, those that fall out coming in again; without `dims`, in the flattened tensor."""
+    """Moves elements along dimensions, around the end to the beginning; without `dims`, in the flattened tensor."""
 
 def rot90(input: Tensor, k: _int = 1, dims: Sizes = ...) -> Tensor:
     """Turns the plane of two dimensions by 90 degrees, `k` times, from the first towards the second."""
@@ -878,14 +878,14 @@ def rsqrt(input: Tensor) -> Tensor:
     """1 over the square root of `input`."""
 
 def scatter_add(input: Tensor, dim: _int, index: Tensor, src: Tensor) -> Tensor:
-    """`input` with `src` added along `dim` where `index` says, in its order."""
+    """`input` with `src` added along `dim` at `index`, in its order."""
 
 def scatter_reduce(
     input: Tensor, dim: _int, index: Tensor, src: Tensor, reduce: str, *, include_self: _bool = True
 ) -> Tensor:
-    """`input` with all of `src` that `index` sends to a place reduced there: sum, prod, mean, amax or amin.
+    """`input` with the elements of `src` reduced into the elements at `index`: sum, prod, mean, amax or amin.
 
-    Without `include_self`, what `input` has at those places does not count.
+    Without `include_self`, the elements of `input` at `index` do not count.
     """
 
 def searchsorted(
@@ -897,13 +897,13 @@ def searchsorted(
     side: str | None = None,
     sorter: Tensor | None = None,
 ) -> Tensor:
-    """Where values would go in a sorted sequence: before equal elements, or behind them with `right`.
+    """The positions of values in a sorted sequence: before equal elements, or after them with `right`.
 
     `sorted_sequence` is a vector, or `(..., n)` beside `input (..., m)`; `sorter` are the indices that sort it.
     """
 
 def select(input: Tensor, dim: _int, index: _int) -> Tensor:
-    """What stands at `index` of dimension `dim`, which goes away; a view."""
+    """The slice at `index` of dimension `dim`, without that dimension; a view."""
 
 def select_scatter(input: Tensor, src: Tensor, dim: _int, index: _int) -> Tensor:
     """A copy of `input` with `src` at `index` of dimension `dim`."""
@@ -942,7 +942,7 @@ def softmax(input: Tensor, dim: _int, dtype: DType | None = None) -> Tensor:
     """
 
 def sort(input: Tensor, dim: _int = -1, descending: _bool = False, *, stable: _bool = False) -> ValuesIndices:
-    """The elements in order along a dimension, and where they were; `nan` counts as the largest.
+    """The sorted elements along a dimension, and their indices; `nan` counts as the largest.
 
     Equal elements always keep their order, with `stable` or without.
     """
@@ -1003,7 +1003,7 @@ def tile(input: Tensor, dims: Sizes) -> Tensor:
     """As `repeat`; missing leading numbers are 1."""
 
 def topk(input: Tensor, k: _int, dim: _int = -1, largest: _bool = True, sorted: _bool = True) -> ValuesIndices:
-    """The `k` largest, or smallest, elements along a dimension, in order, and where they were."""
+    """The `k` largest, or smallest, elements along a dimension, in order, and their indices."""
 
 def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal."""
@@ -1029,7 +1029,7 @@ def trunc(input: Tensor) -> Tensor:
 uint8: DType
 
 def unbind(input: Tensor, dim: _int = 0) -> tuple[Tensor, ...]:
-    """A view per index of dimension `dim`, which goes away."""
+    """A view per index of dimension `dim`, without that dimension."""
 
 def unflatten(input: Tensor, dim: _int, sizes: Sizes) -> Tensor:
     """Dimension `dim` as several, of these sizes; a view. One size may be -1."""

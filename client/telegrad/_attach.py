@@ -18,7 +18,7 @@ for _table in (_creation.METHODS, random.METHODS):
 TORCH: Final[dict[str, Any]] = {
     **_ops.on("torch"),
     **_composites.TORCH,
-    **{alias: FUNCTIONS[name] for alias, name in _composites.ALIASES.items() if name in FUNCTIONS},
+    **{alias: FUNCTIONS[name] for alias, name in _composites.ALIASES.items()},
     **{name: getattr(_creation, name) for name in _creation.FACTORIES},
     **{name: getattr(random, name) for name in _DRAWS},
 }

@@ -692,31 +692,7 @@ PROPERTIES: dict[str, Callable[[Tensor], Tensor]] = {
     "H": _matrix_transposed,
 }
 
-ALIASES = {
-    "absolute": "abs",
-    "arccos": "acos",
-    "arccosh": "acosh",
-    "arcsin": "asin",
-    "arcsinh": "asinh",
-    "arctan": "atan",
-    "arctan2": "atan2",
-    "arctanh": "atanh",
-    "clip": "clamp",
-    "divide": "div",
-    "true_divide": "div",
-    "fix": "trunc",
-    "greater": "gt",
-    "greater_equal": "ge",
-    "less": "lt",
-    "less_equal": "le",
-    "not_equal": "ne",
-    "moveaxis": "movedim",
-    "multiply": "mul",
-    "negative": "neg",
-    "subtract": "sub",
-    "swapdims": "transpose",
-    "ger": "outer",
-}
+ALIASES = {alias: name for name, spec in OPS.items() for alias in spec.second_names}
 """PyTorch's second names of declared ops."""
 
 
@@ -727,7 +703,7 @@ def attach() -> None:
     for name, function in PROPERTIES.items():
         setattr(Tensor, name, property(function))
     for alias, name in ALIASES.items():
-        if name in F and hasattr(Tensor, name):
+        if hasattr(Tensor, name):
             setattr(Tensor, alias, getattr(Tensor, name))
             if hasattr(Tensor, f"{name}_"):
                 setattr(Tensor, f"{alias}_", getattr(Tensor, f"{name}_"))

@@ -128,9 +128,9 @@ class Declared(TensorBase):
     def allclose(self, other: Tensor, rtol: _float = 1e-05, atol: _float = 1e-08, equal_nan: _bool = False) -> _bool:
         """Whether all elements are close: |input - other| <= atol + rtol * |other|."""
     def amax(self, dim: Sizes | None = (), keepdim: _bool = False) -> Tensor:
-        """The largest value; where several are, the gradient is shared among them."""
+        """The largest value; equal ones share the gradient."""
     def amin(self, dim: Sizes | None = (), keepdim: _bool = False) -> Tensor:
-        """The smallest value; where several are, the gradient is shared among them."""
+        """The smallest value; equal ones share the gradient."""
     def aminmax(self, *, dim: _int | None = None, keepdim: _bool = False) -> AMinMax:
         """The smallest and the largest value."""
     def any(self, dim: Sizes | None = None, keepdim: _bool = False) -> Tensor:
@@ -148,11 +148,11 @@ class Declared(TensorBase):
     def arctan_(self) -> Self:
         """The inverse tangent."""
     def argmax(self, dim: _int | None = None, keepdim: _bool = False) -> Tensor:
-        """Where the largest value is first, along `dim` or in the flattened input."""
+        """The first index of the largest value, along `dim` or in the flattened input."""
     def argmin(self, dim: _int | None = None, keepdim: _bool = False) -> Tensor:
-        """Where the smallest value is first, along `dim` or in the flattened input."""
+        """The first index of the smallest value, along `dim` or in the flattened input."""
     def argsort(self, dim: _int = -1, descending: _bool = False, *, stable: _bool = False) -> Tensor:
-        """Where the elements in order along a dimension were."""
+        """The indices that sort a dimension."""
     def argwhere(self) -> Tensor:
         """The indices of nonzero elements, a row each: `(n, ndim)`."""
     def as_strided(self, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int | None = None) -> Tensor:
@@ -166,7 +166,7 @@ class Declared(TensorBase):
                 [1., 4.]])
         """
     def as_strided_scatter(self, src: Tensor, size: Sizes, stride: Sizes, storage_offset: _int | None = None) -> Tensor:
-        """A copy of `input` with `src` written where `as_strided` of the same arguments would look."""
+        """A copy of `input` with `src` written to the elements of the `as_strided` view of the same arguments."""
     def asin(self) -> Tensor:
         """The inverse sine."""
     def asin_(self) -> Self:
@@ -269,9 +269,9 @@ class Declared(TensorBase):
     def cuda(self, device: DeviceLike | None = None) -> Tensor:
         """The tensor on a GPU of the server."""
     def cummax(self, dim: _int) -> ValuesIndices:
-        """The largest element so far along a dimension, and where it was last."""
+        """The largest element so far along a dimension, and its last index."""
     def cummin(self, dim: _int) -> ValuesIndices:
-        """The smallest element so far along a dimension, and where it was last."""
+        """The smallest element so far along a dimension, and its last index."""
     def cumprod(self, dim: _int, *, dtype: DType | None = None) -> Tensor:
         """Running products along a dimension."""
     def cumprod_(self, dim: _int, *, dtype: DType | None = None) -> Self:
@@ -295,7 +295,7 @@ class Declared(TensorBase):
     def diagonal_scatter(self, src: Tensor, offset: _int = 0, dim1: _int = 0, dim2: _int = 1) -> Tensor:
         """A copy of `input` with `src` on a diagonal."""
     def diff(self, n: _int = 1, dim: _int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
-        """Differences of neighbours along a dimension, `n` times over; what `prepend` and `append` give is joined first.
+        """Differences of neighbours along a dimension, `n` times over; `prepend` and `append` are joined first.
 
         The input itself for an `n` of 0.
         """
@@ -373,7 +373,7 @@ class Declared(TensorBase):
     def fmod_(self, other: Tensor | Number) -> Self:
         """The remainder of division rounded towards zero; it has the sign of `input`."""
     def gather(self, dim: _int, index: Tensor) -> Tensor:
-        """Picks along `dim` what `index` says, for each place of `index`; an index outside raises RuntimeError."""
+        """Picks elements along `dim` by `index`, in its shape; an index out of range raises RuntimeError."""
     def ge(self, other: Tensor | Number) -> Tensor:
         """True where `input` is at least `other`."""
     def ge_(self, other: Tensor | Number) -> Self:
@@ -399,23 +399,23 @@ class Declared(TensorBase):
     def histc(self, bins: _int = 100, min: Number = 0, max: Number = 0) -> Tensor:
         """How many elements fall into each of `bins` equal intervals of [min, max], or of their own range."""
     def index_add(self, dim: _int, index: Tensor, source: Tensor, *, alpha: Number = 1) -> Tensor:
-        """`input` with `alpha` times the slices of `source` added where `index` says, in its order."""
+        """`input` with `alpha` times the slices of `source` added at `index`, in its order."""
     def index_add_(self, dim: _int, index: Tensor, source: Tensor, *, alpha: Number = 1) -> Self:
-        """`input` with `alpha` times the slices of `source` added where `index` says, in its order."""
+        """`input` with `alpha` times the slices of `source` added at `index`, in its order."""
     def index_copy(self, dim: _int, index: Tensor, source: Tensor) -> Tensor:
-        """`input` with the slices of `source` written where `index` says."""
+        """`input` with the slices of `source` written at `index`."""
     def index_copy_(self, dim: _int, index: Tensor, source: Tensor) -> Self:
-        """`input` with the slices of `source` written where `index` says."""
+        """`input` with the slices of `source` written at `index`."""
     def index_fill(self, dim: _int, index: Tensor, value: Tensor | Number) -> Tensor:
-        """`input` with one value in the slices that `index` names."""
+        """`input` with one value in the slices at `index`."""
     def index_fill_(self, dim: _int, index: Tensor, value: Tensor | Number) -> Self:
-        """`input` with one value in the slices that `index` names."""
+        """`input` with one value in the slices at `index`."""
     def index_put(self, indices: Sequence[Tensor | None], values: Tensor, accumulate: _bool = False) -> Tensor:
-        """`input` with `values`, broadcast, written where the indices, or masks, look; added with `accumulate`."""
+        """`input` with `values`, broadcast, written at the indices or masks; added with `accumulate`."""
     def index_put_(self, indices: Sequence[Tensor | None], values: Tensor, accumulate: _bool = False) -> Self:
-        """`input` with `values`, broadcast, written where the indices, or masks, look; added with `accumulate`."""
+        """`input` with `values`, broadcast, written at the indices or masks; added with `accumulate`."""
     def index_select(self, dim: _int, index: Tensor) -> Tensor:
-        """The slices of `dim` that a vector of indices names; one outside raises IndexError."""
+        """The slices of `dim` at a vector of indices; one out of range raises IndexError."""
     def inner(self, other: Tensor) -> Tensor:
         """The sum of products over the last dimension of both, for every pair of their other indices."""
     def int(self) -> Tensor:
@@ -432,7 +432,7 @@ class Declared(TensorBase):
     def kron(self, other: Tensor) -> Tensor:
         """The Kronecker product: `other` once per element of `input`, times that element."""
     def kthvalue(self, k: _int, dim: _int = -1, keepdim: _bool = False) -> ValuesIndices:
-        """The `k`-th smallest element along a dimension, counted from 1, and where it was."""
+        """The `k`-th smallest element along a dimension, counted from 1, and its index."""
     def le(self, other: Tensor | Number) -> Tensor:
         """True where `input` is at most `other`."""
     def le_(self, other: Tensor | Number) -> Self:
@@ -543,13 +543,13 @@ class Declared(TensorBase):
     def mm(self, mat2: Tensor) -> Tensor:
         """The product of two matrices, `(n, k)` and `(k, m)`."""
     def mode(self, dim: _int = -1, keepdim: _bool = False) -> ValuesIndices:
-        """The most frequent value along a dimension, the smallest of several, and where it is last."""
+        """The most frequent value along a dimension, the smallest of several, and its last index."""
     def moveaxis(self, source: Sizes, destination: Sizes) -> Tensor:
-        """The dimensions `source` moved to the places `destination`; a view."""
+        """The dimensions `source` moved to the positions `destination`; a view."""
     def movedim(self, source: Sizes, destination: Sizes) -> Tensor:
-        """The dimensions `source` moved to the places `destination`; a view."""
+        """The dimensions `source` moved to the positions `destination`; a view."""
     def msort(self) -> Tensor:
-        """The elements in order along the first dimension."""
+        """The sorted elements along the first dimension."""
     def mul(self, other: Tensor | Number) -> Tensor:
         """Multiplies `input` by `other`."""
     def mul_(self, other: Tensor | Number) -> Self:
@@ -739,7 +739,7 @@ class Declared(TensorBase):
     def reshape_as(self, other: Tensor) -> Tensor:
         """`reshape` to the shape of `other`."""
     def roll(self, shifts: _int | Sizes, dims: Sizes | None = None) -> Tensor:
-        """Moves elements along dimensions, those that fall out coming in again; without `dims`, in the flattened tensor."""
+        """Moves elements along dimensions, around the end to the beginning; without `dims`, in the flattened tensor."""
     def rot90(self, k: _int = 1, dims: Sizes = ...) -> Tensor:
         """Turns the plane of two dimensions by 90 degrees, `k` times, from the first towards the second."""
     def round(self, *, decimals: _int = 0) -> Tensor:
@@ -766,25 +766,25 @@ class Declared(TensorBase):
     ) -> Self:
         """As `scatter`, in place."""
     def scatter_add(self, dim: _int, index: Tensor, src: Tensor) -> Tensor:
-        """`input` with `src` added along `dim` where `index` says, in its order."""
+        """`input` with `src` added along `dim` at `index`, in its order."""
     def scatter_add_(self, dim: _int, index: Tensor, src: Tensor) -> Self:
-        """`input` with `src` added along `dim` where `index` says, in its order."""
+        """`input` with `src` added along `dim` at `index`, in its order."""
     def scatter_reduce(
         self, dim: _int, index: Tensor, src: Tensor, reduce: str, *, include_self: _bool = True
     ) -> Tensor:
-        """`input` with all of `src` that `index` sends to a place reduced there: sum, prod, mean, amax or amin.
+        """`input` with the elements of `src` reduced into the elements at `index`: sum, prod, mean, amax or amin.
 
-        Without `include_self`, what `input` has at those places does not count.
+        Without `include_self`, the elements of `input` at `index` do not count.
         """
     def scatter_reduce_(
         self, dim: _int, index: Tensor, src: Tensor, reduce: str, *, include_self: _bool = True
     ) -> Self:
-        """`input` with all of `src` that `index` sends to a place reduced there: sum, prod, mean, amax or amin.
+        """`input` with the elements of `src` reduced into the elements at `index`: sum, prod, mean, amax or amin.
 
-        Without `include_self`, what `input` has at those places does not count.
+        Without `include_self`, the elements of `input` at `index` do not count.
         """
     def select(self, dim: _int, index: _int) -> Tensor:
-        """What stands at `index` of dimension `dim`, which goes away; a view."""
+        """The slice at `index` of dimension `dim`, without that dimension; a view."""
     def select_scatter(self, src: Tensor, dim: _int, index: _int) -> Tensor:
         """A copy of `input` with `src` at `index` of dimension `dim`."""
     def share_memory_(self) -> Self:
@@ -821,7 +821,7 @@ class Declared(TensorBase):
         tensor([0.5000, 0.5000])
         """
     def sort(self, dim: _int = -1, descending: _bool = False, *, stable: _bool = False) -> ValuesIndices:
-        """The elements in order along a dimension, and where they were; `nan` counts as the largest.
+        """The sorted elements along a dimension, and their indices; `nan` counts as the largest.
 
         Equal elements always keep their order, with `stable` or without.
         """
@@ -912,7 +912,7 @@ class Declared(TensorBase):
         self, other: Tensor, non_blocking: _bool = False, copy: _bool = False, *, memory_format: Any | None = None
     ) -> Tensor: ...
     def topk(self, k: _int, dim: _int = -1, largest: _bool = True, sorted: _bool = True) -> ValuesIndices:
-        """The `k` largest, or smallest, elements along a dimension, in order, and where they were."""
+        """The `k` largest, or smallest, elements along a dimension, in order, and their indices."""
     def trace(self) -> Tensor:
         """The sum of a matrix's diagonal."""
     def transpose(self, dim0: _int, dim1: _int) -> Tensor:
@@ -941,7 +941,7 @@ class Declared(TensorBase):
     def type_as(self, other: Tensor) -> Tensor:
         """The tensor with the dtype of another."""
     def unbind(self, dim: _int = 0) -> tuple[Tensor, ...]:
-        """A view per index of dimension `dim`, which goes away."""
+        """A view per index of dimension `dim`, without that dimension."""
     def unflatten(self, dim: _int, sizes: Sizes) -> Tensor:
         """Dimension `dim` as several, of these sizes; a view. One size may be -1."""
     def unfold(self, dimension: _int, size: _int, step: _int) -> Tensor:

@@ -44,7 +44,7 @@ def avg_pool2d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Tensor:
-    """The average of each window of `input (N, C, H, W)` or `(C, H, W)`; padding counts unless told otherwise."""
+    """The average of each window of `input (N, C, H, W)` or `(C, H, W)`; padding counts by default."""
 
 def avg_pool3d(
     input: Tensor,
@@ -227,9 +227,9 @@ def embedding(
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Tensor:
-    """The rows of `weight (n, d)` that `input` names: `(*input.shape, d)`.
+    """The rows of `weight (n, d)` at the indices `input`: `(*input.shape, d)`.
 
-    Row `padding_idx` gets no gradient; `scale_grad_by_freq` divides a row's gradient by how often it is named.
+    Row `padding_idx` gets no gradient; `scale_grad_by_freq` divides a row's gradient by how often it is used.
     `max_norm` and `sparse` are refused. An index out of range raises IndexError.
     """
 
@@ -388,7 +388,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 def pad(input: Tensor, pad: Sizes, mode: str = "constant", value: Number | None = None) -> Tensor:
     """Adds `pad` elements (before, after) to the last dimension, to the one before it, and so on.
 
-    `mode` says what they are: `value`; "reflect": the inside mirrored at the edge; "replicate": the edge;
+    `mode` chooses their values: `value`; "reflect": the inside mirrored at the edge; "replicate": the edge;
     "circular": the other end. Negative numbers cut off.
     """
 
@@ -439,7 +439,7 @@ def scaled_dot_product_attention(
     """softmax(query @ keyᵀ * scale + mask) @ value.
 
     Query `(..., L, E)`, key `(..., S, E)`, value `(..., S, V)` give `(..., L, V)`. `attn_mask` broadcasts to
-    `(..., L, S)`: True where a query may look, or numbers that are added. `is_causal` lets query i see keys 0..i.
+    `(..., L, S)`: True where a query attends, or numbers to add. With `is_causal`, query i attends to keys 0..i.
     `scale` is 1/√E by default; `enable_gqa` lets several heads of queries share a head of keys and values.
     """
 

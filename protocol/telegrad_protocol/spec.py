@@ -102,6 +102,9 @@ class OpSpec:
 
     form_of: the function, as users know it, of which this op is one form.
 
+    second_names: PyTorch's other names of the op. autocast: what it computes in where autocast is on: "low", the low
+    precision; "float32"; "widest", float32 where its arguments have different dtypes; or "", what it is given.
+
     separate: of several results each depends on the tensor in its place alone.
 
     elementwise: an element of the result depends on that element of the inputs alone, so that in place no other may lie
@@ -130,6 +133,8 @@ class OpSpec:
         self.public: bool = traits.pop("public", not self.control and not self.name.startswith("_"))
         self.shown: str = traits.pop("form_of", None) or self.name.lstrip("_")
         self.inner: bool = traits.pop("inner", False)
+        self.second_names: tuple[str, ...] = tuple(traits.pop("second_names", "").split())
+        self.autocast: str = traits.pop("autocast", "")
         given: dict[str, str] = traits.pop("aliases", {})
         self.family = function.__module__.rpartition(".")[2]
         if traits:

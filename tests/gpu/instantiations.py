@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator
 from importlib.resources import files
 from typing import Any
 
-from gpu.samples import Case, cases, family_of
+from gpu.samples import Case, cases
 from gpu.strict import Machine, StrictBlas, make_module
 from support.engine import Run
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType, bfloat16, float16, float32, float64
+from telegrad_protocol.spec import OPS
 from telegrad_server.backend.cupy import CupyBackend
 from telegrad_server.backend.cupy.device import DeviceSession, kernel_expression
 from telegrad_server.samples import SAMPLES
@@ -26,7 +27,7 @@ from telegrad_server.worker.engine import Engine
 from telegrad_server.worker.memory import Budget
 
 DTYPES = [dtype.name for dtype in dtypes.ALL]
-FAMILIES = {family_of(op) for op in SAMPLES}
+FAMILIES = {OPS[op].family for op in SAMPLES}
 _KERNEL = re.compile(r"__global__\s+(?:__launch_bounds__\([^)]*\)\s+)?void\s+(\w+)\s*\(")
 
 

@@ -3,18 +3,19 @@
 from collections.abc import Iterable
 from typing import Any
 
+from telegrad_protocol.spec import OPS
+from telegrad_server.checks.compare import Case, cases, compare, skip_reason
 from telegrad_server.samples import SAMPLES
-from telegrad_server.samples.comparing import Case, cases, compare, family_of, skip_reason
 
-__all__ = ["NETWORKS", "PLAIN", "Case", "cases", "compare", "differences", "family_of", "skip_reason"]
+__all__ = ["NETWORKS", "PLAIN", "Case", "cases", "compare", "differences", "skip_reason"]
 
 NETWORKS = {
-    family_of(op)
+    OPS[op].family
     for op in "linear softmax cross_entropy scaled_dot_product_attention conv2d max_pool2d embedding gelu".split()
 }
 """The families of the ops of neural networks."""
 
-PLAIN = {family_of(op) for op in SAMPLES} - NETWORKS
+PLAIN = {OPS[op].family for op in SAMPLES} - NETWORKS
 
 
 def differences(xp: Any, families: Iterable[str], dtypes: Iterable[str]) -> list[str]:

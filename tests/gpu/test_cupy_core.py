@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from gpu.backends import Strict, strict_backend
-from gpu.samples import PLAIN, Case, cases, differences, family_of
+from gpu.samples import PLAIN, Case, cases, differences
 from gpu.strict import StrictError
 from support.engine import GENERATOR_OPS, Run
 
@@ -347,7 +347,7 @@ def test_samples_by_weight(xp: CupyBackend, replacement: bool) -> None:
     assert replacement == bool((found[:, 0] == found[:, 1]).any())
 
 
-@pytest.mark.parametrize("op", sorted(op for op in GENERATOR_OPS & set(IMPLS) if family_of(op) == "random"))
+@pytest.mark.parametrize("op", sorted(op for op in GENERATOR_OPS & set(IMPLS) if OPS[op].family == "random"))
 def test_a_draw_moves_the_generator_and_repeats_after_going_back(xp: CupyBackend, op: str) -> None:
     case = next(case for case in cases(["random"], ["float32"]) if case.sample.op == op)
     run = Run(case.sample, case.dtype, engine=Engine(xp, Budget(1 << 30)))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gpu.backends import Strict, strict_backend
-from gpu.samples import Case, cases, compare, family_of, skip_reason
+from gpu.samples import Case, cases, compare, skip_reason
 from gpu.strict import Machine, StrictBlas
 from support.engine import Run
 from support.inprocess import LocalSession
@@ -32,7 +32,7 @@ from telegrad_server.worker.memory import Budget
 
 pytestmark = pytest.mark.usefixtures("host_compiler")
 
-FAMILIES = sorted({family_of(op) for op in SAMPLES})
+FAMILIES = sorted({OPS[op].family for op in SAMPLES})
 QUICK = ("float32", "bfloat16")
 """The dtypes of every run; the others first compile for minutes."""
 

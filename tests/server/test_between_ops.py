@@ -1,4 +1,4 @@
-"""What happens between ops, for every op of the table: shared memory, who has a gradient, in place, backward twice.
+"""Interplay of ops, for every op: shared memory, which inputs have gradients, in-place forms, backward twice.
 
 The random programs of `tests/client/test_random_programs.py` try the same on whole graphs.
 """
@@ -14,10 +14,10 @@ from support.engine import GENERATOR_OPS, Run, seeded, torch_call
 from telegrad_protocol.dtypes import can_cast
 from telegrad_protocol.errors import GraphFreed, TelegradError
 from telegrad_protocol.spec import OPS
+from telegrad_server.checks.run import weights
 from telegrad_server.kernels import IMPLS
 from telegrad_server.samples import SAMPLES, Sample, T
 from telegrad_server.samples.base import FLOATING
-from telegrad_server.samples.running import weights
 from telegrad_server.worker.engine import apply_inplace, backward_pass
 from telegrad_server.worker.tensor import Node, Tensor, edge_of
 
@@ -44,12 +44,12 @@ def test_what_a_forward_sets_aside_is_nobody_elses(sample: Sample) -> None:
 
 
 INSIDE = {"_relu_backward", "_batch_norm_train"}
-"""What only gradients and `batch_norm` call, which knows what it does with the results."""
+"""Ops that only gradients and `batch_norm` call; the callers use the results as the ops expect."""
 
 
 @pytest.mark.parametrize("sample", [s for s in DIFFERENTIABLE if s.op not in INSIDE], ids=str)
 def test_every_result_has_a_gradient_for_every_input(sample: Sample) -> None:
-    """So the client may count the leaves of a result as those of all arguments, and know who has a gradient."""
+    """The client relies on it: a result's leaves are those of all its arguments."""
     for index, declared in enumerate(sample.tensors()):
         if not declared.grad:
             continue
@@ -70,7 +70,7 @@ def test_every_result_has_a_gradient_for_every_input(sample: Sample) -> None:
 
 @pytest.mark.parametrize("sample", DIFFERENTIABLE, ids=str)
 def test_a_gradient_that_is_handed_on_is_never_written(sample: Sample) -> None:
-    """Two passes meet at every leaf; what the caller gave, and what the forward saved, stays as it was."""
+    """Two backward passes meet at every leaf; the given gradients and the saved values do not change."""
     run = Run(sample, "float64")
     outs = [out for out in run.call() if out.requires_grad]
     given = [weights(out.shape, i, out.data.dtype) for i, out in enumerate(outs)]
@@ -171,7 +171,7 @@ SAVES_THERE |= {"adaptive_avg_pool3d"}
 """PyTorch saves the input of these for its shape; here a second backward is allowed."""
 
 SAVES_HERE = {"lerp", "trapezoid", "cumulative_trapezoid", "diagonal_scatter", "vector_norm"}
-"""Composites that multiply by a number or write into a copy, which saves something; PyTorch has an op of its own."""
+"""Decompositions that save a value, multiplying by a number or writing into a copy; PyTorch's own op saves none."""
 
 
 @pytest.mark.oracle
@@ -214,7 +214,7 @@ def _twice_there(outs: list[Any]) -> str:
 
 
 def test_the_engine_refuses_what_the_client_refuses() -> None:
-    """Whoever calls: an in-place write to a view of a leaf, to a fixed view, to elements that overlap."""
+    """For any caller: an in-place write to a view of a leaf, to a fixed view, to elements that overlap."""
     run = Run(next(s for s in ALL if s.op == "unbind"))
     engine = run.engine
     leaf = engine.wrap(np.ones((2, 2), np.float32))

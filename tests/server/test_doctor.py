@@ -1,4 +1,4 @@
-"""`telegrad doctor` on this machine: its report for people and as JSON, its exit status, why no GPU is used."""
+"""`telegrad doctor` on this machine: its report as text and JSON, its exit status, its reason for not using a GPU."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_GPU = Found("cuda", False, "CUDARuntimeError: no driver")
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A few ops, no search for devices, and the process as it was."""
+    """A few ops, no search for devices; restores the process's settings."""
     monkeypatch.setattr(samples, "SAMPLES", {op: SAMPLES[op] for op in ("relu", "sort", "dropout")})
     monkeypatch.setattr(examination, "found_devices", lambda: [NO_GPU])
     monkeypatch.setattr(ProcessDevice, "device", "cpu")
@@ -70,7 +70,7 @@ def test_a_sample_that_differs_makes_the_status_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Wrong(NumpyBackend):
-        """Its values are off by a little once they are on the host."""
+        """A backend whose values are slightly wrong on the host."""
 
         def to_host(self, array: np.ndarray) -> np.ndarray:
             return array + array.dtype.type(1)

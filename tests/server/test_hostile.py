@@ -1,4 +1,4 @@
-"""What rows may do to memory: nothing but what their op is for, whatever their arguments say."""
+"""Hostile rows: with any arguments, a row reads and writes no memory but its tensors'."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HUGE = (1 << 63) - 1
 
 
 def run(families: list[str], folder: Path, *options: str, timeout: float, **environment: str) -> None:
-    """Run the hostile cases of families in a process of their own, which a crash ends with the case named."""
+    """Run the hostile cases of families in a process of its own; after a crash, name the case."""
     now = folder / "now"
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-m", "support.hostile", ",".join(families), str(now), *options],

@@ -1,4 +1,4 @@
-"""What ops of networks refuse, in PyTorch's words and with PyTorch's exceptions."""
+"""Errors of the ops of networks: PyTorch's exceptions and messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Shape = tuple[int, ...]
 
 
 class Of(tuple):
-    """Ones of this shape, in float32 unless told otherwise."""
+    """Ones of this shape, in float32 by default."""
 
     dtype = "float32"
 

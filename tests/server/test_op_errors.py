@@ -1,4 +1,4 @@
-"""What ops refuse, and with which exception and words: PyTorch's."""
+"""Errors of ops: PyTorch's exceptions and messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from telegrad_server.kernels import IMPLS
 
 
 class Refusal(NamedTuple):
-    """A call that must fail. Arrays stand for tensors; `message` is a regular expression."""
+    """A call that fails. Arrays are turned into tensors; `message` is a regular expression."""
 
     op: str
     args: tuple[Any, ...]

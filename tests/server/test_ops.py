@@ -8,10 +8,10 @@ from support.engine import GENERATOR_OPS, Run, seeded, torch_call, weights
 
 from telegrad_protocol.dtypes import can_cast
 from telegrad_protocol.spec import OPS
+from telegrad_server.checks.compare import slopes
 from telegrad_server.kernels import IMPLS
 from telegrad_server.samples import SAMPLES, Sample, T
 from telegrad_server.samples.base import FLOATING
-from telegrad_server.samples.comparing import slopes
 from telegrad_server.worker.engine import apply_inplace
 from telegrad_server.worker.tensor import Tensor
 

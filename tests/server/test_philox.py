@@ -1,4 +1,4 @@
-"""The reference of the devices' random numbers: Philox's published vectors, its state, and what is made of words."""
+"""The reference of the devices' random numbers: Philox's published vectors, its state, and the numbers made of its words."""
 
 from __future__ import annotations
 

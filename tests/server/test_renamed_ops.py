@@ -1,4 +1,4 @@
-"""Private ops whose function PyTorch has under another name or in another form, against that."""
+"""Private ops, compared with the PyTorch functions of another name or form."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Inputs at the edge for every sample of a differentiable op, and where the engine and PyTorch differ on them.
 
-The edge: zeros of both signs, ties, an op's own bounds, the largest and smallest numbers, infinities, nan.
+Edges are zeros of both signs, ties, an op's own bounds, the largest and smallest numbers, infinities, nan.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from telegrad_server.kernels import IMPLS
+from telegrad_protocol.spec import OPS
 from telegrad_server.samples import Sample, T
 from telegrad_server.samples.base import FLOATING
 
@@ -25,7 +25,7 @@ COMMON = (0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.0, -3.0, -3.5, 6.0, 20.0, 0.1)
 EPSILON = {name: float(np.finfo(name).eps) for name in ("float64", "float32")}
 TOLERANCE = {"float64": {"rtol": 1e-7, "atol": 1e-12}, "float32": {"rtol": 3e-5, "atol": 1e-6}}
 
-# Ops of ours that PyTorch has under another name.
+# Ops with another name in PyTorch.
 PEERS: dict[str, Callable[..., Any]] = {
     "_max_dim": lambda t, *args: t.max(*args),
     "_min_dim": lambda t, *args: t.min(*args),
@@ -61,16 +61,14 @@ class Case(NamedTuple):
     arrays: list[np.ndarray]
 
 
-def family(op: str) -> str:
-    """The module that the op's kernel stands in."""
-    kernel = IMPLS[op]
-    function: Any = kernel.run or kernel.decomposition
-    return str(function.__module__).rpartition(".")[2]
+ELEMENTWISE = ("arithmetic", "comparison", "transcendental", "activation")
+"""Families of functions that are computed element by element."""
 
 
 def elementwise(sample: Sample) -> bool:
-    """Whether operands may be of any one shape, so that all pairs of edge values fit one call."""
-    plain = family(sample.op) in ("pointwise", "activation") and sample.op not in ("glu", "prelu", "_gelu_backward")
+    """Whether operands may have any one shape: all pairs of edge values then fit one call."""
+    elsewhere = sample.op in ("fill", "copy", "masked_fill")
+    plain = (OPS[sample.op].family in ELEMENTWISE or elsewhere) and sample.op not in ("glu", "prelu", "_gelu_backward")
     tensors = sample.tensors()
     known = all(t.grad or t.dtype == "bool" for t in tensors)
     return plain and known and (len(tensors) == 1 or all(t.shape for t in tensors))

@@ -6,8 +6,8 @@ from typing import Any
 
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.spec import OPS
+from telegrad_server.checks.run import GENERATOR_OPS, Run, fill, new_engine, seeded, weights
 from telegrad_server.samples import Sample
-from telegrad_server.samples.running import GENERATOR_OPS, Run, fill, new_engine, seeded, weights
 
 __all__ = ["GENERATOR_OPS", "Run", "fill", "new_engine", "seeded", "torch_call", "torch_function", "weights"]
 

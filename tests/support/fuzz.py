@@ -13,9 +13,9 @@ import psutil
 from telegrad_protocol.messages import GRAD, INPLACE
 from telegrad_protocol.shapes import contiguous
 from telegrad_protocol.spec import BY_INDEX, OPS
+from telegrad_server.checks.run import fill, seeded
 from telegrad_server.http.rest.calls import Ref, prepare
 from telegrad_server.samples import SAMPLES, Sample
-from telegrad_server.samples.running import fill, seeded
 
 Row = list[Any]
 

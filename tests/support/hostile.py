@@ -23,9 +23,9 @@ from telegrad_protocol.errors import InternalError, OpError, ServiceError, Teleg
 from telegrad_protocol.messages import GRAD, INPLACE, Row
 from telegrad_protocol.spec import OPS, OpSpec, Param
 from telegrad_server.backend.numpy import NumpyBackend
+from telegrad_server.checks.run import fill, seeded
 from telegrad_server.samples import SAMPLES, Sample, T
 from telegrad_server.samples.base import numpy_dtype
-from telegrad_server.samples.running import fill, seeded
 from telegrad_server.worker.dispatch import execute, execute_any
 from telegrad_server.worker.engine import Engine, backward_pass
 from telegrad_server.worker.memory import Budget

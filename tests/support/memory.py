@@ -17,8 +17,8 @@ from telegrad_protocol.errors import OutOfMemory
 from telegrad_protocol.shapes import meta
 from telegrad_protocol.spec import OPS
 from telegrad_server.backend.numpy import NumpyBackend
+from telegrad_server.checks.run import Run
 from telegrad_server.samples import SAMPLES, Sample, T
-from telegrad_server.samples.running import Run
 from telegrad_server.worker.engine import Engine
 from telegrad_server.worker.memory import SLACK, Budget
 

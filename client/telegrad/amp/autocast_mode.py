@@ -1,8 +1,8 @@
 """Autocast: in a block, some ops compute in a low precision and some in float32, whatever the dtype they are given.
 
 While no block is open nothing is looked up and no call gets slower. The first block that opens, in any thread, makes
-the generated functions of the ops listed here take their general path, through a cast of their arguments that asks for
-the thread's own state; the last block that closes puts back what was there.
+the generated functions of all ops with the trait `autocast` take their general path, through a cast of their arguments
+that asks for the thread's own state; the last block that closes puts back what was there.
 """
 
 from __future__ import annotations
@@ -17,28 +17,9 @@ from telegrad._ops import FUNCTIONS
 from telegrad._record import SCOPES
 from telegrad._types import TensorBase
 from telegrad_protocol.dtypes import DType, bfloat16, float16, float32
-from telegrad_protocol.spec import OpSpec
+from telegrad_protocol.spec import OPS, OpSpec
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-LOW: Final = (
-    "addbmm addmm addmv baddbmm bmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d einsum inner "
-    "linear matmul mm mv prelu scaled_dot_product_attention _attention _recurrence"
-).split()
-"""Computed in the low precision: products of matrices, and what consists of them."""
-
-FLOAT32: Final = (
-    "acos asin cosh exp expm1 log log10 log1p log2 pow reciprocal rsqrt sinh softplus tan "
-    "cumprod cumsum log_softmax logsumexp prod softmax softmin sum vector_norm cdist pairwise_distance "
-    "_batch_norm_eval _batch_norm_train group_norm layer_norm local_response_norm normalize rms_norm _interpolate "
-    "binary_cross_entropy binary_cross_entropy_with_logits cosine_embedding_loss cosine_similarity cross_entropy "
-    "gaussian_nll_loss hinge_embedding_loss huber_loss kl_div l1_loss margin_ranking_loss mse_loss multi_margin_loss "
-    "nll_loss poisson_nll_loss smooth_l1_loss soft_margin_loss triplet_margin_loss"
-).split()
-"""Computed in float32: what loses digits or leaves the range of a low precision, normalisation, losses."""
-
-WIDEST: Final = "addcdiv addcmul bilinear cat cross dot index_copy index_put scatter_add stack _tensordot".split()
-"""Computed in float32 where the arguments have different dtypes: ops that would refuse them, or that join them."""
 
 _CASTABLE: Final = frozenset((float16, bfloat16, float32))
 _DEFAULT: Final = {"cpu": bfloat16, "cuda": float16}
@@ -157,15 +138,12 @@ def _replaced(value: Any, cast: dict[int, Any]) -> Any:
     return cast.get(id(value), value)
 
 
-_POLICIES: Final = {
-    **dict.fromkeys(LOW, _low),
-    **dict.fromkeys(FLOAT32, _float32),
-    **dict.fromkeys(WIDEST, _widest),
-}
+_POLICIES: Final = {"low": _low, "float32": _float32, "widest": _widest}
+"""By the trait `autocast` of a declaration."""
 
 
 class _Casts:
-    """Puts the casts into the generated functions of the listed ops while a block is open somewhere."""
+    """Puts the casts into the generated functions of these ops while a block is open somewhere."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -185,10 +163,10 @@ class _Casts:
                 self._take_out()
 
     def _put_in(self) -> None:
-        for name, policy in _POLICIES.items():
-            for scope in SCOPES[name]:
+        for spec in OPS.values():
+            for scope in SCOPES[spec.name] if spec.autocast else ():
                 self._before.append((scope, scope["known"], scope["slow"]))
-                scope["slow"] = _casting(scope["slow"], policy)
+                scope["slow"] = _casting(scope["slow"], _POLICIES[spec.autocast])
                 scope["known"] = {}  # knows no call: all take the general path
 
     def _take_out(self) -> None:

@@ -1,4 +1,4 @@
-"""What convolution and pooling share: one number per spatial dimension, and how many windows fit."""
+"""Windows of convolution and pooling: one number per spatial dimension, and how many windows fit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def per_dim(value: Shape | int | None, count: int, name: str, default: Shape = (
 def check_frame(lead: Shape, padded: Shape, kernel: Shape, dilation: Shape) -> None:
     """Raise where images with their padding, or a window, have more elements than a tensor may.
 
-    Whatever a kernel computes of places in them fits 64 bits then.
+    Offsets into them then fit 64 bits.
     """
     check_size((*lead, *padded))
     check_size(tuple([d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]))

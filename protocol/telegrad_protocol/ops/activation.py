@@ -1,6 +1,8 @@
-"""Activations."""
+"""Activation functions."""
 
 from __future__ import annotations
+
+from functools import partial
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpError, OpValueError, ShapeError
@@ -8,7 +10,28 @@ from telegrad_protocol.rules import elementwise, floating, need_dtype, need_floa
 from telegrad_protocol.shapes import Meta, like, wrap_dim
 from telegrad_protocol.spec import Checked, Number, Tensor, op
 
+from ._unary import declare_unary
+
+unary = partial(declare_unary, __name__)
+
 _F = "functional"
+
+
+unary("sigmoid", "1 / (1 + exp(-input)).")
+
+
+def _rectified(input: Meta) -> Meta:
+    if input.dtype is dtypes.bool_:
+        raise OpError("Boolean inputs not supported for relu")
+    return like(input)
+
+
+unary("relu", "The positive part of `input`: max(0, input).", _rectified, on="torch tensor functional")
+
+
+@op(elementwise(), on="", inner=True)
+def _relu_backward(grad: Tensor, out: Tensor) -> Tensor:
+    """`grad` where `out` is positive."""
 
 
 def _gelu(input: Meta, approximate: str) -> Meta:
@@ -33,39 +56,19 @@ def _gelu_backward(grad: Tensor, input: Tensor, approximate: str = "none") -> Te
     """The gradient of `gelu`."""
 
 
-@op(floating("silu_cpu"), on=_F, inplace=True)
-def silu(input: Tensor) -> Tensor:
-    """x sigmoid(x)."""
+unary("silu", "x sigmoid(x).", floating("silu_cpu"), on=_F)
+unary("mish", "x tanh(softplus(x)) (Misra, 2019).", floating("mish_cpu"), on=_F)
 
 
-@op(floating("mish_cpu"), on=_F, inplace=True)
-def mish(input: Tensor) -> Tensor:
-    """x tanh(softplus(x)) (Misra, 2019)."""
-
-
-@op(floating("softplus_cpu"), on=_F)
+@op(floating("softplus_cpu"), on=_F, autocast="float32")
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
     """log(1 + exp(beta x)) / beta, and x itself where beta x is above the threshold."""
 
 
-@op(floating("log_sigmoid_cpu"), on=_F)
-def logsigmoid(input: Tensor) -> Tensor:
-    """log(sigmoid(x)), without underflow."""
-
-
-@op(floating("softsign_cpu"), on=_F)
-def softsign(input: Tensor) -> Tensor:
-    """x / (1 + |x|)."""
-
-
-@op(floating("tanhshrink_cpu"), on=_F)
-def tanhshrink(input: Tensor) -> Tensor:
-    """x - tanh(x)."""
-
-
-@op(elementwise(), on=_F, inplace=True)
-def relu6(input: Tensor) -> Tensor:
-    """min(max(0, x), 6)."""
+unary("logsigmoid", "log(sigmoid(x)), without underflow.", floating("log_sigmoid_cpu"), inplace=False, on=_F)
+unary("softsign", "x / (1 + |x|).", floating("softsign_cpu"), inplace=False, on=_F)
+unary("tanhshrink", "x - tanh(x).", floating("tanhshrink_cpu"), inplace=False, on=_F)
+unary("relu6", "min(max(0, x), 6).", elementwise(), on=_F)
 
 
 @op(floating("leaky_relu_cpu"), on=_F, inplace=True)
@@ -78,9 +81,12 @@ def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """x where it is positive, alpha (exp(x) - 1) elsewhere (Clevert et al., 2015)."""
 
 
-@op(floating("elu_cpu"), on="torch functional", inplace=True)
-def selu(input: Tensor) -> Tensor:
-    """`elu`, scaled so that activations normalise themselves (Klambauer et al., 2017)."""
+unary(
+    "selu",
+    "`elu`, scaled so that activations normalise themselves (Klambauer et al., 2017).",
+    floating("elu_cpu"),
+    on="torch functional",
+)
 
 
 def _celu(input: Meta, alpha: float) -> Meta:
@@ -107,14 +113,8 @@ def hardtanh(input: Tensor, min_val: Checked = -1.0, max_val: Checked = 1.0) -> 
     """x limited to [min_val, max_val]; no gradient at the limits."""
 
 
-@op(floating("hardswish_cpu"), on=_F, inplace=True)
-def hardswish(input: Tensor) -> Tensor:
-    """x relu6(x + 3) / 6."""
-
-
-@op(floating("hardsigmoid_cpu"), on=_F, inplace=True)
-def hardsigmoid(input: Tensor) -> Tensor:
-    """relu6(x + 3) / 6."""
+unary("hardswish", "x relu6(x + 3) / 6.", floating("hardswish_cpu"), on=_F)
+unary("hardsigmoid", "relu6(x + 3) / 6.", floating("hardsigmoid_cpu"), on=_F)
 
 
 @op(floating("softshrink_cpu"), on=_F)
@@ -159,6 +159,6 @@ def _prelu(input: Meta, weight: Meta) -> Meta:
     return like(input)
 
 
-@op(_prelu, on="torch functional")
+@op(_prelu, on="torch functional", autocast="low")
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where it is positive, a learned multiple of it elsewhere, per channel."""

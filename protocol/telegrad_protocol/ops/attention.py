@@ -8,7 +8,7 @@ from telegrad_protocol.rules import need_floating
 from telegrad_protocol.shapes import Meta, broadcast, like
 from telegrad_protocol.spec import Checked, Generator, Tensor, op
 
-from .linear import mismatch
+from .matmul import mismatch
 
 
 def _check(query: Meta, key: Meta, value: Meta) -> None:
@@ -65,11 +65,11 @@ def _attended(query: Meta, key: Meta, value: Meta, mask: Meta | None, is_causal:
     return like(query, shape=_shape(query, key, value, mask))
 
 
-@op(_attended, on="", inner=True)
+@op(_attended, on="", inner=True, autocast="low")
 def _attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, is_causal: bool, scale: float
 ) -> Tensor:
-    """`scaled_dot_product_attention` where nothing is dropped and all have as many heads."""
+    """`scaled_dot_product_attention` without dropout, with equally many heads."""
 
 
 def _sdpa(
@@ -100,7 +100,7 @@ def _repeated(query: Meta, shared: Meta) -> Meta:
     return like(shared, shape=(*shared.shape[:-3], query.shape[-3], *shared.shape[-2:]))
 
 
-@op(_sdpa, on="functional")
+@op(_sdpa, on="functional", autocast="low")
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,
@@ -116,6 +116,6 @@ def scaled_dot_product_attention(
     """softmax(query @ keyᵀ * scale + mask) @ value.
 
     Query `(..., L, E)`, key `(..., S, E)`, value `(..., S, V)` give `(..., L, V)`. `attn_mask` broadcasts to
-    `(..., L, S)`: True where a query may look, or numbers that are added. `is_causal` lets query i see keys 0..i.
+    `(..., L, S)`: True where a query attends, or numbers to add. With `is_causal`, query i attends to keys 0..i.
     `scale` is 1/√E by default; `enable_gqa` lets several heads of queries share a head of keys and values.
     """

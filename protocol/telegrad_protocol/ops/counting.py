@@ -1,4 +1,4 @@
-"""Counting and searching: histograms, distinct values, membership, places in a sorted sequence."""
+"""Histograms, distinct values, membership, positions in a sorted sequence."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def searchsorted(
     side: str | None = None,
     sorter: Tensor | None = None,
 ) -> Tensor:
-    """Where values would go in a sorted sequence: before equal elements, or behind them with `right`.
+    """The positions of values in a sorted sequence: before equal elements, or after them with `right`.
 
     `sorted_sequence` is a vector, or `(..., n)` beside `input (..., m)`; `sorter` are the indices that sort it.
     """
@@ -176,7 +176,7 @@ def _one_hot_open(tensor: Meta) -> Meta:
 
 @op(_one_hot_open, on="", form_of="one_hot", static_shape=False, differentiable=False)
 def _one_hot_inferred(tensor: Tensor) -> Tensor:
-    """As `_one_hot_classes`, with as many classes as the largest element asks for."""
+    """As `_one_hot_classes`, with classes up to the largest element."""
 
 
 def _distinct(input: Meta, dim: int | None) -> Inferred:
@@ -205,7 +205,7 @@ def _unique(
     return_counts: bool = False,
     dim: int | None = None,
 ) -> None:
-    """The distinct values in order, or the distinct slices of `dim`; where each element went; how often each is there."""
+    """The distinct values in order, or the distinct slices of `dim`; each element's index among them; their counts."""
 
 
 @op(

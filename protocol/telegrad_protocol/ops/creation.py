@@ -1,4 +1,4 @@
-"""Tensors from nothing: constants, ranges, grids of indices."""
+"""New tensors: constants, ranges, identity matrices."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import ShapeError
-from telegrad_protocol.shapes import Meta, contiguous
+from telegrad_protocol.shapes import Meta, contiguous, like
 from telegrad_protocol.spec import Device, Number, Size, Tensor, Value, op
 from telegrad_protocol.wire import LIMITS
 
@@ -34,7 +34,7 @@ def ones(size: Size, *, dtype: DType | None = None, device: Device | None = None
 
 @op(_filled, on="torch", differentiable=False)
 def empty(size: Size, *, dtype: DType | None = None, device: Device | None = None) -> Tensor:
-    """A tensor whose values mean nothing yet; zeros, since another session's memory must not show."""
+    """A tensor to be written; its values are 0, so that no session sees another's memory."""
 
 
 def _full(size: tuple[int, ...], fill_value: Number, dtype: DType | None, device: str | None) -> Meta:
@@ -105,3 +105,17 @@ def logspace(
     device: Device | None = None,
 ) -> Tensor:
     """`steps` powers of `base`, their exponents at equal distances."""
+
+
+def _fill(input: Meta, value: Meta | Number) -> Meta:
+    if isinstance(value, Meta) and value.ndim:
+        raise ShapeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.",
+            argument="value",
+        )
+    return like(input)
+
+
+@op(_fill, inplace=True, idempotent=True)
+def fill(input: Tensor, value: Tensor | Number) -> Tensor:
+    """A tensor like `input`, filled with one value."""

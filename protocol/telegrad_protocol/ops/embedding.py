@@ -1,4 +1,4 @@
-"""Tables looked up by index."""
+"""Rows of a table, selected by indices."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def embedding(
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Tensor:
-    """The rows of `weight (n, d)` that `input` names: `(*input.shape, d)`.
+    """The rows of `weight (n, d)` at the indices `input`: `(*input.shape, d)`.
 
-    Row `padding_idx` gets no gradient; `scale_grad_by_freq` divides a row's gradient by how often it is named.
+    Row `padding_idx` gets no gradient; `scale_grad_by_freq` divides a row's gradient by how often it is used.
     `max_norm` and `sparse` are refused. An index out of range raises IndexError.
     """
 
@@ -70,7 +70,7 @@ def _table(grad: Meta, input: Meta, size: tuple[int, ...], padding_idx: int | No
 def _embedding_backward(
     grad: Tensor, input: Tensor, size: Size, padding_idx: int | None, scale_grad_by_freq: bool
 ) -> Tensor:
-    """The gradient of a table of shape `size`, from that of the rows that `input` names."""
+    """The gradient of a table of shape `size`, from the gradient of the rows at `input`."""
 
 
 def _rows(grad: Meta, input: Meta, padding_idx: int | None, scale_grad_by_freq: bool) -> Meta:
@@ -82,4 +82,4 @@ def _rows(grad: Meta, input: Meta, padding_idx: int | None, scale_grad_by_freq: 
 
 @op(_rows, on="", inner=True)
 def _embedding_rows(grad: Tensor, input: Tensor, padding_idx: int | None, scale_grad_by_freq: bool) -> Tensor:
-    """The rows of `grad (n, d)` that `input` names, scaled as in `_embedding_backward`, whose transpose this is."""
+    """The rows of `grad (n, d)` at `input`, scaled as in `_embedding_backward`, whose transpose this is."""

@@ -1,12 +1,15 @@
-"""Matrices taken apart: inverses, determinants, systems of equations, factors. Leading dimensions are batches."""
+"""Linear algebra: inverses, determinants, systems of equations, factors, distances. Leading dimensions are batches."""
 
 from __future__ import annotations
 
 from telegrad_protocol import dtypes
+from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import ShapeError
-from telegrad_protocol.rules import need_floating
-from telegrad_protocol.shapes import Meta, broadcast, like
-from telegrad_protocol.spec import Inferred, Tensor, op
+from telegrad_protocol.rules import common_dtype, need_floating
+from telegrad_protocol.shapes import Meta, broadcast, like, wrap_dim
+from telegrad_protocol.spec import Checked, Inferred, Tensor, op
+
+from .matmul import need_rank
 
 
 def _square(name: str, A: Meta) -> None:
@@ -104,3 +107,75 @@ def _eigh(A: Meta, UPLO: str) -> Inferred:
 @op(_eigh, on="linalg", returns=("eigenvalues", "eigenvectors"))
 def eigh(A: Tensor, UPLO: str = "L") -> Tensor:
     """Eigenvalues of symmetric matrices in ascending order, and eigenvectors as columns, read from one triangle."""
+
+
+def _cdist(x1: Meta, x2: Meta, p: float) -> Meta:
+    need_floating(x1, "x1", "cdist only supports floating-point dtypes, X1 got: {}")
+    need_floating(x2, "x2", "cdist only supports floating-point dtypes, X2 got: {}")
+    if x1.ndim < 2 or x2.ndim < 2:
+        raise ShapeError("cdist only supports at least 2D tensors")
+    if x1.shape[-1] != x2.shape[-1]:
+        raise ShapeError(f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}")
+    if not p >= 0:
+        raise ShapeError("cdist only supports non-negative p values", argument="p", got=p)
+    batch = broadcast((x1.shape[:-2], x2.shape[:-2]))
+    return like(x1, shape=(*batch, x1.shape[-2], x2.shape[-2]), dtype=common_dtype((x1, x2)))
+
+
+@op(_cdist, on="torch", autocast="float32")
+def cdist(x1: Tensor, x2: Tensor, p: Checked = 2.0) -> Tensor:
+    """The p-norm distance of every row of `x1 (..., n, d)` to every row of `x2 (..., m, d)`: `(..., n, m)`."""
+
+
+def _pairwise(x1: Meta, x2: Meta, p: float, eps: float, keepdim: bool) -> Meta:
+    shape = broadcast((x1.shape, x2.shape))
+    return like(x1, shape=(*shape[:-1], 1) if keepdim else shape[:-1], dtype=_float_of(x1, x2))
+
+
+def _float_of(*operands: Meta) -> DType:
+    dtype = common_dtype(operands)
+    return dtype if dtype.category == dtypes.FLOAT else dtypes.float32
+
+
+@op(_pairwise, on="functional torch", autocast="float32")
+def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
+    """The p-norm of `x1 - x2 + eps` over the last dimension."""
+
+
+def _cosine(x1: Meta, x2: Meta, dim: int, eps: float) -> Meta:
+    shape = list(broadcast((x1.shape, x2.shape)))
+    if shape:
+        del shape[wrap_dim(dim, len(shape))]
+    return like(x1, shape=tuple(shape), dtype=_float_of(x1, x2))
+
+
+@op(_cosine, on="functional torch", autocast="float32")
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """The cosine of the angle between vectors along `dim`; norms below `eps` count as `eps`."""
+
+
+def _trace(input: Meta) -> Meta:
+    need_rank(input, 2, f"trace: expected a matrix, but got tensor with dim {input.ndim}", "input")
+    whole = input.dtype if input.dtype.category == dtypes.FLOAT else dtypes.int64
+    return like(input, shape=(), dtype=whole)
+
+
+@op(_trace)
+def trace(input: Tensor) -> Tensor:
+    """The sum of a matrix's diagonal."""
+
+
+def _cross(input: Meta, other: Meta, dim: int) -> Meta:
+    if input.ndim != other.ndim:
+        raise ShapeError("linalg.cross: inputs must have the same number of dimensions.")
+    axis = wrap_dim(dim, input.ndim)
+    if input.shape[axis] != 3 or other.shape[axis] != 3:
+        raise ShapeError(
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[axis]} and {other.shape[axis]}"
+        )
+    return like(input, shape=broadcast((input.shape, other.shape)), dtype=common_dtype((input, other)))
+
+
+@op(_cross, on="torch tensor linalg", autocast="widest")
+def cross(input: Tensor, other: Tensor, dim: int = -1) -> Tensor:
+    """The cross product of vectors of 3 along `dim`."""

@@ -1,4 +1,4 @@
-"""Losses."""
+"""Loss functions."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _cross_entropy(
     return _reduced(input, rows, reduction)
 
 
-@op(_cross_entropy, on="functional")
+@op(_cross_entropy, on="functional", autocast="float32")
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -153,7 +153,7 @@ def _safe_classes(target: Meta, classes: int, ignore_index: int) -> Meta:
 
 @op(_safe_classes, on="", inner=True, differentiable=False)
 def _checked_targets(target: Tensor, classes: int, ignore_index: int) -> Tensor:
-    """The classes, 0 where one is to be ignored; IndexError for one that does not exist."""
+    """The classes, with 0 for `ignore_index`; a class out of range raises IndexError."""
 
 
 def _nll(input: Meta, target: Meta, weight: Meta | None, ignore_index: int, reduction: str) -> Meta:
@@ -161,7 +161,7 @@ def _nll(input: Meta, target: Meta, weight: Meta | None, ignore_index: int, redu
     return _reduced(input, target.shape, reduction)
 
 
-@op(_nll, on="functional")
+@op(_nll, on="functional", autocast="float32")
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -178,7 +178,7 @@ def _two(input: Meta, target: Meta, reduction: str) -> Meta:
 
 
 def _alike(input: Meta, target: Meta, reduction: str, kernel: str = "") -> Inferred:
-    """As `_two`, for losses that warn of what broadcasting may hide; `kernel` is PyTorch's, if floating types alone do."""
+    """As `_two`, for losses that warn when they broadcast; `kernel` is PyTorch's name in the error for other dtypes."""
     found = _elementwise(input, target, reduction)
     if kernel:
         _need_floating(like(input, dtype=common_dtype((input, target))), kernel)
@@ -194,12 +194,12 @@ def _alike(input: Meta, target: Meta, reduction: str, kernel: str = "") -> Infer
     return Inferred((found,), warning=words)
 
 
-@op(lambda input, target, reduction: _alike(input, target, reduction, "mse_cpu"), on="functional")
+@op(lambda input, target, reduction: _alike(input, target, reduction, "mse_cpu"), on="functional", autocast="float32")
 def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """The squared difference."""
 
 
-@op(_alike, on="functional")
+@op(_alike, on="functional", autocast="float32")
 def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """The absolute difference."""
 
@@ -210,7 +210,7 @@ def _smooth_l1(input: Meta, target: Meta, reduction: str, beta: float) -> Inferr
     return _alike(input, target, reduction, "smooth_l1_cpu")
 
 
-@op(_smooth_l1, on="functional")
+@op(_smooth_l1, on="functional", autocast="float32")
 def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", beta: Checked = 1.0) -> Tensor:
     """Half the squared difference over `beta` where the difference is below `beta`, else linear."""
 
@@ -221,7 +221,7 @@ def _huber_loss(input: Meta, target: Meta, reduction: str, delta: float) -> Infe
     return _alike(input, target, reduction, "huber_cpu")
 
 
-@op(_huber_loss, on="functional")
+@op(_huber_loss, on="functional", autocast="float32")
 def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta: Checked = 1.0) -> Tensor:
     """Half the squared difference where the difference is below `delta`, else linear with slope `delta`."""
 
@@ -252,7 +252,7 @@ def _bce(input: Meta, target: Meta, weight: Meta | None, reduction: str) -> Meta
     return _elementwise(input, target, reduction, weight)
 
 
-@op(_bce, on="functional")
+@op(_bce, on="functional", autocast="float32")
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
 ) -> Tensor:
@@ -275,7 +275,7 @@ def _known_bound(input: Meta, low: float, high: float, argument: str) -> Meta:
 
 @op(_known_bound, on="", inner=True, differentiable=False)
 def _within(input: Tensor, low: float, high: float, argument: str) -> Tensor:
-    """True everywhere, since a value outside [low, high] is an error about the argument of a loss."""
+    """True everywhere: a value outside [low, high] is an error that names the loss's argument."""
 
 
 def _bce_logits(input: Meta, target: Meta, weight: Meta | None, reduction: str, pos_weight: Meta | None) -> Meta:
@@ -294,7 +294,7 @@ def _bce_logits(input: Meta, target: Meta, weight: Meta | None, reduction: str, 
     return _elementwise(input, target, reduction, weight, pos_weight)
 
 
-@op(_bce_logits, on="functional")
+@op(_bce_logits, on="functional", autocast="float32")
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -320,7 +320,7 @@ def _kl(input: Meta, target: Meta, reduction: str, log_target: bool) -> Inferred
     return Inferred((found,), warning=words if reduction == "mean" else None)
 
 
-@op(_kl, on="functional")
+@op(_kl, on="functional", autocast="float32")
 def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """The Kullback-Leibler divergence of log-probabilities `input` from `target`; "batchmean" divides by N."""
 
@@ -337,7 +337,7 @@ def _cosine(input1: Meta, input2: Meta, target: Meta, margin: float, reduction: 
     return _reduced(input1, shape, reduction, input2)
 
 
-@op(_cosine, on="functional")
+@op(_cosine, on="functional", autocast="float32")
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, *, reduction: str = "mean"
 ) -> Tensor:
@@ -348,7 +348,7 @@ def _ranking(input1: Meta, input2: Meta, target: Meta, margin: float, reduction:
     return _elementwise(input1, input2, reduction, target)
 
 
-@op(_ranking, on="functional")
+@op(_ranking, on="functional", autocast="float32")
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, *, reduction: str = "mean"
 ) -> Tensor:
@@ -359,7 +359,7 @@ def _hinge(input: Meta, target: Meta, margin: float, reduction: str) -> Meta:
     return _elementwise(input, target, reduction)
 
 
-@op(_hinge, on="functional")
+@op(_hinge, on="functional", autocast="float32")
 def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, *, reduction: str = "mean") -> Tensor:
     """`input` where `target` is 1, max(0, margin - input) where it is -1."""
 
@@ -373,7 +373,7 @@ def _triplet(
     return _reduced(anchor, shape[:-1], reduction, positive, negative)
 
 
-@op(_triplet, on="functional")
+@op(_triplet, on="functional", autocast="float32")
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -391,7 +391,7 @@ def triplet_margin_loss(
     """
 
 
-@op(_two, on="functional")
+@op(_two, on="functional", autocast="float32")
 def soft_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """log(1 + exp(-target * input))."""
 
@@ -403,7 +403,7 @@ def _multi_margin(input: Meta, target: Meta, p: int, margin: float, weight: Meta
     return _reduced(input, target.shape, reduction)
 
 
-@op(_multi_margin, on="functional")
+@op(_multi_margin, on="functional", autocast="float32")
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -420,7 +420,7 @@ def _poisson(input: Meta, target: Meta, log_input: bool, full: bool, eps: float,
     return _elementwise(input, target, reduction)
 
 
-@op(_poisson, on="functional")
+@op(_poisson, on="functional", autocast="float32")
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -440,7 +440,7 @@ def _gaussian(input: Meta, target: Meta, var: Meta, full: bool, eps: float, redu
     return _elementwise(input, target, reduction, var if var.ndim == input.ndim else None)
 
 
-@op(_gaussian, on="functional")
+@op(_gaussian, on="functional", autocast="float32")
 def gaussian_nll_loss(
     input: Tensor,
     target: Tensor,

@@ -1,6 +1,6 @@
 """Optimizer steps: one row for all parameters, applied to all or to none.
 
-`state` names the optimizer's tensors, so many per parameter; those that do not exist yet are made, of zeros.
+`state` names the optimizer's tensors, a fixed number per parameter; missing ones are made of zeros.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ def clear_grads(tensors: list[Tensor]) -> None:
 
 @control(returns=("out",))
 def unscale_grads(params: list[Tensor], factor: float) -> None:
-    """Multiplies the gradients of `params` by `factor`; reads whether all of them were finite, as one bool."""
+    """Multiplies the gradients of `params` by `factor`; reads one bool, whether all were finite."""
 
 
 @control(public=True)

@@ -1,8 +1,6 @@
-"""Padding at the edges; channels exchanged for pixels."""
+"""Padding at the edges."""
 
 from __future__ import annotations
-
-import math
 
 from telegrad_protocol.errors import ShapeError, UnsupportedOp
 from telegrad_protocol.shapes import Meta, like
@@ -21,8 +19,8 @@ def padded_shape(shape: tuple[int, ...], pad: tuple[int, ...]) -> tuple[int, ...
             got=list(pad),
         )
     sizes = list(shape)
-    for place in range(len(pad) // 2):
-        axis, before, after = len(shape) - 1 - place, pad[2 * place], pad[2 * place + 1]
+    for pair in range(len(pad) // 2):
+        axis, before, after = len(shape) - 1 - pair, pad[2 * pair], pad[2 * pair + 1]
         sizes[axis] += before + after
         if sizes[axis] < 0:
             raise ShapeError(
@@ -55,13 +53,13 @@ def _check_border(shape: tuple[int, ...], pad: tuple[int, ...], mode: str, value
         raise UnsupportedOp(
             "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now", argument="pad"
         )
-    for place, width in enumerate(pad):
-        size = shape[len(shape) - 1 - place // 2]
+    for index, width in enumerate(pad):
+        size = shape[len(shape) - 1 - index // 2]
         if mode == "reflect" and width >= size:
-            both = 2 * (place // 2)
+            both = 2 * (index // 2)
             raise ShapeError(
                 f"Argument #{4 + both}: Padding size should be less than the corresponding input dimension, but got: "
-                f"padding ({pad[both]}, {pad[both + 1]}) at dimension {len(shape) - 1 - place // 2} of input {list(shape)}",
+                f"padding ({pad[both]}, {pad[both + 1]}) at dimension {len(shape) - 1 - index // 2} of input {list(shape)}",
                 argument="pad",
             )
         if mode == "circular" and width > size:
@@ -72,52 +70,6 @@ def _check_border(shape: tuple[int, ...], pad: tuple[int, ...], mode: str, value
 def pad(input: Tensor, pad: Size, mode: str = "constant", value: Value | None = None) -> Tensor:
     """Adds `pad` elements (before, after) to the last dimension, to the one before it, and so on.
 
-    `mode` says what they are: `value`; "reflect": the inside mirrored at the edge; "replicate": the edge;
+    `mode` chooses their values: `value`; "reflect": the inside mirrored at the edge; "replicate": the edge;
     "circular": the other end. Negative numbers cut off.
     """
-
-
-def _shuffle(input: Meta, upscale_factor: int) -> Meta:
-    _need_image(input, "pixel_shuffle")
-    *lead, channels, height, width = input.shape
-    if upscale_factor <= 0 or channels % upscale_factor**2:
-        raise ShapeError(
-            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, "
-            f"but input.size(-3)={channels} is not divisible by {upscale_factor**2}",
-            argument="upscale_factor",
-            got=upscale_factor,
-        )
-    grown = (channels // upscale_factor**2, height * upscale_factor, width * upscale_factor)
-    return like(input, shape=(*lead, *grown))
-
-
-def _need_image(input: Meta, name: str) -> None:
-    if input.ndim < 3:
-        raise ShapeError(
-            f"{name} expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)",
-            argument="input",
-        )
-
-
-@op(_shuffle, on="functional torch")
-def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
-    """Channels `(..., C * r * r, H, W)` as finer pixels `(..., C, H * r, W * r)`."""
-
-
-def _unshuffle(input: Meta, downscale_factor: int) -> Meta:
-    _need_image(input, "pixel_unshuffle")
-    *lead, channels, height, width = input.shape
-    if downscale_factor <= 0 or math.gcd(height, width) % downscale_factor:
-        raise ShapeError(
-            f"pixel_unshuffle expects height and width to be divisible by downscale_factor, but they are {height} and "
-            f"{width}, and downscale_factor={downscale_factor}",
-            argument="downscale_factor",
-            got=downscale_factor,
-        )
-    coarse = (channels * downscale_factor**2, height // downscale_factor, width // downscale_factor)
-    return like(input, shape=(*lead, *coarse))
-
-
-@op(_unshuffle, on="functional torch")
-def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
-    """The inverse of `pixel_shuffle`."""

@@ -1,4 +1,4 @@
-"""Random numbers, drawn on the CPU exactly as PyTorch draws them there."""
+"""Random numbers. On the CPU they are PyTorch's, draw by draw."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def randperm(
 
 
 def _like_floating(kernel: str) -> Rule:
-    """As the input, which must be of a floating type; `kernel` is the one of PyTorch's that says so."""
+    """As the input, which must be of a floating dtype; `kernel` is PyTorch's name in the error."""
 
     def rule(input: Meta, *_: object) -> Meta:
         _need_continuous(input.dtype, kernel)

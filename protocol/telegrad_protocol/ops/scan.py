@@ -1,4 +1,4 @@
-"""Running sums, products and extrema; differences; integrals by trapezoids."""
+"""Cumulative sums, products and extrema; differences; integrals by trapezoids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from telegrad_protocol.rules import common_dtype, need_dtype, need_floating, nee
 from telegrad_protocol.shapes import Meta, broadcast, like, wrap_dim
 from telegrad_protocol.spec import Inferred, Number, Tensor, op
 
-from .arrange import cat_rule
+from .joining import cat_rule
 
 
 def _running(input: Meta, dim: int, dtype: DType | None) -> Meta:
@@ -17,12 +17,12 @@ def _running(input: Meta, dim: int, dtype: DType | None) -> Meta:
     return like(input, dtype=reduction_dtype(input, dtype))
 
 
-@op(_running, inplace=True)
+@op(_running, inplace=True, autocast="float32")
 def cumsum(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     """Running sums along a dimension."""
 
 
-@op(_running, inplace=True)
+@op(_running, inplace=True, autocast="float32")
 def cumprod(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     """Running products along a dimension."""
 
@@ -35,7 +35,7 @@ def _linear_recurrence(input: Meta, factor: Meta, dim: int, reverse: bool) -> Me
     return like(input)
 
 
-@op(_linear_recurrence, on="", inner=True)
+@op(_linear_recurrence, on="", inner=True, autocast="low")
 def _recurrence(input: Tensor, factor: Tensor, dim: int, reverse: bool) -> Tensor:
     """`out[k] = input[k] + factor[k] * out[k - 1]` along a dimension, or of `out[k + 1]` in reverse."""
 
@@ -47,12 +47,12 @@ def _extremum(input: Meta, dim: int) -> Inferred:
 
 @op(_extremum, returns=("values", "indices"))
 def cummax(input: Tensor, dim: int) -> None:
-    """The largest element so far along a dimension, and where it was last."""
+    """The largest element so far along a dimension, and its last index."""
 
 
 @op(_extremum, returns=("values", "indices"))
 def cummin(input: Tensor, dim: int) -> None:
-    """The smallest element so far along a dimension, and where it was last."""
+    """The smallest element so far along a dimension, and its last index."""
 
 
 def _logcumsumexp(input: Meta, dim: int) -> Meta:
@@ -87,14 +87,14 @@ def _diff(input: Meta, n: int, dim: int, prepend: Meta | None, append: Meta | No
 def diff(
     input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
-    """Differences of neighbours along a dimension, `n` times over; what `prepend` and `append` give is joined first.
+    """Differences of neighbours along a dimension, `n` times over; `prepend` and `append` are joined first.
 
     The input itself for an `n` of 0.
     """
 
 
 def sample_shape(y: tuple[int, ...], x: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    """The shape that sample points need to stand beside samples: a vector belongs to the dimension."""
+    """The shape in which sample points broadcast with samples: a vector lies along the dimension."""
     return (*x, *(1,) * (len(y) - 1 - axis)) if len(x) == 1 else x
 
 

@@ -23,7 +23,7 @@ def upload(upload: int, dtype: DType, shape: Size) -> Tensor:
 
 @control()
 def free(tensors: Ids) -> None:
-    """Forgets tensors by their ids. Ids that name nothing are passed over."""
+    """Forgets tensors by their ids. Ids of no tensor are ignored."""
 
 
 @control(returns=("out",))
@@ -38,17 +38,17 @@ def send(input: Tensor, device: Device) -> None:
 
 @control(returns=("out",))
 def memory_stats() -> None:
-    """Reads, when the device has ended its work, bytes: the session's in use, most so far, reserved; free, in all."""
+    """Waits for the device and reads numbers of bytes: the session's in use, its peak, reserved; free, in all."""
 
 
 @control(returns=("out",))
 def device_name() -> None:
-    """Reads what the device is called, in UTF-8."""
+    """Reads the name of the device, in UTF-8."""
 
 
 @control()
 def reset_peak_memory() -> None:
-    """Counts the most that the session has held anew."""
+    """Resets the session's peak of memory."""
 
 
 @control()
@@ -58,17 +58,17 @@ def empty_cache() -> None:
 
 @control(returns=("out",))
 def describe(input: Tensor) -> None:
-    """Tells shape and dtype, where they depend on values; the data is one byte: whether the tensor requires grad."""
+    """Reads shape and dtype that depend on values; the data is one byte: whether the tensor requires grad."""
 
 
 @control(returns=("out",))
 def has_grad(tensors: list[Tensor]) -> None:
-    """Tells which tensors have a gradient: the data is one byte for each."""
+    """Reads which tensors have a gradient: the data is one byte for each."""
 
 
 @control(returns=("out",))
 def exists(tensors: Size) -> None:
-    """Tells which ids name a tensor: the data is one byte for each."""
+    """Reads which ids name a tensor: the data is one byte for each."""
 
 
 @control()
@@ -105,7 +105,7 @@ def begin_walk(
     retain_graph: bool = False,
     create_graph: bool = False,
 ) -> None:
-    """As `backward`, in steps: the id stands for the walk, which `end_walk` ends."""
+    """Begins a backward pass in steps, as `backward`; the id names the pass."""
 
 
 @control(returns=("out",))
@@ -117,37 +117,37 @@ def begin_collecting_walk(
     create_graph: bool = False,
     allow_unused: bool = False,
 ) -> None:
-    """As `gradients`, in steps: the id stands for the walk; the results are named by `end_walk`."""
+    """Begins a backward pass in steps, as `gradients`; the id names the pass, `end_walk` names the results."""
 
 
 @control(lambda input: input)
 def watch(input: Tensor) -> Tensor:
-    """Names what `input` is in the graph now, whatever in-place ops make of it."""
+    """Names `input` as it is in the graph now, before later in-place ops."""
 
 
 @control(lambda walk, input: input)
 def walk_to(walk: int, input: Tensor) -> Tensor:
-    """Goes on with a walk until the gradient of `input` is whole, and names a copy of it."""
+    """Continues a backward pass until the gradient of `input` is complete, and names a copy of it."""
 
 
 @control()
 def replace_gradient(walk: int, input: Tensor, gradient: Tensor) -> None:
-    """Lets another gradient flow on from where a walk stands."""
+    """Replaces the gradient at which a backward pass has stopped."""
 
 
 @control(returns=("out",))
 def next_stop(walk: int, inputs: list[Tensor]) -> None:
-    """Goes on with a walk to the first of `inputs` that a gradient reaches: its place among them, or -1."""
+    """Continues a backward pass to the first of `inputs` with a gradient; reads its index among them, or -1."""
 
 
 @control()
 def end_walk(walk: int) -> list[Tensor]:
-    """Goes on with a walk to its end, and keeps what it found."""
+    """Ends a backward pass, and keeps its gradients."""
 
 
 @control()
 def drop_walk(walk: int) -> None:
-    """Gives a walk up."""
+    """Abandons a backward pass."""
 
 
 @control(lambda input: input, public=True)
@@ -162,7 +162,7 @@ def set_grad(input: Tensor, grad: Tensor | None) -> None:
 
 @control(public=True)
 def set_requires_grad(input: Tensor, requires_grad: bool) -> None:
-    """Says whether gradients of a leaf are wanted."""
+    """Sets whether a leaf requires a gradient."""
 
 
 @control(public=True)
@@ -182,7 +182,7 @@ def manual_seed(seed: int, generator: Generator | None = None) -> None:
 
 @control(returns=("out",), public=True)
 def new_generator(seed: int) -> None:
-    """Makes a generator; its id stands for it where an op takes one."""
+    """Makes a generator; ops take it by its id."""
 
 
 @control(returns=("out",), public=True)

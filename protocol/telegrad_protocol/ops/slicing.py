@@ -1,4 +1,4 @@
-"""Parts of a tensor, as views: basic indexing, pieces, diagonals, windows."""
+"""Slices, pieces, diagonals and triangles of a tensor."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from telegrad_protocol.rules import need_shape
 from telegrad_protocol.shapes import Meta, check_results, like, meta, wrap_dim
 from telegrad_protocol.spec import Index, Inferred, Rule, Size, Tensor, op
 
-from .shaping import view_of
+from .layout import view_of
 
 
 def slice_bounds(bounds: tuple[Any, ...], size: int) -> tuple[int, int, int]:
-    """Start, stop and step of a slice of a dimension, cut to what it has; stop is never before start."""
+    """Start, stop and step of a slice of a dimension, limited to its size; stop is never before start."""
     start, stop, step = bounds
     step = 1 if step is None else step
     if step <= 0:
@@ -24,7 +24,7 @@ def slice_bounds(bounds: tuple[Any, ...], size: int) -> tuple[int, int, int]:
 
 
 def _located(input: Meta, index: tuple[Any, ...]) -> tuple[Meta, int]:
-    """What a basic index shows, and how far its first element is from the input's."""
+    """The shape and strides of a basic index, and the offset of its first element."""
     if sum(item is not None for item in index) > input.ndim:
         raise _too_many(input)
     shape, strides, offset, axis = [], [], 0, 0
@@ -76,15 +76,15 @@ def _place(index: int, size: int, axis: int) -> int:
 
 @op(basic_index, view=True, on="")
 def _slice(input: Tensor, index: Index) -> Tensor:
-    """Basic indexing: per item None for a new dimension, an int, or (start, stop, step); what is left stays whole."""
+    """Basic indexing: per item None for a new dimension, an int, or (start, stop, step); other dimensions stay whole."""
 
 
 def _gradient_of(view: Callable[..., Inferred]) -> Rule:
-    """The rule of a view's gradient: of the shape that was looked at, where `grad` is of that which was seen."""
+    """The rule of a view's gradient: it has the input's shape, and `grad` the view's."""
 
-    def rule(grad: Meta, shape: tuple[int, ...], *place: Any) -> Meta:
+    def rule(grad: Meta, shape: tuple[int, ...], *geometry: Any) -> Meta:
         whole = like(grad, shape=shape)
-        need_shape(grad, view(whole, *place).meta.shape)
+        need_shape(grad, view(whole, *geometry).meta.shape)
         return whole
 
     return rule
@@ -92,7 +92,7 @@ def _gradient_of(view: Callable[..., Inferred]) -> Rule:
 
 @op(_gradient_of(basic_index), on="", inner=True)
 def _slice_backward(grad: Tensor, shape: Size, index: Index) -> Tensor:
-    """Zeros of `shape` with `grad` where `_slice` looked."""
+    """Zeros of `shape` with `grad` in the slice."""
 
 
 def _select(input: Meta, dim: int, index: int) -> Inferred:
@@ -114,7 +114,7 @@ def _whole(count: int) -> tuple[Any, ...]:
 
 @op(_select, view=True)
 def select(input: Tensor, dim: int, index: int) -> Tensor:
-    """What stands at `index` of dimension `dim`, which goes away; a view."""
+    """The slice at `index` of dimension `dim`, without that dimension; a view."""
 
 
 def narrow_index(shape: tuple[int, ...], dim: int, start: int, length: int) -> tuple[Any, ...]:
@@ -251,7 +251,7 @@ def _unbind(input: Meta, dim: int) -> Inferred:
 
 @op(_unbind, view=True, fixed_views="Unbind")
 def unbind(input: Tensor, dim: int = 0) -> list[Tensor]:
-    """A view per index of dimension `dim`, which goes away."""
+    """A view per index of dimension `dim`, without that dimension."""
 
 
 def diagonal_rule(input: Meta, offset: int, dim1: int, dim2: int) -> Inferred:
@@ -277,7 +277,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 
 @op(_gradient_of(diagonal_rule), on="", inner=True)
 def _diagonal_backward(grad: Tensor, shape: Size, offset: int, dim1: int, dim2: int) -> Tensor:
-    """Zeros of `shape` with `grad` on the diagonal that `diagonal` looked at."""
+    """Zeros of `shape` with `grad` on the diagonal."""
 
 
 def _windows(input: Meta, dimension: int, size: int, step: int) -> Inferred:
@@ -307,4 +307,112 @@ def _unfold_windows(input: Tensor, dimension: int, size: int, step: int) -> Tens
 
 @op(_gradient_of(_windows), on="", inner=True)
 def _unfold_windows_backward(grad: Tensor, shape: Size, dimension: int, size: int, step: int) -> Tensor:
-    """Windows added up where `_unfold_windows` saw them, in zeros of `shape`."""
+    """The sum of windows at their positions, in zeros of `shape`."""
+
+
+def _triangle(name: str) -> Any:
+    def rule(input: Meta, diagonal: int) -> Meta:
+        if input.ndim < 2:
+            raise ShapeError(f"{name}: input tensor must have at least 2 dimensions", argument="input")
+        return like(input)
+
+    return rule
+
+
+@op(_triangle("tril"), inplace=True)
+def tril(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The lower triangle of matrices, up to a diagonal; zeros above."""
+
+
+@op(_triangle("triu"), inplace=True)
+def triu(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The upper triangle of matrices, from a diagonal on; zeros below."""
+
+
+def embedded_shape(shape: tuple[int, ...], offset: int, dim1: int, dim2: int) -> tuple[int, ...]:
+    """The shape of `diag_embed`."""
+    ndim = len(shape) + 1
+    a, b = wrap_dim(dim1, ndim), wrap_dim(dim2, ndim)
+    if a == b:
+        raise ShapeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}", argument="dim2")
+    size, rest = shape[-1] + abs(offset), iter(shape[:-1])
+    return tuple([size if axis in (a, b) else next(rest) for axis in range(ndim)])
+
+
+@op(lambda input, *diagonal: like(input, shape=embedded_shape(input.shape, *diagonal)))
+def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """Matrices whose diagonals are the rows of `input`, zeros elsewhere."""
+
+
+def _diag(input: Meta, diagonal: int) -> Meta:
+    if input.ndim == 1:
+        return like(input, shape=embedded_shape(input.shape, diagonal, 0, 1))
+    if input.ndim == 2:
+        return like(input, shape=diagonal_rule(input, diagonal, 0, 1).meta.shape)
+    raise ShapeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D", argument="input")
+
+
+@op(_diag)
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The diagonal of a matrix, or a matrix with this diagonal; a copy."""
+
+
+@op(lambda input, offset: like(input, shape=embedded_shape((input.numel,), offset, 0, 1)))
+def diagflat(input: Tensor, offset: int = 0) -> Tensor:
+    """A matrix whose diagonal is the flattened `input`."""
+
+
+def _need_same_shape(part: tuple[int, ...], src: Meta) -> None:
+    if src.shape != part:
+        raise ShapeError(
+            f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = "
+            f"{list(part)}",
+            argument="src",
+            expected=list(part),
+            got=list(src.shape),
+        )
+
+
+def _scattered(input: Meta, src: Meta, index: tuple[Any, ...]) -> Meta:
+    _need_same_shape(basic_index(input, index).meta.shape, src)
+    return like(input)
+
+
+@op(_scattered, on="", inner=True)
+def _slice_scatter(input: Tensor, src: Tensor, index: Index) -> Tensor:
+    """A copy of `input` with `src` in the slice."""
+
+
+def select_index(shape: tuple[int, ...], dim: int, index: int) -> tuple[Any, ...]:
+    """The basic index of `select`."""
+    if not shape:
+        raise OpIndexError("select() cannot be applied to a 0-dim tensor.", argument="input")
+    return (*((None, None, None),) * wrap_dim(dim, len(shape)), index)
+
+
+@op(lambda input, src, *geometry: _scattered(input, src, select_index(input.shape, *geometry)))
+def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
+    """A copy of `input` with `src` at `index` of dimension `dim`."""
+
+
+def slice_index(shape: tuple[int, ...], dim: int, start: int | None, end: int | None, step: int) -> tuple[Any, ...]:
+    """The basic index of a slice of one dimension."""
+    axis = wrap_dim(dim, len(shape))
+    return (*((None, None, None),) * axis, slice_bounds((start, end, step), shape[axis] if shape else 1))
+
+
+@op(lambda input, src, *cut: _scattered(input, src, slice_index(input.shape, *cut)))
+def slice_scatter(
+    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Tensor:
+    """A copy of `input` with `src` in a slice of dimension `dim`."""
+
+
+def _diagonal_scatter(input: Meta, src: Meta, *diagonal: int) -> Meta:
+    _need_same_shape(diagonal_rule(input, *diagonal).meta.shape, src)
+    return like(input)
+
+
+@op(_diagonal_scatter)
+def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """A copy of `input` with `src` on a diagonal."""

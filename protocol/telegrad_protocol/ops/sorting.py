@@ -1,4 +1,4 @@
-"""Order: sorting, the largest, the middle, the most frequent."""
+"""Sorted order, the largest elements, the median, the mode, quantiles."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _sort(input: Meta, dim: int, descending: bool, stable: bool) -> Inferred:
 
 @op(_sort, returns=("values", "indices"))
 def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> None:
-    """The elements in order along a dimension, and where they were; `nan` counts as the largest.
+    """The sorted elements along a dimension, and their indices; `nan` counts as the largest.
 
     Equal elements always keep their order, with `stable` or without.
     """
@@ -27,7 +27,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
 
 @op(lambda *args: _sort(*args).metas[1], differentiable=False)
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Tensor:
-    """Where the elements in order along a dimension were."""
+    """The indices that sort a dimension."""
 
 
 def _msort(input: Meta) -> Meta:
@@ -37,7 +37,7 @@ def _msort(input: Meta) -> Meta:
 
 @op(_msort)
 def msort(input: Tensor) -> Tensor:
-    """The elements in order along the first dimension."""
+    """The sorted elements along the first dimension."""
 
 
 def _topk(input: Meta, k: int, dim: int, largest: bool, sorted: bool) -> Inferred:
@@ -50,7 +50,7 @@ def _topk(input: Meta, k: int, dim: int, largest: bool, sorted: bool) -> Inferre
 
 @op(_topk, returns=("values", "indices"))
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> None:
-    """The `k` largest, or smallest, elements along a dimension, in order, and where they were."""
+    """The `k` largest, or smallest, elements along a dimension, in order, and their indices."""
 
 
 def _one_of(name: str, input: Meta, dim: int, keepdim: bool) -> Inferred:
@@ -69,32 +69,32 @@ def _kthvalue(input: Meta, k: int, dim: int, keepdim: bool) -> Inferred:
 
 @op(_kthvalue, returns=("values", "indices"))
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> None:
-    """The `k`-th smallest element along a dimension, counted from 1, and where it was."""
+    """The `k`-th smallest element along a dimension, counted from 1, and its index."""
 
 
 @op(lambda input: like(input, shape=()))
 def median(input: Tensor) -> Tensor:
-    """The middle of all elements, of two middles the lower; `nan` if there is one, or nothing at all."""
+    """The median, the lower of two; `nan` if there is one, or no element."""
 
 
 @op(lambda input: like(input, shape=()))
 def nanmedian(input: Tensor) -> Tensor:
-    """The middle of all elements that are not `nan`."""
+    """The median of the elements that are not `nan`."""
 
 
 @op(lambda *args: _one_of("median", *args), on="", form_of="median", returns=("values", "indices"))
 def _median_dim(input: Tensor, dim: int, keepdim: bool = False) -> None:
-    """The middle along a dimension and where it was; the first `nan` if there is one."""
+    """The median along a dimension, and its index; the first `nan` if there is one."""
 
 
 @op(lambda *args: _one_of("median", *args), on="", form_of="nanmedian", returns=("values", "indices"))
 def _nanmedian_dim(input: Tensor, dim: int, keepdim: bool = False) -> None:
-    """The middle of what is not `nan` along a dimension, and where it was."""
+    """The median of the elements that are not `nan` along a dimension, and its index."""
 
 
 @op(lambda *args: _one_of("mode", *args), returns=("values", "indices"))
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> None:
-    """The most frequent value along a dimension, the smallest of several, and where it is last."""
+    """The most frequent value along a dimension, the smallest of several, and its last index."""
 
 
 def _quantile(input: Meta, q: Meta | Number, dim: int | None, keepdim: bool, interpolation: str) -> Meta:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from telegrad_protocol.spec import OPS
+from telegrad_server.checks.compare import Case, Differs, cases_of, checked_call, compare, skip_reason, slopes
+from telegrad_server.checks.run import GENERATOR_OPS, Run
 from telegrad_server.samples import SAMPLES
 from telegrad_server.samples.base import FLOATING
-from telegrad_server.samples.comparing import Case, Differs, cases_of, checked_call, compare, skip_reason, slopes
-from telegrad_server.samples.running import GENERATOR_OPS, Run
 from telegrad_server.worker.engine import Engine
 from telegrad_server.worker.memory import Budget
 
@@ -21,7 +21,7 @@ OUTCOMES: Final = ("passed", "failed", "skipped")
 
 
 class Tally:
-    """Counts of one check, by dtype; the reasons for what was skipped, and what failed with why."""
+    """Results of one check: counts by dtype, reasons for skipping, failures with their errors."""
 
     def __init__(self) -> None:
         self.counts: dict[str, Counter[str]] = {}
@@ -39,9 +39,9 @@ class Tally:
         self.failures.append({"sample": str(case), "error": f"{type(error).__name__}: {error}"})
 
     def abandon(self, rest: list[Case]) -> None:
-        """Leave out what remains: the device answers no more."""
+        """Skip the remaining cases: the device no longer answers."""
         for case in rest:
-            self.done(case, "the device answers no more since the last failure")
+            self.done(case, "the device no longer answers after the last failure")
 
     def _count(self, case: Case, outcome: str) -> None:
         self.counts.setdefault(case.dtype or "other dtypes", Counter())[outcome] += 1
@@ -55,10 +55,10 @@ class Tally:
 
 
 def try_samples(xp: Any, quick: bool) -> Part:
-    """Every sample in every dtype; when `quick`, an op's first, in float32 alone.
+    """Check every sample in every dtype; when `quick`, the first sample of each op in float32.
 
-    On the CPU, which is NumPy's own, that shows that nothing fails and all is as declared; finite differences are what
-    its gradients are held against.
+    On the CPU, which is the NumPy backend itself, the comparison shows that nothing fails and that results are as
+    declared; its gradients are compared with finite differences.
     """
     samples = [sample for listed in SAMPLES.values() for sample in listed[: 1 if quick else None]]
     dtypes = ("float32",) if quick else FLOATING
@@ -83,7 +83,7 @@ def _tally(
             reason = reason_of(case)
             if reason is None:
                 check(case)
-        except Exception as error:  # a sample may fail in any way; the others are still wanted
+        except Exception as error:  # a sample may fail in any way; go on with the others
             tally.fail(case, error)
             if not _answers(xp):
                 tally.abandon(chosen[number:])
@@ -94,7 +94,7 @@ def _tally(
 
 
 def _check_draw(case: Case, xp: Any) -> None:
-    """A draw is as declared, and the same again once its generator has gone back."""
+    """Raise unless a draw is as declared, and repeats once its generator's state is restored."""
     run = Run(case.sample, case.dtype, engine=Engine(xp, Budget(1 << 30)))
     generator = run.args[run.spec.generator_slot]
     before = generator.snapshot()
@@ -117,9 +117,9 @@ def _check_slope(case: Case) -> None:
 
 
 def _answers(xp: Any) -> bool:
-    """Whether the device is of use after a failure: some errors end everything in a process."""
+    """Whether the device still works after a failure: some CUDA errors are final for the process."""
     try:
         xp.synchronize()
-    except Exception:  # whatever CUDA says: the failure itself has been told
+    except Exception:  # any CUDA error: the failure itself is already reported
         return False
     return True

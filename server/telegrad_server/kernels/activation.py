@@ -1,27 +1,35 @@
-"""Activations."""
+"""Activation functions."""
 
 from __future__ import annotations
 
 import math
 
-from .registry import decomposition, kernel, vjp
+from .registry import decomposition, direct_kernel, kernel, vjp
+
+direct_kernel("sigmoid", input=lambda f, g, out: f.mul(g, f.mul(out, f.sub(1.0, out))))
 
 
 @kernel
-def gelu(xp, input, approximate):
-    return xp.gelu(input, approximate)
+def relu(xp, input):
+    return xp.maximum(input, 0)
 
 
-vjp(gelu, input=lambda f, g, input, approximate: f._gelu_backward(g, input, approximate))
+vjp(relu, input=lambda f, g, out: f._relu_backward(g, out))
 
 
 @kernel
-def _gelu_backward(xp, grad, input, approximate):
-    return xp.gelu_backward(grad, input, approximate)
+def _relu_backward(xp, grad, out):
+    return xp.where(xp.less_equal(out, 0), 0, grad)
 
 
-vjp(
-    _gelu_backward,
+vjp(_relu_backward, grad=lambda f, g, out: f._relu_backward(g, out), out=lambda f, g: None)
+
+
+direct_kernel("gelu", input=lambda f, g, input, approximate: f._gelu_backward(g, input, approximate))
+
+
+direct_kernel(
+    "_gelu_backward",
     grad=lambda f, g, input, approximate: f._gelu_backward(g, input, approximate),
     input=lambda f, g, grad, input, approximate: f.mul(f.mul(g, grad), _gelu_second(f, input, approximate)),
 )
@@ -209,5 +217,5 @@ def prelu(f, input, weight):
     shape = (1, -1, *(1,) * (input.ndim - 2)) if input.ndim > 1 else (-1,)
     slope = f.reshape(weight, shape) if input.ndim else f.reshape(weight, ())
     positive = f.gt(input, 0)
-    # The slope meets none of what it is not for: an infinity there would make nan of no gradient.
+    # Zeros replace positive elements before the product: an infinity would turn their gradient of 0 into nan.
     return f.where(positive, input, f.mul(f.where(positive, 0.0, input), slope))

@@ -6,9 +6,9 @@ import math
 
 from telegrad_protocol import dtypes
 
-from .linear import mirrored
+from ._shared import dtype_of
+from .matmul import mirrored
 from .registry import decomposition
-from .rows import dtype_of
 
 
 @decomposition
@@ -24,7 +24,7 @@ def scaled_dot_product_attention(f, query, key, value, attn_mask, dropout_p, is_
 
 
 def _repeated(f, x, heads):
-    """Each head as many times in a row as several heads of queries share it."""
+    """Each head repeated for the heads of queries that share it."""
     *batch, own, length, width = x.shape
     times = heads // own
     wide = f.expand(f.reshape(x, (*batch, own, 1, length, width)), (*batch, own, times, length, width))
@@ -40,7 +40,7 @@ def _weights(f, query, key, attn_mask, is_causal, scale):
         scores = f.where(attn_mask, scores, -math.inf)
     elif attn_mask is not None:
         scores = f.add(scores, attn_mask)
-    # A query that may look nowhere attends to nothing.
+    # A query whose keys are all masked gives zeros.
     blind = f.eq(f.amax(scores, (-1,), True), -math.inf)
     return f.masked_fill(f.softmax(f.masked_fill(scores, blind, 0.0), -1), blind, 0.0)
 

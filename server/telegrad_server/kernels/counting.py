@@ -1,4 +1,4 @@
-"""Counting and searching."""
+"""Histograms, distinct values, membership, positions in a sorted sequence."""
 
 from __future__ import annotations
 

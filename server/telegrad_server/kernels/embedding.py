@@ -1,4 +1,4 @@
-"""Tables looked up by index."""
+"""Rows of a table, selected by indices."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _embedding_backward(xp, grad, input, size, padding_idx, scale_grad_by_freq):
 
 
 def _row_scale(xp, index, count, like):
-    """1 / how often its row is named, per index."""
+    """Per index, 1 / the number of times that its row is used."""
     index = xp.check_index(index, 0, count, _no_row)
     return xp.cast(xp.divide(1.0, xp.embedding(xp.counts(index, count), index)), xp.meta_of(like).dtype)[..., None]
 

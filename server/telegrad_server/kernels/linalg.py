@@ -1,4 +1,4 @@
-"""Matrices taken apart."""
+"""Linear algebra: inverses, determinants, systems of equations, factors, distances."""
 
 # ruff: noqa: N803  # the arguments are named as PyTorch names them
 
@@ -8,15 +8,15 @@ import math
 
 from telegrad_protocol.errors import OpError
 from telegrad_protocol.ops.linalg import is_vector
+from telegrad_protocol.shapes import broadcast
 
-from .linear import mirrored
-from .pointwise import nothing
-from .registry import kernel, vjp
-from .rows import dtype_of
+from ._shared import at_least, dtype_of, zero_gradient
+from .matmul import mirrored
+from .registry import decomposition, direct_kernel, kernel, vjp
 
 
 def _decomposed(words, function, *args):
-    """What a factorization gives; the one thing that it may still find wrong is told in PyTorch's words."""
+    """The result of a factorization; its one possible error is raised in PyTorch's words."""
     try:
         return function(*args)
     except ValueError as error:  # NumPy's LinAlgError
@@ -32,13 +32,8 @@ def inv(xp, A):
 vjp(inv, A=lambda f, g, out: f.neg(f.matmul(f.matmul(mirrored(f, out), g), mirrored(f, out))))
 
 
-@kernel
-def det(xp, A):
-    return xp.det(A)
-
-
 def _scaled_inverse(f, factor, A, singular):
-    """Inverses, turned over and scaled; of the identity where a matrix has none."""
+    """The inverses, transposed and scaled; for a singular matrix, of the identity."""
     singular = f.reshape(singular, (*singular.shape, 1, 1))
     safe = f.where(singular, _identity(f, A.shape[-1], dtype_of(f, A)), A)
     return f.mul(f.reshape(factor, (*factor.shape, 1, 1)), mirrored(f, f.inv(safe)))
@@ -49,19 +44,13 @@ def _identity(f, size, dtype):
     return f.sub(f.tril(ones), f.tril(ones, -1))
 
 
-# PyTorch scales by the determinant too: where that is 0, so is the gradient.
-vjp(det, A=lambda f, g, A, out: _scaled_inverse(f, f.mul(g, out), A, f.eq(out, 0)))
-
-
-@kernel
-def slogdet(xp, A):
-    return xp.slogdet(A)
+# As in PyTorch, the gradient is scaled by the determinant, so it is 0 for a singular matrix.
+direct_kernel("det", A=lambda f, g, A, out: _scaled_inverse(f, f.mul(g, out), A, f.eq(out, 0)))
 
 
 # The sign is constant wherever it has a derivative.
-vjp(
-    slogdet,
-    A=lambda f, g, A, sign: nothing(f, A) if g[1] is None else _slogdet_grad(f, g[1], A, f.eq(sign, 0)),
+direct_kernel(
+    "slogdet", A=lambda f, g, A, sign: zero_gradient(f, A) if g[1] is None else _slogdet_grad(f, g[1], A, f.eq(sign, 0))
 )
 
 
@@ -114,11 +103,6 @@ def _cholesky_grad(f, g, out, upper):
 vjp(cholesky, A=_cholesky_grad)
 
 
-@kernel
-def eigh(xp, A, UPLO):
-    return xp.eigh(A, UPLO)
-
-
 def _eigh_grad(f, g, eigenvalues, eigenvectors):
     along, turning = g
     size = eigenvalues.shape[-1]
@@ -134,4 +118,39 @@ def _eigh_grad(f, g, eigenvalues, eigenvectors):
     return _symmetric(f, f.matmul(f.matmul(eigenvectors, inner), mirrored(f, eigenvectors)))
 
 
-vjp(eigh, A=_eigh_grad)
+direct_kernel("eigh", A=_eigh_grad)
+
+
+@decomposition
+def cdist(f, x1, x2, p):
+    rows = f.reshape(x1, (*x1.shape[:-1], 1, x1.shape[-1]))
+    others = f.reshape(x2, (*x2.shape[:-2], 1, *x2.shape[-2:]))
+    apart = f.sub(rows, others)
+    distance = f.vector_norm(apart, p, -1)
+    # A count has no gradient, PyTorch's distances have one of 0.
+    return f.add(distance, f.sum(f.fill(apart, 0), -1)) if p == 0 else distance
+
+
+@decomposition
+def pairwise_distance(f, x1, x2, p, eps, keepdim):
+    return f.vector_norm(f.add(f.sub(x1, x2), eps), p, -1, keepdim)
+
+
+@decomposition
+def cosine_similarity(f, x1, x2, dim, eps):
+    shape = broadcast([tuple(x1.shape), tuple(x2.shape)])
+    first, second = (f.expand(x, shape) for x in (x1, x2))
+    first, second = (f.div(x, at_least(f, f.vector_norm(x, 2, dim, True), eps)) for x in (first, second))
+    return f.sum(f.mul(first, second), dim)
+
+
+@decomposition
+def trace(f, input):
+    return f.sum(f.diagonal(input, 0, 0, 1))
+
+
+@decomposition
+def cross(f, input, other, dim):
+    a, b = ([f.select(x, dim, i) for i in range(3)] for x in (input, other))
+    terms = [f.sub(f.mul(a[i], b[j]), f.mul(a[j], b[i])) for i, j in ((1, 2), (2, 0), (0, 1))]
+    return f.stack(tuple(terms), dim)

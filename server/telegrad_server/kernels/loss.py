@@ -1,4 +1,4 @@
-"""Losses."""
+"""Loss functions."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import math
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpError, OpValueError
 
-from .linear import at_least
-from .registry import decomposition, kernel, vjp
-from .rows import dtype_of
+from ._shared import at_least, dtype_of
+from .registry import decomposition, direct_kernel, kernel, vjp
 
 
 def reduced(f, losses, reduction):
@@ -43,7 +42,7 @@ def cross_entropy(f, input, target, weight, ignore_index, reduction, label_smoot
 
 
 def _soft_cross_entropy(f, input, target, weight, reduction, label_smoothing):
-    """With class probabilities; the mean is over rows, whatever the weights."""
+    """Cross entropy with class probabilities; the mean is over rows, with or without weights."""
     axis = 1 if input.ndim > 1 else 0
     if label_smoothing > 0:
         target = f.add(f.mul(target, 1 - label_smoothing), label_smoothing / max(1, input.shape[axis]))
@@ -71,7 +70,7 @@ def _cross_entropy_rows(f, input, target, weight, ignore_index, reduction, label
 
 
 def _norm(f, target, weight, ignore_index, input):
-    """What the mean divides by: the number of classes that count, or their weights' sum."""
+    """The divisor of the mean: the number of classes that are not ignored, or the sum of their weights."""
     used = f._to_dtype(f.ne(target, ignore_index), dtype_of(f, input))
     if weight is None:
         return f.sum(used)
@@ -97,9 +96,7 @@ def _(xp, g, needs, aux, input, target, weight, ignore_index, label_smoothing):
     return xp.cross_entropy_backward(g, input, saved, target, weight, ignore_index, label_smoothing), None, None
 
 
-@kernel
-def _checked_targets(xp, target, classes, ignore_index):
-    return xp.checked_targets(target, classes, ignore_index)
+direct_kernel("_checked_targets")
 
 
 @decomposition
@@ -160,7 +157,7 @@ def _bernoulli_nll(xp, input, target):
     return xp.negative(xp.add(hits, misses))
 
 
-# Where the forward bounds a logarithm, the gradient bounds what it divides by, and goes on.
+# The forward bounds its logarithms, where a derivative would stop; the gradient bounds its divisor and goes on.
 vjp(
     _bernoulli_nll,
     input=lambda f, g, input, target: f.div(

@@ -1,30 +1,24 @@
-"""Padding at the edges; channels exchanged for pixels."""
+"""Padding at the edges."""
 
 from __future__ import annotations
 
-from .registry import decomposition, kernel, vjp
+from .registry import decomposition, direct_kernel
 from .slicing import WHOLE
 
-
-@kernel
-def _pad_constant(xp, input, pad, value):
-    return xp.pad(input, pad, value)
-
-
-vjp(_pad_constant, input=lambda f, g, pad: f._pad_constant(g, tuple([-n for n in pad]), 0))
+direct_kernel("_pad_constant", "pad", input=lambda f, g, pad: f._pad_constant(g, tuple([-n for n in pad]), 0))
 
 
 @decomposition
 def pad(f, input, pad, mode, value):
     if mode == "constant":
         return f._pad_constant(input, pad, 0 if value is None else value)
-    for place in range(len(pad) // 2):
-        input = _bordered(f, input, input.ndim - 1 - place, pad[2 * place], pad[2 * place + 1], mode)
+    for pair in range(len(pad) // 2):
+        input = _bordered(f, input, input.ndim - 1 - pair, pad[2 * pair], pad[2 * pair + 1], mode)
     return input if any(pad) else f.clone(input)
 
 
 def _bordered(f, x, axis, before, after, mode):
-    """One dimension with a border on both sides, negative widths cutting off."""
+    """One dimension with a border on both sides; negative widths cut off."""
     size = x.shape[axis]
 
     def part(start, stop):
@@ -43,21 +37,3 @@ def _bordered(f, x, axis, before, after, mode):
     middle = part(head - before, size - (tail - after))
     kept = [piece for piece, width in ((left, head), (middle, 1), (right, tail)) if width]
     return f.cat(tuple(kept), axis) if len(kept) > 1 else f.clone(middle)
-
-
-@decomposition
-def pixel_shuffle(f, input, upscale_factor):
-    *lead, channels, height, width = input.shape
-    n, r = len(lead), upscale_factor
-    fine = f.reshape(input, (*lead, channels // r**2, r, r, height, width))
-    mixed = f.permute(fine, (*range(n), n, n + 3, n + 1, n + 4, n + 2))
-    return f.reshape(f.clone(mixed), (*lead, channels // r**2, height * r, width * r))
-
-
-@decomposition
-def pixel_unshuffle(f, input, downscale_factor):
-    *lead, channels, height, width = input.shape
-    n, r = len(lead), downscale_factor
-    coarse = f.reshape(input, (*lead, channels, height // r, r, width // r, r))
-    mixed = f.permute(coarse, (*range(n), n, n + 2, n + 4, n + 1, n + 3))
-    return f.reshape(f.clone(mixed), (*lead, channels * r**2, height // r, width // r))

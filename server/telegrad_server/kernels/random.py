@@ -1,4 +1,4 @@
-"""Random numbers. A draw happens once; what a gradient needs of it is saved, never drawn again."""
+"""Random numbers. A gradient reuses the saved draw, it never draws again."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _bernoulli(xp, input, p, generator):
 
 
 def _drop(xp, input, p, training, generator, shape):
-    """The input times a mask that is 0 or 1 / (1 - p); the mask is what the gradient needs."""
+    """The input times a mask that is 0 or 1 / (1 - p); the gradient needs the mask alone."""
     if not training or p == 0.0:
         return xp.copy(input), None
     if p == 1.0:

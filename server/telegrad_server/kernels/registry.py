@@ -1,25 +1,29 @@
-"""How a kernel joins the table: its forward, and beside it what its gradients are.
+"""The table of implementations: how an op is computed, and beside it how its gradients are.
 
-A **primitive** is a function of arrays with one VJP per differentiable argument. A VJP names what it needs as its
-own parameters, and exactly that is saved: arguments of the op by their declared names, results by theirs (`out`
-for a single one), `aux` for what the forward set aside, and `<argument>_meta` for shape and dtype alone.
+An op with a **kernel**, a function of arrays, has one VJP per differentiable argument. A VJP names what it needs as its
+parameters, and exactly that is saved: the op's arguments and results by their declared names (`out` for a single
+result), `aux` for what the kernel set aside, and `<argument>_meta` for the shape and dtype of an argument alone.
 
     @kernel
-    def mul(xp, input, other):
-        return xp.multiply(input, other)
+    def square(xp, input):
+        return xp.multiply(input, input)
 
-    vjp(mul, input=lambda f, g, other: f.mul(g, other), other=lambda f, g, input: f.mul(g, input))
+    vjp(square, input=lambda f, g, input: f.mul(g, f.mul(input, 2)))
 
-`f` is a namespace of ops: raw kernels on arrays for a first gradient, recorded ops on tensors for higher orders.
-A VJP returns fresh memory, `g` itself or a view of it, and never writes what it was given. The tape undoes
-broadcasting.
+`xp` is the backend. Where one of its primitives is the whole kernel, the op is one row:
+
+    direct_kernel("exp", input=lambda f, g, out: f.mul(g, out))
+    direct_kernel("asin", "arcsin", input=...)
+
+`f` is a namespace of ops: kernels on arrays for a first gradient, recorded ops on tensors for higher orders. A VJP
+returns new memory, `g` itself or a view of it, and never writes to its arguments. The tape undoes broadcasting.
 
 A **decomposition** is written out of other ops; it has no kernel and needs no VJP.
 
     @decomposition
     def mse_loss(f, input, target, reduction): ...
 
-A **fused** op is a decomposition with a faster raw pair; the decomposition stays its definition.
+A **fused** op is a decomposition with a faster pair of kernels; the decomposition stays its definition.
 
     @layer_norm.forward
     def _(xp, input, normalized_shape, weight, bias, eps): return out, (mean, rstd)
@@ -43,7 +47,7 @@ Function = Callable[..., Any]
 
 
 class Vjp:
-    """The gradient of one argument, or of several at once where a fused op computes them together."""
+    """The gradient of one argument; of a fused op, of all its tensor arguments."""
 
     def __init__(self, spec: OpSpec, function: Function, given: tuple[str, ...], positions: tuple[int, ...]) -> None:
         self.function = function
@@ -56,13 +60,16 @@ class Vjp:
         self.saved = tuple(spec.names.index(n) for n in self.names if n in spec.names)
         self.uses_out = any(n == "outs" or n in (spec.returns or ()) for n in self.names)
         self.uses_aux = "aux" in self.names
-        self.call = _calling_vjp(self, spec, given)
+        self.call = _vjp_caller(self, spec, given)
 
 
-def _calling_vjp(vjp: Vjp, spec: OpSpec, given: tuple[str, ...]) -> Function:
-    """A function `(mode, node, args, g)`, and `needs` for a fused op, that hands a VJP what it names."""
-    handed = {"f": "mode.namespace", "xp": "mode.xp"}
-    values = [handed.get(name, name) for name in given] + [_saved_source(spec, name) for name in vjp.names]
+def _vjp_caller(vjp: Vjp, spec: OpSpec, given: tuple[str, ...]) -> Function:
+    """A function `(mode, node, args, g)`, with `needs` for a fused op, that calls the VJP with the values it names.
+
+    The backward pass calls it per node, so its source is generated: it looks up nothing but these values.
+    """
+    sources = {"f": "mode.namespace", "xp": "mode.xp"}
+    values = [sources.get(name, name) for name in given] + [_saved_source(spec, name) for name in vjp.names]
     more = ["needs"] if "needs" in given else []
     source = f"lambda {', '.join(['mode', 'node', 'args', 'g', *more])}: function({', '.join(values)})"
     made: Function = eval(
@@ -72,7 +79,7 @@ def _calling_vjp(vjp: Vjp, spec: OpSpec, given: tuple[str, ...]) -> Function:
 
 
 def _saved_source(spec: OpSpec, name: str) -> str:
-    """Where a walk finds, at a node with saved arguments, what a VJP calls `name`."""
+    """The expression for the value that a VJP calls `name`, at a node with saved arguments."""
     if name in spec.names:
         position = spec.names.index(name)
         return f"mode.unpack(args[{position}])" if position in spec.tensor_slots else f"args[{position}]"
@@ -95,7 +102,7 @@ def metas_of(value: Any) -> Any:
 
 
 class Plan(NamedTuple):
-    """What a node keeps when gradients flow to certain arguments: which tensor arguments and which not, results, aux."""
+    """What a node keeps for gradients: positions of tensor arguments, kept and dropped; whether results; whether aux."""
 
     kept: tuple[int, ...]
     dropped: tuple[int, ...]
@@ -104,9 +111,10 @@ class Plan(NamedTuple):
 
 
 class OpImpl:
-    """What the engine knows of one op: how to compute it and how its gradients are computed.
+    """The implementation of one op, as the engine uses it.
 
-    `run(xp, *args)` returns the result, or `(result, aux)` where `has_aux`; it is None for a plain decomposition.
+    `run(xp, *args)`, the kernel, returns the result, or `(result, aux)` where `has_aux`. It is None for a
+    decomposition that is not fused.
     """
 
     def __init__(self, name: str, run: Function | None, *, has_aux: bool = False) -> None:
@@ -122,7 +130,7 @@ class OpImpl:
         self.simple = self.one_result and self.spec.static_shape and not self.spec.view
 
     def plan(self, needed: tuple[int, ...]) -> Plan:
-        """What to keep for gradients with respect to the arguments at these positions."""
+        """What a node keeps for gradients of the arguments at these positions."""
         found = self._plans.get(needed)
         if found is None:
             found = self._plans[needed] = self._make_plan(needed)
@@ -131,7 +139,7 @@ class OpImpl:
     def _make_plan(self, needed: tuple[int, ...]) -> Plan:
         slots = self.spec.tensor_slots
         if self.fused_backward is not None:
-            # Besides what the pair reads, the decomposition may be recorded again on the inputs.
+            # `create_graph` records the decomposition again on the inputs: all of them are kept.
             vjp = self.fused_backward
             return Plan(slots, (), vjp.uses_out, vjp.uses_aux)
         vjps = [self.vjps[position] for position in needed if position in self.vjps]
@@ -140,15 +148,15 @@ class OpImpl:
         return Plan(kept, dropped, any(vjp.uses_out for vjp in vjps), any(vjp.uses_aux for vjp in vjps))
 
     def forward(self, function: Function) -> Function:
-        """Register the raw forward of a fused op; it returns `(result, aux)`."""
+        """Register the forward kernel of a fused op; it returns `(result, aux)`."""
         self.run, self.has_aux = function, True
         return function
 
     def backward(self, function: Function) -> Function:
-        """Register the raw backward of a fused op; it returns a gradient or None per tensor argument.
+        """Register the backward kernel of a fused op; it returns a gradient or None per tensor argument.
 
-        It is called as `function(xp, g, needs, **named)`: `needs` tells, per tensor argument, whether its gradient is
-        wanted; `aux`, arguments and results are asked for by name.
+        Its parameters are `xp`, `g`, `needs` (per tensor argument, whether its gradient is wanted) and the names of
+        the arguments, results and `aux` that it needs.
         """
         slots = self.spec.tensor_slots
         self.fused_backward = Vjp(self.spec, function, ("xp", "g", "needs"), slots)
@@ -158,15 +166,15 @@ class OpImpl:
 IMPLS: dict[str, OpImpl] = {}
 
 
-def _add(entry: OpImpl) -> OpImpl:
-    if entry.name in IMPLS:
-        raise ValueError(f"the kernel {entry.name} is registered twice")
-    IMPLS[entry.name] = entry
-    return entry
+def _add(impl: OpImpl) -> OpImpl:
+    if impl.name in IMPLS:
+        raise ValueError(f"the kernel {impl.name} is registered twice")
+    IMPLS[impl.name] = impl
+    return impl
 
 
 def kernel(function: Function | None = None, *, name: str | None = None, aux: bool = False) -> Any:
-    """Register the forward of a primitive under its declared name; with `aux`, it returns `(result, aux)`."""
+    """Register the kernel of an op, by default under the function's name; with `aux`, it returns `(result, aux)`."""
 
     def register(function: Function) -> OpImpl:
         return _add(OpImpl(name or function.__name__.rstrip("_"), function, has_aux=aux))
@@ -174,49 +182,68 @@ def kernel(function: Function | None = None, *, name: str | None = None, aux: bo
     return register if function is None else register(function)
 
 
+def direct_kernel(name: str, primitive: str | None = None, /, **vjps: Function) -> OpImpl:
+    """Register an op whose kernel is one primitive of `xp` on the op's arguments, and its gradients as `vjp` does.
+
+    The primitive has the op's name, without a leading underscore, unless another is given.
+    """
+    impl = _add(OpImpl(name, _primitive_caller(OPS[name], primitive or name.lstrip("_"))))
+    vjp(impl, **vjps)
+    return impl
+
+
+def _primitive_caller(spec: OpSpec, primitive: str) -> Function:
+    """The kernel `xp.primitive(*args)`, generated with the op's own parameters."""
+    names = ", ".join(spec.names)
+    made: Function = eval(
+        compile(f"lambda xp, {names}: xp.{primitive}({names})", f"<telegrad kernel {spec.name}>", "eval")
+    )
+    return made
+
+
 def decomposition(function: Function | None = None, *, name: str | None = None) -> Any:
-    """Register an op that is written out of other ops: `function(f, *args)`."""
+    """Register the definition of an op out of other ops: `function(f, *args)`."""
 
     def register(function: Function) -> OpImpl:
-        entry = _add(OpImpl(name or function.__name__.rstrip("_"), None))
-        entry.decomposition = function
-        return entry
+        impl = _add(OpImpl(name or function.__name__.rstrip("_"), None))
+        impl.decomposition = function
+        return impl
 
     return register if function is None else register(function)
 
 
-def vjp(entry: OpImpl, **functions: Function) -> None:
-    """Register the gradients of a primitive, one function per argument: `function(f, g, *what it names)`."""
+def vjp(impl: OpImpl, **functions: Function) -> None:
+    """Register the gradients of an op with a kernel: per argument a `function(f, g, ...)` of the values it names."""
     for argument, function in functions.items():
-        position = entry.spec.names.index(argument)
-        entry.vjps[position] = Vjp(entry.spec, function, ("f", "g"), (position,))
+        position = impl.spec.names.index(argument)
+        impl.vjps[position] = Vjp(impl.spec, function, ("f", "g"), (position,))
 
 
 class Raw:
-    """The op namespace over arrays: kernels without recording, for first gradients and for decompositions."""
+    """The ops as functions of arrays, without recording: for first gradients, and for decompositions."""
 
     def __init__(self, xp: Any) -> None:
         self.xp = xp
 
     def __getattr__(self, name: str) -> Function:
-        entry = IMPLS.get(name)
-        if entry is None:
+        impl = IMPLS.get(name)
+        if impl is None:
             raise UnsupportedOp(f"no kernel for {name}", op=name)
-        function = self._bind(entry)
+        function = self._bind(impl)
         setattr(self, name, function)
         return function
 
-    def _bind(self, entry: OpImpl) -> Function:
-        run, xp = entry.run, self.xp
+    def _bind(self, impl: OpImpl) -> Function:
+        run, xp = impl.run, self.xp
         if run is None:
-            return calling(entry.spec, partial(entry.decomposition, self))  # type: ignore[arg-type]
-        return calling(entry.spec, partial(run, xp), "[0]" if entry.has_aux else "")
+            return calling(impl.spec, partial(impl.decomposition, self))  # type: ignore[arg-type]
+        return calling(impl.spec, partial(run, xp), "[0]" if impl.has_aux else "")
 
 
 def calling(spec: OpSpec, body: Function, part: str = "") -> Function:
-    """A function of an op's parameters, so that Python binds them, that gives `body` all of them in order.
+    """A function with an op's parameters, bound by Python, that calls `body` with all of them in order.
 
-    `part` is an expression applied to the result. Parameters that users give by name may come by position here.
+    `part` is source appended to the call. Keyword-only parameters may also come by position.
     """
     scope: dict[str, Any] = {"body": body}
     words = []

@@ -1,4 +1,4 @@
-"""Running sums, products and extrema; differences; integrals by trapezoids."""
+"""Cumulative sums, products and extrema; differences; integrals by trapezoids."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.ops.scan import sample_shape
 from telegrad_protocol.shapes import wrap_dim
 
-from .registry import decomposition, kernel, vjp
-from .rows import dtype_of
+from ._shared import dtype_of
+from .registry import decomposition, direct_kernel, kernel, vjp
 from .slicing import WHOLE
 
 
@@ -17,12 +17,12 @@ def cumsum(xp, input, dim, dtype):
     return xp.cumsum(x, dim) if x.ndim else xp.copy(x)
 
 
-vjp(cumsum, input=lambda f, g, input_meta, dim: _sum_of_later(f, g, input_meta, dim))
+def _sum_of_later(f, g, input_meta, dim):
+    g = f._cast_to(g, input_meta.dtype)
+    return f.flip(f.cumsum(f.flip(g, (dim,)), dim), (dim,)) if input_meta.ndim else g
 
 
-def _sum_of_later(f, g, meta, dim):
-    g = f._cast_to(g, meta.dtype)
-    return f.flip(f.cumsum(f.flip(g, (dim,)), dim), (dim,)) if meta.ndim else g
+vjp(cumsum, input=_sum_of_later)
 
 
 @kernel
@@ -31,37 +31,32 @@ def cumprod(xp, input, dim, dtype):
     return xp.cumprod(x, dim) if x.ndim else xp.copy(x)
 
 
-vjp(cumprod, input=lambda f, g, input, input_meta, dim: _cumprod_input(f, g, input, input_meta, dim))
-
-
-def _cumprod_input(f, g, input, meta, dim):
-    """For each k, what is before it times the sum over i >= k of g[i] and all between k and i; zeros do no harm."""
-    g = f._cast_to(g, meta.dtype)
-    if not meta.ndim or not meta.numel:
+def _cumprod_input(f, g, input, input_meta, dim):
+    """For each k, the product before k times the sum over i >= k of g[i] and the factors in (k, i]: exact with zeros."""
+    g = f._cast_to(g, input_meta.dtype)
+    if not input_meta.ndim or not input_meta.numel:
         return g
-    before = _shifted(f, f.cumprod(input, dim, dtype=meta.dtype), dim, 1, 1)
+    before = _shifted(f, f.cumprod(input, dim, dtype=input_meta.dtype), dim, 1, 1)
     return f.mul(before, f._recurrence(g, _shifted(f, input, dim, -1, 0), dim, True))
 
 
+vjp(cumprod, input=_cumprod_input)
+
+
 def _shifted(f, x, dim, by, fill):
-    """The elements one place further along a dimension, or one back, with `fill` where none comes from."""
+    """The elements moved by one along a dimension, forwards or back, with `fill` in the gap."""
     after = x.ndim - 1 - wrap_dim(dim, x.ndim)
     return f._pad_constant(x, (0, 0) * after + (by, -by), fill)
 
 
-@kernel
-def _recurrence(xp, input, factor, dim, reverse):
-    return xp.recurrence(input, factor, dim, reverse)
-
-
 def _adjoint(f, g, factor, dim, reverse):
-    """The gradient of a recurrence's input: the recurrence of the gradient, the other way."""
+    """The gradient of a recurrence's input: the recurrence of the gradient in the other direction."""
     return f._recurrence(g, _shifted(f, factor, dim, 1 if reverse else -1, 0), dim, not reverse)
 
 
-vjp(
-    _recurrence,
-    input=lambda f, g, factor, dim, reverse: _adjoint(f, g, factor, dim, reverse),
+direct_kernel(
+    "_recurrence",
+    input=_adjoint,
     factor=lambda f, g, factor, dim, reverse, out: f.mul(
         _adjoint(f, g, factor, dim, reverse), _shifted(f, out, dim, -1 if reverse else 1, 0)
     ),
@@ -85,9 +80,9 @@ def _extremum(xp, input, dim, largest):
     return xp.reshape(values, ()), xp.reshape(indices, ())
 
 
-for _entry in (cummax, cummin):
+for _impl in (cummax, cummin):
     vjp(
-        _entry,
+        _impl,
         input=lambda f, g, input_meta, indices, dim: f.scatter_add(
             f.zeros(input_meta.shape, dtype=input_meta.dtype), dim, indices, g[0]
         ),
@@ -110,7 +105,7 @@ vjp(
 
 
 def _share(f, part, whole):
-    """exp(part - whole), which is at most 1, and 0 for the logarithm of nothing."""
+    """exp(part - whole), which is at most 1, and 0 where both are -inf."""
     return f.where(f.eq(part, float("-inf")), 0.0, f.exp(f.sub(part, whole)))
 
 

@@ -1,11 +1,22 @@
-"""Parts of a tensor, as views."""
+"""Slices, pieces, diagonals and triangles of a tensor."""
 
 from __future__ import annotations
 
-from telegrad_protocol.ops.slicing import chunk_cuts, narrow_index, split_cuts, tensor_split_cuts
+import math
+
+from telegrad_protocol import dtypes
+from telegrad_protocol.ops.slicing import (
+    chunk_cuts,
+    embedded_shape,
+    narrow_index,
+    select_index,
+    slice_index,
+    split_cuts,
+    tensor_split_cuts,
+)
 from telegrad_protocol.shapes import wrap_dim
 
-from .registry import decomposition, kernel, vjp
+from .registry import decomposition, direct_kernel, kernel, vjp
 
 WHOLE = (None, None, None)
 
@@ -49,7 +60,7 @@ def _pieces(input, dim, cuts):
 
 
 def _joined(f, g, meta, dim, cuts):
-    """The gradients of pieces as that of the whole; a piece that nobody used has none."""
+    """The gradients of pieces as that of the whole; an unused piece has none."""
     axis = dim % len(meta.shape)
     sizes = [(*meta.shape[:axis], stop - start, *meta.shape[axis + 1 :]) for start, stop in cuts]
     pieces = zip(g, sizes, strict=True)
@@ -111,17 +122,17 @@ def unbind(xp, input, dim):
     return tuple([input[(*whole, index, ...)] for index in range(input.shape[dim])])
 
 
-def _unbind_input(f, g, meta, dim):
-    axis = dim % len(meta.shape)
-    size = (*meta.shape[:axis], *meta.shape[axis + 1 :])
-    return f.stack(tuple([f.zeros(size, dtype=meta.dtype) if x is None else x for x in g]), dim)
+def _unbind_input(f, g, input_meta, dim):
+    axis = dim % len(input_meta.shape)
+    size = (*input_meta.shape[:axis], *input_meta.shape[axis + 1 :])
+    return f.stack(tuple([f.zeros(size, dtype=input_meta.dtype) if x is None else x for x in g]), dim)
 
 
-vjp(unbind, input=lambda f, g, input_meta, dim: _unbind_input(f, g, input_meta, dim))
+vjp(unbind, input=_unbind_input)
 
 
 def _on_diagonal(xp, array, offset, dim1, dim2):
-    most = max(array.shape)  # beyond it every diagonal is empty
+    most = max(array.shape)  # beyond this offset every diagonal is empty
     return xp.diagonal(array, min(max(offset, -most), most), dim1, dim2)
 
 
@@ -146,13 +157,9 @@ def _diagonal_backward(xp, grad, shape, offset, dim1, dim2):
 vjp(_diagonal_backward, grad=lambda f, g, offset, dim1, dim2: f.diagonal(g, offset, dim1, dim2))
 
 
-@kernel
-def _unfold_windows(xp, input, dimension, size, step):
-    return xp.windows(input, dimension, size, step)
-
-
-vjp(
-    _unfold_windows,
+direct_kernel(
+    "_unfold_windows",
+    "windows",
     input=lambda f, g, input_meta, dimension, size, step: f._unfold_windows_backward(
         g, input_meta.shape, dimension, size, step
     ),
@@ -167,8 +174,8 @@ def _unfold_windows_backward(xp, grad, shape, dimension, size, step):
     axis = dimension % len(shape)
     reach = (grad.shape[axis] - 1) * step + 1
     for tap in range(size):
-        place = out[(*(slice(None),) * axis, slice(tap, tap + reach, step))]
-        xp.assign(place, xp.add(place, grad[..., tap]))
+        part = out[(*(slice(None),) * axis, slice(tap, tap + reach, step))]
+        xp.assign(part, xp.add(part, grad[..., tap]))
     return out
 
 
@@ -176,3 +183,53 @@ vjp(
     _unfold_windows_backward,
     grad=lambda f, g, dimension, size, step: f._unfold_windows(g, dimension, size, step),
 )
+
+
+direct_kernel("tril", input=lambda f, g, diagonal: f.tril(g, diagonal))
+direct_kernel("triu", input=lambda f, g, diagonal: f.triu(g, diagonal))
+
+
+@decomposition
+def diag_embed(f, input, offset, dim1, dim2):
+    return f._diagonal_backward(input, embedded_shape(tuple(input.shape), offset, dim1, dim2), offset, dim1, dim2)
+
+
+@decomposition
+def diag(f, input, diagonal):
+    return f.diag_embed(input, diagonal) if input.ndim == 1 else f.clone(f.diagonal(input, diagonal))
+
+
+@decomposition
+def diagflat(f, input, offset):
+    return f.diag_embed(f.reshape(input, (math.prod(input.shape),)), offset)
+
+
+@kernel
+def _slice_scatter(xp, input, src, index):
+    out = xp.copy(input)
+    xp.assign(out[key(index)], src)
+    return out
+
+
+vjp(
+    _slice_scatter,
+    input=lambda f, g, src_meta, index: f._slice_scatter(g, f.zeros(src_meta.shape, dtype=src_meta.dtype), index),
+    src=lambda f, g, index: f._slice(g, index),
+)
+
+
+@decomposition
+def select_scatter(f, input, src, dim, index):
+    return f._slice_scatter(input, src, select_index(tuple(input.shape), dim, index))
+
+
+@decomposition
+def slice_scatter(f, input, src, dim, start, end, step):
+    return f._slice_scatter(input, src, slice_index(tuple(input.shape), dim, start, end, step))
+
+
+@decomposition
+def diagonal_scatter(f, input, src, offset, dim1, dim2):
+    geometry = (tuple(input.shape), offset, dim1, dim2)
+    on = f._diagonal_backward(f.ones(tuple(src.shape), dtype=dtypes.bool_), *geometry)
+    return f.where(on, f._diagonal_backward(src, *geometry), input)

@@ -1,4 +1,4 @@
-"""Order: sorting, the largest, the middle, the most frequent."""
+"""Sorted order, the largest elements, the median, the mode, quantiles."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.errors import ShapeError
 from telegrad_protocol.shapes import reduced, wrap_dim, wrap_dims
 
+from ._shared import dtype_of
 from .registry import decomposition, kernel, vjp
-from .rows import dtype_of
 
 
-def _ordered(entry):
-    """The gradient of values that keep their dimension: back to where they came from."""
-    vjp(entry, input=lambda f, g, input_meta, indices, dim: _returned(f, g[0], input_meta, indices, dim))
+def _ordered(impl):
+    """Register the gradient of sorted values: back to their original indices."""
+    vjp(impl, input=lambda f, g, input_meta, indices, dim: _returned(f, g[0], input_meta, indices, dim))
 
 
-def _reduced(entry):
-    """The gradient of one value per row."""
-    vjp(entry, input=lambda f, g, input_meta, indices, dim: _returned_one(f, g[0], input_meta, indices, dim))
+def _reduced(impl):
+    """Register the gradient of one selected value per row."""
+    vjp(impl, input=lambda f, g, input_meta, indices, dim: _returned_one(f, g[0], input_meta, indices, dim))
 
 
 def _returned_one(f, g, meta, indices, dim):
@@ -28,12 +28,12 @@ def _returned_one(f, g, meta, indices, dim):
 
 
 def _returned(f, g, meta, indices, dim):
-    """Zeros with the gradient where the indices say."""
+    """Zeros with the gradient at the indices."""
     return f.scatter(f.zeros(meta.shape, dtype=meta.dtype), dim, indices, g)
 
 
 def _rows(xp, input, dim):
-    """The array with the dimension in question last, and how to bring results back."""
+    """The array with `dim` last, and a function that moves it back in results."""
     return xp.swapaxes(input, dim, -1) if input.ndim else xp.reshape(input, (1,))
 
 
@@ -80,9 +80,9 @@ _ordered(topk)
 def _chosen(xp, input, dim, keepdim, choose):
     """One element of each row: its value and its index."""
     rows = _rows(xp, input, dim)
-    place = choose(rows)[..., None]
+    index = choose(rows)[..., None]
     shape = reduced(input.shape, (wrap_dim(dim, input.ndim),), keepdim) if input.ndim else ()
-    values, indices = _picked(xp, rows, place, input, dim)
+    values, indices = _picked(xp, rows, index, input, dim)
     return xp.reshape(values, shape), xp.reshape(indices, shape)
 
 
@@ -106,8 +106,8 @@ def mode(xp, input, dim, keepdim):
     return _chosen(xp, input, dim, keepdim, xp.argmode)
 
 
-for _entry in (kthvalue, _median_dim, _nanmedian_dim, mode):
-    _reduced(_entry)
+for _impl in (kthvalue, _median_dim, _nanmedian_dim, mode):
+    _reduced(_impl)
 
 
 def _middle(xp, input, skip_nan):
@@ -119,7 +119,7 @@ def _middle(xp, input, skip_nan):
 
 
 def _nothing(dtype):
-    """What nan is in a dtype: of integers, what processors make of it."""
+    """nan in a dtype; for integers, the result of a processor's cast."""
     if dtype.is_floating_point:
         return math.nan
     return -(1 << (8 * dtype.itemsize - 1)) if dtype.itemsize >= 4 else 0
@@ -135,15 +135,15 @@ def nanmedian(xp, input):
     return _middle(xp, input, True)
 
 
-for _entry in (median, nanmedian):
-    vjp(_entry, input=lambda f, g, input, out: _shared(f, g, input, out))
-
-
 def _shared(f, g, input, out):
-    """The gradient of the middle, shared by all elements that are equal to it."""
+    """The gradient of the median, shared by all elements equal to it."""
     same = f.logical_or(f.eq(input, out), f.logical_and(f.isnan(input), f.isnan(out)))
     same = f._cast_like(same, g)
     return f.div(f.mul(f.expand(g, input.shape), same), f.sum(same))
+
+
+for _impl in (median, nanmedian):
+    vjp(_impl, input=_shared)
 
 
 def _quantile(f, input, q, dim, keepdim, interpolation, skip_nan):

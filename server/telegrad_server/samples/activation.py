@@ -1,8 +1,8 @@
-"""Samples of the activations."""
+"""Samples of activation functions."""
 
 from __future__ import annotations
 
-from .base import T, sample
+from .base import T, sample, sample_unary
 
 for activation in (
     "silu mish softplus logsigmoid softsign tanhshrink relu6 leaky_relu elu selu celu hardtanh hardswish "
@@ -26,3 +26,7 @@ sample("glu", T(3, 4))
 sample("glu", T(4, 3), 0)
 sample("prelu", T(2, 3, 4), T(3))
 sample("prelu", T(2, 3), T(1))
+sample_unary("sigmoid")
+sample("sigmoid", T(2, dtype="int64"))
+sample_unary("relu")
+sample("_relu_backward", T(3, 4), T(3, 4), oracle=False, smooth=False)

@@ -1,4 +1,4 @@
-"""Samples of attention."""
+"""Samples of scaled dot-product attention."""
 
 from __future__ import annotations
 

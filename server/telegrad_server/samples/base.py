@@ -1,7 +1,7 @@
-"""How a sample of an op is written down, and how its arrays are made.
+"""Samples of ops, and the arrays for them.
 
-A sample is a call with `T`s where tensors stand. The same row is read by the tests (values, gradients, second order,
-finite differences, metadata, wire), by the HTTP door's tests and by `telegrad doctor`.
+A sample is a call of an op, with a `T` for each tensor. Every sample is used by the tests (values, gradients, second
+order, finite differences, metadata, wire, the REST routes) and by `telegrad doctor`.
 
     sample("add", T(3, 4), T(4), alpha=2)
 """
@@ -20,10 +20,10 @@ from telegrad_server.backend.dtypes import TO_NUMPY
 
 @dataclass(frozen=True, init=False)
 class T:
-    """A tensor argument: shape, dtype and the range its values are drawn from, seeded by its place in the sample.
+    """A tensor argument: shape, dtype and the range its values are drawn from, seeded by its position in the sample.
 
-    `distinct` makes all values differ (for sorting and maxima); `values` gives them outright; `grad` says whether
-    gradients with respect to it are tested (floating types only).
+    `distinct`: all values differ, as sorting and maxima need. `values`: the values themselves. `grad`: its gradient is
+    tested, for a floating dtype.
     """
 
     shape: tuple[int, ...]
@@ -81,8 +81,8 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
 
 
 class Sample(NamedTuple):
-    """One call of an op. `oracle`: PyTorch has the same function, to be compared with. `second`: so does the
-    second order. `smooth`: finite differences are meaningful there.
+    """One call of an op. `oracle`: PyTorch has the same function; compare with it. `second`: compare second-order gradients
+    too. `smooth`: compare gradients with finite differences.
     """
 
     op: str
@@ -118,6 +118,12 @@ def sample(op: str, *args: Any, oracle: bool = True, second: bool = True, smooth
     """
     bound = OPS[op].bind(*[_frozen(a) for a in args], **{k: _frozen(v) for k, v in kwargs.items()})
     SAMPLES.setdefault(op, []).append(Sample(op, bound, oracle, second, smooth))
+
+
+def sample_unary(op: str, low: float = -2.0, high: float = 2.0) -> None:
+    """Add samples of a function of one tensor, with values of this range: a matrix, a single number, no elements."""
+    for shape in ((3, 4), (), (0, 2)):
+        sample(op, T(*shape, low=low, high=high))
 
 
 def _frozen(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Samples of counting and searching."""
+"""Samples of histograms, distinct values, membership, positions in a sorted sequence."""
 
 from __future__ import annotations
 

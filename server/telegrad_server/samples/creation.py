@@ -1,8 +1,8 @@
-"""Samples of the ops that make tensors from nothing."""
+"""Samples of new tensors: constants, ranges, identity matrices."""
 
 from __future__ import annotations
 
-from .base import sample
+from .base import T, sample
 
 for made in ("zeros", "ones"):
     sample(made, (2, 3))
@@ -22,3 +22,5 @@ sample("arange", 0, 3, dtype="float64")
 sample("linspace", 0, 1, 5)
 sample("linspace", -2.0, 3.0, 4, dtype="float64")
 sample("logspace", 0, 2, 5)
+sample("fill", T(3, 4), 2)
+sample("fill", T(3, 4), T())

@@ -1,4 +1,4 @@
-"""Samples of tables."""
+"""Samples of rows of a table, selected by indices."""
 
 from __future__ import annotations
 

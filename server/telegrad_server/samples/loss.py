@@ -1,4 +1,4 @@
-"""Samples of losses."""
+"""Samples of loss functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples of padding and shuffled pixels."""
+"""Samples of padding at the edges."""
 
 from __future__ import annotations
 
@@ -12,5 +12,3 @@ for mode in ("reflect", "replicate", "circular"):
     sample("pad", T(2, 4), (1, 2), mode)
     sample("pad", T(2, 4, 5), (2, 1, 1, 3), mode)
     sample("pad", T(1, 1, 3, 4, 5), (1, 1, 0, 2, 2, 1), mode)
-sample("pixel_shuffle", T(2, 8, 2, 3), 2)
-sample("pixel_unshuffle", T(2, 4, 6), 2)

@@ -1,4 +1,4 @@
-"""Samples of the draws; both sides start from the same seed."""
+"""Samples of random numbers. Both sides start from the same seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples of scans, differences and integrals."""
+"""Samples of cumulative sums, products and extrema; differences; integrals by trapezoids."""
 
 from __future__ import annotations
 

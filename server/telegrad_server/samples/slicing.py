@@ -1,4 +1,4 @@
-"""Samples of the views of parts."""
+"""Samples of slices, pieces, diagonals and triangles of a tensor."""
 
 from __future__ import annotations
 
@@ -43,3 +43,17 @@ sample("_unfold_windows", T(7), 0, 3, 2, oracle=False)
 sample("_unfold_windows", T(2, 5, 3), 1, 3, 1, oracle=False)
 sample("_unfold_windows", T(), 0, 1, 1, oracle=False)
 sample("_unfold_windows_backward", T(2, 4, 2), (2, 5), 1, 2, 1, oracle=False)
+for triangle in ("tril", "triu"):
+    sample(triangle, T(3, 4))
+    sample(triangle, T(2, 3, 3), 1)
+    sample(triangle, T(3, 3, dtype="bool"), -1)
+sample("diag_embed", T(2, 3))
+sample("diag_embed", T(2, 3), 1, 0, 2)
+sample("diag", T(3))
+sample("diag", T(3), -1)
+sample("diag", T(3, 4), 1)
+sample("diagflat", T(2, 2), 1)
+sample("_slice_scatter", T(3, 4), T(3, 2), ((None, None, None), (1, None, 2)), oracle=False)
+sample("select_scatter", T(3, 4), T(3), 1, -1)
+sample("slice_scatter", T(5, 2), T(2, 2), 0, 1, 5, 2)
+sample("diagonal_scatter", T(3, 3), T(2), 1)

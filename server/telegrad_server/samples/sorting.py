@@ -1,4 +1,4 @@
-"""Samples of order."""
+"""Samples of sorted order, the largest elements, the median, the mode, quantiles."""
 
 from __future__ import annotations
 

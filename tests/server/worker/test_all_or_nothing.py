@@ -16,8 +16,8 @@ from telegrad_protocol.messages import GRAD, INPLACE, Row
 from telegrad_protocol.spec import OPS
 from telegrad_server.backend.numpy import NumpyBackend
 from telegrad_server.backend.numpy import optim as numpy_optim
+from telegrad_server.checks.run import fill, seeded
 from telegrad_server.samples import SAMPLES, T
-from telegrad_server.samples.running import fill, seeded
 from telegrad_server.worker.dispatch import execute, skip
 from telegrad_server.worker.memory import Budget
 from telegrad_server.worker.session import Session

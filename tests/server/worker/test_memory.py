@@ -19,8 +19,8 @@ from telegrad_protocol.errors import OpError, OutOfMemory, UnknownTensor
 from telegrad_protocol.messages import GRAD, Row
 from telegrad_protocol.spec import OPS
 from telegrad_server.backend.numpy import NumpyBackend
+from telegrad_server.checks.run import Run
 from telegrad_server.samples import SAMPLES, Sample, T
-from telegrad_server.samples.running import Run
 from telegrad_server.worker import session as sessions
 from telegrad_server.worker.dispatch import execute, skip
 from telegrad_server.worker.memory import Budget
@@ -31,7 +31,7 @@ N = 1 << 28
 
 
 def _call(op: str, size: int, *args: object, **named: object) -> Case:
-    """A call whose tensors are expanded along the dimensions of that size."""
+    """A call whose tensors of that size are expanded."""
     return Case(Sample(op, OPS[op].bind(*args, **named)), size, 1, True)
 
 
@@ -62,7 +62,7 @@ NAMED = [
 
 @pytest.fixture(scope="module")
 def _warm() -> None:
-    """Kernels are compiled once, in the process that the others are forked from."""
+    """Compile kernels once, before the other processes are forked."""
     _warm_up({case.sample.op for case in NAMED})
 
 

@@ -20,7 +20,7 @@ _OP_EXAMPLE = {
     "name": "neg",
     "signature": "neg(input: Tensor) -> Tensor",
     "doc": "Negates `input`.",
-    "family": "pointwise",
+    "family": "arithmetic",
     "params": [
         {
             "name": "input",
