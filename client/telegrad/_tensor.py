@@ -20,22 +20,22 @@ from telegrad_protocol.messages import GRAD, ReadResult
 from telegrad_protocol.shapes import Meta, contiguous, is_contiguous, like, wrap_dim
 from telegrad_protocol.spec import OPS
 
-from . import _host
-from ._absent import Absent
-from ._frames import hide_frames
-from ._handles import RemovableHandle
-from ._leaves import Leaf, LeafSet, only, union
-from ._modes import born, grad_mode, recording
-from ._record import append_all, control, record, stream
-from ._sites import caller
-from ._stream import Future
-from ._tensor_str import format_scalar, format_tensor, summary_slices
-from ._types import TensorBase
-from ._waiting import Change
+from ._api import host_tensors
+from ._api.absent import Absent
+from ._api.handles import RemovableHandle
+from ._api.printing import format_scalar, format_tensor, summary_slices
+from ._runtime.grad_mode import born, grad_mode, recording
+from ._stream.stream import Future
+from ._stream.waiting import Change
+from ._tracing.binders import append_all, control, record, stream
+from ._tracing.call_sites import caller
+from ._tracing.frames import hide_frames
+from ._tracing.leaf_sets import Leaf, LeafSet, only, union
+from ._tracing.proxy import TensorBase
 
 if TYPE_CHECKING:
-    from ._declared import Declared
-    from ._typing import Index, Operand
+    from ._api.declared import Declared
+    from ._api.signatures import Index, Operand
 else:
     Declared = TensorBase  # the methods of declared ops are attached later; type checkers have them from a stub
 
@@ -164,7 +164,7 @@ class Tensor(Declared, metaclass=TensorType):
 
     def _fill(self, *data: Any) -> None:
         if len(data) == 1 and not isinstance(data[0], int):
-            array = _host.array_of(data[0], dtypes.float32)
+            array = host_tensors.array_of(data[0], dtypes.float32)
         else:
             array = np.zeros(data if data else (0,), np.float32)
         born(self)._host = array
@@ -279,7 +279,7 @@ class Tensor(Declared, metaclass=TensorType):
         """
         if not self._id:
             future = Future(stream, _as_is)
-            future.set_result(_host.widened(self._host.copy(), self.dtype.name))
+            future.set_result(host_tensors.widened(self._host.copy(), self.dtype.name))
             return future
         stream.check_own(self._id)
         device_bits = self.device_bits
@@ -302,7 +302,7 @@ class Tensor(Declared, metaclass=TensorType):
     def __array_wrap__(self, array: np.ndarray, context: Any = None, return_scalar: bool = False) -> Tensor:
         """A tensor of what NumPy computed of tensors; of truth values one of uint8, as in PyTorch."""
         array = array.astype(np.uint8) if array.dtype == np.bool_ else np.array(array)
-        return _host.from_array(array, _host.dtype_of(array), "cpu")
+        return host_tensors.from_array(array, host_tensors.dtype_of(array), "cpu")
 
     def item(self) -> Any:
         """The one element as a Python number."""
@@ -372,7 +372,7 @@ class Tensor(Declared, metaclass=TensorType):
         pieces = summary_slices(self._meta.shape)
         if all(len(cuts) == 1 for cuts in pieces):
             return self._values()
-        from ._indexing import edges
+        from ._api.indexing import edges
 
         with recording(False):
             summary: np.ndarray = edges(self, pieces)._values()
@@ -412,7 +412,7 @@ class Tensor(Declared, metaclass=TensorType):
 
     def _copied(self) -> Tensor:
         with recording(False):
-            twin = _host.tensor_like(self, self._host.copy()) if not self._id else record(OPS["clone"], (self,))
+            twin = host_tensors.tensor_like(self, self._host.copy()) if not self._id else record(OPS["clone"], (self,))
         twin.__class__ = type(self)
         twin.__dict__.update({k: v for k, v in self.__dict__.items() if not k.startswith("_")})
         return twin.requires_grad_(self.requires_grad)
@@ -527,7 +527,7 @@ class Tensor(Declared, metaclass=TensorType):
     def data(self) -> Tensor:
         """The same memory, outside the graph; writes to it are not seen by what autograd has saved."""
         if not self._id and self._host is not None:
-            return _host.alias(self, own_version=True)
+            return host_tensors.alias(self, own_version=True)
         found: Tensor = record(OPS["_data"], (self,))
         return found
 
@@ -571,7 +571,7 @@ class Tensor(Declared, metaclass=TensorType):
     def detach(self) -> Tensor:
         """The same memory, outside the graph."""
         if not self._id and self._host is not None:
-            return _host.alias(self)
+            return host_tensors.alias(self)
         found: Tensor = record(OPS["detach"], (self,))
         return found
 
@@ -623,14 +623,14 @@ class Tensor(Declared, metaclass=TensorType):
         """
         if not self.requires_grad:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-        from ._hooks import register
+        from ._api.hooks import register
 
         return register(self, hook)
 
     # Indexing ----------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Index) -> Tensor:
-        from ._indexing import get
+        from ._api.indexing import get
 
         found: Tensor = get(self, index)
         return found
@@ -639,7 +639,7 @@ class Tensor(Declared, metaclass=TensorType):
         raise TypeError("Tensor does not support deleting items")
 
     def __setitem__(self, index: Index, value: Operand | list[Any]) -> None:
-        from ._indexing import put
+        from ._api.indexing import put
 
         put(self, index, value)
 
@@ -685,12 +685,12 @@ def _as_is(value: Any) -> Any:
 
 def _fetch(result: ReadResult) -> np.ndarray:
     """The array of a finished read; a large one came into memory of its own."""
-    dtype = _host.NUMPY[dtypes.by_name(result.dtype)]
+    dtype = host_tensors.NUMPY[dtypes.by_name(result.dtype)]
     if type(result.data) is bytes:
         values = np.frombuffer(result.data, dtype).copy()
     else:
         values = np.asarray(result.data).view(dtype)
-    return _host.widened(values.reshape(result.shape), result.dtype)
+    return host_tensors.widened(values.reshape(result.shape), result.dtype)
 
 
 def _send_values(tensor: Tensor) -> None:
@@ -751,6 +751,6 @@ def _rows_of(tensor: Tensor, named: dict[TensorBase, int], values: Any) -> list[
 
 
 def _rebuild(cls: type[Tensor], values: np.ndarray, dtype: str, requires_grad: bool, device: str) -> Tensor:
-    made = _host.from_array(_host.narrowed(values, dtype), dtypes.by_name(dtype), device)
+    made = host_tensors.from_array(host_tensors.narrowed(values, dtype), dtypes.by_name(dtype), device)
     made.__class__ = cls
     return made.requires_grad_() if requires_grad else made

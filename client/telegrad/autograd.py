@@ -12,15 +12,15 @@ from telegrad_protocol.errors import AutogradError, DeviceError, ShapeError, Uns
 from telegrad_protocol.shapes import contiguous, like
 from telegrad_protocol.spec import OPS
 
-from ._creation import zeros_like
-from ._hooks import SteppedWalk, stops_among
-from ._leaves import Leaf, LeafSet, joined, may_be_reached, only, reached, restore, union
-from ._modes import Block, State, grad_mode
-from ._record import control, record, stream
-from ._sites import caller
+from ._api.creation import zeros_like
+from ._api.hooks import SteppedWalk, stops_among
+from ._runtime.grad_mode import Block, State, grad_mode
+from ._stream.waiting import Change
 from ._tensor import RETAINED, Tensor
-from ._types import TensorBase
-from ._waiting import Change
+from ._tracing.binders import control, record, stream
+from ._tracing.call_sites import caller
+from ._tracing.leaf_sets import Leaf, LeafSet, joined, may_be_reached, only, reached, restore, union
+from ._tracing.proxy import TensorBase
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -7,15 +7,15 @@ from typing import Any, Literal, overload
 
 from telegrad_protocol.spec import OPS, OpSpec
 
-from . import _ops
-from ._ops import FUNCTIONS
-from ._record import binder, inplace
-from ._sites import warn
+from ._api import methods
+from ._api.methods import FUNCTIONS
+from ._api.signatures import Sizes
 from ._tensor import Tensor
-from ._typing import Sizes
+from ._tracing.binders import binder, inplace
+from ._tracing.call_sites import warn
 from .autograd import no_grad
 
-DECLARED = _ops.on("functional")
+DECLARED = methods.on("functional")
 globals().update(DECLARED)
 
 

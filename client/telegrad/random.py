@@ -11,12 +11,12 @@ from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import contiguous
 from telegrad_protocol.spec import OPS
 
-from ._creation import check_device, finish, named, need_tensor, sizes
-from ._ops import FUNCTIONS
-from ._record import append, control, inplace, stream
+from ._api.creation import check_device, finish, named, need_tensor, sizes
+from ._api.methods import FUNCTIONS
+from ._api.signatures import DeviceLike, Draw, Sizes
 from ._tensor import Tensor, defaults, device
-from ._types import TensorBase
-from ._typing import DeviceLike, Draw, Sizes
+from ._tracing.binders import append, control, inplace, stream
+from ._tracing.proxy import TensorBase
 
 _STATE_BYTES, _CUDA_STATE_BYTES = 5056, 16
 _DEFAULT_SEED = 67280421310721

@@ -129,7 +129,7 @@ def connect(arguments: list[str]) -> tuple[Any, Callable[[], None]]:
 
 def _recording_alone() -> Callable[[], None]:
     """Nothing is sent any more, and rows are dropped between rounds: what is left is the cost of recording."""
-    from telegrad._record import stream
+    from telegrad._tracing.binders import stream
 
     def forget() -> None:
         stream.rows.clear()

@@ -18,8 +18,8 @@ import pytest
 from support.inprocess import LocalSession
 
 import telegrad as tg
-from telegrad import _waiting
-from telegrad._record import stream
+from telegrad._stream import waiting
+from telegrad._tracing.binders import stream
 
 OURS = str(Path(tg.__file__).parent)
 LOST = ("__del__", "__exit__")
@@ -67,7 +67,7 @@ class Interruption:
 
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalSession]:
-    monkeypatch.setattr(_waiting, "GRACE", 10.0)  # on a busy machine a second may be too short
+    monkeypatch.setattr(waiting, "GRACE", 10.0)  # on a busy machine a second may be too short
     made = LocalSession()
     stream.restart(made)
     yield made

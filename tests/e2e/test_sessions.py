@@ -14,9 +14,9 @@ import pytest
 from support.live import live_server
 
 import telegrad as tg
-from telegrad._record import stream
-from telegrad._session import Session
+from telegrad._http.session import Session
 from telegrad._tensor import defaults
+from telegrad._tracing.binders import stream
 from telegrad_protocol.errors import SessionGone, WorkerDied
 
 

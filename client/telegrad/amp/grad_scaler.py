@@ -6,12 +6,12 @@ import math
 import warnings
 from typing import Any, TypeVar, overload
 
-from telegrad._creation import tensor
-from telegrad._ops import FUNCTIONS
-from telegrad._record import stream
-from telegrad._sites import caller
-from telegrad._stream import Future
+from telegrad._api.creation import tensor
+from telegrad._api.methods import FUNCTIONS
+from telegrad._stream.stream import Future
 from telegrad._tensor import Tensor
+from telegrad._tracing.binders import stream
+from telegrad._tracing.call_sites import caller
 from telegrad.optim.optimizer import with_gradients
 from telegrad_protocol.dtypes import float16, float32
 

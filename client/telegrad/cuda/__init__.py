@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from telegrad._creation import check_device
-from telegrad._record import control, stream
-from telegrad._sites import caller
+from telegrad._api.creation import check_device
 from telegrad._tensor import Tensor, defaults
-from telegrad._types import TensorBase
+from telegrad._tracing.binders import control, stream
+from telegrad._tracing.call_sites import caller
+from telegrad._tracing.proxy import TensorBase
 from telegrad.random import checked_seed, fresh_seed
 from telegrad_protocol import dtypes
 from telegrad_protocol.devices import DEVICE_SHIFT, device_index

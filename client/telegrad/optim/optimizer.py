@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeAlias, TypeVar, overload
 
-from telegrad._leaves import restore
-from telegrad._record import append, append_all, as_row, stream
+from telegrad._stream.waiting import Change
 from telegrad._tensor import Tensor, ask_has_grad
-from telegrad._types import TensorBase
-from telegrad._waiting import Change
+from telegrad._tracing.binders import append, append_all, as_row, stream
+from telegrad._tracing.leaf_sets import restore
+from telegrad._tracing.proxy import TensorBase
 from telegrad.autograd import enable_grad, no_grad
 from telegrad_protocol import dtypes
 from telegrad_protocol.shapes import Meta, like
@@ -183,7 +183,7 @@ class Optimizer:
 
     def _loaded(self, name: str, value: Any, meta: Meta) -> Any:
         """A loaded value as state of our own; what a row works on gets the shape and dtype that the row expects."""
-        from telegrad._creation import as_tensor
+        from telegrad._api.creation import as_tensor
 
         if not self.row:
             return value.detach().clone() if isinstance(value, Tensor) else copy.deepcopy(value)

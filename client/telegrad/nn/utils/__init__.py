@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from telegrad import _composites as composites
-from telegrad._ops import FUNCTIONS
+from telegrad._api import overloads as composites
+from telegrad._api.methods import FUNCTIONS
 from telegrad._tensor import Tensor
 from telegrad.autograd import no_grad
 
@@ -29,7 +29,7 @@ def clip_grad_norm_(
     """
     grads = _gradients(parameters)
     if not grads:
-        from telegrad._creation import tensor
+        from telegrad._api.creation import tensor
 
         return tensor(0.0)
     norms = composites.stack([FUNCTIONS["vector_norm"](g, float(norm_type)) for g in grads])

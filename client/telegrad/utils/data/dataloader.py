@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple
 
-from telegrad import _composites as composites
-from telegrad import _creation as creation
-from telegrad._frames import iterated
+from telegrad._api import creation as creation
+from telegrad._api import overloads as composites
 from telegrad._tensor import Tensor
+from telegrad._tracing.frames import iterated
 from telegrad.random import Generator
 from telegrad_protocol import dtypes
 

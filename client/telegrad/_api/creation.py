@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from telegrad._tensor import Tensor, defaults
+from telegrad._tensor import device as Device
+from telegrad._tracing.binders import stream
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import DeviceError
 
-from . import _host
-from ._ops import FUNCTIONS
-from ._record import stream
-from ._tensor import Tensor, defaults
-from ._tensor import device as Device
-from ._typing import DeviceLike, Factory, LikeFactory, NewFactory, Number, Sizes
+from . import host_tensors
+from .methods import FUNCTIONS
+from .signatures import DeviceLike, Factory, LikeFactory, NewFactory, Number, Sizes
 
 
 def set_default_dtype(d: DType) -> None:
@@ -98,9 +98,9 @@ def tensor(
     if pin_memory:
         raise RuntimeError("Cannot access accelerator device when none is available: memory cannot be pinned")
     dtype = dtypes.of_type(dtype)
-    array = _host.array_of(data, dtype, defaults.dtype)
+    array = host_tensors.array_of(data, dtype, defaults.dtype)
     where = named(device, data._meta.device if isinstance(data, Tensor) else None)
-    made: Tensor = finish(_host.from_array(array, dtype or _host.dtype_of(array), where), requires_grad)
+    made: Tensor = finish(host_tensors.from_array(array, dtype or host_tensors.dtype_of(array), where), requires_grad)
     return made
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 import telegrad_protocol
 
 _OURS: Final = (
-    os.path.dirname(os.path.abspath(__file__)) + os.sep,
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
     os.path.dirname(os.path.abspath(telegrad_protocol.__file__)) + os.sep,
     "<telegrad ",
 )

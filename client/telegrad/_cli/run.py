@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
-from ._absent import missing
-from ._frames import hide_frames
+from telegrad._api.absent import missing
+from telegrad._tracing.frames import hide_frames
 
 
 class TorchImports(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -78,7 +78,7 @@ def _showing_its_own_frames(runner: Runner) -> Runner:
 
 
 @_showing_its_own_frames
-def run(script: str, arguments: list[str]) -> int:
+def run_script(script: str, arguments: list[str]) -> int:
     """Run a script, or a folder or archive with a `__main__.py`, as `python script arguments` would."""
     if not os.path.exists(script):
         print(f"telegrad run: there is no file {script}", file=sys.stderr)

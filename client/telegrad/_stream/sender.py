@@ -15,6 +15,9 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from telegrad._http.session import PATIENCE, Patience, Session
+from telegrad._http.transport import Interrupted, Unreachable
+from telegrad._tracing.call_sites import describe_site
 from telegrad_protocol import wire
 from telegrad_protocol.devices import DEVICE_SHIFT
 from telegrad_protocol.dtypes import DType
@@ -22,14 +25,11 @@ from telegrad_protocol.errors import TelegradError, UnknownTensor, from_record
 from telegrad_protocol.messages import Reply
 from telegrad_protocol.spec import BY_INDEX, OPS
 
-from ._bulk import Bulk
-from ._session import PATIENCE, Patience, Session
-from ._sites import describe_site
-from ._transport import Interrupted, Unreachable
-from ._waiting import LOOK_EVERY, Change, Flag
+from .bulk import Bulk
+from .waiting import LOOK_EVERY, Change, Flag
 
 if TYPE_CHECKING:
-    from ._stream import Future, Stream
+    from .stream import Future, Stream
 
 IN_FLIGHT: Final = 2
 """Submissions on their way, however small: one is executed while the next travels."""

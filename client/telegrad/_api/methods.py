@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from telegrad._tensor import Tensor
+from telegrad._tracing.binders import binder, operator, record_inplace
+from telegrad._tracing.frames import hide_frames
 from telegrad_protocol.spec import OPS, OpSpec
 
-from . import _host
-from ._frames import hide_frames
-from ._record import binder, operator, record_inplace
-from ._tensor import Tensor
+from . import host_tensors
 
 FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {name: binder(spec) for name, spec in OPS.items() if not spec.control}
-"""The declared ops by name; overloads and composites are in `functional` and `_composites`."""
+"""The declared ops by name; overloads and composites are in `functional` and `overloads`."""
 
 
 def on(place: str) -> dict[str, Callable[..., Any]]:
@@ -111,7 +111,7 @@ def _reflected(function: Callable[..., Any], name: str) -> Callable[..., Any]:
         return operator(function, arrays=True)  # the same either way, and a tensor comes first
 
     def apply(self: Any, other: Any) -> Any:
-        self, other = _host.beside(self, other)
+        self, other = host_tensors.beside(self, other)
         if isinstance(other, Tensor):
             return function(other, self)
         if not isinstance(other, bool | int | float):

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 if TYPE_CHECKING:
     import numpy as np
 
+    from telegrad._tensor import Tensor, device
+    from telegrad.random import Generator
     from telegrad_protocol.dtypes import DType
 
-    from ._declared import ValuesIndices
-    from ._tensor import Tensor, device
-    from .random import Generator
+    from .declared import ValuesIndices
 
 Number: TypeAlias = "bool | int | float | np.number[Any]"
 Operand: TypeAlias = "Tensor | Number | np.ndarray[Any, Any]"

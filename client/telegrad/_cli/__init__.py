@@ -77,9 +77,9 @@ def _run(arguments: list[str]) -> int:
     if not target or target[0].startswith("-"):
         print(RUN_USAGE, end="", file=sys.stderr)
         return 2
-    from . import _script
+    from . import run
 
-    return (_script.run_module if as_module else _script.run)(target[0], arguments[as_module + 1 :])
+    return (run.run_module if as_module else run.run_script)(target[0], arguments[as_module + 1 :])
 
 
 def _demo(arguments: list[str]) -> int:
@@ -99,9 +99,9 @@ def _demo(arguments: list[str]) -> int:
     if missing:
         print(f"telegrad demo: {', '.join(missing)} missing; pip install 'telegrad[server,demo]'", file=sys.stderr)
         return 1
-    from . import _demo
+    from . import demo
 
-    return _demo.main(options.epochs, options.out, options.data)
+    return demo.main(options.epochs, options.out, options.data)
 
 
 COMMANDS: Final[dict[str, Callable[[list[str]], int]]] = {
@@ -110,7 +110,3 @@ COMMANDS: Final[dict[str, Callable[[list[str]], int]]] = {
     "run": _run,
     "demo": _demo,
 }
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -20,17 +20,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from telegrad._http.session import Session
+from telegrad._runtime import notebook
+from telegrad._tracing.call_sites import caller
+from telegrad._tracing.frames import hide_frames
 from telegrad_protocol.devices import DEVICE_SHIFT, device_index
 from telegrad_protocol.errors import SessionGone
 from telegrad_protocol.spec import OPS
 
-from . import _notebook
-from ._bulk import Payload
-from ._frames import hide_frames
-from ._sender import Sender
-from ._session import Session
-from ._sites import caller
-from ._waiting import LOOK_EVERY, Flag, apart
+from .bulk import Payload
+from .sender import Sender
+from .waiting import LOOK_EVERY, Flag, apart
 
 
 class Future:
@@ -119,7 +119,7 @@ class Stream:
                 "from data and not computed with) can be used here"
             )
         if not self.sender.threads:
-            _notebook.attach(self)
+            notebook.attach(self)
             sender, session, site = self.sender, self.session, caller()
             apart(lambda: sender.start(session, lambda: self._first_rows(session, site)))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from telegrad._stream.waiting import Change
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import HasMeta, Meta
 
-from ._leaves import Leaf, LeafSet, only, union
-from ._waiting import Change
+from .leaf_sets import Leaf, LeafSet, only, union
 
 
 class Unresolved:

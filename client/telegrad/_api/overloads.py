@@ -7,17 +7,18 @@ from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 
+from telegrad import autograd
+from telegrad._tensor import Size, Tensor, device
+from telegrad._tracing.binders import inplace, return_type
+from telegrad._tracing.proxy import TensorBase
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.spec import OPS
 
-from . import _host, autograd
-from ._creation import full, named
-from ._ops import FUNCTIONS as F
-from ._record import inplace, return_type
-from ._tensor import Size, Tensor, device
-from ._types import TensorBase
-from ._typing import DeviceLike, Extremum, Middle, Number, Sizes, Spread
+from . import host_tensors
+from .creation import full, named
+from .methods import FUNCTIONS as F
+from .signatures import DeviceLike, Extremum, Middle, Number, Sizes, Spread
 
 # Reductions whose overloads differ in what they return ------------------------------------------------------------
 
@@ -177,20 +178,20 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -
     dim = dim if axis is None else axis
     if (
         len(tensors)
-        and _host.all_on_host(tensors)
+        and host_tensors.all_on_host(tensors)
         and len({(t._meta.shape, t.dtype, t._meta.device) for t in tensors}) == 1
     ):
         joined = np.stack([t._host for t in tensors], axis=dim)
-        return _host.from_array(joined, tensors[0].dtype, tensors[0]._meta.device)
+        return host_tensors.from_array(joined, tensors[0].dtype, tensors[0]._meta.device)
     return F["stack"](tensors, dim)
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """Joins tensors along an existing dimension; on the host while all of them are there."""
     dim = dim if axis is None else axis
-    if len(tensors) and _host.all_on_host(tensors) and _joinable(tensors, dim):
+    if len(tensors) and host_tensors.all_on_host(tensors) and _joinable(tensors, dim):
         joined = np.concatenate([t._host for t in tensors], axis=dim)
-        return _host.from_array(joined, tensors[0].dtype, tensors[0]._meta.device)
+        return host_tensors.from_array(joined, tensors[0].dtype, tensors[0]._meta.device)
     return F["cat"](tensors, dim)
 
 
@@ -426,7 +427,7 @@ def result_type(*operands: Tensor | Number) -> DType:
     """The dtype that an arithmetic op on these gives."""
     from telegrad_protocol.rules import common_dtype
 
-    return common_dtype(tuple(o._meta if isinstance(o, TensorBase) else _host.number(o) for o in operands))
+    return common_dtype(tuple(o._meta if isinstance(o, TensorBase) else host_tensors.number(o) for o in operands))
 
 
 def promote_types(type1: DType, type2: DType) -> DType:
@@ -496,16 +497,18 @@ def move(self: Tensor, where: str) -> Tensor:
     if self._meta.device == where:
         return self
     if self._host is not None and self._leaves is None:
-        return _host.from_array(np.asarray(self._host, order="C"), self.dtype, where)
+        return host_tensors.from_array(np.asarray(self._host, order="C"), self.dtype, where)
     return autograd.carry(self, where)
 
 
 def cast(self: Tensor, dtype: DType) -> Tensor:
     """The values in another dtype; on the host while they are there."""
     if self._host is not None and self._leaves is None and self.numel() <= _SMALL:
-        values = _host.widened(self._host, self.dtype.name)
+        values = host_tensors.widened(self._host, self.dtype.name)
         with np.errstate(invalid="ignore", over="ignore"):
-            return _host.from_array(_host.narrowed(np.asarray(values, order="C"), dtype.name), dtype, self._meta.device)
+            return host_tensors.from_array(
+                host_tensors.narrowed(np.asarray(values, order="C"), dtype.name), dtype, self._meta.device
+            )
     return F["_to_dtype"](self, dtype)
 
 

@@ -18,8 +18,8 @@ from telegrad_protocol.devices import device_at
 from telegrad_protocol.errors import SessionGone, TelegradError, Unavailable, WorkerDied, from_record
 from telegrad_protocol.messages import PROTOCOL_VERSION, OpenSession, SessionOpened
 
-from . import _embedded
-from ._transport import Interrupted, Transport, Unreachable, check_token, checked_url
+from . import embedded
+from .transport import Interrupted, Transport, Unreachable, check_token, checked_url
 
 _ACCEPT: Final = {"accept": wire.CONTENT_TYPE}
 _MSGPACK: Final = {"content-type": wire.CONTENT_TYPE, **_ACCEPT}
@@ -42,7 +42,7 @@ class Session:
         self.opened: SessionOpened | None = None
         self.heartbeat_every: float | None = None
         self._transport: Transport | None = None
-        self._embedded: _embedded.Server | None = None
+        self._embedded: embedded.Server | None = None
         self._opening = threading.Lock()
         self._given_up = False
         self._said = 0.0
@@ -62,7 +62,7 @@ class Session:
         with self._opening:
             if self.opened is None:
                 if self.url is None:
-                    self._embedded = _embedded.start()
+                    self._embedded = embedded.start()
                     self._transport = Transport(self._embedded.url, self._embedded.token)
                 else:
                     self._transport = Transport(self.url, self.token)

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from telegrad._tracing.binders import inplace, record
+from telegrad._tracing.call_sites import warn
+from telegrad._tracing.proxy import TensorBase
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpIndexError
 from telegrad_protocol.spec import OPS
 
-from . import _host
-from ._record import inplace, record
-from ._sites import warn
-from ._types import TensorBase
+from . import host_tensors
 
 
 def get(x: Any, index: Any) -> Any:
@@ -39,7 +39,7 @@ def put(x: Any, index: Any, value: Any) -> None:
     viewed = record(OPS["_slice"], (x, basic)) if basic or not advanced else x
     if advanced:
         if not isinstance(value, TensorBase):
-            value = _host.tensor_like(x, _host.narrowed(np.asarray(value), x.dtype.name))
+            value = host_tensors.tensor_like(x, host_tensors.narrowed(np.asarray(value), x.dtype.name))
         elif value._meta.numel == 1 and _is_one_mask(advanced):
             value = value.to(x.dtype)
         inplace(OPS["index_put"], (viewed, advanced, _without_leading_ones(value, 0), False))
@@ -158,16 +158,16 @@ def _item(item: Any) -> Any:
             raise ValueError("step must be greater than zero" if bounds[2] else "slice step cannot be zero")
         return bounds
     if isinstance(item, bool | np.bool_):
-        return _host.from_array(np.array(bool(item)), dtypes.bool_)
+        return host_tensors.from_array(np.array(bool(item)), dtypes.bool_)
     if isinstance(item, TensorBase):
         place = item._meta.ndim == 0 and item._meta.dtype in (dtypes.int64, dtypes.int32, dtypes.int16, dtypes.int8)
         return int(item._host) if place and item._host is not None else _index_tensor(item)
     if isinstance(item, np.ndarray):
-        return _index_tensor(_host.from_array(np.array(item), _host.dtype_of(item)))
+        return _index_tensor(host_tensors.from_array(np.array(item), host_tensors.dtype_of(item)))
     if _is_sequence(item):
-        array = _host.array_of(list(item), None)
+        array = host_tensors.array_of(list(item), None)
         array = array if array.dtype in (np.bool_, np.uint8) else array.astype(np.int64)
-        return _index_tensor(_host.from_array(array, _host.dtype_of(array)))
+        return _index_tensor(host_tensors.from_array(array, host_tensors.dtype_of(array)))
     if hasattr(item, "__index__"):
         return item.__index__()
     if isinstance(item, str | bytes):
@@ -216,12 +216,12 @@ def _on_host(x: Any, basic: tuple[Any, ...], advanced: tuple[Any, ...]) -> Any:
     inferred = OPS["_slice"].infer((x, basic))
     picked = x._host[tuple([slice(*item) if isinstance(item, tuple) else item for item in basic])]
     assert isinstance(inferred.offset, int)
-    viewed = _host.view(x, np.asarray(picked), inferred.meta.strides, x._offset + inferred.offset)
+    viewed = host_tensors.view(x, np.asarray(picked), inferred.meta.strides, x._offset + inferred.offset)
     if not advanced:
         return viewed
     _gathering(advanced).infer((viewed, advanced))
     index = tuple([slice(None) if t is None else t._host for t in advanced])
     try:
-        return _host.tensor_like(x, np.asarray(picked[index], order="C"))
+        return host_tensors.tensor_like(x, np.asarray(picked[index], order="C"))
     except IndexError as error:
         raise OpIndexError(str(error).replace("for axis", "for dimension"), argument="index") from None

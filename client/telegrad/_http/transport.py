@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, cast
 
 import httpx
 
-from telegrad._http1 import BadResponse, Body, Connection, NothingSent, NotHTTP
+from telegrad._http.http1 import BadResponse, Body, Connection, NothingSent, NotHTTP
 from telegrad_protocol.errors import Malformed
 
 PIECE = 1 << 20

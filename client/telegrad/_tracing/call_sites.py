@@ -8,7 +8,7 @@ import warnings
 from types import CodeType, FrameType
 from typing import Any, Final
 
-_PACKAGE: Final = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 USERS_FILES: Final[set[str]] = set()

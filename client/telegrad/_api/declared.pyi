@@ -9,10 +9,10 @@ from builtins import int as _int
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Self, overload
 
-from telegrad._composites import AMinMax
+from telegrad._api.overloads import AMinMax
+from telegrad._api.signatures import DeviceLike, Number, Operand, Sizes
 from telegrad._tensor import Tensor
-from telegrad._types import TensorBase
-from telegrad._typing import DeviceLike, Number, Operand, Sizes
+from telegrad._tracing.proxy import TensorBase
 from telegrad.random import Generator
 from telegrad_protocol.dtypes import DType
 

@@ -13,6 +13,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from telegrad._api import host_tensors
+from telegrad._runtime.grad_mode import born, grad_mode
+from telegrad._stream.stream import Stream
+from telegrad._stream.waiting import Change
 from telegrad_protocol.devices import DEVICE_SHIFT, device_index
 from telegrad_protocol.dtypes import FLOAT
 from telegrad_protocol.errors import AutogradError, DeviceError, OpTypeError, UnsupportedOp
@@ -20,14 +24,10 @@ from telegrad_protocol.messages import GRAD, INPLACE
 from telegrad_protocol.rules import check_history, check_inplace, check_overlap, frozen_view
 from telegrad_protocol.spec import OPS, Inferred, OpSpec, Param
 
-from . import _host
-from ._frames import hide_frames
-from ._leaves import UNIONS, LeafSet, joined, union
-from ._modes import born, grad_mode
-from ._sites import USERS_FILES, caller, outside, warn
-from ._stream import Stream
-from ._types import TensorBase
-from ._waiting import Change
+from .call_sites import USERS_FILES, caller, outside, warn
+from .frames import hide_frames
+from .leaf_sets import UNIONS, LeafSet, joined, union
+from .proxy import TensorBase
 
 stream: Final = Stream()
 
@@ -62,7 +62,7 @@ def record(spec: OpSpec, args: tuple[Any, ...]) -> Any:
 def _record_or_not(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     """As `record`, for an operator: operands of a foreign type are left to the other side, but for NumPy's."""
     if isinstance(args[1], np.ndarray):
-        args = (*_host.beside(args[0], args[1]), *args[2:])
+        args = (*host_tensors.beside(args[0], args[1]), *args[2:])
     try:
         return record(spec, args)
     except OpTypeError:
@@ -585,7 +585,7 @@ def operator(function: Callable[..., Any], *, arrays: bool = False) -> Callable[
     def apply(self: Any, other: Any) -> Any:
         try:
             if isinstance(other, np.generic) or (arrays and isinstance(other, np.ndarray)):
-                self, other = _host.beside(self, other)
+                self, other = host_tensors.beside(self, other)
             return function(self, other) if isinstance(other, TensorBase | bool | int | float) else NotImplemented
         except BaseException as problem:
             hide_frames(problem)

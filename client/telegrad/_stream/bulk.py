@@ -19,8 +19,8 @@ from telegrad_protocol.errors import TelegradError
 from telegrad_protocol.messages import ReadResult
 
 if TYPE_CHECKING:
-    from ._sender import Sender
-    from ._stream import Future
+    from .sender import Sender
+    from .stream import Future
 
 MOST_BYTES: Final = 256 << 20
 """Bytes of uploads that may be on their way before recording waits."""

@@ -16,7 +16,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Final
 
-from ._frames import hide_frames
+from telegrad._tracing.frames import hide_frames
 
 _NO_FILES: Final = "np.savez(path, **{name: t.numpy() for name, t in model.state_dict().items()}), and np.load"
 _AS_IT_IS: Final = "the function or module as it is: nothing has to be compiled"
@@ -97,7 +97,7 @@ _OTHER_NAMES: Final = {"telegrad.functional": "torch.nn.functional"}
 @functools.cache
 def names() -> dict[str, frozenset[str]]:
     """PyTorch's public names by module or class, and under "modules" the modules themselves."""
-    with open(os.path.join(os.path.dirname(__file__), "_torch_names.txt"), encoding="ascii") as file:
+    with open(os.path.join(os.path.dirname(os.path.dirname(__file__)), "_torch_names.txt"), encoding="ascii") as file:
         lines = file.read().replace("\n ", " ").splitlines()[1:]
     pairs = [line.partition(": ") for line in lines]
     return {owner: frozenset(listed.split()) for owner, _, listed in pairs}

@@ -11,11 +11,11 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
-from ._frames import hide_frames
-from ._sites import notebook
+from telegrad._tracing.call_sites import notebook
+from telegrad._tracing.frames import hide_frames
 
 if TYPE_CHECKING:
-    from ._stream import Stream
+    from telegrad._stream.stream import Stream
 
 WITHIN: Final = 0.5
 """Seconds that the end of a cell waits for the cell's work."""

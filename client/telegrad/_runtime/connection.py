@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ._creation import check_device, set_default_device
-from ._frames import hide_frames
-from ._record import stream
-from ._session import Session
-from ._tensor import defaults
+from telegrad._api.creation import check_device, set_default_device
+from telegrad._http.session import Session
+from telegrad._tensor import defaults
+from telegrad._tracing.binders import stream
+from telegrad._tracing.frames import hide_frames
 
 
 class Connection:

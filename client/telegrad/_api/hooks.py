@@ -10,16 +10,16 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, cast
 
+from telegrad._runtime.grad_mode import recording
+from telegrad._stream.waiting import Change
+from telegrad._tensor import Tensor
+from telegrad._tracing.binders import control, stream
+from telegrad._tracing.call_sites import caller
+from telegrad._tracing.leaf_sets import Leaf, LeafSet, may_be_reached, only, union
+from telegrad._tracing.proxy import TensorBase
 from telegrad_protocol.shapes import like
 
-from ._handles import RemovableHandle
-from ._leaves import Leaf, LeafSet, may_be_reached, only, union
-from ._modes import recording
-from ._record import control, stream
-from ._sites import caller
-from ._tensor import Tensor
-from ._types import TensorBase
-from ._waiting import Change
+from .handles import RemovableHandle
 
 HOOKED: Final[weakref.WeakSet[Leaf]] = weakref.WeakSet()
 """What has, or had, hooks: leaves, and the marks of results."""

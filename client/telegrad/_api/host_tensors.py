@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
+from telegrad._runtime.grad_mode import born, grad_mode
+from telegrad._tracing.proxy import TensorBase
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.rules import frozen_view
 from telegrad_protocol.shapes import Meta, contiguous, meta
 from telegrad_protocol.spec import OPS
 
-from ._modes import born, grad_mode
-from ._types import TensorBase
-
 if TYPE_CHECKING:
-    from ._tensor import Tensor
+    from telegrad._tensor import Tensor
 
 # NumPy has no bfloat16: on the host its bits are kept as uint16, and its values are shown as float32.
 NUMPY: dict[DType, np.dtype[Any]] = {

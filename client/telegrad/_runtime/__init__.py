@@ -1,0 +1,1 @@
+"""What this process has one of: its stream, grad mode, defaults, connection."""
