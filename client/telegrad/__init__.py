@@ -20,8 +20,10 @@ from . import functional as _functional
 from ._api import absent as _absent
 from ._api import namespace as _namespace
 from ._api.printing import get_printoptions, printoptions, set_printoptions
+from ._api.size import Size
 from ._runtime.connection import connect, disconnect, synchronize
-from ._tensor import Size, Tensor, device
+from ._runtime.devices import device
+from ._tensor import Tensor
 from ._tracing import frames as _frames
 from .amp import autocast, get_autocast_dtype, is_autocast_enabled
 from .autograd import (

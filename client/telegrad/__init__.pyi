@@ -15,12 +15,8 @@ from telegrad._api.creation import eye as eye
 from telegrad._api.creation import from_numpy as from_numpy
 from telegrad._api.creation import full as full
 from telegrad._api.creation import full_like as full_like
-from telegrad._api.creation import get_default_device as get_default_device
-from telegrad._api.creation import get_default_dtype as get_default_dtype
 from telegrad._api.creation import linspace as linspace
 from telegrad._api.creation import logspace as logspace
-from telegrad._api.creation import set_default_device as set_default_device
-from telegrad._api.creation import set_default_dtype as set_default_dtype
 from telegrad._api.creation import tensor as tensor
 from telegrad._api.declared import SignLogabsdet, ValuesIndices
 from telegrad._api.overloads import allclose as allclose
@@ -57,12 +53,16 @@ from telegrad._api.printing import get_printoptions as get_printoptions
 from telegrad._api.printing import printoptions as printoptions
 from telegrad._api.printing import set_printoptions as set_printoptions
 from telegrad._api.signatures import DeviceLike, Number, Sizes
+from telegrad._api.size import Size as Size
 from telegrad._runtime.connection import connect as connect
 from telegrad._runtime.connection import disconnect as disconnect
 from telegrad._runtime.connection import synchronize as synchronize
-from telegrad._tensor import Size as Size
+from telegrad._runtime.defaults import get_default_device as get_default_device
+from telegrad._runtime.defaults import get_default_dtype as get_default_dtype
+from telegrad._runtime.defaults import set_default_device as set_default_device
+from telegrad._runtime.defaults import set_default_dtype as set_default_dtype
+from telegrad._runtime.devices import device as device
 from telegrad._tensor import Tensor as Tensor
-from telegrad._tensor import device as device
 from telegrad.amp.autocast_mode import autocast as autocast
 from telegrad.amp.autocast_mode import get_autocast_dtype as get_autocast_dtype
 from telegrad.amp.autocast_mode import is_autocast_enabled as is_autocast_enabled

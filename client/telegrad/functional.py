@@ -7,15 +7,16 @@ from typing import Any, Literal, overload
 
 from telegrad_protocol.spec import OPS, OpSpec
 
-from ._api import methods
-from ._api.methods import FUNCTIONS
+from ._api import functions
+from ._api.functions import FUNCTIONS
 from ._api.signatures import Sizes
 from ._tensor import Tensor
-from ._tracing.binders import binder, inplace
+from ._tracing.binders import binder
 from ._tracing.call_sites import warn
+from ._tracing.record import inplace
 from .autograd import no_grad
 
-DECLARED = methods.on("functional")
+DECLARED = functions.on("functional")
 globals().update(DECLARED)
 
 

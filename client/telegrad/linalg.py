@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ._api import methods
-from ._api.methods import FUNCTIONS
+from ._api import functions
+from ._api.functions import FUNCTIONS
 
 if TYPE_CHECKING:
     from telegrad_protocol.dtypes import DType
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ._api.signatures import Sizes
     from ._tensor import Tensor
 
-globals().update(methods.on("linalg"))
+globals().update(functions.on("linalg"))
 
 
 def norm(
@@ -34,4 +34,4 @@ def norm(
     return FUNCTIONS["vector_norm"](A, 2.0 if ord is None else float(ord), dim, keepdim, dtype=dtype)
 
 
-__all__ = sorted({*methods.on("linalg"), "norm"})
+__all__ = sorted({*functions.on("linalg"), "norm"})

@@ -11,12 +11,16 @@ from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import contiguous
 from telegrad_protocol.spec import OPS
 
-from ._api.creation import check_device, finish, named, need_tensor, sizes
-from ._api.methods import FUNCTIONS
+from ._api.creation import finish, need_tensor, sizes
+from ._api.functions import FUNCTIONS
 from ._api.signatures import DeviceLike, Draw, Sizes
-from ._tensor import Tensor, defaults, device
-from ._tracing.binders import append, control, inplace, stream
+from ._runtime.defaults import check_device, defaults, named
+from ._runtime.devices import device
+from ._runtime.process import stream
+from ._tensor import Tensor
 from ._tracing.proxy import TensorBase
+from ._tracing.record import inplace
+from ._tracing.rows import append, control
 
 _STATE_BYTES, _CUDA_STATE_BYTES = 5056, 16
 _DEFAULT_SEED = 67280421310721
@@ -32,14 +36,15 @@ class Generator:
     """
 
     def __init__(self, device: DeviceLike = "cpu") -> None:
-        self._id: int | None = stream.next_id()
+        self._id = stream.next_id()
         self._seed = _DEFAULT_SEED
         self._device = str(check_device(device))
         control("new_generator", _DEFAULT_SEED, outs=self._id, device=self._device)
 
-    def __del__(self, release: Any = stream.rows.append) -> None:
-        if getattr(self, "_id", None):
-            release(self._id)
+    _id: int | None = None
+    _free_now = False
+
+    __del__ = stream.queue.finalizer()
 
     @property
     def device(self) -> device:

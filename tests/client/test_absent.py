@@ -18,7 +18,7 @@ from support.inprocess import LocalSession
 import telegrad as tg
 from telegrad import nn
 from telegrad._api import absent
-from telegrad._tracing.binders import stream
+from telegrad._runtime.process import stream
 
 
 @pytest.fixture(autouse=True)

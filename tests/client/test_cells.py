@@ -12,7 +12,7 @@ from support.inprocess import LocalSession
 
 import telegrad as tg
 from telegrad._runtime.notebook import Cells
-from telegrad._tracing.binders import stream
+from telegrad._runtime.process import stream
 
 
 class Shell:

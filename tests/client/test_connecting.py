@@ -18,7 +18,7 @@ import pytest
 import telegrad as tg
 from telegrad._http import session as http_session
 from telegrad._http.session import Session
-from telegrad._tracing.binders import stream
+from telegrad._runtime.process import stream
 
 AT_ONCE = 2.0
 """Seconds in which an error that waiting cannot mend is told, on a busy machine."""

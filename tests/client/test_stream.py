@@ -16,8 +16,9 @@ import telegrad as tg
 from telegrad._http import session as http_session
 from telegrad._http.session import Session
 from telegrad._http.transport import Interrupted
-from telegrad._stream.sender import HAND_OVER, SMALL_FREES
-from telegrad._tracing.binders import stream
+from telegrad._runtime.process import stream
+from telegrad._stream.batching import SMALL_FREES
+from telegrad._stream.sender import HAND_OVER
 from telegrad_protocol import wire
 from telegrad_protocol.errors import SessionGone, WorkerDied
 from telegrad_protocol.messages import Row

@@ -12,7 +12,7 @@ from support.inprocess import LocalSession
 
 import telegrad as tg
 from telegrad import nn
-from telegrad._tracing.binders import stream
+from telegrad._runtime.process import stream
 from telegrad.nn import functional as F
 from telegrad.utils.data import DataLoader, Dataset
 

@@ -16,7 +16,7 @@ LONG = "x = tg.ones(900, 900)\nfor _ in range(400):\n    x = (x @ x) * 1e-4\nlat
 
 """Work of seconds on any machine, longer than the end of a cell waits."""
 
-UNTIL_IT_FAILED = """from telegrad._tracing.binders import stream
+UNTIL_IT_FAILED = """from telegrad._runtime.process import stream
 while stream.sender.error is None:
     time.sleep(0.1)"""
 

@@ -116,6 +116,8 @@ def methods() -> str:
 
 def _is_attached(name: str, value: Any) -> bool:
     function = value.fget if isinstance(value, property) else value
+    if name == "__del__":
+        return False
     return isinstance(function, FunctionType) and function.__module__ not in ("telegrad._tensor", "abc")
 
 

@@ -7,62 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from telegrad._tensor import Tensor, defaults
-from telegrad._tensor import device as Device
-from telegrad._tracing.binders import stream
+from telegrad._runtime.defaults import (
+    defaults,
+    named,
+)
+from telegrad._tensor import Tensor
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
-from telegrad_protocol.errors import DeviceError
 
 from . import host_tensors
-from .methods import FUNCTIONS
+from .functions import FUNCTIONS
 from .signatures import DeviceLike, Factory, LikeFactory, NewFactory, Number, Sizes
-
-
-def set_default_dtype(d: DType) -> None:
-    """The dtype of tensors made from Python floats and from nothing. Raises TypeError for one that is not floating."""
-    if not isinstance(d, DType) or not d.is_floating_point:
-        raise TypeError("only floating-point types are supported as the default type")
-    defaults.dtype = d
-
-
-def get_default_dtype() -> DType:
-    """What `set_default_dtype` set; float32 at first."""
-    return defaults.dtype
-
-
-def set_default_device(device: DeviceLike) -> None:
-    """Where tensors are made if nothing is said. Raises RuntimeError for a device that the server does not have."""
-    defaults.device = str(check_device("cpu" if device is None else device))
-
-
-def get_default_device() -> Device:
-    """What `set_default_device` set; the CPU of the server at first."""
-    return Device(defaults.device)
-
-
-def check_device(device: Any) -> Device:
-    """The device meant. Raises RuntimeError for one that the server does not have, or does not use, and says why."""
-    found = Device(device)
-    if found.type == "cpu":
-        return Device("cpu")
-    if found.index is None:
-        found = Device("cuda", defaults.cuda_index)
-    have = stream.devices()
-    if str(found) not in have:
-        raise DeviceError(
-            f"the server has no device {found}",
-            argument="device",
-            expected=", ".join(have),
-            got=str(found),
-            hint="`telegrad doctor` on the server's machine says why a GPU is not used",
-        )
-    return found
-
-
-def named(device: Any, default: str | None = None) -> str:
-    """The full name of a device, of `default`, or of what `set_default_device` set."""
-    return (default or defaults.device) if device is None else str(check_device(device))
 
 
 def finish(made: Any, requires_grad: bool) -> Tensor:
@@ -316,6 +271,6 @@ METHODS: dict[str, Callable[..., Any]] = {
 
 FACTORIES = (
     "tensor as_tensor from_numpy zeros ones empty full eye arange linspace logspace zeros_like ones_like empty_like "
-    "full_like set_default_dtype get_default_dtype set_default_device get_default_device"
+    "full_like"
 ).split()
 """What of this module belongs into the `torch` namespace."""

@@ -6,9 +6,10 @@ Made by `make stubs` from the op table and the functions beside it: not to be ed
 from builtins import bool as _bool
 from builtins import float as _float
 from builtins import int as _int
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, Self, overload
 
+from telegrad._api.handles import RemovableHandle
 from telegrad._api.overloads import AMinMax
 from telegrad._api.signatures import DeviceLike, Number, Operand, Sizes
 from telegrad._tensor import Tensor
@@ -175,6 +176,14 @@ class Declared(TensorBase):
         """The inverse tangent."""
     def atan_(self) -> Self:
         """The inverse tangent."""
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: _bool | None = None,
+        create_graph: _bool = False,
+        inputs: Tensor | Sequence[Tensor] | None = None,
+    ) -> None:
+        """Add the gradients of this tensor to the `.grad` of the leaves it depends on."""
     def baddbmm(self, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
         """`beta * input + alpha * (batch1 @ batch2)`, for batches of matrices; with `beta` 0, `input` is not read."""
     def baddbmm_(self, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Self:
@@ -711,6 +720,19 @@ class Declared(TensorBase):
         """1 over `input`."""
     def reciprocal_(self) -> Self:
         """1 over `input`."""
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Call `hook` with this tensor's gradient whenever one is computed; what it returns goes on in its place.
+
+        The handle that comes back takes it away again. A hook that reads no value makes nobody wait. Raises
+        RuntimeError for a tensor that does not require grad.
+
+        >>> import telegrad as tg
+        >>> x = tg.ones(2, requires_grad=True)
+        >>> handle = x.register_hook(lambda grad: grad * 10)
+        >>> (x * 3).sum().backward()
+        >>> x.grad
+        tensor([30., 30.])
+        """
     def relu(self) -> Tensor:
         """The positive part of `input`: max(0, input)."""
     def relu_(self) -> Self:

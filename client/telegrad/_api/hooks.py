@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, cast
 
 from telegrad._runtime.grad_mode import recording
-from telegrad._stream.waiting import Change
+from telegrad._runtime.process import stream
+from telegrad._stream.changes import Change
 from telegrad._tensor import Tensor
-from telegrad._tracing.binders import control, stream
-from telegrad._tracing.call_sites import caller
+from telegrad._tracing.call_sites import call_site
 from telegrad._tracing.leaf_sets import Leaf, LeafSet, may_be_reached, only, union
 from telegrad._tracing.proxy import TensorBase
+from telegrad._tracing.rows import control
 from telegrad_protocol.shapes import like
 
 from .handles import RemovableHandle
@@ -48,8 +49,25 @@ class Mark(Leaf):
         return self.watched
 
 
-def register(tensor: Tensor, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
-    """Have a hook called with a tensor's gradient."""
+def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+    """Call `hook` with this tensor's gradient whenever one is computed; what it returns goes on in its place.
+
+    The handle that comes back takes it away again. A hook that reads no value makes nobody wait. Raises
+    RuntimeError for a tensor that does not require grad.
+
+    >>> import telegrad as tg
+    >>> x = tg.ones(2, requires_grad=True)
+    >>> handle = x.register_hook(lambda grad: grad * 10)
+    >>> (x * 3).sum().backward()
+    >>> x.grad
+    tensor([30., 30.])
+    """
+    if not self.requires_grad:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    return _register(self, hook)
+
+
+def _register(tensor: Tensor, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
     found = tensor._leaf if tensor.is_leaf else tensor._mark
     if found is None:
         assert tensor._leaves is not None
@@ -78,11 +96,11 @@ def stops_among(certain: list[Leaf], possible: list[Leaf], *, partial: bool) -> 
     stops = [leaf for leaf in hooked if leaf in sure or leaf in maybe]
     known = not partial and all(leaf in sure and not leaf.moved for leaf in stops)
     # A result is visited before what it was made of; leaves have their turn when all is visited.
-    stops.sort(key=lambda leaf: (not isinstance(leaf, Mark), -getattr(leaf, "number", leaf.stop()._send_once())))
+    stops.sort(key=lambda leaf: (not isinstance(leaf, Mark), -getattr(leaf, "number", leaf.stop()._server_id())))
     return Stops(stops, known)
 
 
-class SteppedWalk:
+class SteppedBackward:
     """A walk under way on the server, which `name` stands for; as a context manager, dropped by what raises in it."""
 
     def __init__(self, device: str, depends: LeafSet | None) -> None:
@@ -90,7 +108,7 @@ class SteppedWalk:
         self.device = device
         self.depends = depends
 
-    def __enter__(self) -> SteppedWalk:
+    def __enter__(self) -> SteppedBackward:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -115,8 +133,8 @@ class SteppedWalk:
         remaining = list(leaves)
         while remaining:
             tensors = [leaf.stop() for leaf in remaining]
-            args = (self.name, tuple([tensor._send_once() for tensor in tensors]))
-            answer = stream.ask("next_stop", args, tensors[0].device_bits, caller(), lambda result: result.data)
+            args = (self.name, tuple([tensor._server_id() for tensor in tensors]))
+            answer = stream.ask("next_stop", args, tensors[0].device_bits, call_site(), lambda result: result.data)
             index = int.from_bytes(answer.result(), "little", signed=True)
             if index < 0:
                 return

@@ -212,7 +212,7 @@ def view(source: Tensor, array: np.ndarray, strides: tuple[int, ...], offset: in
 def _sharing(source: Tensor, array: np.ndarray, meta: Meta, offset: int) -> Tensor:
     made = cast("Tensor", object.__new__(TensorBase.proxy))
     made._host, made._meta, made._offset = array, meta, offset
-    made._pressing = True
+    made._free_now = True
     source.root.add_alias(made)
     return made
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from telegrad._tracing.binders import inplace, record
 from telegrad._tracing.call_sites import warn
 from telegrad._tracing.proxy import TensorBase
+from telegrad._tracing.record import inplace, record
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpIndexError
 from telegrad_protocol.spec import OPS

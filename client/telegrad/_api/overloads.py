@@ -8,16 +8,19 @@ from typing import Any, Literal, NamedTuple, overload
 import numpy as np
 
 from telegrad import autograd
-from telegrad._tensor import Size, Tensor, device
-from telegrad._tracing.binders import inplace, return_type
+from telegrad._api.size import Size
+from telegrad._runtime.defaults import named
+from telegrad._runtime.devices import device
+from telegrad._tensor import Tensor
 from telegrad._tracing.proxy import TensorBase
+from telegrad._tracing.record import inplace, return_type
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.spec import OPS
 
 from . import host_tensors
-from .creation import full, named
-from .methods import FUNCTIONS as F
+from .creation import full
+from .functions import FUNCTIONS as F
 from .signatures import DeviceLike, Extremum, Middle, Number, Sizes, Spread
 
 # Reductions whose overloads differ in what they return ------------------------------------------------------------

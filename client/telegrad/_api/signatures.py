@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 if TYPE_CHECKING:
     import numpy as np
 
-    from telegrad._tensor import Tensor, device
+    from telegrad._runtime.devices import device
+    from telegrad._tensor import Tensor
     from telegrad.random import Generator
     from telegrad_protocol.dtypes import DType
 

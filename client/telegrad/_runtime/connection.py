@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from telegrad._api.creation import check_device, set_default_device
 from telegrad._http.session import Session
-from telegrad._tensor import defaults
-from telegrad._tracing.binders import stream
+from telegrad._runtime.defaults import check_device, defaults, set_default_device
+from telegrad._runtime.process import stream
 from telegrad._tracing.frames import hide_frames
 
 

@@ -1,13 +1,11 @@
-"""This process's stream: what recording writes rows to, and what waits for values.
+"""The stream that recording writes rows to, and where threads wait for values.
 
-Recording appends to a deque, which is safe from any thread and loses nothing; a `Sender` takes the rows from it and
-sends them to one session. Nothing waits but a read.
+A `Sender` takes the rows and sends them to one session. Only a read waits.
 """
 
 from __future__ import annotations
 
 import atexit
-import itertools
 import math
 import os
 import secrets
@@ -15,54 +13,22 @@ import sys
 import threading
 import time
 import traceback
-import weakref
-from collections import deque
 from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
 from telegrad._http.session import Session
-from telegrad._runtime import notebook
-from telegrad._tracing.call_sites import caller
+from telegrad._tracing.call_sites import call_site
 from telegrad._tracing.frames import hide_frames
 from telegrad_protocol.devices import DEVICE_SHIFT, device_index
 from telegrad_protocol.errors import SessionGone
 from telegrad_protocol.spec import OPS
 
-from .bulk import Payload
+from .queue import Queue, RecordedRow
+from .reads import Future
 from .sender import Sender
-from .waiting import LOOK_EVERY, Flag, apart
-
-
-class Future:
-    """A value that is on its way. `result()` waits for it; an error that it met is raised there."""
-
-    def __init__(self, stream: Stream, finish: Callable[[Any], Any]) -> None:
-        self._stream = stream
-        self._finish = finish
-        self._arrived = Flag()
-        self._value: Any = None
-        self._error: BaseException | None = None
-        self._finished: list[Any] = []
-
-    def done(self) -> bool:
-        """Whether `result()` would return, or raise, at once."""
-        return self._arrived.is_set()
-
-    def result(self, timeout: float | None = None) -> Any:
-        """The value. Raises TimeoutError after `timeout` seconds, and the stream's error if the value never came."""
-        if not self._arrived.is_set():
-            self._stream.wait_for(self._arrived, timeout)
-        if self._error is not None:
-            self._stream.surface(self._error)
-        if not self._finished:
-            self._finished.append(self._finish(self._value))
-            self._value = None
-        return self._finished[0]
-
-    def set_result(self, value: Any, error: BaseException | None = None) -> None:
-        """Let those go on who wait."""
-        self._value, self._error = value, error
-        self._arrived.set()
+from .uploads import Payload
+from .waiting import WAIT_STEP, Flag, apart
 
 
 def _closed() -> SessionGone:
@@ -75,29 +41,35 @@ def _died() -> bool:
 
 
 class Stream:
-    """Rows, and the sender that takes them to the present session; another session gets a sender of its own.
+    """The queue of rows, and the sender that takes them to the present session; another session gets another sender.
 
-    `look_at` is the id at which recording looks in (`check`), 0 if the next call should: nobody is sending, or something
-    failed. It is the one thing that the recorder tests per call. `seed`: what a session's generators start from.
-    `inherited`: in a forked child, the last id of the parent's tensors, which are not this process's; `host_only`: it
-    is a worker that opens no session.
+    `seed`: what a session's generators start from. `inherited`: in a forked child, the last id of the parent's tensors,
+    which are not this process's; `host_only`: it is a worker that opens no session. `on_start` is called before a
+    session is opened, `on_failure` with a failure that has become known.
     """
 
     def __init__(self) -> None:
         self.session = Session()
-        self.rows: deque[Any] = deque()
-        self.next_id = itertools.count(1).__next__
-        self.look_at = 0
+        self.queue = Queue()
+        self.next_id = self.queue.next_id
         self.synchronous = os.environ.get("TELEGRAD_SYNC") == "1"
         self.host_only = False
         self.inherited = 0
         self.seed = secrets.randbits(63)
         self.ended = False
+        self.on_start: Callable[[], None] | None = None
         self.on_failure: Callable[[BaseException], None] | None = None
-        self.sender = Sender(self)
+        self.sender = self._new_sender()
         atexit.register(self._at_exit)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._in_forked_child)
+
+    def _new_sender(self) -> Sender:
+        return Sender(self.queue, self.of_another_session, self._tell_failure)
+
+    def _tell_failure(self, error: BaseException) -> None:
+        if self.on_failure is not None:
+            self.on_failure(error)
 
     # What recording calls ---------------------------------------------------------------------------------
 
@@ -119,14 +91,18 @@ class Stream:
                 "from data and not computed with) can be used here"
             )
         if not self.sender.threads:
-            notebook.attach(self)
-            sender, session, site = self.sender, self.session, caller()
+            if self.on_start is not None:
+                self.on_start()
+            sender, session, site = self.sender, self.session, call_site()
             apart(lambda: sender.start(session, lambda: self._first_rows(session, site)))
 
-    def _first_rows(self, session: Session, site: tuple[Any, int]) -> list[tuple[Any, ...]]:
+    def _first_rows(self, session: Session, site: tuple[CodeType, int]) -> list[RecordedRow]:
         """What a session begins with: its generators start from this process's seed."""
         devices = [device_index(device) << DEVICE_SHIFT for device in session.open().devices]
-        return [(OPS["manual_seed"].index, device_bits, None, (self.seed, None), *site) for device_bits in devices]
+        return [
+            RecordedRow(OPS["manual_seed"].index, device_bits, None, (self.seed, None), *site)
+            for device_bits in devices
+        ]
 
     def devices(self) -> tuple[str, ...]:
         """The devices of the server; opens the session."""
@@ -135,28 +111,27 @@ class Stream:
         return () if opened is None else opened.devices
 
     def ask(
-        self, name: str, args: tuple[Any, ...], device_bits: int, site: tuple[Any, int], finish: Callable[[Any], Any]
+        self, op: str, args: tuple[Any, ...], device_bits: int, site: tuple[CodeType, int], finish: Callable[[Any], Any]
     ) -> Future:
         """Record a row that is answered with a value; `finish` turns its `ReadResult` into what the caller gets."""
         future = Future(self, finish)
         answer = self.next_id()
-        self.sender.reads[answer] = weakref.ref(future)
-        self.rows.append((OPS[name].index, device_bits, answer, args, *site))
-        if answer >= self.look_at:
+        self.sender.reads.add(answer, future)
+        self.queue.items.append(RecordedRow(OPS[op].index, device_bits, answer, args, *site))
+        if answer >= self.queue.check_at_id:
             self.check()
         return future
 
-    def payload(self, name: int, array: Any, device: str) -> Payload:
+    def payload(self, upload_id: int, array: Any, device: str) -> Payload:
         """The bytes of an upload, which a row is to carry; waits while too many bytes are on their way."""
         self.start()
-        self.sender.bulk.make_room()
-        return Payload(name, array, device)
+        sender = self.sender
+        sender.uploads.make_room(lambda: sender.error is not None)
+        return Payload(upload_id, array, device)
 
     def upload(self, payload: Payload) -> None:
-        """Let the bytes of a recorded upload leave before its row does."""
-        bulk = self.sender.bulk
-        bulk.uploading.append(payload)
-        bulk.upload(payload)
+        """Send the bytes of a recorded upload, before its row."""
+        self.sender.uploads.begin(payload)
 
     def synchronize(self) -> None:
         """Wait until everything recorded so far has been executed; raise what failed."""
@@ -174,7 +149,7 @@ class Stream:
         self.start()
         self.sender.ring()
         deadline = math.inf if timeout is None else time.monotonic() + timeout
-        while not arrived.wait(max(0.0, min(LOOK_EVERY, deadline - time.monotonic()))):
+        while not arrived.wait(max(0.0, min(WAIT_STEP, deadline - time.monotonic()))):
             if time.monotonic() >= deadline:
                 raise TimeoutError("the value has not come yet")
 
@@ -186,7 +161,7 @@ class Stream:
             threading.Event().wait()  # the program has ended: nobody is left to be told, and Python ends us soon
         sender, failure = self.sender, error
         try:
-            if failure is sender.failure:
+            if failure is sender.failures.unraised:
                 apart(lambda: sender.roll_back(failure))
         except BaseException as interrupt:
             interrupt.__context__ = failure  # nobody else will tell of it
@@ -203,8 +178,8 @@ class Stream:
     def _follow(self, session: Session) -> None:
         sender, ended = self.sender, self.session
         sender.end(_closed())
-        self.rows.clear()
-        self.session, self.sender, self.look_at = session, Sender(self), 0
+        self.queue.items.clear()
+        self.session, self.sender, self.queue.check_at_id = session, self._new_sender(), 0
         ended.close()
         sender.join(1.0)
 
@@ -238,19 +213,19 @@ class Stream:
             os._exit(status)  # a failure that nobody was told of must not look like success
 
     def _in_forked_child(self) -> None:
-        self.sender = Sender(self)
-        self.rows.clear()
-        self.inherited, self.look_at = self.next_id(), 0
+        self.sender = self._new_sender()
+        self.queue.items.clear()
+        self.inherited, self.queue.check_at_id = self.next_id(), 0
         self.session = self.session.inherited()
 
-    def check_own(self, name: int) -> None:
+    def check_own(self, tensor_id: int) -> None:
         """Raise for a tensor of the process that this one was forked from."""
-        if name <= self.inherited:
-            raise self.of_another_session(name)
+        if tensor_id <= self.inherited:
+            raise self.of_another_session(tensor_id)
 
-    def of_another_session(self, name: int) -> SessionGone:
+    def of_another_session(self, tensor_id: int) -> SessionGone:
         """What to raise for a tensor that this session never had."""
-        if name > self.inherited:
+        if tensor_id > self.inherited:
             return SessionGone("this tensor belongs to an earlier session, which has ended: make it anew")
         return SessionGone(
             "this tensor belongs to the process that this one was forked from",

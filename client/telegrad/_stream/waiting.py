@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
-LOOK_EVERY: Final = 0.05
+WAIT_STEP: Final = 0.05
 """Seconds of one wait: where a wait cannot be interrupted, on Windows, so long an interrupt waits at most."""
 
 GRACE: Final = 1.0
@@ -69,7 +69,7 @@ def apart(work: Callable[[], T]) -> T:
     except RuntimeError:  # Python is ending, and starts no threads any more
         run()
     try:
-        while not ended.wait(LOOK_EVERY):
+        while not ended.wait(WAIT_STEP):
             pass
     except BaseException:
         ended.wait(GRACE)
@@ -79,39 +79,3 @@ def apart(work: Callable[[], T]) -> T:
         raise error
     result: T = value
     return result
-
-
-class Change:
-    """What a call changes on this side, beside the rows that it records: both, or neither.
-
-    `apply` and `undo` set what they set to fixed values, so that they may be called again. Whether the rows count is
-    decided once: by the sender, which takes them, or by the call, which was interrupted. `lasting`: stays when an
-    earlier row has failed.
-    """
-
-    __slots__ = ("_fate", "apply", "lasting", "undo")
-
-    def __init__(self, apply: Callable[[], None], undo: Callable[[], None], *, lasting: bool = False) -> None:
-        self.apply = apply
-        self.undo = undo
-        self.lasting = lasting
-        self._fate: dict[str, bool] = {}
-
-    def counts(self, wanted: bool = True) -> bool:
-        """Whether its rows count; the first who asks decides."""
-        return self._fate.setdefault("counts", wanted)
-
-    def record(self, queue: deque[Any], rows: list[tuple[Any, ...]]) -> None:
-        """Change what is to be changed, and put the rows, which have this at their end, on the stream."""
-        try:
-            self.apply()
-            queue.extend(rows)
-        except BaseException:
-            (self.apply if self.counts(False) else self.undo)()
-            raise
-
-    def roll_back(self) -> None:
-        """The rows have not been, and will not be, carried out."""
-        self._fate.setdefault("counts", True)
-        if not self.lasting:
-            self.undo()

@@ -1,284 +1,28 @@
-"""Recording: what turns a call into a row. One generated function per op, so that CPython binds the arguments.
+"""Generated binders: the functions that users call, one for each op, in which CPython itself binds the arguments.
 
-The generated function does the common case inline, from metadata that was inferred before; everything else (first
+A generated function does the common case inline, from metadata that was inferred before; everything else (the first
 call with these shapes, lists, views, several results, errors) goes through `record`.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from textwrap import indent
 from typing import Any, Final
 
-import numpy as np
-
-from telegrad._api import host_tensors
 from telegrad._runtime.grad_mode import born, grad_mode
-from telegrad._stream.stream import Stream
-from telegrad._stream.waiting import Change
-from telegrad_protocol.devices import DEVICE_SHIFT, device_index
-from telegrad_protocol.dtypes import FLOAT
-from telegrad_protocol.errors import AutogradError, DeviceError, OpTypeError, UnsupportedOp
-from telegrad_protocol.messages import GRAD, INPLACE
-from telegrad_protocol.rules import check_history, check_inplace, check_overlap, frozen_view
-from telegrad_protocol.spec import OPS, Inferred, OpSpec, Param
+from telegrad._runtime.process import stream
+from telegrad_protocol.errors import OpTypeError
+from telegrad_protocol.messages import GRAD
+from telegrad_protocol.spec import OpSpec, Param
 
-from .call_sites import USERS_FILES, caller, outside, warn
+from .arguments import generator_id
+from .call_sites import USERS_FILES, outside
 from .frames import hide_frames
-from .leaf_sets import UNIONS, LeafSet, joined, union
-from .proxy import TensorBase
-
-stream: Final = Stream()
-
-
-def upload(tensor: TensorBase) -> int:
-    """The id of a tensor that has none yet: its values leave the host now."""
-    return tensor._send()
-
-
-# The general path ---------------------------------------------------------------------------------------------
-
-
-def record(spec: OpSpec, args: tuple[Any, ...]) -> Any:
-    """Record a call of any op on arguments in declared order; raises locally what metadata tells."""
-    if spec.dtype_slot is not None and isinstance(args[spec.dtype_slot], str):
-        raise OpTypeError(f"{spec.shown}(): argument 'dtype' must be torch.dtype, not str", op=spec.name)
-    args = spec.convert(args)
-    if len(spec.tensor_slots) > 1 or spec.takes_lists:
-        args = on_one_device(spec, args)
-    if not spec.static_shape:
-        return _record_unsettled(spec, args)
-    inferred = spec.infer(args)
-    if inferred.warning is not None:
-        warn(inferred.warning)
-    outs = tuple([stream.next_id() for _ in inferred.metas])
-    leaves = leaves_of(spec, args) if grad_mode.on and spec.differentiable else None
-    results = _wrap(spec, args, inferred, outs, leaves)
-    append(spec, args, outs[0] if spec.returns == ("out",) else outs)
-    return results[0] if spec.returns == ("out",) else _several(spec, results)
-
-
-def _record_or_not(spec: OpSpec, args: tuple[Any, ...]) -> Any:
-    """As `record`, for an operator: operands of a foreign type are left to the other side, but for NumPy's."""
-    if isinstance(args[1], np.ndarray):
-        args = (*host_tensors.beside(args[0], args[1]), *args[2:])
-    try:
-        return record(spec, args)
-    except OpTypeError:
-        if _may_stand(spec, args):
-            raise
-        return NotImplemented
-
-
-def _may_stand(spec: OpSpec, args: tuple[Any, ...]) -> bool:
-    """Whether operands are of the types that the op takes in their places."""
-    kinds = zip(spec.params, args, strict=True)
-    numbers = bool | int | float
-    return all(isinstance(v, TensorBase if p.annotation == "Tensor" else TensorBase | numbers) for p, v in kinds)
-
-
-def _wrap(
-    spec: OpSpec, args: tuple[Any, ...], inferred: Inferred, outs: tuple[int, ...], leaves: LeafSet | None
-) -> tuple[TensorBase, ...]:
-    results = []
-    offsets = inferred.offset if isinstance(inferred.offset, tuple) else (inferred.offset,) * len(outs)
-    for number, (name, meta, offset) in enumerate(zip(outs, inferred.metas, offsets, strict=True)):
-        result = born(TensorBase.make(name, meta))
-        flows = leaves if leaves is None or not spec.separate else args[spec.tensor_slots[0]][number]._leaves
-        if flows is not None and meta.dtype.category == FLOAT:
-            _join_graph(result, spec, args, flows)
-        if offset is not None:
-            _make_view(spec, number, result, args[spec.tensor_slots[0]], offset)
-        results.append(result)
-    return tuple(results)
-
-
-def _join_graph(result: TensorBase, spec: OpSpec, args: tuple[Any, ...], leaves: LeafSet) -> None:
-    """Let a result be one that gradients flow through: it holds what its graph does."""
-    result._leaves, result._fn = leaves, spec.name
-    if any(tensor._pressing for tensor in _tensors(spec, args)):
-        leaves.large = True
-    if leaves.large:
-        result._pressing = True
-
-
-def _make_view(spec: OpSpec, number: int, view: TensorBase, source: TensorBase, offset: int) -> None:
-    view._pressing = True
-    view._offset = source._offset + offset
-    if spec.detached:
-        view._memory, view._own_version = source.root, spec.own_version
-    else:
-        view._base = source.base
-        frozen = frozen_view(spec, grad_mode.on, number) or source._frozen
-        if frozen is not None:
-            view._frozen = frozen
-    source.root.add_alias(view)
-
-
-def _record_unsettled(spec: OpSpec, args: tuple[Any, ...]) -> Any:
-    """Shapes depend on values: the results learn theirs when somebody asks."""
-    bound = spec.infer(args)
-    outs = tuple([stream.next_id() for _ in spec.returns or ()])
-    leaves = leaves_of(spec, args) if grad_mode.on and spec.differentiable else None
-    results = []
-    for name, meta in zip(outs, bound.metas, strict=True):
-        result = born(TensorBase.make(name, None))
-        result._device_bits = meta.device_bits
-        if leaves is not None and meta.dtype.category == FLOAT:
-            _join_graph(result, spec, args, leaves)
-        results.append(result)
-    append(spec, args, outs[0] if spec.returns == ("out",) else outs)
-    return results[0] if spec.returns == ("out",) else _several(spec, tuple(results))
-
-
-def _several(spec: OpSpec, results: tuple[TensorBase, ...]) -> Any:
-    return results if spec.returns is None else return_type(spec)(*results)
-
-
-_return_types: dict[str, Any] = {}
-
-
-def return_type(spec: OpSpec) -> Any:
-    """The named tuple of an op with several results, as PyTorch's `return_types`."""
-    if spec.name not in _return_types:
-        from collections import namedtuple
-
-        _return_types[spec.name] = namedtuple(spec.name.strip("_"), spec.returns or ())
-    return _return_types[spec.name]
-
-
-def inplace(spec: OpSpec, args: tuple[Any, ...]) -> Any:
-    """Record a call whose result is written into the first argument."""
-    args = on_one_device(spec, spec.convert(args, f"{spec.shown}_"))
-    target: TensorBase = args[0]
-    if not spec.inplace:
-        raise UnsupportedOp(f"{spec.name} has no in-place variant", op=spec.name)
-    if target.root._inference and not grad_mode.inference:
-        raise AutogradError(
-            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a "
-            "normal tensor before doing inplace update.",
-            op=spec.name,
-        )
-    leaves = leaves_of(spec, args) if grad_mode.on else None
-    if leaves is not None:
-        check_history(
-            spec.name,
-            leaf=target.is_leaf_with_grad,
-            of_leaf=target._base is not None and target._leaves is not None and target._base.is_leaf_with_grad,
-            frozen=target._frozen,
-        )
-    check_inplace(spec, spec.infer(args).metas[0], target._meta)
-    if spec.elementwise:
-        for other in args[1:]:
-            if isinstance(other, TensorBase) and other.root is target.root:
-                check_overlap(spec.name, target._meta, target._offset, other._meta, other._offset)
-    if target._meta.dtype.category != FLOAT:
-        leaves = None
-    if leaves is not None and (leaves.large or any(tensor._pressing for tensor in _tensors(spec, args))):
-        target._pressing = True
-    append(spec, args, None, INPLACE, target.written(leaves, spec.name))
-    return target
-
-
-def append(spec: OpSpec, args: tuple[Any, ...], outs: Any, flags: int = 0, change: Change | None = None) -> None:
-    """Put a row on the stream, with what the call changes on this side."""
-    row = as_row(spec, args, outs, flags)
-    if change is not None:
-        append_all([row], change)
-        return
-    stream.rows.append(row)
-    if stream.look_at <= (outs if type(outs) is int else stream.next_id()):
-        stream.check()
-
-
-def append_all(rows: list[tuple[Any, ...]], change: Change) -> None:
-    """Put rows on the stream together with what they change on this side."""
-    change.record(stream.rows, [(*row[:6], change, *row[6:]) for row in rows])
-    if stream.look_at <= stream.next_id():
-        stream.check()
-
-
-def as_row(spec: OpSpec, args: tuple[Any, ...], outs: Any, flags: int = 0) -> tuple[Any, ...]:
-    """The row of a call, and where the user made it."""
-    wired = tuple([to_wire(param, value) for param, value in zip(spec.params, args, strict=True)])
-    flags |= GRAD if grad_mode.on else 0
-    return (spec.index, flags | _place_of(spec, args), outs, wired, *caller())
-
-
-def control(name: str, *args: Any, outs: Any = None, change: Change | None = None, device: str = "cpu") -> None:
-    """Record a row that acts on the session: on the device of its tensors, or where it names none on `device`."""
-    append(OPS[name], args, outs, device_index(device) << DEVICE_SHIFT, change)
-
-
-def _tensors(spec: OpSpec, args: tuple[Any, ...]) -> Iterator[TensorBase]:
-    for slot in spec.tensor_slots:
-        value = args[slot]
-        for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, TensorBase):
-                yield item
-
-
-def _place_of(spec: OpSpec, args: tuple[Any, ...]) -> int:
-    """The bits of a row's device: that of its first tensor, its generator, or the device it names."""
-    for tensor in _tensors(spec, args):
-        return tensor.device_bits
-    named = args[spec.device_slot] if spec.device_slot is not None else None
-    if named is None and spec.generator_slot is not None:
-        named = getattr(args[spec.generator_slot], "_device", None)
-    return 0 if named is None else device_index(named) << DEVICE_SHIFT
-
-
-def on_one_device(spec: OpSpec, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments with 0-d tensors of the CPU moved to where the others are; refuses any other mixture."""
-    found = list(_tensors(spec, args))
-    if all(tensor.device_bits == found[0].device_bits for tensor in found):
-        return args
-    homes = list(dict.fromkeys(t._meta.device for t in found if t._meta.ndim or t.device_bits))
-    if len(homes) > 1:
-        raise DeviceError(
-            f"Expected all tensors to be on the same device, but found at least two devices, {homes[0]} and {homes[1]}!",
-            op=spec.name,
-            hint="move one with .to(device)",
-        )
-    values = list(args)
-    for slot in spec.tensor_slots:
-        values[slot] = _moved(values[slot], homes[0])
-    return tuple(values)
-
-
-def _moved(value: Any, device: str) -> Any:
-    if isinstance(value, tuple):
-        return tuple([_moved(item, device) for item in value])
-    return value.to(device) if isinstance(value, TensorBase) else value
-
-
-def to_wire(param: Param, value: Any) -> Any:
-    """An argument as it travels."""
-    if isinstance(value, TensorBase):
-        return value._id or value._send()
-    if not param.kind.holds_tensors:
-        return generator_id(value) if param.annotation.startswith("Generator") and value is not None else value
-    if isinstance(value, tuple):
-        return tuple([None if item is None else item._id or item._send() for item in value])
-    return None if value is None else (value,)
-
-
-def generator_id(generator: Any) -> Any:
-    """A generator as it travels. Raises TypeError for what is none."""
-    try:
-        return generator._id
-    except AttributeError:
-        words = f"argument 'generator' must be torch.Generator, not {type(generator).__name__}"
-        raise OpTypeError(words, argument="generator") from None
-
-
-def leaves_of(spec: OpSpec, args: tuple[Any, ...]) -> LeafSet | None:
-    """The leaves that a result of this call depends on."""
-    return joined(tensor._leaves for tensor in _tensors(spec, args))
-
-
-# Generated binders --------------------------------------------------------------------------------------------
+from .leaf_sets import UNIONS, joined, union
+from .proxy import TensorBase, upload
+from .record import inplace, record
 
 _WIRE: Final = {
     "Tensor": "({0}._id or upload({0}))",
@@ -309,8 +53,8 @@ def {name}({signature}):
             result._meta = meta
             append(({index}, meta.device_bits + grad, out, ({wire},), code, frame.f_lasti))
             if meta.large:
-                result._pressing = True
-{leaves}            if out >= stream.look_at:
+                result._free_now = True
+{leaves}            if out >= queue.check_at_id:
                 stream.check()
             return result
         return slow(spec, {bound})
@@ -428,7 +172,7 @@ def _leaves_source(spec: OpSpec) -> str:
         "            result._leaves = leaves",
         f"            result._fn = {spec.name!r}",
         "            if leaves.large:",
-        "                result._pressing = True",
+        "                result._free_now = True",
         "            elif meta.large:",
         "                leaves.large = True",
     ]
@@ -484,19 +228,18 @@ def _named(spec: OpSpec, operator: bool) -> list[Param]:
 def binder(
     spec: OpSpec,
     *,
-    slow: Callable[..., Any] | None = None,
+    general: Callable[..., Any] = record,
+    fast: bool = True,
     operator: bool = False,
     choose: Callable[[OpSpec, tuple[Any, ...]], tuple[Any, ...]] | None = None,
 ) -> Callable[..., Any]:
     """The function that users call for an op, with the declared signature and docstring.
 
-    As an `operator` it leaves operands that it does not take to the other side. `slow` replaces the general path.
-    What `choose` completes may be left out: None stands for it, which no known call has.
+    What is not the common case, or all if it is not `fast`, goes through `general`. To an `operator` nobody gives
+    arguments that have defaults. What `choose` completes may be left out: None stands for it, which no known call has.
     """
-    special, aliases = slow is not None, {} if operator else spec.aliases
-    slow = slow or (_record_or_not if operator else record)
-    if choose is not None:
-        slow = _choosing(choose)
+    special, aliases = not fast, {} if operator else spec.aliases
+    slow = general if choose is None else _choosing(choose)
     scope: dict[str, Any] = {
         "known": spec.known,
         "slow": slow,
@@ -507,8 +250,9 @@ def binder(
         "outside": outside,
         "grad_mode": grad_mode,
         "off": grad_mode.off,
-        "next_id": stream.next_id,
-        "append": stream.rows.append,
+        "next_id": stream.queue.next_id,
+        "append": stream.queue.items.append,
+        "queue": stream.queue,
         "stream": stream,
         "new": _maker(),
         "bound": bound,
@@ -571,24 +315,6 @@ def _wire_source(param: Param) -> str:
 
 def record_inplace(spec: OpSpec) -> Callable[..., Any]:
     """The method with a trailing underscore."""
-    made = binder(spec, slow=inplace)
+    made = binder(spec, general=inplace, fast=False)
     made.__name__ = made.__qualname__ = f"{spec.name}_"
     return made
-
-
-def operator(function: Callable[..., Any], *, arrays: bool = False) -> Callable[..., Any]:
-    """A binary function as an operator: operands that it does not take are left to the other side.
-
-    NumPy's numbers are taken, and, if said, its arrays.
-    """
-
-    def apply(self: Any, other: Any) -> Any:
-        try:
-            if isinstance(other, np.generic) or (arrays and isinstance(other, np.ndarray)):
-                self, other = host_tensors.beside(self, other)
-            return function(self, other) if isinstance(other, TensorBase | bool | int | float) else NotImplemented
-        except BaseException as problem:
-            hide_frames(problem)
-            raise
-
-    return apply

@@ -27,7 +27,7 @@ def outside(frame: FrameType) -> FrameType:
     return frame
 
 
-def caller() -> tuple[CodeType, int]:
+def call_site() -> tuple[CodeType, int]:
     """The user's call site: a code object and an instruction in it, cheap to keep and looked up only on failure."""
     frame = outside(sys._getframe(1))
     return frame.f_code, frame.f_lasti

@@ -1,11 +1,11 @@
-"""What a proxy knows by itself: its name on the server, metadata, aliases, and which leaves it depends on."""
+"""The state of a proxy: its id on the server, metadata, aliases, and the leaves that it depends on."""
 
 from __future__ import annotations
 
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from telegrad._stream.waiting import Change
+from telegrad._stream.changes import Change
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import HasMeta, Meta
 
@@ -29,16 +29,16 @@ class TensorBase(HasMeta):
     """The state of a proxy.
 
     Attributes are set on an instance only where they differ from these defaults, which keeps recording cheap.
-    `_id`: the name on the server, 0 while the values are on the host (`_host`). `_meta`: absent while the shape
-    depends on values that nobody has asked for. `_leaves`: what gradients flow to; None if it does not require
-    grad. `_base`, `_offset`: for a view, the tensor whose memory it shows and whose history it follows, and where.
-    `_frozen`: why no in-place op may change the history of this view. `_renewed`: one has. `_mark`: has
-    the hooks of a result.
-    `_memory`: for a detached tensor, the one whose
-    memory it shares without its history. `_aliases`: what is alive of all that shares a memory, kept by the first.
-    `_version`: in-place writes so far, kept by the first, or where `_own_version` says so by a detached tensor.
-    `_device_bits`: the device's, where there is no `_meta`. `_pressing`: it holds, or may hold, so much memory that the
-    server is told at once when it is freed. `_inference`: of memory that was made in inference mode.
+
+    - `_id`: the id on the server, 0 while the values are on the host (`_host`). `_meta`: absent while the shape depends
+      on values that nobody has asked for; `_device_bits` then has the device.
+    - `_leaves`: the leaves that gradients flow to; None if it does not require grad. `_mark`: has the hooks of a result.
+    - `_base`, `_offset`: for a view, the tensor whose memory it shows and whose history it follows, and where.
+      `_frozen`: why no in-place op may change the history of this view. `_renewed`: one has.
+    - `_memory`: for a detached tensor, the one whose memory it shares without its history. `_aliases`: live tensors on
+      the same memory, kept by the first. `_version`: in-place writes so far, kept by the first, or where `_own_version`
+      says so by a detached tensor. `_inference`: its memory was made in inference mode.
+    - `_free_now`: it holds, or may hold, so much memory that the server is told at once when it is freed.
     """
 
     proxy: ClassVar[type[TensorBase]]
@@ -59,16 +59,16 @@ class TensorBase(HasMeta):
     _fn: str | None = None
     _host: Any = None
     _device_bits: int = 0
-    _pressing: bool = False
+    _free_now: bool = False
     _inference: bool = False
 
     @classmethod
-    def make(cls, name: int, meta: Meta | None) -> TensorBase:
-        """A proxy of the result that carries this name."""
+    def make(cls, tensor_id: int, meta: Meta | None) -> TensorBase:
+        """A proxy of the result that has this id."""
         result = object.__new__(cls.proxy)
-        result._id = name
+        result._id = tensor_id
         if meta is None or meta.large:
-            result._pressing = True
+            result._free_now = True
         if meta is not None:
             result._meta = meta
         return result
@@ -87,12 +87,13 @@ class TensorBase(HasMeta):
     def _resolve_meta(self) -> Meta:
         raise NotImplementedError
 
-    def _send(self) -> int:
+    def _upload(self) -> int:
+        """Upload a tensor whose values are on the host; its id."""
         raise NotImplementedError
 
-    def _send_once(self) -> int:
-        """The name on the server; values that are still on the host leave it now."""
-        return self._id or self._send()
+    def _server_id(self) -> int:
+        """The id on the server, where a host tensor is uploaded first."""
+        return self._id or self._upload()
 
     @property
     def device_bits(self) -> int:
@@ -182,3 +183,8 @@ class TensorBase(HasMeta):
                     tensor._leaves, tensor._fn = old_leaves, old_fn
 
         return Change(apply, undo)
+
+
+def upload(tensor: TensorBase) -> int:
+    """Upload a host tensor; its id."""
+    return tensor._upload()

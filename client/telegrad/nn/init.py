@@ -6,7 +6,7 @@ import math
 from typing import TypeVar
 
 from telegrad._api.creation import empty_like
-from telegrad._api.methods import FUNCTIONS
+from telegrad._api.functions import FUNCTIONS
 from telegrad._tensor import Tensor
 from telegrad._tracing.call_sites import warn
 from telegrad.autograd import no_grad

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from telegrad._api import overloads as composites
-from telegrad._api.methods import FUNCTIONS
+from telegrad._api.functions import FUNCTIONS
 from telegrad._tensor import Tensor
 from telegrad.autograd import no_grad
 

@@ -7,7 +7,7 @@ from typing import Any, Generic
 
 from telegrad import random as tg_random
 from telegrad._api import creation as creation
-from telegrad._api.methods import FUNCTIONS
+from telegrad._api.functions import FUNCTIONS
 from telegrad_protocol import dtypes
 
 from .dataset import T

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from telegrad._tracing.binders import stream
+from telegrad._runtime.process import stream
 from telegrad._tracing.frames import hide_frames
 
 from .hosted import Hosted
