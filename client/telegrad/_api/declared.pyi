@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, Self, overload
 
 from telegrad._api.handles import RemovableHandle
-from telegrad._api.overloads import AMinMax
+from telegrad._api.overloads.reduction import AMinMax
 from telegrad._api.signatures import DeviceLike, Number, Operand, Sizes
 from telegrad._tensor import Tensor
 from telegrad._tracing.proxy import TensorBase

@@ -386,7 +386,7 @@ class Module:
     def to(self, tensor: Tensor, non_blocking: bool = False) -> Self: ...
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Move or cast parameters and buffers, in place; a dtype reaches floating ones only."""
-        from telegrad._api.overloads import to_arguments
+        from telegrad._api.overloads.conversion import to_arguments
 
         dtype, where, _ = to_arguments(args, dict(kwargs))
         if dtype is not None and not dtype.is_floating_point:
