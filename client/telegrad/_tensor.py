@@ -45,7 +45,7 @@ else:
 T = TypeVar("T")
 
 ITERATED: Final = 1 << 12
-"""Rows of a tensor that iterating names at once; beyond, as the loop comes to them."""
+"""Rows of a tensor that iterating unbinds at once; later rows follow as the loop comes to them."""
 
 RETAINED: Final[weakref.WeakSet[Leaf]] = weakref.WeakSet()
 """The gradient states of results that keep their gradient."""

@@ -14,7 +14,7 @@ from telegrad_protocol.spec import OPS
 from ._api.creation import finish, need_tensor, sizes
 from ._api.functions import FUNCTIONS
 from ._api.signatures import DeviceLike, Draw, Sizes
-from ._runtime.defaults import check_device, defaults, named
+from ._runtime.defaults import check_device, defaults, device_name
 from ._runtime.devices import device
 from ._runtime.process import stream
 from ._tensor import Tensor
@@ -163,7 +163,7 @@ def _draw(name: str, doc: str) -> Draw:
         wanted = given.pop("size") if "size" in given and not size else sizes(size)
         if given:
             raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(given))}'")
-        made = function(wanted, dtype=dtype or defaults.dtype, generator=generator, device=named(device))
+        made = function(wanted, dtype=dtype or defaults.dtype, generator=generator, device=device_name(device))
         return finish(made, requires_grad)
 
     draw.__name__ = draw.__qualname__ = name
@@ -210,7 +210,7 @@ def randint(
     """Integers in [low, high); `randint(high, size)` starts at 0."""
     if size is None:
         low, high, size = 0, low, high
-    where = named(device)
+    where = device_name(device)
     made = FUNCTIONS["randint"](low, high, size, dtype=dtype or dtypes.int64, generator=generator, device=where)
     return finish(made, requires_grad)
 
@@ -224,7 +224,7 @@ def randperm(
     requires_grad: bool = False,
 ) -> Tensor:
     """The numbers 0 to n - 1 in random order."""
-    made = FUNCTIONS["randperm"](n, dtype=dtype or dtypes.int64, generator=generator, device=named(device))
+    made = FUNCTIONS["randperm"](n, dtype=dtype or dtypes.int64, generator=generator, device=device_name(device))
     return finish(made, requires_grad)
 
 
@@ -233,7 +233,7 @@ def rand_like(
 ) -> Tensor:
     """As `rand`, with the shape and dtype of `input`."""
     need_tensor("rand_like", input)
-    where = named(device, input._meta.device)
+    where = device_name(device, input._meta.device)
     return rand(input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
 
@@ -242,7 +242,7 @@ def randn_like(
 ) -> Tensor:
     """As `randn`, with the shape and dtype of `input`."""
     need_tensor("randn_like", input)
-    where = named(device, input._meta.device)
+    where = device_name(device, input._meta.device)
     return randn(input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
 
@@ -252,7 +252,7 @@ def randint_like(
     """As `randint`, with the shape and dtype of `input`."""
     need_tensor("randint_like", input)
     low, high = (0, low) if high is None else (low, high)
-    return randint(low, high, input.shape, dtype=dtype or input.dtype, device=named(device, input._meta.device))
+    return randint(low, high, input.shape, dtype=dtype or input.dtype, device=device_name(device, input._meta.device))
 
 
 # In-place draws -------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 
 from telegrad._runtime.defaults import (
     defaults,
-    named,
+    device_name,
 )
 from telegrad._tensor import Tensor
 from telegrad_protocol import dtypes
@@ -54,7 +54,7 @@ def tensor(
         raise RuntimeError("Cannot access accelerator device when none is available: memory cannot be pinned")
     dtype = dtypes.of_type(dtype)
     array = host_tensors.array_of(data, dtype, defaults.dtype)
-    where = named(device, data._meta.device if isinstance(data, Tensor) else None)
+    where = device_name(device, data._meta.device if isinstance(data, Tensor) else None)
     made: Tensor = finish(host_tensors.from_array(array, dtype or host_tensors.dtype_of(array), where), requires_grad)
     return made
 
@@ -102,7 +102,7 @@ def _factory(name: str, doc: str) -> Factory:
     ) -> Any:
         wanted = given.pop("size") if "size" in given and not size else sizes(size)
         refuse(name, given)
-        return finish(function(wanted, dtype=dtype or defaults.dtype, device=named(device)), requires_grad)
+        return finish(function(wanted, dtype=dtype or defaults.dtype, device=device_name(device)), requires_grad)
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = doc
@@ -125,7 +125,7 @@ def full(
     """A tensor filled with one value, whose type decides the dtype if none is given."""
     if dtype is None and isinstance(fill_value, float):
         dtype = defaults.dtype
-    return finish(FUNCTIONS["full"](size, fill_value, dtype=dtype, device=named(device)), requires_grad)
+    return finish(FUNCTIONS["full"](size, fill_value, dtype=dtype, device=device_name(device)), requires_grad)
 
 
 def eye(
@@ -137,7 +137,7 @@ def eye(
     requires_grad: bool = False,
 ) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
-    return finish(FUNCTIONS["eye"](n, m, dtype=dtype or defaults.dtype, device=named(device)), requires_grad)
+    return finish(FUNCTIONS["eye"](n, m, dtype=dtype or defaults.dtype, device=device_name(device)), requires_grad)
 
 
 def arange(
@@ -155,7 +155,7 @@ def arange(
     values = [value.item() if hasattr(value, "item") else value for value in (start, end, step)]
     if dtype is None and any(isinstance(value, float) for value in values):
         dtype = defaults.dtype
-    return finish(FUNCTIONS["arange"](*values, dtype=dtype, device=named(device)), requires_grad)
+    return finish(FUNCTIONS["arange"](*values, dtype=dtype, device=device_name(device)), requires_grad)
 
 
 def linspace(
@@ -168,7 +168,7 @@ def linspace(
     requires_grad: bool = False,
 ) -> Tensor:
     """`steps` numbers at equal distances, both ends among them."""
-    made = FUNCTIONS["linspace"](start, end, steps, dtype=dtype or defaults.dtype, device=named(device))
+    made = FUNCTIONS["linspace"](start, end, steps, dtype=dtype or defaults.dtype, device=device_name(device))
     return finish(made, requires_grad)
 
 
@@ -183,7 +183,7 @@ def logspace(
     requires_grad: bool = False,
 ) -> Tensor:
     """`steps` powers of `base`, their exponents at equal distances."""
-    made = FUNCTIONS["logspace"](start, end, steps, base, dtype=dtype or defaults.dtype, device=named(device))
+    made = FUNCTIONS["logspace"](start, end, steps, base, dtype=dtype or defaults.dtype, device=device_name(device))
     return finish(made, requires_grad)
 
 
@@ -193,7 +193,7 @@ def _like(factory: Any) -> LikeFactory:
     def make(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **given: Any) -> Any:
         refuse(name, given)
         need_tensor(name, input)
-        where = named(device, input._meta.device)
+        where = device_name(device, input._meta.device)
         return factory(input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
     make.__name__ = make.__qualname__ = name
@@ -214,7 +214,7 @@ def full_like(
 ) -> Tensor:
     """As `full`, with the shape and dtype of `input`."""
     need_tensor("full_like", input)
-    where = named(device, input._meta.device)
+    where = device_name(device, input._meta.device)
     return full(input.shape, fill_value, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
 
@@ -226,7 +226,7 @@ def _new(factory: Any) -> NewFactory:
     ) -> Any:
         wanted = given.pop("size") if "size" in given and not size else sizes(size)
         refuse(name, given)
-        where = named(device, self._meta.device)
+        where = device_name(device, self._meta.device)
         return factory(wanted, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
 
     method.__name__ = method.__qualname__ = name
@@ -244,7 +244,7 @@ def _new_full(
     requires_grad: bool = False,
 ) -> Tensor:
     """As `full`, of this tensor's dtype."""
-    where = named(device, self._meta.device)
+    where = device_name(device, self._meta.device)
     return full(size, fill_value, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
 
 
@@ -257,7 +257,7 @@ def _new_tensor(
     requires_grad: bool = False,
 ) -> Tensor:
     """As `tensor`, of this tensor's dtype."""
-    where = named(device, self._meta.device)
+    where = device_name(device, self._meta.device)
     return tensor(data, dtype=dtype or self.dtype, device=where, requires_grad=requires_grad)
 
 

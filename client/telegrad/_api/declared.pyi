@@ -723,7 +723,7 @@ class Declared(TensorBase):
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Call `hook` with this tensor's gradient whenever one is computed; what it returns goes on in its place.
 
-        The handle that comes back takes it away again. A hook that reads no value makes nobody wait. Raises
+        The handle that comes back takes it away again. A hook that reads no value waits for nothing. Raises
         RuntimeError for a tensor that does not require grad.
 
         >>> import telegrad as tg
@@ -751,7 +751,7 @@ class Declared(TensorBase):
     ) -> Tensor:
         """Each element a number of times in a row: one number for all, or a tensor of them.
 
-        `repeat_interleave(repeats)`, with nothing to repeat, repeats the places 0, 1, 2, … so.
+        `repeat_interleave(repeats)`, with nothing to repeat, repeats the indices 0, 1, 2, … so.
         """
     @overload
     def reshape(self, *shape: _int) -> Tensor:
@@ -980,7 +980,7 @@ class Declared(TensorBase):
         return_counts: Literal[False] = False,
         dim: _int | None = None,
     ) -> Tensor:
-        """The distinct values; with their places and counts if asked."""
+        """The distinct values; with their positions and counts if asked."""
     @overload
     def unique(
         self, sorted: _bool = True, return_inverse: _bool = False, return_counts: _bool = False, dim: _int | None = None

@@ -13,6 +13,6 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {name: binder(spec) for name, 
 """The declared ops by name; overloads are in `functional` and `overloads`."""
 
 
-def on(place: str) -> dict[str, Callable[..., Any]]:
+def on(namespace: str) -> dict[str, Callable[..., Any]]:
     """The functions that PyTorch has in a namespace: "torch", "functional", "linalg", ..."""
-    return {name: FUNCTIONS[name] for name, spec in OPS.items() if place in spec.on}
+    return {name: FUNCTIONS[name] for name, spec in OPS.items() if namespace in spec.on}

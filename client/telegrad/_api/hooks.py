@@ -1,7 +1,7 @@
-"""Hooks on tensors: a walk back over the graph in steps, between which Python sees gradients and may replace them.
+"""Hooks on tensors: a backward pass in steps, between which Python sees gradients and may replace them.
 
-Which tensor's turn comes when is known here as long as the order of recording tells; a hook then waits for nothing. The
-server is asked where an in-place op has changed a history, or where only it knows whether a gradient arrives.
+The client knows the order of the hooks as long as the order of recording tells; a hook then waits for nothing. It asks
+the server where an in-place op has changed a history, or where only the server knows whether a gradient arrives.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from telegrad_protocol.shapes import like
 from .handles import RemovableHandle
 
 HOOKED: Final[weakref.WeakSet[Leaf]] = weakref.WeakSet()
-"""What has, or had, hooks: leaves, and the marks of results."""
+"""Leaves, and the marks of results, that have or had hooks."""
 
 
 class Mark(Leaf):
     """Stands in sets of leaves for a result with hooks, as it was when they were registered.
 
-    An in-place op gives the result another history; the hooks stay with the old one, which `watched` names.
+    An in-place op gives the result another history; the hooks stay with the old one, which `watched` stands for.
     """
 
     __slots__ = ("number", "watched")
@@ -52,7 +52,7 @@ class Mark(Leaf):
 def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
     """Call `hook` with this tensor's gradient whenever one is computed; what it returns goes on in its place.
 
-    The handle that comes back takes it away again. A hook that reads no value makes nobody wait. Raises
+    The handle that comes back takes it away again. A hook that reads no value waits for nothing. Raises
     RuntimeError for a tensor that does not require grad.
 
     >>> import telegrad as tg
@@ -81,14 +81,14 @@ def _register(tensor: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Remova
 
 
 class Stops(NamedTuple):
-    """The hooks that a walk calls, in the order of their turns where that is `known`."""
+    """The hooks that a backward pass calls, in the order of their turns where that is `known`."""
 
     leaves: list[Leaf]
     known: bool
 
 
 def stops_among(certain: list[Leaf], possible: list[Leaf], *, partial: bool) -> Stops:
-    """The hooks of a walk that reaches these; `partial`: of which it may leave some out."""
+    """The hooks of a backward pass that reaches these leaves; `partial`: it may leave some out."""
     hooked = [leaf for leaf in HOOKED if leaf.hooks and leaf.stop() is not None]
     if not hooked:
         return Stops([], True)
@@ -101,10 +101,10 @@ def stops_among(certain: list[Leaf], possible: list[Leaf], *, partial: bool) -> 
 
 
 class SteppedBackward:
-    """A walk under way on the server, which `name` stands for; as a context manager, dropped by what raises in it."""
+    """A backward pass under way on the server, `pass_id`; as a context manager, it is dropped if the block raises."""
 
     def __init__(self, device: str, depends: LeafSet | None) -> None:
-        self.name = stream.next_id()
+        self.pass_id = stream.next_id()
         self.device = device
         self.depends = depends
 
@@ -112,12 +112,12 @@ class SteppedBackward:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is not None:  # nothing happens where it was not begun, or has ended
-            control("drop_walk", self.name, device=self.device)
+        if kind is not None:  # without effect where it was not begun, or has ended
+            control("drop_walk", self.pass_id, device=self.device)
 
     def begin(self, row: str, args: tuple[Any, ...]) -> None:
-        """Let it begin; nothing has been visited yet."""
-        control(row, *args, outs=self.name)
+        """Begin the pass; it has visited no tensor yet."""
+        control(row, *args, outs=self.pass_id)
 
     def call_hooks(self, stops: Stops) -> None:
         """Go from tensor to tensor and call the hooks of each."""
@@ -126,14 +126,14 @@ class SteppedBackward:
                 self._stop_at(leaf)
 
     def end(self, outs: Any = None, change: Change | None = None) -> None:
-        """Go on to the end; the row keeps what was found."""
-        control("end_walk", self.name, outs=outs, change=change, device=self.device)
+        """Go on to the end."""
+        control("end_walk", self.pass_id, outs=outs, change=change, device=self.device)
 
     def _asked(self, leaves: list[Leaf]) -> Iterator[Leaf]:
         remaining = list(leaves)
         while remaining:
             tensors = [leaf.stop() for leaf in remaining]
-            args = (self.name, tuple([tensor._server_id() for tensor in tensors]))
+            args = (self.pass_id, tuple([tensor._server_id() for tensor in tensors]))
             answer = stream.ask("next_stop", args, tensors[0].device_bits, call_site(), lambda result: result.data)
             index = int.from_bytes(answer.result(), "little", signed=True)
             if index < 0:
@@ -143,7 +143,7 @@ class SteppedBackward:
     def _stop_at(self, leaf: Leaf) -> None:
         tensor: Tensor = leaf.stop()
         gradient = cast("Tensor", TensorBase.make(stream.next_id(), like(tensor._meta)))
-        control("walk_to", self.name, tensor, outs=gradient._id)
+        control("walk_to", self.pass_id, tensor, outs=gradient._id)
         if self.depends is not None:
             gradient._leaves, gradient._fn = self.depends.uncertain(), "gradients"
         replaced = gradient
@@ -152,7 +152,7 @@ class SteppedBackward:
             if found is not None:
                 replaced = _checked(found, tensor, hook)
         if replaced is not gradient:
-            control("replace_gradient", self.name, tensor, replaced)
+            control("replace_gradient", self.pass_id, tensor, replaced)
 
 
 def _checked(found: Any, tensor: Tensor, hook: Any) -> Tensor:

@@ -112,8 +112,8 @@ def _items(x: Any, index: Any) -> list[Any]:
     if used > x.ndim and (x.ndim or len(items) > 1 or not isinstance(items[0], int)):  # `_slice` words the other
         raise OpIndexError(f"too many indices for tensor of dimension {x.ndim}", argument="index", got=used)
     if Ellipsis in [item for item in items if not isinstance(item, TensorBase)]:
-        place = next(i for i, item in enumerate(items) if item is Ellipsis)
-        items[place : place + 1] = [(None, None, None)] * (x.ndim - used)
+        position = next(i for i, item in enumerate(items) if item is Ellipsis)
+        items[position : position + 1] = [(None, None, None)] * (x.ndim - used)
         if any(item is Ellipsis for item in items):
             raise OpIndexError("an index can only have a single ellipsis ('...')", argument="index")
     return items
@@ -160,8 +160,13 @@ def _item(item: Any) -> Any:
     if isinstance(item, bool | np.bool_):
         return host_tensors.from_array(np.array(bool(item)), dtypes.bool_)
     if isinstance(item, TensorBase):
-        place = item._meta.ndim == 0 and item._meta.dtype in (dtypes.int64, dtypes.int32, dtypes.int16, dtypes.int8)
-        return int(item._host) if place and item._host is not None else _index_tensor(item)
+        is_integer = item._meta.ndim == 0 and item._meta.dtype in (
+            dtypes.int64,
+            dtypes.int32,
+            dtypes.int16,
+            dtypes.int8,
+        )
+        return int(item._host) if is_integer and item._host is not None else _index_tensor(item)
     if isinstance(item, np.ndarray):
         return _index_tensor(host_tensors.from_array(np.array(item), host_tensors.dtype_of(item)))
     if _is_sequence(item):

@@ -64,6 +64,6 @@ def check_device(device: Any) -> Device:
     return found
 
 
-def named(device: Any, default: str | None = None) -> str:
+def device_name(device: Any, default: str | None = None) -> str:
     """The full name of a device, of `default`, or of what `set_default_device` set."""
     return (default or defaults.device) if device is None else str(check_device(device))

@@ -86,12 +86,12 @@ class Queue:
         """`free` as the `__del__` of a class whose objects have an `_id`, and say with `_free_now` if they hold much."""
         append = self.items.append
 
-        def free_owner(owner: Any) -> None:
+        def __del__(owner: Any) -> None:  # noqa: N807  # it is one
             tensor_id = owner._id
             if tensor_id:
                 append(-tensor_id if owner._free_now else tensor_id)
 
-        return free_owner
+        return __del__
 
 
 def freed_id(item: int) -> int:

@@ -30,10 +30,10 @@ def device_bits_of(spec: OpSpec, args: tuple[Any, ...]) -> int:
     """The bits of a row's device: that of its first tensor, its generator, or the device it names."""
     for tensor in tensors_of(spec, args):
         return tensor.device_bits
-    named = args[spec.device_slot] if spec.device_slot is not None else None
-    if named is None and spec.generator_slot is not None:
-        named = getattr(args[spec.generator_slot], "_device", None)
-    return 0 if named is None else device_index(named) << DEVICE_SHIFT
+    device = args[spec.device_slot] if spec.device_slot is not None else None
+    if device is None and spec.generator_slot is not None:
+        device = getattr(args[spec.generator_slot], "_device", None)
+    return 0 if device is None else device_index(device) << DEVICE_SHIFT
 
 
 def on_one_device(spec: OpSpec, args: tuple[Any, ...]) -> tuple[Any, ...]:

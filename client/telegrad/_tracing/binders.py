@@ -102,14 +102,14 @@ def bound(spec: OpSpec, args: tuple[Any, ...], aliases: tuple[Any, ...]) -> tupl
     for (alias, name), value in zip(spec.aliases.items(), aliases, strict=True):
         if value is None:
             continue
-        place = spec.names.index(name)
-        param = spec.params[place]
-        if values[place] is not MISSING and (param.required or values[place] is not param.default):
+        slot = spec.names.index(name)
+        param = spec.params[slot]
+        if values[slot] is not MISSING and (param.required or values[slot] is not param.default):
             more = sum(value is not None for value in aliases)
             raise OpTypeError(
                 _given_twice(spec, alias, name, more), op=spec.name, argument=name, expected=spec.signature
             )
-        values[place] = value
+        values[slot] = value
     missing = [param.name for param, value in zip(spec.params, values, strict=True) if value is MISSING]
     if missing:
         listed = ", ".join(f'"{name}"' for name in missing)
@@ -199,13 +199,13 @@ def _aliased_source(spec: OpSpec, aliases: dict[str, str], names: str) -> str:
 
 
 def _signature(spec: OpSpec, scope: dict[str, Any], operator: bool, chosen: bool) -> str:
-    """The parameters as Python writes them; those of an operator that have defaults are nobody's to give.
+    """The parameters as Python writes them; an operator has none of those that have defaults.
 
     Other names come last of those by position, where a default costs least; a required argument may be missing then.
     """
     words: list[str] = []
     aliases = [] if operator else [f"{alias}=None" for alias in spec.aliases]
-    for place, param in enumerate(spec.params):
+    for position, param in enumerate(spec.params):
         if not param.required:
             scope[f"default_{param.name}"] = param.default
             if operator:
@@ -213,7 +213,7 @@ def _signature(spec: OpSpec, scope: dict[str, Any], operator: bool, chosen: bool
         if param.keyword_only and "*" not in words:
             words += [*aliases, "*"]
         if param.required:
-            default = "=None" if chosen and place else "=MISSING" if aliases else ""
+            default = "=None" if chosen and position else "=MISSING" if aliases else ""
             words.append(param.name + default)
         else:
             words.append(f"{param.name}=default_{param.name}")
@@ -235,8 +235,9 @@ def binder(
 ) -> Callable[..., Any]:
     """The function that users call for an op, with the declared signature and docstring.
 
-    What is not the common case, or all if it is not `fast`, goes through `general`. To an `operator` nobody gives
-    arguments that have defaults. What `choose` completes may be left out: None stands for it, which no known call has.
+    Calls that are not the common case, or all if it is not `fast`, go through `general`. An `operator` takes no
+    arguments that have defaults. Arguments that `choose` completes may be left out: None stands for them, which no known
+    call has.
     """
     special, aliases = not fast, {} if operator else spec.aliases
     slow = general if choose is None else _choosing(choose)

@@ -39,13 +39,13 @@ def record(spec: OpSpec, args: tuple[Any, ...]) -> Any:
 
 
 def _record_dynamic_shape(spec: OpSpec, args: tuple[Any, ...]) -> Any:
-    """Shapes depend on values: the results learn theirs when somebody asks."""
+    """Record a call whose result shapes depend on values: a result fetches its shape when it is asked for."""
     bound = spec.infer(args)
     outs = tuple([stream.next_id() for _ in spec.returns or ()])
     leaves = leaves_of(spec, args) if grad_mode.on and spec.differentiable else None
     results = []
-    for name, meta in zip(outs, bound.metas, strict=True):
-        result = born(TensorBase.make(name, None))
+    for tensor_id, meta in zip(outs, bound.metas, strict=True):
+        result = born(TensorBase.make(tensor_id, None))
         result._device_bits = meta.device_bits
         if leaves is not None and meta.dtype.category == FLOAT:
             _join_graph(result, spec, args, leaves)
@@ -59,8 +59,8 @@ def _wrap(
 ) -> tuple[TensorBase, ...]:
     results = []
     offsets = inferred.offset if isinstance(inferred.offset, tuple) else (inferred.offset,) * len(outs)
-    for number, (name, meta, offset) in enumerate(zip(outs, inferred.metas, offsets, strict=True)):
-        result = born(TensorBase.make(name, meta))
+    for number, (tensor_id, meta, offset) in enumerate(zip(outs, inferred.metas, offsets, strict=True)):
+        result = born(TensorBase.make(tensor_id, meta))
         flows = leaves if leaves is None or not spec.separate else args[spec.tensor_slots[0]][number]._leaves
         if flows is not None and meta.dtype.category == FLOAT:
             _join_graph(result, spec, args, flows)

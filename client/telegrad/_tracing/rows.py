@@ -43,6 +43,6 @@ def as_row(spec: OpSpec, args: tuple[Any, ...], outs: Any, flags: int = 0) -> Re
     return RecordedRow(spec.index, flags | device_bits_of(spec, args), outs, wired, *call_site())
 
 
-def control(name: str, *args: Any, outs: Any = None, change: Change | None = None, device: str = "cpu") -> None:
+def control(op: str, *args: Any, outs: Any = None, change: Change | None = None, device: str = "cpu") -> None:
     """Record a row that acts on the session: on the device of its tensors, or where it names none on `device`."""
-    append(OPS[name], args, outs, device_index(device) << DEVICE_SHIFT, change)
+    append(OPS[op], args, outs, device_index(device) << DEVICE_SHIFT, change)

@@ -11,7 +11,7 @@ from telegrad import autograd
 from telegrad._api import host_tensors
 from telegrad._api.functions import FUNCTIONS as F
 from telegrad._api.signatures import DeviceLike, Number
-from telegrad._runtime.defaults import named
+from telegrad._runtime.defaults import device_name
 from telegrad._runtime.devices import device
 from telegrad._tensor import Tensor
 from telegrad._tracing.proxy import TensorBase
@@ -51,7 +51,7 @@ def _to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     `to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`; `copy=True` copies in any case.
     """
     wanted, where, copy = to_arguments(args, dict(kwargs))
-    moved = self if where is None else move(self, named(where))
+    moved = self if where is None else move(self, device_name(where))
     if wanted is not None and wanted is not self.dtype:
         return cast(moved, wanted)
     return F["clone"](self) if copy and moved is self else moved
@@ -136,7 +136,7 @@ def _cpu(self: Tensor) -> Tensor:
 
 def _cuda(self: Tensor, device: DeviceLike = None) -> Tensor:
     """The tensor on a GPU of the server."""
-    return move(self, named("cuda" if device is None else device))
+    return move(self, device_name("cuda" if device is None else device))
 
 
 def _type_as(self: Tensor, other: Tensor) -> Tensor:

@@ -122,7 +122,7 @@ def unique(
     return_counts: bool = False,
     dim: int | None = None,
 ) -> Any:
-    """The distinct values; with their places and counts if asked."""
+    """The distinct values; with their positions and counts if asked."""
     values, inverse, counts = F["_unique"](input, sorted, return_inverse, return_counts, dim)
     found = [values, *([inverse] if return_inverse else []), *([counts] if return_counts else [])]
     return found[0] if len(found) == 1 else tuple(found)
@@ -133,7 +133,7 @@ def repeat_interleave(
 ) -> Tensor:
     """Each element a number of times in a row: one number for all, or a tensor of them.
 
-    `repeat_interleave(repeats)`, with nothing to repeat, repeats the places 0, 1, 2, … so.
+    `repeat_interleave(repeats)`, with nothing to repeat, repeats the indices 0, 1, 2, … so.
     """
     dim = either(dim, axis)
     if repeats is None:
