@@ -25,7 +25,7 @@ from ._api.size import Size
 from ._api.uploading import uploaded
 from ._runtime.defaults import defaults
 from ._runtime.devices import device
-from ._runtime.grad_mode import born, grad_mode, recording
+from ._runtime.grad_mode import born, grad_mode, grad_wanted
 from ._runtime.process import stream
 from ._stream.changes import Change
 from ._stream.reads import Future
@@ -288,7 +288,7 @@ class Tensor(Declared, metaclass=TensorType):
         pieces = summary_slices(self._meta.shape)
         if all(len(cuts) == 1 for cuts in pieces):
             return self._values()
-        with recording(False):
+        with grad_wanted(False):
             summary: np.ndarray = indexing.edges(self, pieces)._values()
         return summary
 
@@ -318,7 +318,7 @@ class Tensor(Declared, metaclass=TensorType):
         return copied
 
     def _copied(self) -> Tensor:
-        with recording(False):
+        with grad_wanted(False):
             twin = host_tensors.tensor_like(self, self._host.copy()) if not self._id else record(OPS["clone"], (self,))
         twin.__class__ = type(self)
         twin.__dict__.update({k: v for k, v in self.__dict__.items() if not k.startswith("_")})

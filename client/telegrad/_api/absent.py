@@ -1,4 +1,4 @@
-"""What PyTorch has and telegrad has not says so, and what may stand in its place.
+"""Names that PyTorch has and telegrad has not: the error says so, and what to use instead.
 
 Modules answer for their own names, `Tensor` and `Module` for their methods, a finder for whole modules. Every answer is
 an AttributeError or ImportError as Python's own, so `hasattr` stays False; names that are not PyTorch's keep Python's
@@ -88,7 +88,7 @@ INSTEAD: Final[dict[str, str]] = {
     "torch.backends": "nothing: the server chooses, and its results do not depend on timing",
     "torch.multiprocessing": "multiprocessing, with a torch.connect(url) of each process's own",
 }
-"""What stands in the place of names that are missing."""
+"""Replacements for missing names."""
 
 _OTHER_NAMES: Final = {"telegrad.functional": "torch.nn.functional"}
 """Modules whose own name is not PyTorch's."""
@@ -173,12 +173,12 @@ def _answer(module: ModuleType, owner: str) -> Callable[[str], Any]:
 
 
 def _is_import(frame: Any) -> bool:
-    """Whether a frame is amid `from module import name`."""
+    """Whether a frame is executing `from module import name`."""
     return bool(opcode.opname[frame.f_code.co_code[frame.f_lasti]] == "IMPORT_FROM")
 
 
 class Modules:
-    """Comes last among the finders: a module of PyTorch's that telegrad has not is told as such."""
+    """The last of the finders: it says which modules of PyTorch's telegrad has not."""
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
         owner, _, last = name.replace("telegrad", "torch", 1).rpartition(".")

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, cast
 
-from telegrad._runtime.grad_mode import recording
+from telegrad._runtime.grad_mode import grad_wanted
 from telegrad._runtime.process import stream
 from telegrad._stream.changes import Change
 from telegrad._tensor import Tensor
@@ -121,7 +121,7 @@ class SteppedBackward:
 
     def call_hooks(self, stops: Stops) -> None:
         """Go from tensor to tensor and call the hooks of each."""
-        with recording(self.depends is not None):
+        with grad_wanted(self.depends is not None):
             for leaf in stops.leaves if stops.known else self._asked(stops.leaves):
                 self._stop_at(leaf)
 

@@ -1,4 +1,4 @@
-"""Puts the pieces together: what `Tensor` has as methods, and what the `torch` namespace has as functions."""
+"""The methods of `Tensor`, and the functions of the `torch` namespace, put together."""
 
 from __future__ import annotations
 

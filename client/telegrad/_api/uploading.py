@@ -1,4 +1,4 @@
-"""Uploading a host tensor: the rows that make it, and all that shares its memory, on the server."""
+"""Uploading a host tensor: the rows that make it, and every tensor on its memory, on the server."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def uploaded(tensor: TensorBase) -> int:
         if not tensor._id:
             root = tensor.root
             if root is not tensor:
-                uploaded(root)  # and with it all that shares its memory
+                uploaded(root)  # and with it every tensor on its memory
             else:
                 _upload_values(tensor)
         return tensor._id
 
 
 def _upload_values(tensor: TensorBase) -> None:
-    """Record the rows that make a host tensor one on the server, and what else is alive on its memory."""
+    """Record the rows that make a host tensor, and every live tensor on its memory, on the server."""
     ids = {t: stream.next_id() for t in tensor.sharers() if t is tensor or t._host is not None}
     array = np.ascontiguousarray(tensor._host)
     inline = array.nbytes <= wire.INLINE_BYTES

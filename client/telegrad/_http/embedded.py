@@ -11,7 +11,7 @@ import sys
 from typing import Final
 
 START_TIMEOUT: Final = 60.0
-"""Seconds until a server that does not come up is given up on."""
+"""Seconds that a server may take to start."""
 
 
 class Server:

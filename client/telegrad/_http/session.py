@@ -1,4 +1,4 @@
-"""The client's session on a server: where it is, how it is opened, what it is asked over HTTP."""
+"""The client's session on a server: its URL, how it is opened, its requests."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _ACCEPT: Final = {"accept": wire.CONTENT_TYPE}
 _MSGPACK: Final = {"content-type": wire.CONTENT_TYPE, **_ACCEPT}
 
 PATIENCE: Final = 30.0
-"""Seconds that a server which cannot be reached, or takes no sessions yet, is waited for."""
+"""Seconds to wait for a server that cannot be reached, or takes no sessions yet."""
 
 SAID_AFTER: Final = 2.0
-"""Seconds of waiting after which the user is told of it."""
+"""Seconds after which a message says that the client waits."""
 
 
 class Session:
@@ -57,7 +57,7 @@ class Session:
     def open(self) -> SessionOpened:
         """Open the session unless it is open. Raises ConnectionError, or the server's refusal.
 
-        What waiting cannot mend is told at once: a name that does not resolve, TLS on one side only, another server.
+        Failures that waiting cannot mend are raised at once: an unknown host name, TLS on one side only, another server.
         """
         with self._opening:
             if self.opened is None:
@@ -68,7 +68,7 @@ class Session:
                     self._transport = Transport(self.url, self.token)
                 opened = self.opened = self._open()
                 self.heartbeat_every = opened.lease / 3
-                if self._given_up:  # by somebody who would not wait for it
+                if self._given_up:  # by `close`, which does not wait for it
                     self.close()
                     raise _closed()
             return self.opened
@@ -91,7 +91,7 @@ class Session:
                         raise ConnectionError(f"{error}; waited {PATIENCE:.0f} s. {self.how_to_start()}") from None
 
     def _greet(self, hello: bytes) -> SessionOpened:
-        """Ask for a session once. Raises ConnectionError if what answers is no telegrad server."""
+        """Ask for a session once. Raises ConnectionError if another server answers."""
         reply = self.transport.request("POST", "/v1/sessions", headers=_MSGPACK, content=hello)
         speaks_msgpack = reply.headers.get("content-type", "").startswith(wire.CONTENT_TYPE)
         if speaks_msgpack and reply.status < 400:
@@ -104,7 +104,7 @@ class Session:
         raise ConnectionError(f"{said}. {self._whereabouts()}")
 
     def _whereabouts(self) -> str:
-        """What may be wrong with a URL at which something else answers."""
+        """Advice on a URL at which another server answers."""
         url = urllib.parse.urlsplit(self.transport.url)
         if url.path.strip("/"):
             return f"A telegrad server is named without a path: {url.scheme}://{url.netloc}"
@@ -113,7 +113,7 @@ class Session:
         return "Check the port in the URL; `telegrad serve` prints its own."
 
     def _advice(self, error: Exception) -> str:
-        """What to do about a server that hangs up, or that has ended, where waiting cannot help."""
+        """Advice on a server that hangs up, or that has ended, where waiting cannot help."""
         if self.ended:
             return self.how_to_start()
         if isinstance(error, Interrupted) and self.transport.speaks_tls():
@@ -122,7 +122,7 @@ class Session:
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
-        """Say that a server is waited for, should the block take long: also while a connection is being opened."""
+        """Say that the client waits for the server if the block takes long, also while a connection is being opened."""
         timer = threading.Timer(SAID_AFTER, self.say_waiting)
         timer.daemon = True
         timer.start()
@@ -132,20 +132,20 @@ class Session:
             timer.cancel()
 
     def say_waiting(self) -> None:
-        """Say on stderr that the server is waited for, once per wait."""
+        """Say on stderr that the client waits for the server, once per wait."""
         now = time.monotonic()
         if now - self._said > PATIENCE and self.url is not None:
             self._said = now
             print(f"waiting for {self.url} (up to {PATIENCE:.0f} s)", file=sys.stderr, flush=True)
 
     def how_to_start(self) -> str:
-        """What to do when no server answers."""
+        """Advice for when no server answers."""
         if self.url is None:
             return "The local server has ended; tg.connect() starts another, with a new session."
         return "Start one there with `telegrad serve`, or name another with tg.connect(url) or TELEGRAD_URL."
 
     def how_to_begin_anew(self) -> str:
-        """What to do when the session is lost."""
+        """Advice for when the session is lost."""
         named = "" if self.url is None or self.url == os.environ.get("TELEGRAD_URL") else f'"{self.url}"'
         token = ", token" if named and self.token else ""
         return f"tg.connect({named}{token}) begins a new session; the tensors of this one are gone"
@@ -191,7 +191,7 @@ class Session:
         try:
             self._request("POST", f"{self._base}/lease")
         except (TelegradError, ConnectionError):
-            return  # the next submission meets the same condition, and reports it where somebody waits
+            return  # the next submission meets the same failure, and raises it
 
     def close(self) -> None:
         """End the session; its tensors are gone. One that is being opened ends once it is."""
@@ -209,7 +209,7 @@ class Session:
         return Session(self.url, self.token) if server is None else Session(server.url, server.token)
 
     def forget(self) -> None:
-        """Drop the connection without a word to the server."""
+        """Drop the connection without telling the server."""
         self.opened = None
         self._opening = threading.Lock()
         if self._transport is not None:
@@ -270,7 +270,7 @@ class Patience:
 
     @property
     def is_long(self) -> bool:
-        """Whether the user should hear of the wait."""
+        """Whether a message should say that the client waits."""
         return time.monotonic() - self.begun > SAID_AFTER
 
     def wait(self) -> bool:

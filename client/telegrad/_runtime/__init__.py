@@ -1,1 +1,1 @@
-"""What this process has one of: its stream, grad mode, defaults, connection."""
+"""The state of this process: its stream, grad mode, defaults, connection."""

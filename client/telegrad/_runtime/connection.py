@@ -9,7 +9,7 @@ from telegrad._tracing.frames import hide_frames
 
 
 class Connection:
-    """What `connect` gives: as a context manager, it ends the session at the end of the block."""
+    """The result of `connect`: as a context manager, it ends the session at the end of the block."""
 
     def __init__(self, session: Session, device_before: str) -> None:
         self._session = session
@@ -42,7 +42,7 @@ def connect(url: str | None = None, token: str | None = None, *, device: str | N
     """Use the server at `url` from now on; tensors of an earlier session are gone.
 
     Without `url`: the server that TELEGRAD_URL names, or a local one. `with connect(...):` ends the session with the
-    block, after which no earlier one is back: the next call opens another, as after `disconnect()`.
+    block; the next call then opens another, as after `disconnect()`.
 
     Raises ConnectionError, with how to start one, if no server answers there, and the server's own refusal. A server
     that refuses the connection is waited for, 30 seconds at most.

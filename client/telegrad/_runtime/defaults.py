@@ -1,4 +1,4 @@
-"""The dtype and the device of tensors that are made without saying one."""
+"""The default dtype and device of new tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .process import stream
 
 
 class Defaults:
-    """What `set_default_dtype`, `set_default_device` and `cuda.set_device` change."""
+    """The settings of `set_default_dtype`, `set_default_device` and `cuda.set_device`."""
 
     dtype: DType = dtypes.float32
     device: str = "cpu"
@@ -24,24 +24,24 @@ defaults: Final = Defaults()
 
 
 def set_default_dtype(d: DType) -> None:
-    """The dtype of tensors made from Python floats and from nothing. Raises TypeError for one that is not floating."""
+    """Set the dtype of tensors made from Python floats and from nothing. Raises TypeError for one that is not floating."""
     if not isinstance(d, DType) or not d.is_floating_point:
         raise TypeError("only floating-point types are supported as the default type")
     defaults.dtype = d
 
 
 def get_default_dtype() -> DType:
-    """What `set_default_dtype` set; float32 at first."""
+    """The dtype of tensors made from Python floats; float32 at first."""
     return defaults.dtype
 
 
 def set_default_device(device: Device | str | int | None) -> None:
-    """Where tensors are made if nothing is said. Raises RuntimeError for a device that the server does not have."""
+    """Set the device of tensors that are made without one. Raises RuntimeError for a device that the server does not have."""
     defaults.device = str(check_device("cpu" if device is None else device))
 
 
 def get_default_device() -> Device:
-    """What `set_default_device` set; the CPU of the server at first."""
+    """The device of tensors that are made without one; the CPU of the server at first."""
     return Device(defaults.device)
 
 
@@ -65,5 +65,5 @@ def check_device(device: Any) -> Device:
 
 
 def device_name(device: Any, default: str | None = None) -> str:
-    """The full name of a device, of `default`, or of what `set_default_device` set."""
+    """The full name of a device; if None, `default` or the default device."""
     return (default or defaults.device) if device is None else str(check_device(device))

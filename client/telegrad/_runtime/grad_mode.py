@@ -1,4 +1,4 @@
-"""Grad mode and inference mode: what every thread has of its own, and recording asks."""
+"""Grad mode and inference mode, which every thread has of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 
 class State(NamedTuple):
-    """What a thread has set: whether gradients are wanted, and whether it infers only."""
+    """A thread's modes: whether gradients are wanted, and whether it infers only."""
 
     enabled: bool = True
     inference: bool = False
@@ -18,11 +18,11 @@ _FIRST: Final = State()
 
 
 class GradMode:
-    """Whether ops are recorded for autograd, per thread (`on`); in inference mode they are not, whatever is wanted.
+    """Whether ops go on the tape, per thread (`on`); in inference mode they never do.
 
-    `off` are the threads that have switched it off: whether there are any is what recording asks first, since a thread's
-    own attribute costs five times as much. `watch` is called when the first thread enters inference mode, and when the
-    last has left it. There is no lock, which an interrupt could leave taken: each thread changes what is its own.
+    `off` are the threads that have switched it off. Recording tests whether there are any before it looks at its own
+    thread's attribute, which costs five times as much. `watch` is called when the first thread enters inference mode,
+    and when the last has left it. An interrupt could leave a lock taken, so there is none: each thread changes its own.
     """
 
     def __init__(self) -> None:
@@ -50,18 +50,18 @@ class GradMode:
             self._tell()
 
     def _tell(self) -> None:
-        """Call `watch`, again if meanwhile another thread has made what it was told untrue."""
-        told = None
-        while told is not (some := bool(self._inferring)):
+        """Call `watch`, and again if another thread has changed the answer meanwhile."""
+        last = None
+        while last is not (some := bool(self._inferring)):
             self.watch(some)
-            told = some
+            last = some
 
     @property
     def inference(self) -> bool:
         return self.state.inference
 
     def enable(self, wanted: bool) -> None:
-        """Say whether gradients are wanted in this thread."""
+        """Set whether gradients are wanted in this thread."""
         self.state = self.state._replace(enabled=wanted)
 
 
@@ -69,9 +69,9 @@ grad_mode: Final = GradMode()
 
 
 class Block:
-    """A mode for a block, whose one instance may be entered again inside its own block.
+    """A mode for a block. One instance may be entered again inside its own block.
 
-    An interrupt amid its beginning leaves the mode as it was, since the block does not end then; one amid its end, too.
+    An interrupt while it begins leaves the mode as it was, since the block does not end then; so does one while it ends.
     """
 
     def __init__(self) -> None:
@@ -95,11 +95,11 @@ class Block:
             raise
 
     def entered(self, before: State) -> State:
-        """What holds in the block."""
+        """The modes in the block."""
         raise NotImplementedError
 
 
-class recording(Block):
+class grad_wanted(Block):
     """Grad mode for a block of this package; users have `no_grad` and `enable_grad` in autograd."""
 
     def __init__(self, wanted: bool) -> None:

@@ -1,8 +1,8 @@
-"""In IPython and Jupyter a failure belongs to a cell, and is told where people look: at its end.
+"""In IPython and Jupyter a failure belongs to a cell, and is shown at its end.
 
-At the end of a cell its work is waited for, half a second at most, so that what fails soon fails the cell, and "run
-all" stops there. Work that takes longer goes on behind the next cell, as everywhere; should it fail, that is printed
-when it is known, or fails the cell that runs by then, and the next call raises it.
+The end of a cell waits for the cell's work, half a second at most, so that work that fails soon fails the cell, and
+"run all" stops there. Work that takes longer goes on behind the next cell, as everywhere. If it fails, the failure is
+printed when it is known, or fails the cell that runs by then, and the next call raises it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WITHIN: Final = 0.5
 
 
 def attach(stream: Stream) -> None:
-    """Let cells tell what fails in them, if this process has any."""
+    """Show failures at the end of cells, if this process has any."""
     shell = notebook()
     if shell is not None and stream.on_failure is None:
         cells = Cells(shell, stream)
@@ -32,7 +32,7 @@ def attach(stream: Stream) -> None:
 
 
 class Cells:
-    """What happens around cells. It is made amid the first cell that calls telegrad."""
+    """What happens around cells. It is made during the first cell that calls telegrad."""
 
     def __init__(self, shell: Any, stream: Stream) -> None:
         self._shell = shell

@@ -1,4 +1,4 @@
-"""Cutting submissions from the queue: rows of one device, up to a limit, and what was freed since."""
+"""Cutting submissions from the queue: rows of one device, up to a limit, and the tensors that were freed since."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from telegrad_protocol.spec import OPS
 from .queue import Barrier, Item, change_of, freed_id, is_due
 
 MAX_ROWS: Final = 1 << 10
-"""Rows of one submission: packing more at once would leave the server waiting. Of many that wait a quarter may go."""
+"""Rows of one submission: packing more at once would leave the server idle. Of a long queue a quarter may go at once."""
 
 MAX_BYTES: Final = 16 << 20
 
 SMALL_FREES: Final = 64
-"""Small tensors that were freed and of which the server is told together."""
+"""Freed small tensors that one `free` row collects."""
 
 _FREE: Final = OPS["free"].index
 
 
 class Submission(NamedTuple):
-    """Rows on their way: `items[k]` is the recorded row that became row k on the wire, None where that frees tensors."""
+    """Rows on their way: `items[k]` is the recorded row that became row k on the wire, None for a `free` row."""
 
     number: int
     epoch: int
@@ -35,10 +35,10 @@ class Submission(NamedTuple):
 
 
 class Frees:
-    """Ids that were freed and that a device has not been told of; `due` if it should be before its next row.
+    """Ids of freed tensors that no `free` row for a device has named yet; `due` if its next row should be one.
 
-    What holds much is told at once, so that nothing comes to memory that Python gave back. Small tensors can wait for
-    each other: a row for each would cost as much as the op that made it.
+    A large tensor is freed at once, so that the server's memory follows Python's. Small tensors are freed together: a
+    row for each would cost as much as the op that made it.
     """
 
     __slots__ = ("due", "ids")
@@ -53,7 +53,7 @@ class Frees:
         self.due = self.due or is_due(item) or len(self.ids) >= SMALL_FREES
 
     def row(self, device_index: int) -> tuple[Any, ...]:
-        """The row that tells of them."""
+        """The `free` row that names them."""
         row = (_FREE, device_index << DEVICE_SHIFT, None, (tuple(self.ids),))
         self.ids, self.due = [], False
         return row
@@ -62,7 +62,7 @@ class Frees:
 class Batch:
     """Rows of one device that will travel together, `items` as they were recorded.
 
-    `frees` has what was freed for every device in use: a recorded free does not say where.
+    `frees` collects freed tensors for every device in use: their items do not say which.
     """
 
     def __init__(self, frees: dict[int, Frees], room: int) -> None:
@@ -99,7 +99,7 @@ class Batch:
         return True
 
     def end(self, device_index: int) -> int:
-        """Add the last frees; the device, which is at `device_index` if there were no rows that say."""
+        """Add the last frees. Returns the device of the rows, `device_index` if there are none."""
         device_index = device_index if self.device_index is None else self.device_index
         if self.frees[device_index].ids:
             self._free(device_index)
@@ -122,10 +122,10 @@ class Batcher:
         self.number = 0
 
     def cut(self) -> tuple[Submission | None, list[Barrier]]:
-        """Take items: rows of one device, up to a limit, or to the next epoch; and the barriers that were passed."""
+        """Take rows of one device, up to a limit, or to the next epoch; a submission of them, and the barriers passed."""
         batch = Batch(self._frees, max(MAX_ROWS, len(self._items) // 4))
         barriers: list[Barrier] = []
-        for _ in range(len(self._items)):  # not what is recorded meanwhile: a busy recorder must not hold this up
+        for _ in range(len(self._items)):  # items recorded meanwhile wait: a busy recorder must not hold this up
             if not batch.has_room:
                 break
             item = self._items.popleft()

@@ -38,7 +38,7 @@ class Bulk:
         return [threading.Thread(target=self._work, name=f"telegrad-bulk-{i}", daemon=True) for i in range(THREADS)]
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Begin no more jobs."""
         self._closed = True
         for _ in range(THREADS):
             self._jobs.put(None)
@@ -57,7 +57,7 @@ class Bulk:
                 self._give_up(error)
 
     def download(self, result: ReadResult, device_index: int, future: Future | None) -> None:
-        """Fetch the bytes of a read; where nobody waits for them any more, let the server forget them."""
+        """Fetch the bytes of a read, or, if no future waits for them any more, let the server forget them."""
         self.do(lambda: self._download(result, device_at(device_index), future))
 
     def _download(self, result: ReadResult, device: str, future: Future | None) -> None:

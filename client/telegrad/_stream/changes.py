@@ -1,4 +1,4 @@
-"""What a call changes on this side beside recording its rows: both happen, or neither."""
+"""Local changes of recorded calls, which take effect together with the rows, or not at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Change:
-    """What a call changes on this side, beside the rows that it records: both, or neither.
+    """A local change that a call makes beside its rows: both take effect, or neither.
 
     `apply` and `undo` set what they set to fixed values, so that they may be called again. Whether the rows count is
     decided once: by the sender, which takes them, or by the call, which was interrupted. `lasting`: stays when an
@@ -24,7 +24,7 @@ class Change:
         self._fate: dict[str, bool] = {}
 
     def counts(self, wanted: bool = True) -> bool:
-        """Whether its rows count; the first who asks decides."""
+        """Whether its rows count; the first call decides."""
         return self._fate.setdefault("counts", wanted)
 
     def enqueue(self, items: deque[Any], rows: list[Any]) -> None:
@@ -37,7 +37,7 @@ class Change:
             raise
 
     def roll_back(self) -> None:
-        """The rows have not been, and will not be, carried out."""
+        """Undo the change: the server skips its rows."""
         self._fate.setdefault("counts", True)
         if not self.lasting:
             self.undo()

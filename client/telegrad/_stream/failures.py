@@ -38,7 +38,7 @@ class Failures:
         self._unexplained: list[Failed] = []
 
     def add(self, submission: Submission, error: dict[str, Any], epoch: int) -> bool:
-        """Note the failure of a submission; whether the next call raises it."""
+        """Note the failure of a submission. Returns whether the next call raises it."""
         row_index = error.get("row")
         items = submission.items[row_index or 0 :]
         self._skipped.append((submission.number, items))
@@ -49,7 +49,7 @@ class Failures:
         return True
 
     def _cause(self, item: Any, error: dict[str, Any]) -> TelegradError:
-        """What made a row fail: if it was given a tensor that had failed, that tensor's own failure, with its line."""
+        """The cause of a row's failure: if it was given a tensor that had failed, that tensor's failure, with its line."""
         given = tensor_ids(item)
         for tensor_id in given:
             if tensor_id in self.causes:
@@ -64,7 +64,7 @@ class Failures:
         return found
 
     def explain(self, in_flight: Iterable[Submission], reads: Reads) -> None:
-        """Give reads and tensors that failures left without a value the cause.
+        """Give reads, and tensors, that failures left without a value their cause.
 
         An error that does not name its row follows from another in a submission before it, whose reply may come later,
         and which has the error that is to be raised, once.
@@ -86,7 +86,7 @@ class Failures:
                     future.set_result(None, cause)
 
     def forget(self, tensor_id: int) -> None:
-        """A tensor is gone, and with it why it had no value."""
+        """Forget the cause of a tensor that is gone."""
         if self.causes:
             self.causes.pop(tensor_id, None)
 

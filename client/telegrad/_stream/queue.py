@@ -1,10 +1,10 @@
-"""The queue between recording and sending: what stands in it, and how each kind of item is written and read.
+"""The queue between recording and sending: its items, and how each kind is written and read.
 
 Recording appends to a deque, which any thread may do and which loses nothing; the sender's threads take items from its
 other end. An item is one of
 
 - a row: a `RecordedRow`, or its first six fields as a bare tuple, which generated binders write because it is made faster;
-- the id of a tensor that was freed, negative where the server is to be told at once: every result that dies writes one;
+- the id of a tensor that was freed, negative where the server is to be told at once: every result that dies adds one;
 - `EPOCH`, where the next epoch begins;
 - a `Barrier`, where a thread waits for all that came before.
 
@@ -105,7 +105,7 @@ def is_due(item: int) -> bool:
 
 
 def change_of(item: Item | None) -> Change | None:
-    """What a recorded call changed on this side."""
+    """The local change of a recorded call."""
     return item.change if isinstance(item, RecordedRow) else None
 
 

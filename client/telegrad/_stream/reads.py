@@ -10,7 +10,7 @@ from .waiting import Flag
 
 
 class Waits(Protocol):
-    """What a future needs of the stream that it is on."""
+    """The part of a stream that a future needs."""
 
     def wait_for(self, arrived: Flag, timeout: float | None) -> None: ...
     def surface(self, error: BaseException | None) -> None: ...
@@ -62,15 +62,15 @@ class Reads:
         return answer_id in self._waiting
 
     def __iter__(self) -> Iterator[Future]:
-        """The futures that somebody still holds."""
+        """The futures that the program still holds."""
         return iter([future for reference in self._waiting.values() if (future := reference()) is not None])
 
     def take(self, answer_id: int) -> Future | None:
-        """The future of a read that has an answer now; None if nobody holds it any more."""
+        """The future of a read that has an answer now; None if the program holds it no more."""
         reference = self._waiting.pop(answer_id, None)
         return None if reference is None else reference()
 
     def take_all(self) -> list[Future]:
-        """Every future that waits; nothing waits any more."""
+        """Remove and return every future that waits."""
         waiting, self._waiting = self._waiting, {}
         return [future for reference in waiting.values() if (future := reference()) is not None]

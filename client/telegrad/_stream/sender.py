@@ -34,10 +34,10 @@ IN_FLIGHT: Final = 2
 
 MOST_IN_FLIGHT: Final = 8
 FULL: Final = 512
-"""With so many rows waiting, more submissions may be on their way: on a slow link, enough to keep the server busy."""
+"""With so many rows waiting, more submissions may be on their way, so that a slow link keeps the server busy."""
 
 HAND_OVER: Final = 256
-"""With so many rows waiting, recording pauses until a thread has sent some; as often it checks whether they are."""
+"""With so many rows waiting, recording pauses until a thread has sent some. Recording checks once per so many ids."""
 
 HAND_OVER_WITHIN: Final = 0.002
 """Seconds that recording pauses at most."""
@@ -91,7 +91,7 @@ class Sender:
         return self.broken or self.failures.unraised
 
     def start(self, session: Session, first_rows: Callable[[], list[RecordedRow]]) -> None:
-        """Open the session and start the threads; apart."""
+        """Open the session and start the threads. Never on a caller's thread."""
         session.open()
         with self.lock:
             if self.threads:
@@ -107,7 +107,7 @@ class Sender:
                 self.threads.append(thread)
 
     def wake(self) -> None:
-        """Let a thread look for rows, and wait while too many are unsent."""
+        """Wake a thread, and wait while too many rows are unsent."""
         self.queue.check_at_id = self.queue.next_id() + HAND_OVER
         if self.error is not None:
             self.queue.check_at_id = 0
@@ -130,9 +130,9 @@ class Sender:
         self.left.set()
 
     def finish(self, seconds: float | None = None) -> bool:
-        """Wait until everything recorded so far has been executed, or something failed; whether it came to that in time.
+        """Wait until everything recorded so far has been executed, or something failed. Returns False if time ran out.
 
-        What other threads record meanwhile is not waited for.
+        Rows that other threads record meanwhile are not waited for.
         """
         barrier = Barrier()
         self.queue.items.append(barrier)
@@ -151,7 +151,7 @@ class Sender:
         return bool(self.queue.items or self.in_flight)
 
     def roll_back(self, error: BaseException) -> None:
-        """If nobody has been told of this failure yet: undo what later calls changed, and go on; apart."""
+        """Undo what later calls changed, and go on, unless this failure was raised before. Never on a caller's thread."""
         with self.lock:
             if error is self.failures.unraised:
                 self.failures.roll_back(self.in_flight.submissions(), list(self.queue.items))
@@ -159,7 +159,7 @@ class Sender:
                 self.queue.items.append(EPOCH)
 
     def end(self, error: BaseException) -> None:
-        """The session cannot go on, or is over: reads that wait and every later call raise this; apart."""
+        """End the session: waiting reads and every later call raise this error. Never on a caller's thread."""
         with self.lock:
             self.broken = self.broken or error
             self.queue.check_at_id = 0
@@ -199,7 +199,7 @@ class Sender:
             self._receive(submission, wire.decode_reply(body))
 
     def _take(self) -> Submission | None:
-        """What to send next, waiting for it; None after the end."""
+        """The next submission, once there is one; None after the end."""
         while self.broken is None:
             with self.lock:
                 submission = self._cut() if self._ready() else None
@@ -278,7 +278,7 @@ class Sender:
                 self.queue.check_at_id = 0
             self.failures.explain(self.in_flight.submissions(), self.reads)
             self.sending -= 1
-            submission.items.clear()  # what their calls would undo is held no longer
+            submission.items.clear()  # frees what their changes hold
             self._let_pass()
             news = self.failures.unraised if reply.error is not None else None
         if news is not None:

@@ -28,7 +28,7 @@ from .queue import Queue, RecordedRow
 from .reads import Future
 from .sender import Sender
 from .uploads import Payload
-from .waiting import WAIT_STEP, Flag, apart
+from .waiting import WAIT_STEP, Flag, on_own_thread
 
 
 def _closed() -> SessionGone:
@@ -36,14 +36,14 @@ def _closed() -> SessionGone:
 
 
 def _died() -> bool:
-    """Whether an exception that nobody caught ends the program: then nothing is waited for."""
+    """Whether an uncaught exception ends the program, which then waits for nothing."""
     return getattr(sys, "last_value", None) is not None and not hasattr(sys, "ps1")
 
 
 class Stream:
     """The queue of rows, and the sender that takes them to the present session; another session gets another sender.
 
-    `seed`: what a session's generators start from. `inherited`: in a forked child, the last id of the parent's tensors,
+    `seed`: where a session's generators start. `inherited`: in a forked child, the last id of the parent's tensors,
     which are not this process's; `host_only`: it is a worker that opens no session. `on_start` is called before a
     session is opened, `on_failure` with a failure that has become known.
     """
@@ -94,10 +94,10 @@ class Stream:
             if self.on_start is not None:
                 self.on_start()
             sender, session, site = self.sender, self.session, call_site()
-            apart(lambda: sender.start(session, lambda: self._first_rows(session, site)))
+            on_own_thread(lambda: sender.start(session, lambda: self._first_rows(session, site)))
 
     def _first_rows(self, session: Session, site: tuple[CodeType, int]) -> list[RecordedRow]:
-        """What a session begins with: its generators start from this process's seed."""
+        """The first rows of a session: its generators start from this process's seed."""
         devices = [device_index(device) << DEVICE_SHIFT for device in session.open().devices]
         return [
             RecordedRow(OPS["manual_seed"].index, device_bits, None, (self.seed, None), *site)
@@ -158,13 +158,13 @@ class Stream:
         if error is None:
             return
         if self.ended and threading.current_thread().daemon:
-            threading.Event().wait()  # the program has ended: nobody is left to be told, and Python ends us soon
+            threading.Event().wait()  # the program has ended, and Python ends this thread soon
         sender, failure = self.sender, error
         try:
             if failure is sender.failures.unraised:
-                apart(lambda: sender.roll_back(failure))
+                on_own_thread(lambda: sender.roll_back(failure))
         except BaseException as interrupt:
-            interrupt.__context__ = failure  # nobody else will tell of it
+            interrupt.__context__ = failure  # it is raised nowhere else
             raise
         raise failure.with_traceback(None)  # one that was raised before has that traceback still
 
@@ -173,7 +173,7 @@ class Stream:
     def restart(self, session: Session | None = None) -> None:
         """Begin anew with another session; tensors of the old one are gone, and reads that wait for them fail."""
         following = session or Session()
-        apart(lambda: self._follow(following))
+        on_own_thread(lambda: self._follow(following))
 
     def _follow(self, session: Session) -> None:
         sender, ended = self.sender, self.session
@@ -184,8 +184,8 @@ class Stream:
         sender.join(1.0)
 
     def close(self) -> None:
-        """Send no more and close the session."""
-        apart(self._close)
+        """Stop sending and close the session."""
+        on_own_thread(self._close)
 
     def _close(self) -> None:
         self.sender.end(_closed())
@@ -210,7 +210,7 @@ class Stream:
         if status:
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(status)  # a failure that nobody was told of must not look like success
+            os._exit(status)  # a failure that was never raised must not look like success
 
     def _in_forked_child(self) -> None:
         self.sender = self._new_sender()
@@ -224,7 +224,7 @@ class Stream:
             raise self.of_another_session(tensor_id)
 
     def of_another_session(self, tensor_id: int) -> SessionGone:
-        """What to raise for a tensor that this session never had."""
+        """The error for a tensor that this session never had."""
         if tensor_id > self.inherited:
             return SessionGone("this tensor belongs to an earlier session, which has ended: make it anew")
         return SessionGone(

@@ -1,8 +1,8 @@
 """Waiting, and work in several steps, that an interrupt cannot break.
 
 An interrupt at the keyboard is raised between any two instructions of the main thread, also of `threading`, whose
-conditions then lose or keep their lock. A thread that calls therefore does what is one step alone: it appends, puts,
-waits for a `Flag`. What takes several steps is done by threads of ours, which interrupts do not reach.
+conditions then lose or keep their lock. A caller's thread therefore does only what is a single step: it appends,
+puts, waits for a `Flag`. Work in several steps runs on threads of our own, which interrupts do not reach.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T")
 
 WAIT_STEP: Final = 0.05
-"""Seconds of one wait: where a wait cannot be interrupted, on Windows, so long an interrupt waits at most."""
+"""Seconds of one wait: on Windows, where a wait cannot be interrupted, an interrupt takes at most so long."""
 
 GRACE: Final = 1.0
 """Seconds that work on another thread has to end when the one that waits for it is interrupted."""
@@ -36,12 +36,12 @@ class Flag:
 
     def set(self) -> None:
         self._set = True
-        with suppress(IndexError):  # somebody else sets it too
+        with suppress(IndexError):  # another thread sets it too
             while self._gates:
                 self._gates.popleft().release()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it is set, for so long at most; whether it is."""
+        """Wait until it is set, for so long at most. Returns whether it is."""
         if not self._set:
             gate = allocate_lock()
             gate.acquire()
@@ -52,8 +52,8 @@ class Flag:
         return self._set
 
 
-def apart(work: Callable[[], T]) -> T:
-    """Do work on a thread of its own; what it returns, or raises. An interrupt ends the waiting, never the work."""
+def on_own_thread(work: Callable[[], T]) -> T:
+    """Do work on a thread of its own; return or raise what it does. An interrupt ends the waiting, never the work."""
     ended = Flag()
     outcome: list[Any] = []
 

@@ -1,1 +1,1 @@
-"""Tracing a call: the functions that users call, what a proxy knows, leaf sets, call sites, tracebacks."""
+"""Tracing a call: generated binders, the general path, proxies, leaf sets, call sites, tracebacks."""

@@ -1,4 +1,4 @@
-"""Where in the user's own code a call was made."""
+"""Call sites: the user's own line that made a call."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + 
 
 
 USERS_FILES: Final[set[str]] = set()
-"""Source files that have been seen not to be telegrad's own: what recording asks first."""
+"""Source files that are known not to be telegrad's own; recording looks here first."""
 
 
 def outside(frame: FrameType) -> FrameType:
-    """The nearest frame that is not telegrad's own: the user's line."""
+    """The nearest frame that is not telegrad's own."""
     while (filename := frame.f_code.co_filename) not in USERS_FILES:
         if not filename.startswith((_PACKAGE, "<telegrad ")):
             USERS_FILES.add(filename)
@@ -34,7 +34,7 @@ def call_site() -> tuple[CodeType, int]:
 
 
 def warn(message: str, kind: type[Warning] = UserWarning) -> None:
-    """Warn of the user's own line."""
+    """Warn at the user's own line."""
     frame = outside(sys._getframe(1))
     told = frame.f_globals.setdefault("__warningregistry__", {})
     name = frame.f_globals.get("__name__", "<unknown>")
@@ -42,7 +42,7 @@ def warn(message: str, kind: type[Warning] = UserWarning) -> None:
 
 
 def describe_site(error: BaseException, code: CodeType, lasti: int) -> None:
-    """Note on an error that surfaced late which line of the user's made the call."""
+    """Add the user's line that made the call to an error that surfaced late."""
     positions = list(code.co_positions())
     line = positions[lasti // 2][0] if lasti // 2 < len(positions) else code.co_firstlineno
     text = _source_line(code.co_filename, line)

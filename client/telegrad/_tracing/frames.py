@@ -1,8 +1,8 @@
-"""Tracebacks that end at the user's line: telegrad's own frames are taken out where an error leaves it.
+"""Tracebacks that end at the user's line: telegrad's own frames are removed where an error leaves it.
 
 Every public function has a handler that calls `hide_frames` and raises again with a bare `raise`, which adds no entry
 for its own frame. Generated functions carry it in their source, everything else gets it from `guard`. With
-TELEGRAD_FULL_TRACEBACK=1 nothing is taken out.
+TELEGRAD_FULL_TRACEBACK=1 every frame stays.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _PLAIN: Final = frozenset(
 
 
 def hide_frames(error: BaseException) -> None:
-    """Take telegrad's frames out of an error that is about to leave it, and the errors that it came from in here."""
+    """Remove telegrad's frames from an error that is about to leave it, and the errors inside telegrad that led to it."""
     if os.environ.get("TELEGRAD_FULL_TRACEBACK") == "1":
         return
     error.__traceback__ = _users_entries(error.__traceback__)
@@ -106,7 +106,7 @@ def iterated(items: Iterator[Any]) -> Iterator[Any]:
 
 
 def guard() -> None:
-    """Give the public functions, and the methods of public classes, of all that is imported of telegrad the handler."""
+    """Give every public function, and every method of a public class, the handler."""
     made: dict[FunctionType, Callable[..., Any]] = {}
     classes: set[type] = set()
     for module in [m for name, m in sys.modules.items() if _is_telegrads(name) and "._" not in name]:
@@ -142,7 +142,7 @@ def _faces(module: ModuleType) -> list[str]:
 
 
 def _needs_handler(value: Any) -> bool:
-    """Whether this is a function of telegrad's own that does not bring its handler along."""
+    """Whether this is a function of telegrad's own without a handler."""
     if not isinstance(value, FunctionType) or not value.__code__.co_filename.startswith(_OURS):
         return False
     return not inspect.isgeneratorfunction(value) and "hide_frames" not in value.__code__.co_names

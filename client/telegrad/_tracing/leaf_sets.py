@@ -1,7 +1,7 @@
-"""Which leaves gradients reach from a tensor: sets that are shared, grow by joining, and are counted only at `backward`.
+"""Leaf sets: the leaves that gradients reach from a tensor. Tensors share them; only `backward` walks them.
 
-A few leaves are a frozen set, interned, so that the steps of a loop meet the same objects again. More are a union that
-knows its parts alone: joining costs the same however many leaves there are.
+A small set is interned, so that the steps of a loop meet the same objects again. A large one is a union that holds
+its parts alone: joining costs the same however many leaves there are.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, Final
 
 FEW: Final = 256
-"""So many leaves are held in one set; beyond, a set knows its parts."""
+"""A set of more leaves is a union of parts."""
 
 _MEMO_LIMIT: Final = 4096
 
@@ -19,11 +19,12 @@ _MEMO_LIMIT: Final = 4096
 class Leaf:
     """The gradient state of a leaf, or of a result that keeps its gradient.
 
-    `has_grad` follows what `backward` and `zero_grad` do: True, False, or None where only the server knows. `grad` is
-    the proxy of the gradient once somebody asked, `grad_leaves` what gradients flow to from there. `passing`: made for
-    one forward pass, so that no set that is remembered may have it. `moved`: an in-place op has given its owner, which is
-    no leaf, a new history; whether what was computed before or after reaches it only the server knows. `keeps`: its owner
-    is no leaf, and keeps its gradient nevertheless. `hooks` are called with the gradient on its way; see `Mark`.
+    - `has_grad` follows `backward` and `zero_grad`: True, False, or None where only the server knows. `grad` is the proxy
+      of the gradient once it was asked for, `grad_leaves` the leaves that gradients flow to from there.
+    - `passing`: it lives for one forward pass; leaf sets that contain it are never cached.
+    - `moved`: an in-place op has given its owner, which is no leaf, a new history. Only the server knows whether
+      tensors computed before or after reach it. `keeps`: its owner is no leaf, and keeps its gradient nevertheless.
+    - `hooks` are called with the gradient; see `Mark`.
     """
 
     passing: ClassVar[bool] = False
@@ -31,7 +32,7 @@ class Leaf:
     __slots__ = ("__weakref__", "grad", "grad_leaves", "has_grad", "hooks", "keeps", "moved", "owner")
 
     def __init__(self, owner: Any) -> None:
-        # Sets of leaves are remembered longer than the tensor lives; its gradient must not be.
+        # Cached leaf sets may outlive the tensor; its gradient must not.
         self.owner = weakref.ref(owner, self._let_go)
         self.has_grad: bool | None = False
         self.grad: Any = None
@@ -60,7 +61,7 @@ class Leaf:
         return self.owner()
 
     def state(self) -> tuple[bool | None, Any, LeafSet | None]:
-        """What `restore` takes back to."""
+        """The state that `restore` goes back to."""
         return self.has_grad, self.grad, self.grad_leaves
 
     def restore(self, state: tuple[bool | None, Any, LeafSet | None]) -> None:
@@ -68,7 +69,7 @@ class Leaf:
 
 
 def restore(states: list[tuple[Leaf, Any]]) -> None:
-    """Give leaves the states that stand beside them."""
+    """Give each leaf its state back."""
     for leaf, state in states:
         leaf.restore(state)
 
@@ -76,8 +77,8 @@ def restore(states: list[tuple[Leaf, Any]]) -> None:
 class LeafSet:
     """The leaves of a tensor: `members` where they are few, else the `parts` whose leaves they are.
 
-    `certain`: gradients reach all of them. What a gradient depends on (`create_graph`) only the server knows: its set is
-    an upper bound. `requires_grad`: a tensor with this set requires grad for certain. `large`: graphs over these leaves
+    `certain`: gradients reach all of them. Only the server knows what a gradient of `create_graph` depends on: its set
+    is an upper bound. `requires_grad`: a tensor with this set requires grad for certain. `large`: graphs over these leaves
     have held much, so that a small result of one may hold much itself. `passing`: a member is.
     """
 
@@ -105,7 +106,7 @@ class LeafSet:
 
 _interned: Final[weakref.WeakValueDictionary[frozenset[Leaf], LeafSet]] = weakref.WeakValueDictionary()
 UNIONS: Final[dict[tuple[LeafSet | None, LeafSet], LeafSet]] = {}
-"""Unions made lately, by their parts: what recording asks first."""
+"""Recent unions by their parts; recording looks here first."""
 
 
 def only(leaf: Leaf) -> LeafSet:
@@ -158,7 +159,7 @@ def _union_of(parts: tuple[LeafSet, ...]) -> LeafSet:
 
 
 def reached(sets: Iterable[LeafSet | None]) -> tuple[list[Leaf], list[Leaf]]:
-    """The leaves that gradients reach for certain, and those that they may reach besides."""
+    """The leaves that gradients reach for certain, and those that they may reach."""
     certain: dict[Leaf, None] = {}
     possible: dict[Leaf, None] = {}
     seen: set[tuple[LeafSet, bool]] = set()
@@ -169,9 +170,9 @@ def reached(sets: Iterable[LeafSet | None]) -> tuple[list[Leaf], list[Leaf]]:
 
 
 def may_be_reached(followed: Iterable[Leaf], leaves: Iterable[Leaf]) -> list[Leaf]:
-    """Of results that are followed, those that have a leaf in common with these.
+    """The followed results that have a leaf in common with these.
 
-    What was computed from a result before it was followed does not have it among its leaves.
+    A tensor computed from a result before it was followed does not have it among its leaves.
     """
     there = set(leaves)
     owners = [(leaf, leaf.owner()) for leaf in followed if leaf not in there]

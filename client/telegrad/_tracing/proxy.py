@@ -31,7 +31,7 @@ class TensorBase(HasMeta):
     Attributes are set on an instance only where they differ from these defaults, which keeps recording cheap.
 
     - `_id`: the id on the server, 0 while the values are on the host (`_host`). `_meta`: absent while the shape depends
-      on values that nobody has asked for; `_device_bits` then has the device.
+      on values that were not fetched; `_device_bits` then has the device.
     - `_leaves`: the leaves that gradients flow to; None if it does not require grad. `_mark`: has the hooks of a result.
     - `_base`, `_offset`: for a view, the tensor whose memory it shows and whose history it follows, and where.
       `_frozen`: why no in-place op may change the history of this view. `_renewed`: one has.
@@ -73,7 +73,7 @@ class TensorBase(HasMeta):
             result._meta = meta
         return result
 
-    if TYPE_CHECKING:  # what the class of proxies has, as far as the modules below it use it
+    if TYPE_CHECKING:  # what `Tensor` has, as far as the modules below it use it
 
         @property
         def device(self) -> Any: ...
@@ -136,7 +136,7 @@ class TensorBase(HasMeta):
 
     @property
     def is_leaf_with_grad(self) -> bool:
-        """Whether this is a leaf that requires grad."""
+        """Whether it is a leaf that requires grad."""
         return self._leaves is not None and self._fn is None
 
     def add_alias(self, view: TensorBase) -> None:
@@ -160,7 +160,7 @@ class TensorBase(HasMeta):
         return [tensor for tensor in self.sharers() if tensor.base is base]
 
     def written(self, leaves: LeafSet | None, fn: str) -> Change:
-        """What an in-place write changes: a new version, and the history that everybody on this memory now has."""
+        """The change of an in-place write: a new version, and a new history for every tensor on this memory."""
         counter, version = self.counter, self.counter._version
         before = [(weakref.ref(t), t._leaves, t._fn) for t in self.family()] if leaves is not None else []
 
@@ -170,7 +170,7 @@ class TensorBase(HasMeta):
                 tensor = reference()
                 if tensor is not None:
                     tensor._leaves, tensor._fn, tensor._renewed = leaves, fn, True
-                    tensor._mark = None  # hooks stay with what it was
+                    tensor._mark = None  # hooks stay with its old history
                     if tensor._leaf is not None and leaves is not None:  # it goes on keeping its gradient
                         tensor._leaf.moved = True
                         tensor._leaves = union(leaves, only(tensor._leaf))

@@ -1,4 +1,4 @@
-"""The general path of a call: checks and infers, makes the results, and puts the row on the stream."""
+"""The general path of a call: check and infer, make the results, put the row on the stream."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .rows import append
 
 
 def record(spec: OpSpec, args: tuple[Any, ...]) -> Any:
-    """Record a call of any op on arguments in declared order; raises locally what metadata tells."""
+    """Record a call of any op on arguments in declared order. Raises what metadata alone tells."""
     if spec.dtype_slot is not None and isinstance(args[spec.dtype_slot], str):
         raise OpTypeError(f"{spec.shown}(): argument 'dtype' must be torch.dtype, not str", op=spec.name)
     args = spec.convert(args)
@@ -71,7 +71,7 @@ def _wrap(
 
 
 def _join_graph(result: TensorBase, spec: OpSpec, args: tuple[Any, ...], leaves: LeafSet) -> None:
-    """Let a result be one that gradients flow through: it holds what its graph does."""
+    """Make gradients flow through a result, which then keeps its graph's memory alive."""
     result._leaves, result._fn = leaves, spec.name
     if any(tensor._free_now for tensor in tensors_of(spec, args)):
         leaves.large = True

@@ -1,4 +1,4 @@
-"""Rows: a call as it is put on the process's stream."""
+"""Recorded calls as rows on the process's stream."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ queue: Final = stream.queue
 
 
 def append(spec: OpSpec, args: tuple[Any, ...], outs: Any, flags: int = 0, change: Change | None = None) -> None:
-    """Put a row on the stream, with what the call changes on this side."""
+    """Put a row on the stream, with the call's local change."""
     row = as_row(spec, args, outs, flags)
     if change is not None:
         append_all([row], change)
@@ -30,14 +30,14 @@ def append(spec: OpSpec, args: tuple[Any, ...], outs: Any, flags: int = 0, chang
 
 
 def append_all(rows: list[RecordedRow], change: Change) -> None:
-    """Put rows on the stream together with what they change on this side."""
+    """Put rows on the stream together with their local change."""
     change.enqueue(queue.items, [RecordedRow(*row[:6], change, row.payload) for row in rows])
     if queue.check_at_id <= queue.next_id():
         stream.check()
 
 
 def as_row(spec: OpSpec, args: tuple[Any, ...], outs: Any, flags: int = 0) -> RecordedRow:
-    """The row of a call, and where the user made it."""
+    """The row of a call, with its call site."""
     wired = tuple([to_wire(param, value) for param, value in zip(spec.params, args, strict=True)])
     flags |= GRAD if grad_mode.on else 0
     return RecordedRow(spec.index, flags | device_bits_of(spec, args), outs, wired, *call_site())
