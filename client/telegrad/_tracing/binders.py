@@ -239,9 +239,19 @@ def binder(
     arguments that have defaults. Arguments that `choose` completes may be left out: None stands for them, which no known
     call has.
     """
-    special, aliases = not fast, {} if operator else spec.aliases
-    slow = general if choose is None else _choosing(choose)
-    scope: dict[str, Any] = {
+    scope = _scope(spec, general if choose is None else _choosing(choose))
+    source = _source(spec, scope, fast=fast and _has_fast_form(spec), operator=operator, chosen=choose is not None)
+    exec(compile(source, f"<telegrad {spec.name}>", "exec"), scope)
+    if fast:
+        SCOPES.setdefault(spec.name, []).append(scope)
+    made: Callable[..., Any] = scope[spec.name]
+    made.__module__ = "telegrad"
+    return made
+
+
+def _scope(spec: OpSpec, slow: Callable[..., Any]) -> dict[str, Any]:
+    """The globals of a generated function."""
+    return {
         "known": spec.known,
         "slow": slow,
         "spec": spec,
@@ -265,17 +275,27 @@ def binder(
         "unions": UNIONS,
         "joined": joined,
     }
-    fast = not special and spec.static_shape and not spec.view and spec.returns == ("out",) and not spec.control
+
+
+def _has_fast_form(spec: OpSpec) -> bool:
+    """Whether the common case of an op is done inline: one new result, of a shape that no value decides."""
+    if not spec.static_shape or spec.view or spec.returns != ("out",) or spec.control:
+        return False
     kinds = {param.annotation for param in spec.params if param.kind.holds_tensors}
-    fast = fast and kinds <= set(_WIRE) and bool(spec.tensor_slots) and not _TAKEN & set(spec.names)
+    return kinds <= set(_WIRE) and bool(spec.tensor_slots) and not _TAKEN & set(spec.names)
+
+
+def _source(spec: OpSpec, scope: dict[str, Any], *, fast: bool, operator: bool, chosen: bool) -> str:
+    """The source of a generated function; puts the defaults that it names in its globals."""
+    aliases = {} if operator else spec.aliases
     params = _named(spec, operator)
     names = f"({', '.join(param.name for param in params)},)"
     if aliases:
         names = f"bound(spec, {names}, ({', '.join(aliases)},))"
-    source = (_FAST if fast else _SLOW).format(
+    return (_FAST if fast else _SLOW).format(
         name=spec.name,
         doc=f"{spec.doc}\n\nSignature: {spec.signature}",
-        signature=_signature(spec, scope, operator, choose is not None),
+        signature=_signature(spec, scope, operator, chosen),
         aliased=_aliased_source(spec, aliases, names),
         bound=names,
         operands="".join(f"        is_{p.name} = isinstance({p.name}, TensorBase)\n" for p in params if _is_operand(p)),
@@ -285,12 +305,6 @@ def binder(
         wire=", ".join(_wire_source(param) for param in params) if fast else "",
         leaves=indent(_leaves_source(spec), " " * 8),
     )
-    exec(compile(source, f"<telegrad {spec.name}>", "exec"), scope)
-    if not special:
-        SCOPES.setdefault(spec.name, []).append(scope)
-    made: Callable[..., Any] = scope[spec.name]
-    made.__module__ = "telegrad"
-    return made
 
 
 def _is_operand(param: Param) -> bool:
