@@ -196,15 +196,15 @@ def backward(
     args = (roots, gradients, targets, retain, create_graph)
     depends = _depends(roots, gradients) if create_graph else None
     stops = stops_among(certain, possible, partial=bool(targets))
-    if not targets:  # a result that only has hooks takes none
+    if not targets:  # what has hooks alone takes none
         taking, perhaps = ([leaf for leaf in found if leaf.takes_grad] for found in (certain, possible))
     else:
         taking, perhaps = certain, possible
     if stops.leaves:
-        with SteppedBackward(roots[0]._meta.device, depends) as steps:
-            steps.begin("begin_walk", args)
-            steps.call_hooks(stops)
-            steps.end(change=_expect_gradients(taking, perhaps, depends))
+        with SteppedBackward(roots[0]._meta.device, depends) as walk:
+            walk.begin("begin_walk", args)
+            walk.call_hooks(stops)
+            walk.end(change=_expect_gradients(taking, perhaps, depends))
     else:
         control("backward", *args, change=_expect_gradients(taking, perhaps, depends))
     for bridge in sorted((leaf for leaf in certain if isinstance(leaf, Bridge)), key=lambda bridge: -bridge.number):
@@ -227,7 +227,7 @@ METHODS: Final = {"backward": _backward, "register_hook": register_hook}
 
 
 def _reached(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> tuple[list[Leaf], list[Leaf]]:
-    """The leaves, and results that keep their gradient, that will have one for certain; and those that may."""
+    """The tensors that will have a gradient for certain, and those that may: leaves, and what keeps its gradient."""
     certain, possible = reached(root._leaves for root in roots)
     certain = [leaf for leaf in certain if leaf.is_wanted]
     if targets:
@@ -237,12 +237,12 @@ def _reached(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> tuple[list[L
 
 
 def _depends(roots: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> LeafSet | None:
-    """The leaves that gradients may depend on."""
+    """What gradients may depend on."""
     return joined(t._leaves for t in (*roots, *gradients) if t is not None)
 
 
 def _expect_gradients(certain: list[Leaf], possible: list[Leaf], depends: LeafSet | None) -> Change:
-    """The change of who has a gradient, and of the leaves that it depends on."""
+    """Who will have a gradient, and on what it depends."""
     before = [(leaf, leaf.state()) for leaf in (*certain, *possible)]
     after = [(leaf, _expected(leaf, True, depends)) for leaf in certain]
     after += [(leaf, _expected(leaf, leaf.has_grad or None, depends)) for leaf in possible]
@@ -250,7 +250,7 @@ def _expect_gradients(certain: list[Leaf], possible: list[Leaf], depends: LeafSe
 
 
 def _expected(leaf: Leaf, has_grad: bool | None, depends: LeafSet | None) -> tuple[bool | None, Any, LeafSet | None]:
-    """A leaf's state after a backward pass that gives it a gradient."""
+    """A leaf's state after a walk that gives it a gradient."""
     if depends is None:
         return has_grad, leaf.grad, leaf.grad_leaves
     older = leaf.grad._leaves if leaf.grad is not None else leaf.grad_leaves
@@ -286,16 +286,16 @@ class Bridge(Leaf):
 
 def carry(tensor: Tensor, device: str) -> Tensor:
     """A copy of a tensor on another device of the server; gradients flow back across."""
-    arrived_id, meta = stream.next_id(), tensor._meta
-    control("send", tensor, device, outs=arrived_id)
-    control("upload", arrived_id, meta.dtype, meta.shape, outs=arrived_id, device=device)
-    arrived = cast("Tensor", TensorBase.make(arrived_id, contiguous(meta.shape, meta.dtype, device)))
+    name, meta = stream.next_id(), tensor._meta
+    control("send", tensor, device, outs=name)
+    control("upload", name, meta.dtype, meta.shape, outs=name, device=device)
+    arrived = cast("Tensor", TensorBase.make(name, contiguous(meta.shape, meta.dtype, device)))
     if tensor._leaves is None or not grad_mode.on:
         return arrived
     control("set_requires_grad", arrived, True)
     arrived._leaves = union(tensor._leaves, only(Bridge(tensor, arrived)))
     copied: Tensor = record(OPS["clone"], (arrived,))
-    arrived._leaves = None  # avoids a reference cycle
+    arrived._leaves = None  # the bridge holds it, and must not be held by it
     return copied
 
 
@@ -350,7 +350,7 @@ def grad(
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
         )
-    gradient_ids = tuple([stream.next_id() for _ in targets])
+    names = tuple([stream.next_id() for _ in targets])
     retain = create_graph if retain_graph is None else bool(retain_graph)
     unused = bool(allow_unused or materialize_grads)
     depends = _depends(roots, gradients) if create_graph else None
@@ -358,34 +358,34 @@ def grad(
     stops = stops_among(*reached(root._leaves for root in roots), partial=True)
     try:
         if stops.leaves:
-            with SteppedBackward(roots[0]._meta.device, depends) as steps:
-                steps.begin("begin_collecting_walk", args)
-                steps.call_hooks(stops)
-                steps.end(outs=gradient_ids)
+            with SteppedBackward(roots[0]._meta.device, depends) as walk:
+                walk.begin("begin_collecting_walk", args)
+                walk.call_hooks(stops)
+                walk.end(outs=names)
         else:
-            control("gradients", *args, outs=gradient_ids)
-        used = _which_are_used(roots, targets, gradient_ids) if unused else [True] * len(targets)
+            control("gradients", *args, outs=names)
+        used = _which_are_used(roots, targets, names) if unused else [True] * len(targets)
     except BaseException:
-        for gradient_id in gradient_ids:  # no tensor will have them
-            stream.queue.free(gradient_id)
+        for name in names:  # nobody will have them
+            stream.queue.free(name)
         raise
     found: list[Tensor | None] = []
-    for gradient_id, target, is_used in zip(gradient_ids, targets, used, strict=True):
+    for name, target, is_used in zip(names, targets, used, strict=True):
         if not is_used:
             found.append(zeros_like(target) if materialize_grads else None)
             continue
-        made = cast("Tensor", TensorBase.make(gradient_id, like(target._meta)))
+        made = cast("Tensor", TensorBase.make(name, like(target._meta)))
         if depends is not None:
             made._leaves, made._fn, made._free_now = depends.uncertain(), "gradients", True
         found.append(made)
     return tuple(found)
 
 
-def _which_are_used(roots: Sequence[Tensor], targets: Sequence[Tensor], gradient_ids: tuple[int, ...]) -> list[bool]:
+def _which_are_used(roots: Sequence[Tensor], targets: Sequence[Tensor], names: tuple[int, ...]) -> list[bool]:
     """Which targets the roots depend on: known of leaves; for others the server is asked which gradients it found."""
     certain, possible = map(set, reached(root._leaves for root in roots))
     leaves = [target._leaf if target.is_leaf_with_grad else None for target in targets]
     if all(leaf is not None and leaf not in possible for leaf in leaves):
         return [leaf in certain for leaf in leaves]
-    answer = stream.ask("exists", (gradient_ids,), roots[0].device_bits, call_site(), lambda result: result.data)
+    answer = stream.ask("exists", (names,), roots[0].device_bits, call_site(), lambda result: result.data)
     return [bool(byte) for byte in answer.result()]
