@@ -20,6 +20,8 @@ overloads.attach()
 for _table in (creation.METHODS, random.METHODS, autograd.METHODS):
     for _name, _function in _table.items():
         setattr(Tensor, _name, _function)
+for _name, _function in autograd.METHODS.items():
+    _function.__name__, _function.__qualname__ = _name, f"Tensor.{_name}"  # what Python's errors call it
 
 TORCH: Final[dict[str, Any]] = {
     **on("torch"),
