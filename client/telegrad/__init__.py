@@ -15,11 +15,16 @@ from telegrad_protocol.dtypes import bfloat16, float16, float32, float64, int8, 
 from telegrad_protocol.dtypes import bool_ as bool
 from telegrad_protocol.errors import OutOfMemory as OutOfMemoryError
 
-from . import _absent, _attach, _frames, amp, cuda, linalg, nn, optim, random, utils
+from . import amp, cuda, linalg, nn, optim, random, utils
 from . import functional as _functional
-from ._connect import connect, disconnect, synchronize
-from ._tensor import Size, Tensor, device
-from ._tensor_str import get_printoptions, printoptions, set_printoptions
+from ._api import absent as _absent
+from ._api import namespace as _namespace
+from ._api.printing import get_printoptions, printoptions, set_printoptions
+from ._api.size import Size
+from ._runtime.connection import connect, disconnect, synchronize
+from ._runtime.devices import device
+from ._tensor import Tensor
+from ._tracing import frames as _frames
 from .amp import autocast, get_autocast_dtype, is_autocast_enabled
 from .autograd import (
     enable_grad,
@@ -39,7 +44,7 @@ newaxis = None
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 
-globals().update(_attach.TORCH)
+globals().update(_namespace.TORCH)
 
 __all__ = sorted(name for name in globals() if not name.startswith("_"))
 

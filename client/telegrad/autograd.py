@@ -6,21 +6,23 @@ import inspect
 import warnings
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from telegrad_protocol.errors import AutogradError, DeviceError, ShapeError, UnsupportedOp
 from telegrad_protocol.shapes import contiguous, like
 from telegrad_protocol.spec import OPS
 
-from ._creation import zeros_like
-from ._hooks import SteppedWalk, stops_among
-from ._leaves import Leaf, LeafSet, joined, may_be_reached, only, reached, restore, union
-from ._modes import Block, State, grad_mode
-from ._record import control, record, stream
-from ._sites import caller
+from ._api.creation import zeros_like
+from ._api.hooks import SteppedBackward, register_hook, stops_among
+from ._runtime.grad_mode import Block, State, grad_mode
+from ._runtime.process import stream
+from ._stream.changes import Change
 from ._tensor import RETAINED, Tensor
-from ._types import TensorBase
-from ._waiting import Change
+from ._tracing.call_sites import call_site
+from ._tracing.leaf_sets import Leaf, LeafSet, joined, may_be_reached, only, reached, restore, union
+from ._tracing.proxy import TensorBase
+from ._tracing.record import record
+from ._tracing.rows import control
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -199,7 +201,7 @@ def backward(
     else:
         taking, perhaps = certain, possible
     if stops.leaves:
-        with SteppedWalk(roots[0]._meta.device, depends) as walk:
+        with SteppedBackward(roots[0]._meta.device, depends) as walk:
             walk.begin("begin_walk", args)
             walk.call_hooks(stops)
             walk.end(change=_expect_gradients(taking, perhaps, depends))
@@ -207,6 +209,21 @@ def backward(
         control("backward", *args, change=_expect_gradients(taking, perhaps, depends))
     for bridge in sorted((leaf for leaf in certain if isinstance(leaf, Bridge)), key=lambda bridge: -bridge.number):
         bridge.bring_back(retain_graph, create_graph)
+
+
+def _backward(
+    self: Tensor,
+    gradient: Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
+) -> None:
+    """Add the gradients of this tensor to the `.grad` of the leaves it depends on."""
+    backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+
+METHODS: Final = {"backward": _backward, "register_hook": register_hook}
+"""Methods of `Tensor` that are written above it."""
 
 
 def _reached(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> tuple[list[Leaf], list[Leaf]]:
@@ -341,7 +358,7 @@ def grad(
     stops = stops_among(*reached(root._leaves for root in roots), partial=True)
     try:
         if stops.leaves:
-            with SteppedWalk(roots[0]._meta.device, depends) as walk:
+            with SteppedBackward(roots[0]._meta.device, depends) as walk:
                 walk.begin("begin_collecting_walk", args)
                 walk.call_hooks(stops)
                 walk.end(outs=names)
@@ -349,7 +366,8 @@ def grad(
             control("gradients", *args, outs=names)
         used = _which_are_used(roots, targets, names) if unused else [True] * len(targets)
     except BaseException:
-        stream.rows.extend(names)  # nobody will have them
+        for name in names:  # nobody will have them
+            stream.queue.free(name)
         raise
     found: list[Tensor | None] = []
     for name, target, is_used in zip(names, targets, used, strict=True):
@@ -358,7 +376,7 @@ def grad(
             continue
         made = cast("Tensor", TensorBase.make(name, like(target._meta)))
         if depends is not None:
-            made._leaves, made._fn, made._pressing = depends.uncertain(), "gradients", True
+            made._leaves, made._fn, made._free_now = depends.uncertain(), "gradients", True
         found.append(made)
     return tuple(found)
 
@@ -369,5 +387,5 @@ def _which_are_used(roots: Sequence[Tensor], targets: Sequence[Tensor], names: t
     leaves = [target._leaf if target.is_leaf_with_grad else None for target in targets]
     if all(leaf is not None and leaf not in possible for leaf in leaves):
         return [leaf in certain for leaf in leaves]
-    answer = stream.ask("exists", (names,), roots[0].device_bits, caller(), lambda result: result.data)
+    answer = stream.ask("exists", (names,), roots[0].device_bits, call_site(), lambda result: result.data)
     return [bool(byte) for byte in answer.result()]

@@ -7,15 +7,16 @@ from typing import Any, Literal, overload
 
 from telegrad_protocol.spec import OPS, OpSpec
 
-from . import _ops
-from ._ops import FUNCTIONS
-from ._record import binder, inplace
-from ._sites import warn
+from ._api import functions
+from ._api.functions import FUNCTIONS
+from ._api.signatures import Sizes
 from ._tensor import Tensor
-from ._typing import Sizes
+from ._tracing.binders import binder
+from ._tracing.call_sites import warn
+from ._tracing.record import inplace
 from .autograd import no_grad
 
-DECLARED = _ops.on("functional")
+DECLARED = functions.on("functional")
 globals().update(DECLARED)
 
 

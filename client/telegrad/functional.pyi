@@ -5,8 +5,8 @@ Made by `make stubs` from the op table and the functions beside it: not to be ed
 
 from typing import Any, Literal, overload
 
+from telegrad._api.signatures import Number, Sizes
 from telegrad._tensor import Tensor
-from telegrad._typing import Number, Sizes
 from telegrad.random import Generator
 from telegrad_protocol.dtypes import DType
 

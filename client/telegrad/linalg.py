@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from . import _ops
-from ._ops import FUNCTIONS
+from ._api import functions
+from ._api.functions import FUNCTIONS
 
 if TYPE_CHECKING:
     from telegrad_protocol.dtypes import DType
 
+    from ._api.signatures import Sizes
     from ._tensor import Tensor
-    from ._typing import Sizes
 
-globals().update(_ops.on("linalg"))
+globals().update(functions.on("linalg"))
 
 
 def norm(
@@ -34,4 +34,4 @@ def norm(
     return FUNCTIONS["vector_norm"](A, 2.0 if ord is None else float(ord), dim, keepdim, dtype=dtype)
 
 
-__all__ = sorted({*_ops.on("linalg"), "norm"})
+__all__ = sorted({*functions.on("linalg"), "norm"})

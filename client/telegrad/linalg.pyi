@@ -5,9 +5,9 @@ Made by `make stubs` from the op table and the functions beside it: not to be ed
 
 from typing import Literal
 
-from telegrad._declared import EigenvaluesEigenvectors, SignLogabsdet
+from telegrad._api.declared import EigenvaluesEigenvectors, SignLogabsdet
+from telegrad._api.signatures import Sizes
 from telegrad._tensor import Tensor
-from telegrad._typing import Sizes
 from telegrad_protocol.dtypes import DType
 
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:

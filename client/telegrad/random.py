@@ -11,12 +11,16 @@ from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import contiguous
 from telegrad_protocol.spec import OPS
 
-from ._creation import check_device, finish, named, need_tensor, sizes
-from ._ops import FUNCTIONS
-from ._record import append, control, inplace, stream
-from ._tensor import Tensor, defaults, device
-from ._types import TensorBase
-from ._typing import DeviceLike, Draw, Sizes
+from ._api.creation import finish, need_tensor, sizes
+from ._api.functions import FUNCTIONS
+from ._api.signatures import DeviceLike, Draw, Sizes
+from ._runtime.defaults import check_device, defaults, device_name
+from ._runtime.devices import device
+from ._runtime.process import stream
+from ._tensor import Tensor
+from ._tracing.proxy import TensorBase
+from ._tracing.record import inplace
+from ._tracing.rows import append, control
 
 _STATE_BYTES, _CUDA_STATE_BYTES = 5056, 16
 _DEFAULT_SEED = 67280421310721
@@ -32,14 +36,15 @@ class Generator:
     """
 
     def __init__(self, device: DeviceLike = "cpu") -> None:
-        self._id: int | None = stream.next_id()
+        self._id = stream.next_id()
         self._seed = _DEFAULT_SEED
         self._device = str(check_device(device))
         control("new_generator", _DEFAULT_SEED, outs=self._id, device=self._device)
 
-    def __del__(self, release: Any = stream.rows.append) -> None:
-        if getattr(self, "_id", None):
-            release(self._id)
+    _id: int | None = None
+    _free_now = False
+
+    __del__ = stream.queue.finalizer()
 
     @property
     def device(self) -> device:
@@ -158,7 +163,7 @@ def _draw(name: str, doc: str) -> Draw:
         wanted = given.pop("size") if "size" in given and not size else sizes(size)
         if given:
             raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(given))}'")
-        made = function(wanted, dtype=dtype or defaults.dtype, generator=generator, device=named(device))
+        made = function(wanted, dtype=dtype or defaults.dtype, generator=generator, device=device_name(device))
         return finish(made, requires_grad)
 
     draw.__name__ = draw.__qualname__ = name
@@ -205,7 +210,7 @@ def randint(
     """Integers in [low, high); `randint(high, size)` starts at 0."""
     if size is None:
         low, high, size = 0, low, high
-    where = named(device)
+    where = device_name(device)
     made = FUNCTIONS["randint"](low, high, size, dtype=dtype or dtypes.int64, generator=generator, device=where)
     return finish(made, requires_grad)
 
@@ -219,7 +224,7 @@ def randperm(
     requires_grad: bool = False,
 ) -> Tensor:
     """The numbers 0 to n - 1 in random order."""
-    made = FUNCTIONS["randperm"](n, dtype=dtype or dtypes.int64, generator=generator, device=named(device))
+    made = FUNCTIONS["randperm"](n, dtype=dtype or dtypes.int64, generator=generator, device=device_name(device))
     return finish(made, requires_grad)
 
 
@@ -228,7 +233,7 @@ def rand_like(
 ) -> Tensor:
     """As `rand`, with the shape and dtype of `input`."""
     need_tensor("rand_like", input)
-    where = named(device, input._meta.device)
+    where = device_name(device, input._meta.device)
     return rand(input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
 
@@ -237,7 +242,7 @@ def randn_like(
 ) -> Tensor:
     """As `randn`, with the shape and dtype of `input`."""
     need_tensor("randn_like", input)
-    where = named(device, input._meta.device)
+    where = device_name(device, input._meta.device)
     return randn(input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
 
@@ -247,7 +252,7 @@ def randint_like(
     """As `randint`, with the shape and dtype of `input`."""
     need_tensor("randint_like", input)
     low, high = (0, low) if high is None else (low, high)
-    return randint(low, high, input.shape, dtype=dtype or input.dtype, device=named(device, input._meta.device))
+    return randint(low, high, input.shape, dtype=dtype or input.dtype, device=device_name(device, input._meta.device))
 
 
 # In-place draws -------------------------------------------------------------------------------------------------

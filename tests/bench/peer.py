@@ -129,11 +129,11 @@ def connect(arguments: list[str]) -> tuple[Any, Callable[[], None]]:
 
 def _recording_alone() -> Callable[[], None]:
     """Nothing is sent any more, and rows are dropped between rounds: what is left is the cost of recording."""
-    from telegrad._record import stream
+    from telegrad._runtime.process import stream
 
     def forget() -> None:
-        stream.rows.clear()
-        stream.look_at = sys.maxsize
+        stream.queue.items.clear()
+        stream.queue.check_at_id = sys.maxsize
 
     stream.synchronize()
     stream.check = lambda: None  # type: ignore[method-assign]

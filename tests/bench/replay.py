@@ -9,7 +9,7 @@ from typing import Any
 from support.inprocess import LocalSession
 from support.local_engine import LocalEngine
 
-from telegrad._record import stream
+from telegrad._runtime.process import stream
 
 WARM = 5
 """Steps before those that count."""

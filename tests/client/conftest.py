@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from support.inprocess import LocalSession
 
-from telegrad._record import stream
+from telegrad._runtime.process import stream
 
 
 @pytest.fixture

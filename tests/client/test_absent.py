@@ -16,8 +16,9 @@ from support import torch_names
 from support.inprocess import LocalSession
 
 import telegrad as tg
-from telegrad import _absent, nn
-from telegrad._record import stream
+from telegrad import nn
+from telegrad._api import absent
+from telegrad._runtime.process import stream
 
 
 @pytest.fixture(autouse=True)
@@ -41,14 +42,14 @@ def _holder(owner: str) -> Any:
     return importlib.import_module("telegrad" + owner.removeprefix("torch"))
 
 
-@pytest.mark.parametrize("owner", [owner for owner in _absent.names() if owner != "modules"])
+@pytest.mark.parametrize("owner", [owner for owner in absent.names() if owner != "modules"])
 def test_every_name_is_there_or_says_that_it_is_not(owner: str) -> None:
     try:
         holder = _holder(owner)
     except ModuleNotFoundError as error:
         assert re.match(r"telegrad has no torch\.\S+ yet; |.* is not a package", str(error))  # noqa: PT017
         return
-    for name in sorted(_absent.names()[owner]):
+    for name in sorted(absent.names()[owner]):
         try:
             getattr(holder, name)
         except AttributeError as error:
@@ -59,7 +60,7 @@ def test_every_name_is_there_or_says_that_it_is_not(owner: str) -> None:
 
 def test_most_names_of_everyday_modules_are_there() -> None:
     for owner, share in (("torch.Tensor", 0.5), ("torch.nn", 0.45), ("torch.optim.lr_scheduler", 0.7)):
-        names, holder = _absent.names()[owner], _holder(owner)
+        names, holder = absent.names()[owner], _holder(owner)
         assert sum(hasattr(holder, name) for name in names) > share * len(names)
 
 
@@ -74,13 +75,13 @@ def test_what_is_missing_tells_what_to_use() -> None:
         nn.functional.grid_sample  # noqa: B018
 
 
-@pytest.mark.parametrize("full", _absent.INSTEAD)
+@pytest.mark.parametrize("full", absent.INSTEAD)
 def test_what_stands_instead_is_there_and_what_it_stands_for_is_not(full: str) -> None:
     owner, _, name = full.rpartition(".")
-    assert _absent.missing(owner, name), f"{full} is not PyTorch's"
+    assert absent.missing(owner, name), f"{full} is not PyTorch's"
     with contextlib.suppress(ModuleNotFoundError):
         assert not hasattr(_holder(owner), name), f"telegrad has {full}"
-    for path in re.findall(r"\b(?:torch|nn)(?:\.[a-z]\w*)+", _absent.INSTEAD[full]):
+    for path in re.findall(r"\b(?:torch|nn)(?:\.[a-z]\w*)+", absent.INSTEAD[full]):
         found: Any = tg if path.startswith("torch") else nn
         for part in path.split(".")[1:]:
             found = getattr(found, part)

@@ -12,7 +12,8 @@ from support.inprocess import LocalSession
 import telegrad as tg
 import telegrad.nn.functional as F
 from telegrad import nn
-from telegrad._record import SCOPES, stream
+from telegrad._runtime.process import stream
+from telegrad._tracing.binders import SCOPES
 from telegrad.amp.autocast_mode import _POLICIES
 from telegrad_protocol.spec import OPS
 

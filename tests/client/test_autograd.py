@@ -12,7 +12,7 @@ from support.inprocess import LocalSession
 
 import telegrad as tg
 from telegrad import nn
-from telegrad._leaves import reached
+from telegrad._tracing.leaf_sets import reached
 
 pytestmark = pytest.mark.usefixtures("here")
 

@@ -11,8 +11,8 @@ import pytest
 from support.inprocess import LocalSession
 
 import telegrad as tg
-from telegrad._notebook import Cells
-from telegrad._record import stream
+from telegrad._runtime.notebook import Cells
+from telegrad._runtime.process import stream
 
 
 class Shell:

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 import telegrad as tg
-from telegrad import _session
-from telegrad._record import stream
-from telegrad._session import Session
+from telegrad._http import session as http_session
+from telegrad._http.session import Session
+from telegrad._runtime.process import stream
 
 AT_ONCE = 2.0
 """Seconds in which an error that waiting cannot mend is told, on a busy machine."""
@@ -156,7 +156,7 @@ def test_another_protocol_is_told_at_once() -> None:
 
 
 def test_a_proxy_whose_server_is_about_to_start_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_session, "PATIENCE", 0.3)
+    monkeypatch.setattr(http_session, "PATIENCE", 0.3)
     with website(502) as url:
         assert "waited" in refusal(url)
 
@@ -198,8 +198,8 @@ def test_white_space_around_url_and_token_is_no_part_of_them(monkeypatch: pytest
 def test_a_refused_connection_is_waited_for_and_that_is_said(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(_session, "SAID_AFTER", 0.1)
-    monkeypatch.setattr(_session, "PATIENCE", 0.6)
+    monkeypatch.setattr(http_session, "SAID_AFTER", 0.1)
+    monkeypatch.setattr(http_session, "PATIENCE", 0.6)
     told = refusal("http://127.0.0.1:9")
     assert "Connection refused" in told
     assert "telegrad serve" in told
@@ -207,6 +207,6 @@ def test_a_refused_connection_is_waited_for_and_that_is_said(
 
 
 def test_nothing_is_said_of_a_short_wait(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(_session, "PATIENCE", 0.3)
+    monkeypatch.setattr(http_session, "PATIENCE", 0.3)
     refusal("http://127.0.0.1:9")
     assert capfd.readouterr().err == ""

@@ -8,7 +8,7 @@ import pytest
 from support.inprocess import LocalSession
 
 import telegrad as tg
-from telegrad._record import stream
+from telegrad._runtime.process import stream
 
 pytestmark = pytest.mark.usefixtures("here")
 

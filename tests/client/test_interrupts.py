@@ -18,8 +18,8 @@ import pytest
 from support.inprocess import LocalSession
 
 import telegrad as tg
-from telegrad import _waiting
-from telegrad._record import stream
+from telegrad._runtime.process import stream
+from telegrad._stream import waiting
 
 OURS = str(Path(tg.__file__).parent)
 LOST = ("__del__", "__exit__")
@@ -67,7 +67,7 @@ class Interruption:
 
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalSession]:
-    monkeypatch.setattr(_waiting, "GRACE", 10.0)  # on a busy machine a second may be too short
+    monkeypatch.setattr(waiting, "GRACE", 10.0)  # on a busy machine a second may be too short
     made = LocalSession()
     stream.restart(made)
     yield made
@@ -150,8 +150,8 @@ def check_after(session: LocalSession, program: Program, before: dict[str, Any])
     sender = stream.sender
     assert sender.broken is None
     assert not sender.in_flight
-    assert sender.acknowledged == sender.number
-    assert not [r for r in sender.reads.values() if r() is not None]
+    assert sender.in_flight.acknowledged == sender.batcher.number
+    assert not list(sender.reads)
     assert not session.engine.executor.sessions["local"].autograd_calls
 
 

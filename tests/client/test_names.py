@@ -9,7 +9,7 @@ from support.inprocess import LocalSession
 from support.oracle import calls, evaluate, outcome
 
 import telegrad as tg
-from telegrad._record import stream
+from telegrad._runtime.process import stream
 
 pytestmark = pytest.mark.oracle
 

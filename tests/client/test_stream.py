@@ -13,11 +13,12 @@ import pytest
 from support.inprocess import LocalSession
 
 import telegrad as tg
-from telegrad import _session
-from telegrad._record import stream
-from telegrad._sender import HAND_OVER, SMALL_FREES
-from telegrad._session import Session
-from telegrad._transport import Interrupted
+from telegrad._http import session as http_session
+from telegrad._http.session import Session
+from telegrad._http.transport import Interrupted
+from telegrad._runtime.process import stream
+from telegrad._stream.batching import SMALL_FREES
+from telegrad._stream.sender import HAND_OVER
 from telegrad_protocol import wire
 from telegrad_protocol.errors import SessionGone, WorkerDied
 from telegrad_protocol.messages import Row
@@ -103,7 +104,7 @@ def test_opening_waits_for_a_worker_that_is_being_started(monkeypatch: pytest.Mo
     with pytest.raises(SessionGone, match="reached"):
         tg.connect("http://127.0.0.1:9")
     answers += [WorkerDied("being started again")] * 100
-    monkeypatch.setattr(_session, "PATIENCE", 0.05)
+    monkeypatch.setattr(http_session, "PATIENCE", 0.05)
     with pytest.raises(WorkerDied):
         tg.connect("http://127.0.0.1:9")
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from telegrad._tensor_str import (
+from telegrad._api.printing import (
     format_scalar,
     format_tensor,
     get_printoptions,

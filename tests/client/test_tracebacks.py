@@ -12,7 +12,7 @@ from support.inprocess import LocalSession
 
 import telegrad as tg
 from telegrad import nn
-from telegrad._record import stream
+from telegrad._runtime.process import stream
 from telegrad.nn import functional as F
 from telegrad.utils.data import DataLoader, Dataset
 
@@ -189,7 +189,7 @@ def test_a_failure_that_is_raised_twice_does_not_gather_lines() -> None:
 
 def test_the_full_traceback_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TELEGRAD_FULL_TRACEBACK", "1")
-    assert any("_record.py" in frame.filename for frame in told(MISTAKES["operator"]).stack)
+    assert any("_tracing" in frame.filename for frame in told(MISTAKES["operator"]).stack)
     assert any(frame.filename == "<telegrad add>" for frame in told(MISTAKES["operator"]).stack)
 
 

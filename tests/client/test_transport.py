@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import uvicorn
 
-from telegrad._transport import Interrupted, SocketTransport, Transport, Unreachable
+from telegrad._http.transport import Interrupted, SocketTransport, Transport, Unreachable
 from telegrad_protocol.errors import Malformed
 
 SIZE = 32 << 20

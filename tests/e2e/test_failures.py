@@ -234,9 +234,9 @@ def test_synchronous_mode_raises_at_the_line(server: str) -> None:
 
 
 def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from telegrad import _session
+    from telegrad._http import session as http_session
 
-    monkeypatch.setattr(_session, "PATIENCE", 0.3)
+    monkeypatch.setattr(http_session, "PATIENCE", 0.3)
     with pytest.raises(ConnectionError, match=r"127\.0\.0\.1:9.*telegrad serve"):
         tg.connect("http://127.0.0.1:9")
     tg.disconnect()

@@ -10,8 +10,8 @@ from support.models import MODELS
 from support.proxies import FaultProxy
 
 import telegrad as tg
-from telegrad import _sender
-from telegrad._record import stream
+from telegrad._runtime.process import stream
+from telegrad._stream import batching
 
 FAULTS = {"drop": 0.04, "duplicate": 0.04, "delay": 0.04, "reorder": 0.04, "truncate": 0.04}
 
@@ -43,7 +43,7 @@ def undisturbed(server: str) -> list[np.ndarray]:
 @pytest.fixture
 def small_submissions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many requests, so that faults have something to hit and submissions overtake each other."""
-    monkeypatch.setattr(_sender, "MAX_ROWS", 40)
+    monkeypatch.setattr(batching, "MAX_ROWS", 40)
 
 
 def check_seed(server: str, undisturbed: list[np.ndarray], seed: int) -> dict[str, int]:
@@ -80,7 +80,7 @@ def test_twenty_seeds_of_faults_do_not_change_a_bit(server: str, undisturbed: li
 def test_where_submissions_are_cut_does_not_change_a_bit(
     server: str, undisturbed: list[np.ndarray], rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_sender, "MAX_ROWS", rows)
+    monkeypatch.setattr(batching, "MAX_ROWS", rows)
     tg.connect(server)
     for got, wanted in zip(final_weights(200), undisturbed, strict=True):
         np.testing.assert_array_equal(got, wanted)

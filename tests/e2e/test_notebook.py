@@ -16,7 +16,7 @@ LONG = "x = tg.ones(900, 900)\nfor _ in range(400):\n    x = (x @ x) * 1e-4\nlat
 
 """Work of seconds on any machine, longer than the end of a cell waits."""
 
-UNTIL_IT_FAILED = """from telegrad._record import stream
+UNTIL_IT_FAILED = """from telegrad._runtime.process import stream
 while stream.sender.error is None:
     time.sleep(0.1)"""
 
@@ -54,13 +54,13 @@ def test_a_late_failure_fails_its_own_cell_and_names_its_line(run: Any) -> None:
     assert "[1.0, 1.0]" in cells[3][0]
     again = cells[4][0]
     assert "Cell In[3], line 2" in again  # where it went wrong, not where it is looked at
-    assert "_record.py" not in again
+    assert "_tracing" not in again
 
 
 def test_a_local_error_ends_at_the_cells_line(run: Any) -> None:
     told, failed = run("import telegrad as tg\n\ntg.ones(2, 3) + tg.ones(4)")[0]
     assert failed
-    assert "_record.py" not in told
+    assert "_tracing" not in told
     assert "<telegrad add>" not in told
     assert "KeyError" not in told
     assert told.count("Traceback (most recent call last)") == 1

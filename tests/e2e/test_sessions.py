@@ -14,9 +14,9 @@ import pytest
 from support.live import live_server
 
 import telegrad as tg
-from telegrad._record import stream
-from telegrad._session import Session
-from telegrad._tensor import defaults
+from telegrad._http.session import Session
+from telegrad._runtime.defaults import defaults
+from telegrad._runtime.process import stream
 from telegrad_protocol.errors import SessionGone, WorkerDied
 
 
@@ -148,7 +148,7 @@ def test_what_is_remembered_of_failed_tensors_goes_with_them(server: str) -> Non
     bad = tg.ones(3)[tg.tensor([7])]
     with pytest.raises(IndexError):
         bad.tolist()
-    assert stream.sender.failed
+    assert stream.sender.failures.causes
     del bad
     tg.synchronize()
-    assert not stream.sender.failed
+    assert not stream.sender.failures.causes

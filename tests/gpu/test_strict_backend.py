@@ -19,7 +19,7 @@ from support.local_engine import LocalEngine
 from support.models import MODELS
 
 import telegrad as tg
-from telegrad._record import stream
+from telegrad._runtime.process import stream
 from telegrad_protocol.errors import OpIndexError, OutOfMemory
 from telegrad_protocol.spec import OPS
 from telegrad_server.backend.cupy import CupyBackend

@@ -9,7 +9,7 @@ from typing import Any
 
 import telegrad
 from telegrad import Generator, Tensor, functional, linalg, random
-from telegrad import _typing as words
+from telegrad._api import signatures as words
 from telegrad.nn.modules import activation, loss
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
@@ -23,7 +23,7 @@ def stubs() -> dict[str, str]:
     """Every stub by its path below the package."""
     return {
         "__init__.pyi": package(),
-        "_declared.pyi": methods(),
+        "_api/declared.pyi": methods(),
         "functional.pyi": namespace(functional),
         "linalg.pyi": namespace(linalg),
         "nn/functional.pyi": alias(),
@@ -102,11 +102,11 @@ def alias() -> str:
 def methods() -> str:
     """What `Tensor` inherits for a checker: the methods and operators that are attached to it at import."""
     found = dict(sorted((name, value) for name, value in vars(Tensor).items() if _is_attached(name, value)))
-    stub = Stub("telegrad._declared", "Methods and operators of `Tensor`, and the results of several parts.", found)
+    stub = Stub("telegrad._api.declared", "Methods and operators of `Tensor`, and the results of several parts.", found)
     for name, parts in RESULT_CLASSES.items():
         stub.imports.add("from typing import NamedTuple")
         stub.add("\n".join([f"class {name}(NamedTuple):", *(f"    {part}: Tensor" for part in parts)]))
-    stub.imports.add("from telegrad._types import TensorBase")
+    stub.imports.add("from telegrad._tracing.proxy import TensorBase")
     stub.imports.add("from telegrad._tensor import Tensor")
     stub.add("class Declared(TensorBase):\n" + docstring("What `Tensor` has from the op table.", 1))
     for name, value in found.items():
@@ -116,6 +116,8 @@ def methods() -> str:
 
 def _is_attached(name: str, value: Any) -> bool:
     function = value.fget if isinstance(value, property) else value
+    if name == "__del__":
+        return False
     return isinstance(function, FunctionType) and function.__module__ not in ("telegrad._tensor", "abc")
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any, NamedTuple, get_overloads
 
-from telegrad import _ops
-from telegrad import _typing as words
+from telegrad._api import operators as operator_table
+from telegrad._api import signatures as words
 from telegrad_protocol.spec import OPS, OpSpec, Param
 
 from .text import Stub, docstring, result_class
@@ -188,16 +188,16 @@ class Operator(NamedTuple):
 def operators() -> dict[str, Operator]:
     """Python's operators of `Tensor`."""
     found: dict[str, Operator] = {}
-    for word, name in _ops.BINARY.items():
+    for word, name in operator_table.BINARY.items():
         operand = "Operand" if "Number" in OPS[name].params[1].annotation else "Tensor"
         found[f"__{word}__"] = found[f"__r{word}__"] = Operator(operand)
         if OPS[name].inplace:
             found[f"__i{word}__"] = Operator(operand, "Self")
-    for word in _ops.COMPARE:
+    for word in operator_table.COMPARE:
         if word in ("eq", "ne"):
             found[f"__{word}__"] = Operator("object", note="  # type: ignore[override]")
         else:  # beside an array of anything, mypy cannot tell whose operator counts
             found[f"__{word}__"] = Operator("Operand", note="  # type: ignore[misc]")
-    for word in _ops.UNARY:
+    for word in operator_table.UNARY:
         found[f"__{word}__"] = Operator("")
     return found

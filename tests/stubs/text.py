@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import telegrad
-import telegrad._typing as words
+import telegrad._api.signatures as words
 from telegrad import _tensor, random
 from telegrad_protocol import dtypes
 from telegrad_protocol.spec import OPS
@@ -70,13 +70,13 @@ class Stub:
         if hasattr(builtins, name) and name not in home:
             return self._imported("builtins", name, name) if name in self.scope else name
         if name in RESULT_CLASSES:
-            return self._imported("telegrad._declared", name, name)
+            return self._imported("telegrad._api.declared", name, name)
         found = next((place[name] for place in (home, *VOCABULARY) if name in place), None)
         if isinstance(found, ModuleType):
             self.imports.add(f"import {found.__name__} as {name}")
             return name
         if name in words.__annotations__:
-            return self._imported("telegrad._typing", name, name)
+            return self._imported("telegrad._api.signatures", name, name)
         if found is None:
             raise NameError(f"{self.module}: an annotation says {name}, which is not known where it stands")
         return self._imported(found.__module__, getattr(found, "__qualname__", None) or found._name, name)

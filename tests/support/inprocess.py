@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from support.local_engine import LocalEngine
 
-from telegrad._session import Session
+from telegrad._http.session import Session
 from telegrad_protocol.messages import SessionOpened
 
 

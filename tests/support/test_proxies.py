@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.proxies import DelayProxy, FaultProxy, _Message
 
-from telegrad._transport import Interrupted, Transport
+from telegrad._http.transport import Interrupted, Transport
 
 
 class Echo(http.server.BaseHTTPRequestHandler):

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final, TypeVar, cast
 
-from telegrad._ops import FUNCTIONS
-from telegrad._record import SCOPES
-from telegrad._types import TensorBase
+from telegrad._api.functions import FUNCTIONS
+from telegrad._tracing.binders import SCOPES
+from telegrad._tracing.proxy import TensorBase
 from telegrad_protocol.dtypes import DType, bfloat16, float16, float32
 from telegrad_protocol.spec import OPS, OpSpec
 

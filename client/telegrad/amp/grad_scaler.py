@@ -6,12 +6,12 @@ import math
 import warnings
 from typing import Any, TypeVar, overload
 
-from telegrad._creation import tensor
-from telegrad._ops import FUNCTIONS
-from telegrad._record import stream
-from telegrad._sites import caller
-from telegrad._stream import Future
+from telegrad._api.creation import tensor
+from telegrad._api.functions import FUNCTIONS
+from telegrad._runtime.process import stream
+from telegrad._stream.reads import Future
 from telegrad._tensor import Tensor
+from telegrad._tracing.call_sites import call_site
 from telegrad.optim.optimizer import with_gradients
 from telegrad_protocol.dtypes import float16, float32
 
@@ -112,8 +112,8 @@ class GradScaler:
                 p._leaf.grad.counter._version += 1
         found = []
         for device_bits in dict.fromkeys(p.device_bits for p in params):
-            names = tuple([p._send_once() for p in params if p.device_bits == device_bits])
-            found.append(stream.ask("unscale_grads", (names, 1.0 / self._scale), device_bits, caller(), _truth))
+            names = tuple([p._server_id() for p in params if p.device_bits == device_bits])
+            found.append(stream.ask("unscale_grads", (names, 1.0 / self._scale), device_bits, call_site(), _truth))
         return found
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:

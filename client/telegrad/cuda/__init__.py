@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from telegrad._creation import check_device
-from telegrad._record import control, stream
-from telegrad._sites import caller
-from telegrad._tensor import Tensor, defaults
-from telegrad._types import TensorBase
+from telegrad._runtime.defaults import check_device, defaults
+from telegrad._runtime.process import stream
+from telegrad._tensor import Tensor
+from telegrad._tracing.call_sites import call_site
+from telegrad._tracing.proxy import TensorBase
+from telegrad._tracing.rows import control
 from telegrad.random import checked_seed, fresh_seed
 from telegrad_protocol import dtypes
 from telegrad_protocol.devices import DEVICE_SHIFT, device_index
@@ -210,7 +211,7 @@ def _name(device: Any) -> str:
 
 
 def _asked(row: str, device: Any, finish: Any) -> Any:
-    return stream.ask(row, (), device_index(_name(device)) << DEVICE_SHIFT, caller(), finish)
+    return stream.ask(row, (), device_index(_name(device)) << DEVICE_SHIFT, call_site(), finish)
 
 
 def _memory(device: Any) -> _Memory:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TypeVar
 
-from telegrad._creation import empty_like
-from telegrad._ops import FUNCTIONS
-from telegrad._sites import warn
+from telegrad._api.creation import empty_like
+from telegrad._api.functions import FUNCTIONS
 from telegrad._tensor import Tensor
+from telegrad._tracing.call_sites import warn
 from telegrad.autograd import no_grad
 from telegrad.random import Generator
 
@@ -124,7 +124,7 @@ def zeros_(tensor: T) -> T:
 @no_grad()
 def eye_(tensor: T) -> T:
     """Fill with the identity matrix."""
-    from telegrad._creation import eye
+    from telegrad._api.creation import eye
 
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")

@@ -11,7 +11,7 @@ class Parameter(Tensor):
     """A tensor that a module learns: assigned to an attribute, it appears among the module's parameters."""
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Self:
-        from telegrad._creation import empty, finish
+        from telegrad._api.creation import empty, finish
 
         source = empty(0) if data is None else data
         made: Any = source.detach()
@@ -32,7 +32,7 @@ class Buffer(Tensor):
     persistent: bool
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Self:
-        from telegrad._creation import empty
+        from telegrad._api.creation import empty
 
         made: Any = (empty(0) if data is None else data).detach()
         made.__class__ = cls

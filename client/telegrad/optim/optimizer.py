@@ -8,11 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeAlias, TypeVar, overload
 
-from telegrad._leaves import restore
-from telegrad._record import append, append_all, as_row, stream
+from telegrad._runtime.process import stream
+from telegrad._stream.changes import Change
 from telegrad._tensor import Tensor, ask_has_grad
-from telegrad._types import TensorBase
-from telegrad._waiting import Change
+from telegrad._tracing.leaf_sets import restore
+from telegrad._tracing.proxy import TensorBase
+from telegrad._tracing.rows import append, append_all, as_row
 from telegrad.autograd import enable_grad, no_grad
 from telegrad_protocol import dtypes
 from telegrad_protocol.shapes import Meta, like
@@ -129,7 +130,7 @@ class Optimizer:
         names = self.slots(group)
         fresh = {p: {name: self._slot(name, p._meta) for name in names} for p in params if names and not self.state[p]}
         held = [fresh.get(p) or self.state[p] for p in params]
-        state = tuple([slots[name]._send_once() for slots in held for name in names])
+        state = tuple([slots[name]._server_id() for slots in held for name in names])
         before = {p.counter: p.counter._version for p in params}
 
         def apply() -> None:
@@ -183,7 +184,7 @@ class Optimizer:
 
     def _loaded(self, name: str, value: Any, meta: Meta) -> Any:
         """A loaded value as state of our own; what a row works on gets the shape and dtype that the row expects."""
-        from telegrad._creation import as_tensor
+        from telegrad._api.creation import as_tensor
 
         if not self.row:
             return value.detach().clone() if isinstance(value, Tensor) else copy.deepcopy(value)

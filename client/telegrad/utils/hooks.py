@@ -1,5 +1,5 @@
 """Handles of hooks, under PyTorch's name."""
 
-from telegrad._handles import RemovableHandle
+from telegrad._api.handles import RemovableHandle
 
 __all__ = ["RemovableHandle"]

@@ -96,7 +96,7 @@ def _extra_memory(way: str, nbytes: int) -> dict[str, float]:
 
 def round_trip(rounds: int, quick: bool) -> Iterator[Result]:
     """An empty round trip answered by the front ÷ a raw socket's ping-pong, both between two cores."""
-    from telegrad._transport import Transport
+    from telegrad._http.transport import Transport
 
     plain, through = [], []
     with live_server() as url, Transport(url) as transport, httpx.Client(base_url=url, verify=NO_TLS) as client:

@@ -15,7 +15,7 @@ from support.datasets import Squares
 from support.inprocess import LocalSession
 
 import telegrad as tg
-from telegrad._record import stream
+from telegrad._runtime.process import stream
 from telegrad.utils import data
 
 Point = namedtuple("Point", "x y")

@@ -11,7 +11,8 @@ from support.inprocess import LocalSession
 from support.local_engine import LocalEngine
 
 import telegrad as tg
-from telegrad._record import control, stream
+from telegrad._runtime.process import stream
+from telegrad._tracing.rows import control
 from telegrad.optim import optimizer
 
 MAKE: dict[str, Callable[[Any, Any], Any]] = {

@@ -5,8 +5,8 @@ Made by `make stubs` from the op table and the functions beside it: not to be ed
 
 from typing import Any
 
+from telegrad._api.signatures import DeviceLike, Number
 from telegrad._tensor import Tensor
-from telegrad._typing import DeviceLike, Number
 from telegrad.nn.modules.module import Module
 from telegrad.nn.parameter import Parameter
 from telegrad_protocol.dtypes import DType

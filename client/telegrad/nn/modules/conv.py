@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from telegrad import _creation as creation
 from telegrad import functional as F
+from telegrad._api import creation as creation
+from telegrad._api.signatures import DeviceLike, Sizes
 from telegrad._tensor import Tensor
-from telegrad._typing import DeviceLike, Sizes
 from telegrad.nn import init
 from telegrad.nn.parameter import Parameter
 from telegrad_protocol.dtypes import DType

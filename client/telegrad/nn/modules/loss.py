@@ -6,7 +6,7 @@ from types import FunctionType
 from typing import Any, Final
 
 from telegrad import functional as F
-from telegrad._sites import warn
+from telegrad._tracing.call_sites import warn
 
 from ._options import options_given
 from .module import Module

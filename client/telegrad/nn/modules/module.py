@@ -6,11 +6,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, Self, TypeVar, overload
 
-from telegrad._absent import absent
-from telegrad._frames import hide_frames
-from telegrad._handles import RemovableHandle
+from telegrad._api.absent import absent
+from telegrad._api.handles import RemovableHandle
+from telegrad._api.signatures import DeviceLike
 from telegrad._tensor import Tensor
-from telegrad._typing import DeviceLike
+from telegrad._tracing.frames import hide_frames
 from telegrad.autograd import no_grad
 from telegrad.nn.parameter import Buffer, Parameter
 from telegrad_protocol.dtypes import DType
@@ -324,7 +324,7 @@ class Module:
                 yield f"{path}.{name}" if path else name, value
 
     def _place(self, path: str, target: Tensor, value: Any, assign: bool) -> None:
-        from telegrad._creation import as_tensor
+        from telegrad._api.creation import as_tensor
 
         value = as_tensor(value)
         if not assign:
@@ -386,7 +386,7 @@ class Module:
     def to(self, tensor: Tensor, non_blocking: bool = False) -> Self: ...
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Move or cast parameters and buffers, in place; a dtype reaches floating ones only."""
-        from telegrad._composites import to_arguments
+        from telegrad._api.overloads.conversion import to_arguments
 
         dtype, where, _ = to_arguments(args, dict(kwargs))
         if dtype is not None and not dtype.is_floating_point:

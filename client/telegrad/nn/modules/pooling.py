@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from telegrad import functional as F
+from telegrad._api.signatures import Sizes
 from telegrad._tensor import Tensor
-from telegrad._typing import Sizes
 
 from .module import Module
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from telegrad import _creation as creation
 from telegrad import functional as F
+from telegrad._api import creation as creation
+from telegrad._api.signatures import DeviceLike
 from telegrad._tensor import Tensor
-from telegrad._typing import DeviceLike
 from telegrad.autograd import no_grad
 from telegrad.nn import init
 from telegrad.nn.parameter import Parameter

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from telegrad import _composites as composites
-from telegrad._ops import FUNCTIONS
+from telegrad._api.functions import FUNCTIONS
+from telegrad._api.overloads import joining
 from telegrad._tensor import Tensor
 from telegrad.autograd import no_grad
 
@@ -29,10 +29,10 @@ def clip_grad_norm_(
     """
     grads = _gradients(parameters)
     if not grads:
-        from telegrad._creation import tensor
+        from telegrad._api.creation import tensor
 
         return tensor(0.0)
-    norms = composites.stack([FUNCTIONS["vector_norm"](g, float(norm_type)) for g in grads])
+    norms = joining.stack([FUNCTIONS["vector_norm"](g, float(norm_type)) for g in grads])
     total: Tensor = FUNCTIONS["vector_norm"](norms, float(norm_type))
     if error_if_nonfinite and not bool(total.isfinite()):
         raise RuntimeError(
@@ -53,7 +53,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, f
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     """All parameters, one after the other, in one vector."""
-    return composites.cat([p.reshape(-1) for p in parameters])
+    return joining.cat([p.reshape(-1) for p in parameters])
 
 
 @no_grad()

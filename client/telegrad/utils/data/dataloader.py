@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple
 
-from telegrad import _composites as composites
-from telegrad import _creation as creation
-from telegrad._frames import iterated
+from telegrad._api import creation as creation
+from telegrad._api.overloads import joining
 from telegrad._tensor import Tensor
+from telegrad._tracing.frames import iterated
 from telegrad.random import Generator
 from telegrad_protocol import dtypes
 
@@ -27,9 +27,9 @@ def default_collate(batch: Sequence[Any]) -> Any:
     """
     first = batch[0]
     if isinstance(first, Tensor):
-        return composites.stack(list(batch))
+        return joining.stack(list(batch))
     if hasattr(first, "__array__"):
-        return composites.stack([creation.as_tensor(item) for item in batch])
+        return joining.stack([creation.as_tensor(item) for item in batch])
     if isinstance(first, float):
         return creation.tensor(list(batch), dtype=dtypes.float64)
     if isinstance(first, int):

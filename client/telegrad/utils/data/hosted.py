@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from telegrad import _host
+from telegrad._api import host_tensors
 from telegrad._tensor import Tensor
 
 _ATOMS = (int, float, complex, bool, str, bytes, type(None), np.ndarray, np.generic, type, types.ModuleType)
@@ -34,13 +34,13 @@ class Hosted:
             else:
                 asked.append((tensor, tensor._version_now, tensor.read()))
         for tensor, version, future in asked:
-            self._known[id(tensor)] = (tensor, version, _host.narrowed(future.result(), tensor.dtype.name))
+            self._known[id(tensor)] = (tensor, version, host_tensors.narrowed(future.result(), tensor.dtype.name))
 
     def settle(self) -> None:
         """In a forked worker: let these tensors be host tensors."""
         for tensor, _, values in self._known.values():
             tensor._id, tensor._host, tensor._base, tensor._offset = 0, values, None, 0
-            tensor._meta = _host.from_array(values, tensor.dtype, tensor._meta.device)._meta
+            tensor._meta = host_tensors.from_array(values, tensor.dtype, tensor._meta.device)._meta
 
 
 def reachable(roots: tuple[Any, ...]) -> Iterator[Tensor]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Generic
 
-from telegrad import _creation as creation
 from telegrad import random as tg_random
-from telegrad._ops import FUNCTIONS
+from telegrad._api import creation as creation
+from telegrad._api.functions import FUNCTIONS
 from telegrad_protocol import dtypes
 
 from .dataset import T

@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from telegrad._frames import hide_frames
-from telegrad._record import stream
+from telegrad._runtime.process import stream
+from telegrad._tracing.frames import hide_frames
 
 from .hosted import Hosted
 

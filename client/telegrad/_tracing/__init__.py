@@ -1,0 +1,1 @@
+"""Tracing a call: generated binders, the general path, proxies, leaf sets, call sites, tracebacks."""
