@@ -42,5 +42,5 @@ class Sorting(CupyMixin):
 
 
 def _sortable(rows: Any) -> Any:
-    """The rows in a dtype that the array module can sort."""
+    """The rows in a dtype that CuPy can sort."""
     return rows.astype(np.float32) if rows.dtype.itemsize == 2 and rows.dtype.kind in "fV" else rows
