@@ -49,12 +49,6 @@ class Primitives(Device):
     def broadcast_copy(self, source: Any, like: Array) -> Array:
         """The values of `source`, broadcast and cast to the shape and dtype of `like`."""
 
-    def tril(self, array: Array, k: int = 0) -> Array:
-        """The lower triangle, zeros above diagonal `k`."""
-
-    def triu(self, array: Array, k: int = 0) -> Array:
-        """The upper triangle, zeros below diagonal `k`."""
-
     # Arithmetic ----------------------------------------------------------------------------------------------------
 
     def sign(self, array: Array) -> Array:
@@ -72,6 +66,9 @@ class Primitives(Device):
     def round(self, array: Array, decimals: int) -> Array:
         """Rounded to so many decimals, halves to even."""
 
+    def rsqrt(self, array: Array) -> Array:
+        """1 / √x."""
+
     def power(self, base: Any, exponent: Any) -> Array:
         """`base ** exponent`; an integer to a negative power is 0, or ±1 for ±1, as in PyTorch."""
 
@@ -81,9 +78,6 @@ class Primitives(Device):
     def trunc_divide(self, a: Any, b: Any) -> Array:
         """The quotient rounded towards zero."""
 
-    def nan_to_num(self, array: Array, nan: Any, posinf: Any, neginf: Any) -> Array:
-        """Numbers for `nan` and the infinities, by default 0 and the dtype's largest."""
-
     def add_into(self, total: Any, value: Any) -> Array:
         """`total + value`, in the memory of `total` where it is an array."""
 
@@ -92,13 +86,13 @@ class Primitives(Device):
 
     # Comparison ----------------------------------------------------------------------------------------------------
 
+    def nan_to_num(self, array: Array, nan: Any, posinf: Any, neginf: Any) -> Array:
+        """Numbers for `nan` and the infinities, by default 0 and the dtype's largest."""
+
     def where(self, condition: Array, a: Any, b: Any) -> Array:
         """`a` where the condition is true, else `b`; of two Python numbers, in float32."""
 
     # Transcendental ------------------------------------------------------------------------------------------------
-
-    def rsqrt(self, array: Array) -> Array:
-        """1 / √x."""
 
     def erf(self, array: Array) -> Array:
         """The error function."""
@@ -146,18 +140,6 @@ class Primitives(Device):
     def sum_to(self, array: Array, shape: Sizes) -> Array:
         """The sum over the axes that broadcasting from `shape` added or stretched."""
 
-    def bincount(self, array: Array, weights: Any, least: int) -> Array:
-        """How often each of 0, 1, ... occurs, or the sums of weights; `least` of them or more. Waits for the device."""
-
-    def histogram(self, array: Array, bins: int, low: float, high: float) -> Array:
-        """Counts of `bins` equal intervals of [low, high], or of the elements' own range where the two are equal.
-
-        Waits for the device where it has to find that range.
-        """
-
-    def largest(self, array: Array) -> int:
-        """The largest element as a Python number. Waits for the device."""
-
     # Scan ----------------------------------------------------------------------------------------------------------
 
     def cumsum(self, array: Array, axis: int) -> Array:
@@ -189,6 +171,20 @@ class Primitives(Device):
     def argmode(self, rows: Array) -> Array:
         """The last index of the most frequent value of each row, the smallest value of several."""
 
+    # Counting ------------------------------------------------------------------------------------------------------
+
+    def bincount(self, array: Array, weights: Any, least: int) -> Array:
+        """How often each of 0, 1, ... occurs, or the sums of weights; `least` of them or more. Waits for the device."""
+
+    def histogram(self, array: Array, bins: int, low: float, high: float) -> Array:
+        """Counts of `bins` equal intervals of [low, high], or of the elements' own range where the two are equal.
+
+        Waits for the device where it has to find that range.
+        """
+
+    def largest(self, array: Array) -> int:
+        """The largest element as a Python number. Waits for the device."""
+
     def searchsorted(self, rows: Array, values: Any, right: bool) -> Array:
         """The indices at which values fit into sorted rows `(..., n)`: one vector for all, or a row per row of values."""
 
@@ -204,6 +200,9 @@ class Primitives(Device):
     def unique_consecutive(self, array: Array, axis: int | None) -> tuple[Any, Any, Any]:
         """The first of each run of equal values, each element's run, and the runs' lengths. Waits for the device."""
 
+    def one_hot(self, index: Array, classes: int) -> Array:
+        """Rows of `classes` zeros, each with a one at its index."""
+
     # Joining -------------------------------------------------------------------------------------------------------
 
     def concatenate(self, arrays: Sequence[Array], axis: int = 0) -> Array: ...
@@ -214,6 +213,8 @@ class Primitives(Device):
 
     def repeated_index(self, repeats: Any, count: int) -> Array:
         """Each of 0 ... `count` - 1, as often as `repeats` says: one number for all, or one each. Waits for the device."""
+
+    # Padding -------------------------------------------------------------------------------------------------------
 
     def pad(self, array: Array, pad: Sizes, value: Any) -> Array:
         """A border of `value`: two widths per axis, from the last axis on backwards; negative ones cut off."""
@@ -251,6 +252,12 @@ class Primitives(Device):
         """Zeros of `shape` with `values` added at the elements that `as_strided` shows, repeatedly where they overlap."""
 
     # Slicing -------------------------------------------------------------------------------------------------------
+
+    def tril(self, array: Array, k: int = 0) -> Array:
+        """The lower triangle, zeros above diagonal `k`."""
+
+    def triu(self, array: Array, k: int = 0) -> Array:
+        """The upper triangle, zeros below diagonal `k`."""
 
     def diagonal(self, array: Array, offset: int, axis1: int, axis2: int) -> Array:
         """A view of the diagonal of two axes, as a new last axis; writable where the array is."""
@@ -298,9 +305,6 @@ class Primitives(Device):
 
         The index may be smaller than the array along the other axes.
         """
-
-    def one_hot(self, index: Array, classes: int) -> Array:
-        """Rows of `classes` zeros, each with a one at its index."""
 
     # Matmul --------------------------------------------------------------------------------------------------------
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 from telegrad_server.backend.dtypes import BFLOAT16
@@ -44,6 +42,9 @@ class Arithmetic(CupyMixin):
             return self.cp.around(array.astype(np.float32), decimals).astype(BFLOAT16)
         return self.cp.around(array, decimals)
 
+    def rsqrt(self, array: Any) -> Any:
+        return self._map("arithmetic", "reciprocal_root", array)
+
     def power(self, base: Any, exponent: Any) -> Any:
         cp = self.cp
         if cp.result_type(base, exponent).kind not in "iu":
@@ -69,15 +70,6 @@ class Arithmetic(CupyMixin):
         quotient = cp.floor_divide(a, b)
         inexact = cp.logical_and(cp.not_equal(cp.multiply(quotient, b), a), cp.not_equal(cp.less(a, 0), cp.less(b, 0)))
         return quotient + inexact.astype(quotient.dtype)
-
-    def nan_to_num(self, array: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
-        if array.dtype.kind not in "fV":
-            return array.copy()
-        limit = float(ml_dtypes.finfo(array.dtype).max)
-        high, low = limit if posinf is None else posinf, -limit if neginf is None else neginf
-        out = self.where(self.cp.isnan(array), 0.0 if nan is None else float(nan), array)
-        out = self.where(self.cp.equal(array, math.inf), float(high), out)
-        return self.where(self.cp.equal(array, -math.inf), float(low), out)
 
     def add_into(self, total: Any, value: Any) -> Any:
         return self.cp.add(total, value, out=total)

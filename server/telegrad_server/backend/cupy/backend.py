@@ -19,6 +19,7 @@ from .attention import Attention
 from .blas import CublasProducts
 from .comparison import Comparison
 from .convolution import Convolution
+from .counting import Counting
 from .creation import Creation
 from .device import DeviceSession
 from .embedding import Embedding
@@ -30,6 +31,7 @@ from .loss import Loss
 from .matmul import Matmul
 from .normalization import Normalization
 from .optim import Optim
+from .padding import Padding
 from .pooling import Pooling
 from .random import Random
 from .reduction import Reduction
@@ -47,6 +49,7 @@ class CupyBackend(
     Attention,
     Comparison,
     Convolution,
+    Counting,
     Creation,
     Embedding,
     Gather,
@@ -57,6 +60,7 @@ class CupyBackend(
     Matmul,
     Normalization,
     Optim,
+    Padding,
     Pooling,
     Random,
     Reduction,

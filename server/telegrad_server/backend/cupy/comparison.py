@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from telegrad_server.backend.dtypes import BFLOAT16
@@ -13,6 +15,15 @@ from .mixin import SHADOW, CupyMixin
 
 class Comparison(CupyMixin):
     """See `Primitives`."""
+
+    def nan_to_num(self, array: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
+        if array.dtype.kind not in "fV":
+            return array.copy()
+        limit = float(ml_dtypes.finfo(array.dtype).max)
+        high, low = limit if posinf is None else posinf, -limit if neginf is None else neginf
+        out = self.where(self.cp.isnan(array), 0.0 if nan is None else float(nan), array)
+        out = self.where(self.cp.equal(array, math.inf), float(high), out)
+        return self.where(self.cp.equal(array, -math.inf), float(low), out)
 
     def where(self, condition: Any, a: Any, b: Any) -> Any:
         cp = self.cp

@@ -23,7 +23,7 @@ Array = Any
 Sizes = tuple[int, ...]
 # The columns of one block of images take at most this much memory, or those of one image.
 BLOCK_BYTES = 64 << 20
-# `Geometry` of conv.cu, `Windows` of pool.cu.
+# `Geometry` of convolution.cu.
 _GEOMETRY = np.dtype([(name, np.int64, 3) for name in ("size", "window", "stride", "padding", "dilation", "positions")])
 
 

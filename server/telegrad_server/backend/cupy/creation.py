@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from telegrad_protocol.dtypes import DType
-from telegrad_server.backend.dtypes import BFLOAT16, TO_NUMPY
+from telegrad_server.backend.dtypes import TO_NUMPY
 
-from .mixin import SHADOW, CupyMixin
+from .mixin import CupyMixin
 
 
 class Creation(CupyMixin):
@@ -41,9 +41,3 @@ class Creation(CupyMixin):
         out = self.cp.empty(like.shape, like.dtype)
         out[...] = source
         return out
-
-    def tril(self, array: Any, k: int = 0) -> Any:
-        return self.cp.tril(array.view(SHADOW), k).view(BFLOAT16) if array.dtype == BFLOAT16 else self.cp.tril(array, k)
-
-    def triu(self, array: Any, k: int = 0) -> Any:
-        return self.cp.triu(array.view(SHADOW), k).view(BFLOAT16) if array.dtype == BFLOAT16 else self.cp.triu(array, k)

@@ -78,9 +78,6 @@ class Gather(CupyMixin):
             part[...] = target
         return out
 
-    def one_hot(self, index: Any, classes: int) -> Any:
-        return (index[..., None] == self.cp.arange(classes)).astype(np.int64)
-
     def _fold_columns(self, out: Any, index: Any, values: Any, axis: int, how: str) -> None:
         """Fold values into a contiguous array along an axis; the index has its size along all others."""
         if hasattr(values, "dtype"):

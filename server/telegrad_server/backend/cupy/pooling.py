@@ -14,6 +14,7 @@ from .mixin import CupyMixin
 
 Array = Any
 Sizes = tuple[int, ...]
+# `Windows` of pooling.cu.
 _WINDOWS = np.dtype(
     [(name, np.int64, 2) for name in ("size", "out", "kernel", "stride", "padding", "dilation")]
     + [("count_padding", np.int64), ("divisor", np.int64)]

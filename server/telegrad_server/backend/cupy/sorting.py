@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
-
-from telegrad_server.backend.dtypes import BFLOAT16
 
 from .mixin import CupyMixin
 
@@ -43,61 +40,7 @@ class Sorting(CupyMixin):
         self.device.launch("sorting", "mode", (rows.dtype,), out.size, ordered, order, out, out.size, rows.shape[-1])
         return out
 
-    def searchsorted(self, rows: Any, values: Any, right: bool) -> Any:
-        cp = self.cp
-        dtype = cp.result_type(rows, values)
-        rows, values = (self._contiguous(cp.asarray(x, dtype)) for x in (rows, values))
-        places = cp.empty(values.shape, np.int64)
-        per = values.size if rows.ndim == 1 else values.shape[-1]
-        options = (values.size, max(per, 1), rows.shape[-1], right)
-        self.device.launch("sorting", "search", (dtype,), values.size, rows, values, places, *options)
-        return places
-
-    def isin(self, elements: Any, among: Any, invert: bool) -> Any:
-        cp = self.cp
-        dtype = cp.result_type(elements, among)
-        wide = np.dtype(np.float32) if dtype == BFLOAT16 else dtype
-        wanted = cp.sort(cp.asarray(among, wide).reshape(-1))
-        elements = self._contiguous(cp.asarray(elements, wide))
-        found = cp.empty(elements.shape, np.bool_)
-        options = (elements.size, wanted.size, invert)
-        self.device.launch("sorting", "contains", (wide,), elements.size, wanted, elements, found, *options)
-        return found
-
-    def unique(self, array: Any, axis: int | None) -> tuple[Any, Any, Any]:
-        flat = array.reshape(-1) if axis is None else self.cp.moveaxis(array, axis, 0)
-        order = self._lexical_order(flat)
-        values, runs, counts = self._runs(flat[order])
-        inverse = self.cp.empty(len(flat), np.int64)
-        inverse[order] = runs
-        values = values if axis is None else self.cp.moveaxis(values, 0, axis)
-        return values, inverse.reshape(array.shape if axis is None else -1), counts
-
-    def unique_consecutive(self, array: Any, axis: int | None) -> tuple[Any, Any, Any]:
-        flat = array.reshape(-1) if axis is None else self.cp.moveaxis(array, axis, 0)
-        values, runs, counts = self._runs(flat)
-        values = values if axis is None else self.cp.moveaxis(values, 0, axis)
-        return values, runs.reshape(array.shape) if axis is None else runs, counts
-
-    def _lexical_order(self, flat: Any) -> Any:
-        """The order of the rows of an array, equal ones in theirs: sorted by the last element first."""
-        rows = flat.reshape(len(flat), math.prod(flat.shape[1:]))
-        rows = rows.astype(np.float32) if rows.dtype == BFLOAT16 else rows
-        order = self.cp.arange(len(rows))
-        for column in reversed(range(rows.shape[1])):
-            order = order[self.cp.argsort(rows[order, column])]
-        return order
-
-    def _runs(self, flat: Any) -> tuple[Any, Any, Any]:
-        """The first of each run of equal rows, each row's run, and the runs' lengths. Waits for the device."""
-        cp, count = self.cp, len(flat)
-        changes = (flat[1:] != flat[:-1]).reshape(max(count - 1, 0), math.prod(flat.shape[1:])).any(1)
-        starts = cp.concatenate([cp.ones(min(count, 1), np.bool_), changes])
-        first = cp.nonzero(starts)[0]
-        lengths = cp.diff(cp.concatenate([first, cp.full(1, count, first.dtype)]))
-        return flat[first], cp.cumsum(starts, 0, np.int64) - 1, lengths.astype(np.int64)
-
 
 def _sortable(rows: Any) -> Any:
-    """The rows in a dtype that the array module can sort."""
+    """The rows in a dtype that CuPy can sort."""
     return rows.astype(np.float32) if rows.dtype.itemsize == 2 and rows.dtype.kind in "fV" else rows

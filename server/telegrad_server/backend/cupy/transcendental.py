@@ -10,8 +10,5 @@ from .mixin import CupyMixin
 class Transcendental(CupyMixin):
     """See `Primitives`."""
 
-    def rsqrt(self, array: Any) -> Any:
-        return self._map("transcendental", "reciprocal_root", array)
-
     def erf(self, array: Any) -> Any:
         return self._map("transcendental", "error_function", array)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 from .mixin import NumpyMixin
@@ -27,6 +26,9 @@ class Arithmetic(NumpyMixin):
 
     def round(self, array: Any, decimals: int) -> Any:
         return np.round(array, decimals)
+
+    def rsqrt(self, array: Any) -> Any:
+        return np.reciprocal(np.sqrt(array))
 
     def power(self, base: Any, exponent: Any) -> Any:
         if np.result_type(base, exponent).kind not in "iu":
@@ -51,13 +53,6 @@ class Arithmetic(NumpyMixin):
         quotient = np.floor_divide(a, b)
         inexact = (np.multiply(quotient, b) != a) & (np.less(a, 0) != np.less(b, 0))
         return quotient + inexact.astype(quotient.dtype)
-
-    def nan_to_num(self, array: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
-        if array.dtype.kind == "V":  # NumPy leaves what an extension dtype holds
-            limit = float(ml_dtypes.finfo(array.dtype).max)
-            high, low = limit if posinf is None else posinf, -limit if neginf is None else neginf
-            return self.nan_to_num(array.astype(np.float32), nan, high, low).astype(array.dtype)
-        return np.nan_to_num(array, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf)
 
     def add_into(self, total: Any, value: Any) -> Any:
         if type(total) is not np.ndarray:

@@ -14,6 +14,7 @@ from .attention import Attention
 from .comparison import Comparison
 from .convolution import Convolution
 from .counted import counted_memory, give_back
+from .counting import Counting
 from .creation import Creation
 from .embedding import Embedding
 from .gather import Gather
@@ -25,6 +26,7 @@ from .loss import Loss
 from .matmul import Matmul
 from .normalization import Normalization
 from .optim import Optim
+from .padding import Padding
 from .pooling import Pooling
 from .random import Random
 from .reduction import Reduction
@@ -42,6 +44,7 @@ class NumpyBackend(
     Attention,
     Comparison,
     Convolution,
+    Counting,
     Creation,
     Embedding,
     Gather,
@@ -52,6 +55,7 @@ class NumpyBackend(
     Matmul,
     Normalization,
     Optim,
+    Padding,
     Pooling,
     Random,
     Reduction,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from .jit import comparison as jit
@@ -15,6 +16,13 @@ MANY = 1 << 12
 
 class Comparison(NumpyMixin):
     """See `Primitives`."""
+
+    def nan_to_num(self, array: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
+        if array.dtype.kind == "V":  # NumPy leaves what an extension dtype holds
+            limit = float(ml_dtypes.finfo(array.dtype).max)
+            high, low = limit if posinf is None else posinf, -limit if neginf is None else neginf
+            return self.nan_to_num(array.astype(np.float32), nan, high, low).astype(array.dtype)
+        return np.nan_to_num(array, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf)
 
     def where(self, condition: Any, a: Any, b: Any) -> Any:
         chosen = _chosen(condition, a, b)

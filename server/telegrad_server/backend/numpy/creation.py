@@ -41,6 +41,3 @@ class Creation(NumpyMixin):
         out = np.empty(np.shape(like), like.dtype)
         np.copyto(out, source, casting="unsafe")
         return out
-
-    tril = staticmethod(np.tril)
-    triu = staticmethod(np.triu)

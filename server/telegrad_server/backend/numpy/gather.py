@@ -84,9 +84,6 @@ class Gather(NumpyMixin):
             _AT[how].at(out, tuple(places), values)
         return out
 
-    def one_hot(self, index: Any, classes: int) -> Any:
-        return (index[..., None] == np.arange(classes)).astype(np.int64)
-
 
 def _by_rows(out: Any, places: tuple[Any, ...], values: Any) -> bool:
     """Whether whole rows of `out` are added to, in a form that the compiled kernel takes."""

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from telegrad_protocol.errors import ShapeError
-
 from .mixin import NumpyMixin
 
 
@@ -49,21 +47,6 @@ class Reduction(NumpyMixin):
             axis + lead for axis, size in enumerate(shape) if size == 1 and array.shape[axis + lead] != 1
         )
         return np.add.reduce(array, axis=axes).reshape(shape)
-
-    def bincount(self, array: Any, weights: Any, least: int) -> Any:
-        return np.bincount(array, weights, least)
-
-    def histogram(self, array: Any, bins: int, low: float, high: float) -> Any:
-        values = array.astype(np.float64)
-        if low == high and values.size:
-            low, high = float(values.min()), float(values.max())
-        if not (np.isfinite(low) and np.isfinite(high)):
-            raise ShapeError(f"torch.histc: range of [{low}, {high}] is not finite", argument="input")
-        low, high = (low - 1, high + 1) if low == high else (low, high)
-        return np.histogram(values[~np.isnan(values)], bins, (low, high))[0]
-
-    def largest(self, array: Any) -> int:
-        return int(array.max())
 
 
 def _truth(found: Any, array: Any) -> Any:

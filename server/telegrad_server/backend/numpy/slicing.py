@@ -12,6 +12,10 @@ from .mixin import NumpyMixin
 class Slicing(NumpyMixin):
     """See `Primitives`."""
 
+    tril = staticmethod(np.tril)
+
+    triu = staticmethod(np.triu)
+
     def diagonal(self, array: Any, offset: int, axis1: int, axis2: int) -> Any:
         view = np.diagonal(array, offset, axis1, axis2)
         view.flags.writeable = array.flags.writeable

@@ -55,39 +55,6 @@ class Sorting(NumpyMixin):
         run = places - np.maximum.accumulate(np.where(starts, places, 0), -1)
         return np.take_along_axis(order, np.argmax(run, -1)[..., None], -1)[..., 0]
 
-    def searchsorted(self, rows: Any, values: Any, right: bool) -> Any:
-        side = "right" if right else "left"
-        if rows.ndim == 1:
-            return np.searchsorted(rows, values, side)
-        out = np.empty(values.shape, np.int64)
-        for place in np.ndindex(*values.shape[:-1]):
-            out[place] = np.searchsorted(rows[place], values[place], side)
-        return out
-
-    def isin(self, elements: Any, among: Any, invert: bool) -> Any:
-        return np.isin(elements, among, invert=invert)
-
-    def unique(self, array: Any, axis: int | None) -> tuple[Any, Any, Any]:
-        wide = _comparable(array)
-        values, first, inverse, counts = np.unique(wide, True, True, True, axis, equal_nan=False)
-        values = np.take(array.reshape(-1) if axis is None else array, first, axis or 0)
-        return values, inverse.reshape(array.shape if axis is None else -1), counts
-
-    def unique_consecutive(self, array: Any, axis: int | None) -> tuple[Any, Any, Any]:
-        flat = array.reshape(-1) if axis is None else np.moveaxis(array, axis, 0)
-        changes = (flat[1:] != flat[:-1]).any(tuple(range(1, flat.ndim)))
-        first = np.flatnonzero(np.concatenate([np.ones(min(len(flat), 1), np.bool_), changes]))
-        inverse = np.zeros(len(flat), np.int64)
-        inverse[1:] = np.cumsum(changes)
-        counts = np.diff(np.append(first, len(flat)))
-        values = flat[first] if axis is None else np.moveaxis(flat[first], 0, axis)
-        return values, inverse.reshape(array.shape) if axis is None else inverse, counts
-
-
-def _comparable(array: Any) -> Any:
-    """The array in a dtype that NumPy can sort."""
-    return array.astype(np.float32) if array.dtype.kind == "V" else array
-
 
 def _sortable(rows: Any) -> Any:
     """The rows in a dtype that NumPy can sort."""

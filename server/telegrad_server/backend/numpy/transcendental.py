@@ -13,9 +13,6 @@ from .mixin import NumpyMixin, is_fast, wide
 class Transcendental(NumpyMixin):
     """See `Primitives`."""
 
-    def rsqrt(self, array: Any) -> Any:
-        return np.reciprocal(np.sqrt(array))
-
     def tanh(self, array: Any) -> Any:
         return jit.tanh_forward(array) if is_fast(array) else np.tanh(array)
 
