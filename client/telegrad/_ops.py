@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from telegrad_protocol.kinds import Role
 from telegrad_protocol.spec import OPS, OpSpec
 
 from . import _host
@@ -40,7 +41,8 @@ def _spread(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def takes_sizes(spec: OpSpec) -> bool:
     """Whether the method takes its sizes one by one too."""
-    return len(spec.params) == 2 and spec.params[1].annotation == "Size"
+    kind = spec.params[-1].kind
+    return len(spec.params) == 2 and kind.role is Role.SIZE and not kind.optional
 
 
 def _method(spec: OpSpec) -> Callable[..., Any]:
@@ -127,7 +129,7 @@ def _reflected(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 def _as_operand(self: Any, number: bool | int | float, name: str) -> Any:
     """A number on the left of an operator whose declaration has a tensor first."""
-    if OPS[name].params[0].annotation != "Tensor":
+    if OPS[name].params[0].kind.takes_numbers:
         return number
     return FUNCTIONS["full"]((), number, dtype=None)
 

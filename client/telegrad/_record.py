@@ -16,6 +16,7 @@ import numpy as np
 from telegrad_protocol.devices import DEVICE_SHIFT, device_index
 from telegrad_protocol.dtypes import FLOAT
 from telegrad_protocol.errors import AutogradError, DeviceError, OpTypeError, UnsupportedOp
+from telegrad_protocol.kinds import Role
 from telegrad_protocol.messages import GRAD, INPLACE
 from telegrad_protocol.rules import check_history, check_inplace, check_overlap, frozen_view
 from telegrad_protocol.spec import OPS, Inferred, OpSpec, Param
@@ -75,7 +76,7 @@ def _may_stand(spec: OpSpec, args: tuple[Any, ...]) -> bool:
     """Whether operands are of the types that the op takes in their places."""
     kinds = zip(spec.params, args, strict=True)
     numbers = bool | int | float
-    return all(isinstance(v, TensorBase if p.annotation == "Tensor" else TensorBase | numbers) for p, v in kinds)
+    return all(isinstance(v, TensorBase if p.kind.role is Role.TENSOR else TensorBase | numbers) for p, v in kinds)
 
 
 def _wrap(
@@ -258,7 +259,7 @@ def to_wire(param: Param, value: Any) -> Any:
     if isinstance(value, TensorBase):
         return value._id or value._send()
     if not param.kind.holds_tensors:
-        return generator_id(value) if param.annotation.startswith("Generator") and value is not None else value
+        return generator_id(value) if param.kind.role is Role.GENERATOR and value is not None else value
     if isinstance(value, tuple):
         return tuple([None if item is None else item._id or item._send() for item in value])
     return None if value is None else (value,)
@@ -279,14 +280,6 @@ def leaves_of(spec: OpSpec, args: tuple[Any, ...]) -> LeafSet | None:
 
 
 # Generated binders --------------------------------------------------------------------------------------------
-
-_WIRE: Final = {
-    "Tensor": "({0}._id or upload({0}))",
-    "Tensor | None": "(None if {0} is None else {0}._id or upload({0}))",
-    "Tensor | Number": "(({0}._id or upload({0})) if is_{0} else ({0},))",
-    "Tensor | Number | None": "(({0}._id or upload({0})) if is_{0} else None if {0} is None else ({0},))",
-    "list[Tensor]": "tuple([t._id or upload(t) for t in {0}])",
-}
 
 _FAST: Final = """
 def {name}({signature}):
@@ -399,8 +392,6 @@ def _watch_inference(some: bool) -> None:
 
 grad_mode.watch = _watch_inference
 
-_GUARDS: Final = {"Tensor": "", "Tensor | None": " if {0} is not None else None"}
-
 
 def _leaves_source(spec: OpSpec) -> str:
     if not spec.differentiable:
@@ -408,13 +399,13 @@ def _leaves_source(spec: OpSpec) -> str:
     lines = ["    if grad and meta.floating:"]
     for number, slot in enumerate(spec.tensor_slots):
         param = spec.params[slot]
-        name, kind = param.name, param.annotation
+        name, kind = param.name, param.kind
         pad = "        "
         found = "more" if number else "leaves"
-        if kind.startswith("list"):
+        if kind.role is Role.TENSORS:
             lines.append(f"{pad}{found} = joined([item._leaves for item in {name}])")
         else:
-            guard = f" if is_{name} else None" if _is_operand(param) else _GUARDS[kind].format(name)
+            guard = f" if {kind.present_source.format(name)} else None" if kind.present_source else ""
             lines.append(f"{pad}{found} = {name}._leaves{guard}")
         if number == 0:
             continue
@@ -521,8 +512,8 @@ def binder(
         "joined": joined,
     }
     fast = not special and spec.static_shape and not spec.view and spec.returns == ("out",) and not spec.control
-    kinds = {param.annotation for param in spec.params if param.kind.holds_tensors}
-    fast = fast and kinds <= set(_WIRE) and bool(spec.tensor_slots) and not _TAKEN & set(spec.names)
+    fast = fast and bool(spec.tensor_slots) and not _TAKEN & set(spec.names)
+    fast = fast and all(param.kind.wire_source is not None for param in spec.params)
     params = _named(spec, operator)
     names = f"({', '.join(param.name for param in params)},)"
     if aliases:
@@ -550,11 +541,11 @@ def binder(
 
 def _is_operand(param: Param) -> bool:
     """Whether a tensor or a number may stand here; asked once per call, in `is_<name>`."""
-    return param.annotation.startswith("Tensor | Number")
+    return param.kind.role is Role.OPERAND
 
 
 def _key_source(param: Param, scope: dict[str, Any]) -> str:
-    source = param.kind.key_source.format(param.name).replace(f"isinstance({param.name}, HasMeta)", f"is_{param.name}")
+    source = param.kind.key(param.name, is_tensor="is_{0}")
     if not param.name.startswith("default_"):
         return source
     scope[f"key_of_{param.name}"] = eval(source, scope)  # an operator's default, of which the key is always the same
@@ -562,11 +553,9 @@ def _key_source(param: Param, scope: dict[str, Any]) -> str:
 
 
 def _wire_source(param: Param) -> str:
-    if param.kind.holds_tensors:
-        return _WIRE[param.annotation].format(param.name)
-    if param.annotation.startswith("Generator"):
-        return f"({param.name} and generator_id({param.name}))"
-    return param.name
+    source = param.kind.wire_source
+    assert source is not None, "only the general path takes this kind"
+    return source.format(param.name)
 
 
 def record_inplace(spec: OpSpec) -> Callable[..., Any]:

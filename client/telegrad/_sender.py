@@ -19,6 +19,7 @@ from telegrad_protocol import wire
 from telegrad_protocol.devices import DEVICE_SHIFT
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import TelegradError, UnknownTensor, from_record
+from telegrad_protocol.kinds import Role
 from telegrad_protocol.messages import Reply
 from telegrad_protocol.spec import BY_INDEX, OPS
 
@@ -523,7 +524,7 @@ def tensor_ids(item: Any) -> list[int]:
         value = args[slot]
         if type(value) is int:
             found.append(value)
-        elif type(value) is tuple and (len(value) > 1 or spec.params[slot].annotation.startswith("list")):
+        elif type(value) is tuple and (len(value) > 1 or spec.params[slot].kind.role is Role.TENSORS):
             found += [name for name in value if type(name) is int]  # a number beside tensors travels as (number,)
     return found
 
