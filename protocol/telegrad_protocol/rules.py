@@ -112,7 +112,7 @@ def need_floating(
         raise ShapeError(
             words.format(dtypes.TYPE_NAMES[input.dtype]),
             argument=argument,
-            expected="float32, float64, float16 or bfloat16",
+            expected=dtypes.FLOATS_LISTED,
             got=input.dtype.name,
         )
 
