@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, Self, SupportsIndex, TypeVar, over
 
 import numpy as np
 
-from telegrad_protocol import dtypes, wire
+from telegrad_protocol import dtypes
 from telegrad_protocol.devices import DEVICE_SHIFT, device_at
 from telegrad_protocol.dtypes import DType
+from telegrad_protocol.limits import INLINE_BYTES
 from telegrad_protocol.messages import GRAD, ReadResult
 from telegrad_protocol.shapes import Meta, contiguous, is_contiguous, like, wrap_dim
 from telegrad_protocol.spec import OPS
@@ -697,7 +698,7 @@ def _send_values(tensor: Tensor) -> None:
     """Record the rows that make a host tensor one on the server, and what else is alive on its memory."""
     named = {t: stream.next_id() for t in tensor.sharers() if t is tensor or t._host is not None}
     array = np.ascontiguousarray(tensor._host)
-    inline = array.nbytes <= wire.INLINE_BYTES
+    inline = array.nbytes <= INLINE_BYTES
     payload = None if inline else stream.payload(named[tensor], array, tensor._meta.device)
     rows = _rows_of(tensor, named, array.tobytes() if inline else payload)
     hosts = [(weakref.ref(t), name, t._host) for t, name in named.items()]

@@ -41,14 +41,9 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, ClassVar, Final
 
+from .limits import MOST_ITEMS, MOST_TEXT
+
 DETAILS = ("op", "argument", "expected", "got", "hint", "row", "request", "calls")
-
-
-MOST_TEXT: Final = 4000
-"""Characters of one text in a record."""
-
-MOST_ITEMS: Final = 1000
-"""Items of one list in a record."""
 
 _DEEPEST: Final = 8
 

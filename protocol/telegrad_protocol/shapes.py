@@ -13,7 +13,7 @@ from typing import Final
 from .devices import DEVICE_SHIFT, Here, device_index
 from .dtypes import DType
 from .errors import OpIndexError, ShapeError, TooLarge
-from .wire import LIMITS
+from .limits import LIMITS
 
 Shape = tuple[int, ...]
 

@@ -6,37 +6,17 @@ Everything is msgpack (https://msgpack.org), written without extension types; `W
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgpack
 
 from .errors import Malformed, TooLarge, shown
+from .limits import LIMITS, Limits
 from .messages import OpenSession, ReadResult, Reply, Row, SessionOpened, StreamOpened, Submission
 
 CONTENT_TYPE: Final = "application/msgpack"
 ID_BITS: Final = 40
 """Tensor ids of stream k lie in [k << ID_BITS, (k + 1) << ID_BITS)."""
-
-INLINE_BYTES: Final = 1 << 16
-"""Values up to this size ride in rows and replies; larger ones have a connection of their own."""
-
-
-class Limits(NamedTuple):
-    """What a peer may send at most; beyond it the answer is `too_large` or `malformed`, never a crash."""
-
-    body_bytes: int = 64 << 20
-    rows: int = 1 << 16
-    array_items: int = 1 << 20
-    string_bytes: int = 1 << 20
-    rank: int = 64
-    elements: int = 1 << 48
-    results: int = 1 << 14
-    """Results of one call, and of one row."""
-    ids: int = 1 << 20
-    """Results of all rows of a submission."""
-
-
-LIMITS: Final = Limits()
 
 
 def pack(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:

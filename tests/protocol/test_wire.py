@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import telegrad_protocol
 from telegrad_protocol import spec, wire
 from telegrad_protocol.errors import CODES, Malformed, TooLarge, from_record
+from telegrad_protocol.limits import LIMITS
 from telegrad_protocol.messages import OpenSession, ReadResult, Reply, Row, SessionOpened, StreamOpened
 
 DOCUMENT = (Path(telegrad_protocol.__file__).parent / "WIRE.md").read_text()
@@ -95,9 +96,9 @@ def test_hostile_bodies_are_refused(body: bytes) -> None:
 
 def test_limits_are_limits() -> None:
     with pytest.raises(TooLarge, match="rows"):
-        wire.decode_submission(wire.encode_rows([(0, 0, None, ())] * 3), wire.LIMITS._replace(rows=2))
+        wire.decode_submission(wire.encode_rows([(0, 0, None, ())] * 3), LIMITS._replace(rows=2))
     with pytest.raises(TooLarge, match="bytes"):
-        wire.unpack(b"\xc0" * 11, wire.LIMITS._replace(body_bytes=10))
+        wire.unpack(b"\xc0" * 11, LIMITS._replace(body_bytes=10))
 
 
 @pytest.mark.parametrize("code", sorted(CODES))

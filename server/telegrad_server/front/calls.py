@@ -12,6 +12,7 @@ from telegrad_protocol.devices import canonical
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import DeviceError, OpTypeError, TooLarge, UnknownOp, UnknownTensor, UnsupportedOp
 from telegrad_protocol.kinds import Role
+from telegrad_protocol.limits import MOST_RESULTS
 from telegrad_protocol.messages import GRAD, INPLACE, ReadResult, Row
 from telegrad_protocol.shapes import HasMeta, contiguous
 from telegrad_protocol.spec import OpSpec, Param
@@ -20,9 +21,6 @@ from .aside import work
 from .caller import Caller, control_row
 from .codec import finite, number
 from .models import TENSOR
-
-MOST_RESULTS: Final = 1 << 12
-"""Results of a call that a caller is told of: few enough to be told without anybody else waiting."""
 
 ELSEWHERE: Final = {
     "constant": "POST /v1/sessions/{session}/tensors",

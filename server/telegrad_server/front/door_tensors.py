@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query, Request, Response
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import AutogradError, Conflict, Malformed, TelegradError, TooLarge
+from telegrad_protocol.limits import INLINE_BYTES, LISTED
 from telegrad_protocol.messages import Row
 from telegrad_protocol.shapes import contiguous
-from telegrad_protocol.wire import INLINE_BYTES
 
 from . import codec
 from .aside import Elements
@@ -20,7 +20,7 @@ from .caller import Caller, control_row
 from .calls import describe, id_of, metadata
 from .codec import NPY, OCTETS, PLAIN, VALUES, Value
 from .documented import ANSWER, BODY, OP, SESSION, SessionId, TensorId, answers, errors, takes
-from .models import LISTED, TENSOR, Empty, NewTensor, TensorInfo, TensorList, ValueBody, checked
+from .models import TENSOR, Empty, NewTensor, TensorInfo, TensorList, ValueBody, checked
 from .requests import answer, answer_values, caller_of, plain_body, session_of
 from .sessions import Session
 from .values import Streamed, whole

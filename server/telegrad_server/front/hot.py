@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote
 
 from telegrad_protocol.devices import canonical
 from telegrad_protocol.errors import Malformed, MethodNotAllowed, TelegradError, TooLarge
-from telegrad_protocol.wire import LIMITS
+from telegrad_protocol.limits import LIMITS
 from telegrad_server.logs import log
 
 from .answers import EMPTY, JSON, MSGPACK, header, internal, json_line, need_content_type, send_body, send_error

@@ -6,15 +6,15 @@ from typing import Any, Final
 
 from fastapi import Request, Response
 
-from telegrad_protocol import wire
 from telegrad_protocol.errors import TooLarge
+from telegrad_protocol.limits import JSON_BYTES, LIMITS
 
 from . import aside, codec
 from .caller import Caller
 from .codec import JSON, MSGPACK, PLAIN
 from .sessions import Session, Sessions
 
-_LIMITS: Final = {JSON: codec.JSON_BYTES, MSGPACK: wire.LIMITS.body_bytes}
+_LIMITS: Final = {JSON: JSON_BYTES, MSGPACK: LIMITS.body_bytes}
 
 
 def sessions_of(request: Request) -> Sessions:

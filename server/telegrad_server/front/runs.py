@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from telegrad_protocol.errors import Malformed, TelegradError, TooLarge
+from telegrad_protocol.limits import LISTED, MOST_ROWS
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.spec import OPS
 
@@ -18,14 +19,12 @@ from .calls import Call, Names, bind, find_op, freed_ids, known_count, not_there
 from .codec import PLAIN
 from .documented import ANSWER, BODY, OP, SESSION, SessionId, answers, errors, takes
 from .door_tensors import check_bytes, check_grad, value_in
-from .models import LISTED, TENSOR, CallList, ListedBackward, ListedOp, ListedTensor, ListTold, checked
+from .models import TENSOR, CallList, ListedBackward, ListedOp, ListedTensor, ListTold, checked
 from .requests import answer_values, caller_of, plain_body, session_of
 from .sessions import Session
 from .values import whole
 
 router = APIRouter()
-MOST_ROWS: Final = 1 << 13
-"""Rows of a list, the questions about its results among them: few enough to be told of without anybody waiting."""
 
 _BEFORE: Final = -1
 """The place in the list of what is checked before its first call."""

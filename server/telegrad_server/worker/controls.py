@@ -9,9 +9,9 @@ import numpy as np
 
 from telegrad_protocol.dtypes import uint8
 from telegrad_protocol.errors import AutogradError, Malformed, OpError, ShapeError, TelegradError, shown
+from telegrad_protocol.limits import INLINE_BYTES
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.shapes import contiguous
-from telegrad_protocol.wire import INLINE_BYTES
 
 from .tensor import Tensor
 from .transfers import Read

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from telegrad_protocol import wire
 from telegrad_protocol.errors import InternalError, TelegradError, TooLarge
+from telegrad_protocol.limits import LIMITS
 
 READ_SLOTS: Final = 7
 """For downloads: two rings of three, and one that is shared."""
@@ -29,8 +30,8 @@ SLOTS: Final = READ_SLOTS + UPLOAD_SLOTS
 SLOT_BYTES: Final = 4 << 20
 ARENA_BYTES: Final = SLOTS * SLOT_BYTES + mmap.PAGESIZE
 HEAD: Final = struct.Struct("<QQ")
-MAX_FRAME: Final = wire.LIMITS.body_bytes + (16 << 20)
-_LIMITS: Final = wire.LIMITS._replace(body_bytes=MAX_FRAME, array_items=MAX_FRAME, string_bytes=MAX_FRAME)
+MAX_FRAME: Final = LIMITS.body_bytes + (16 << 20)
+_LIMITS: Final = LIMITS._replace(body_bytes=MAX_FRAME, array_items=MAX_FRAME, string_bytes=MAX_FRAME)
 """Both sides are ours: what one may write, the other can read."""
 
 _APART: Final = 1 << 16

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from support import scripted_worker
 
 from telegrad_protocol.errors import Malformed, OpValueError, TooLarge, WorkerDied
-from telegrad_protocol.wire import LIMITS
+from telegrad_protocol.limits import LIMITS
 from telegrad_server.front import worker as module
 from telegrad_server.front.worker import WorkerProcess
 from telegrad_server.worker.link import (
