@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from telegrad_protocol import wire
 from telegrad_protocol.devices import DEVICE_SHIFT
-from telegrad_protocol.dtypes import DType
-from telegrad_protocol.errors import TelegradError, UnknownTensor, from_record
+from telegrad_protocol.errors import TelegradError, UnknownTensor, from_dict
 from telegrad_protocol.kinds import Role
 from telegrad_protocol.messages import Reply
 from telegrad_protocol.spec import BY_INDEX, OPS
@@ -399,7 +398,7 @@ class Sender:
         if not batch.rows:
             self._let_pass()
             return None
-        submission = Submission(self.number, self.epoch, self.device_index, batch.items, pack_rows(batch.rows))
+        submission = Submission(self.number, self.epoch, self.device_index, batch.items, wire.encode_rows(batch.rows))
         self.number += 1
         self.in_flight[submission.number] = submission
         if self.rows:
@@ -465,7 +464,7 @@ class Sender:
         for name in given:
             if name in self.failed:
                 return self.failed[name]
-        error = from_record({k: v for k, v in record.items() if k != "row"})
+        error = from_dict({k: v for k, v in record.items() if k != "row"})
         foreign = [name for name in given if name < self.first_id]
         if isinstance(error, UnknownTensor) and foreign:
             error = self.stream.of_another_session(foreign[0])
@@ -487,7 +486,7 @@ class Sender:
             ):
                 self.untold.append((submission, record, items))
                 continue
-            cause = self.failure or self.latest or from_record(record)
+            cause = self.failure or self.latest or from_dict(record)
             for item in items:
                 names = () if item is None or item[2] is None else (item[2],) if type(item[2]) is int else item[2]
                 for name in names:
@@ -527,18 +526,3 @@ def tensor_ids(item: Any) -> list[int]:
         elif type(value) is tuple and (len(value) > 1 or spec.params[slot].kind.role is Role.TENSORS):
             found += [name for name in value if type(name) is int]  # a number beside tensors travels as (number,)
     return found
-
-
-def pack_rows(rows: list[Any]) -> bytes:
-    """Encode rows; dtypes travel by name, numbers of NumPy as plain ones."""
-    return wire.pack(rows, default=_plain)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, DType):
-        return value.name
-    if hasattr(value, "item"):
-        return value.item()
-    if hasattr(value, "__index__"):
-        return value.__index__()
-    raise TypeError(f"a {type(value).__name__} cannot travel in a row")

@@ -76,8 +76,9 @@ float64: Final = _declare("float64", 8, FLOAT, "Double", "double")
 ALL: Final = tuple(BY_NAME.values())
 FLOATS: Final = tuple([dtype for dtype in ALL if dtype.is_floating_point])
 
-FLOATS_LISTED: Final = "float32, float64, float16 or bfloat16"
-"""The floating types in errors of ours, the usual ones first."""
+_FLOAT_NAMES: Final = [dtype.name for dtype in sorted(FLOATS, key=lambda dtype: dtype.itemsize < 4)]
+FLOATS_LISTED: Final = f"{', '.join(_FLOAT_NAMES[:-1])} or {_FLOAT_NAMES[-1]}"
+"""The floating types in messages, those of 16 bits last."""
 
 ALIASES: Final = {"half": float16, "float": float32, "double": float64, "short": int16, "int": int32, "long": int64}
 """PyTorch's other names of dtypes, as in `torch.half`."""

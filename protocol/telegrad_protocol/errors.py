@@ -98,12 +98,12 @@ class TelegradError(RuntimeError):
         hint = self.details.get("hint")
         return f"{self.message}\nHint: {hint}" if hint else self.message
 
-    def to_record(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The error as it travels: code, message, and those details that are known; msgpack and JSON can write it."""
         return {"code": self.code, "message": _plain(self.message), **_plain(self.details)}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return from_record, (self.to_record(),)
+        return from_dict, (self.to_dict(),)
 
 
 class OpError(TelegradError):
@@ -263,10 +263,10 @@ def _subclasses(cls: type[TelegradError]) -> list[type[TelegradError]]:
 CODES: dict[str, type[TelegradError]] = {cls.code: cls for cls in _subclasses(TelegradError)}
 
 
-def from_record(record: Mapping[str, Any]) -> TelegradError:
+def from_dict(record: Mapping[str, Any]) -> TelegradError:
     """Rebuild an error from its record; a code of a newer peer becomes a plain `TelegradError`.
 
-    >>> from_record({"code": "bad_index", "message": "Dimension out of range"}).details
+    >>> from_dict({"code": "bad_index", "message": "Dimension out of range"}).details
     {}
     """
     cls = CODES.get(str(record.get("code")), TelegradError)

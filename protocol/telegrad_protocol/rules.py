@@ -11,7 +11,7 @@ from .errors import AutogradError, OpError, OpTypeError, ShapeError, Unsupported
 from .shapes import Meta, broadcast, contiguous, like, reduced, wrap_dims
 from .spec import Inferred, OpSpec
 
-Promotion = Literal["same", "float", "bool", "keep"]
+Promotion = Literal["same", "float", "bool"]
 
 
 def common_dtype(operands: tuple[Any, ...]) -> DType:

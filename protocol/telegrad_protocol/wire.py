@@ -1,4 +1,4 @@
-"""Bytes to messages and back, within stated limits; does no input or output of its own.
+"""Messages to bytes and back, within limits; does no input or output of its own.
 
 Everything is msgpack (https://msgpack.org), written without extension types; `WIRE.md` is the specification.
 """
@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar, cast
 
 import msgpack
 
+from .dtypes import DType
 from .errors import Malformed, TooLarge, shown
 from .limits import LIMITS, Limits
 from .messages import OpenSession, ReadResult, Reply, Row, SessionOpened, StreamOpened, Submission
@@ -54,12 +55,22 @@ def unpack(data: bytes | memoryview, limits: Limits = LIMITS) -> Any:
 
 
 def encode_rows(rows: list[Any]) -> bytes:
-    """Encode a submission. Takes any sequence whose items start with the four fields of a `Row`."""
-    return pack(rows)
+    """Encode a submission: rows, whose dtypes travel by name and NumPy's numbers as plain ones."""
+    return pack(rows, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, DType):
+        return value.name
+    if hasattr(value, "item"):
+        return value.item()
+    if hasattr(value, "__index__"):
+        return value.__index__()
+    raise TypeError(f"a {type(value).__name__} cannot travel in a row")
 
 
 def decode_submission(data: bytes | memoryview, limits: Limits = LIMITS) -> Submission:
-    """Decode and check the form of a submission; what its rows mean is checked when they are executed.
+    """Decode a submission and check its form; executing the rows checks what they mean.
 
     >>> decode_submission(encode_rows([(0, 1, 7, (3, (2.0,)))])).rows[0].outs
     7
@@ -117,11 +128,11 @@ def decode_reply(data: bytes | memoryview) -> Reply:
     return Reply(tuple(ReadResult(*_fields(ReadResult, item)) for item in results), error)
 
 
-Record = TypeVar("Record", OpenSession, SessionOpened, StreamOpened)
+Struct = TypeVar("Struct", OpenSession, SessionOpened, StreamOpened)
 
 
-def decode_record(kind: type[Record], data: bytes) -> Record:
-    """Decode one of the small records of session set-up, checking every field's type."""
+def decode_struct(kind: type[Struct], data: bytes) -> Struct:
+    """Decode one of the small structs of session set-up, checking every field's type."""
     values = _fields(kind, unpack(data))
     for name, value in zip(kind._fields, values, strict=True):
         wanted = _FIELD_TYPES[name]

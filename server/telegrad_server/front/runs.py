@@ -230,7 +230,7 @@ class Plan:
 
     def _failure(self, error: TelegradError, place: int, *, begun: bool = True) -> TelegradError:
         """The error of the call at a place, with what became of each call."""
-        record = error.to_record()
+        record = error.to_dict()
         error.details["calls"] = [
             {"status": "failed", "error": record}
             if at == place

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, Final, Protocol
 
-from telegrad_protocol.errors import Malformed, TelegradError, WorkerDied, from_record
+from telegrad_protocol.errors import Malformed, TelegradError, WorkerDied, from_dict
 from telegrad_server.logs import log
 from telegrad_server.worker.link import ARENA_BYTES, Frames, clear_running, frame, running, shared_memory
 
@@ -217,7 +217,7 @@ class WorkerProcess:
             if error is None:
                 future.set_result(payload)
             else:
-                future.set_exception(from_record(error))
+                future.set_exception(from_dict(error))
 
     # Supervision ------------------------------------------------------------------------------------------
 
@@ -305,7 +305,7 @@ class WorkerProcess:
         await self.ask("finish_upload", session, upload)
 
     async def fail_upload(self, session: str, upload: int, error: TelegradError) -> None:
-        await self.ask("fail_upload", session, upload, error.to_record())
+        await self.ask("fail_upload", session, upload, error.to_dict())
 
     async def drop_upload(self, session: str, upload: int) -> None:
         await self.ask("drop_upload", session, upload)

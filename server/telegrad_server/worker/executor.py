@@ -19,7 +19,7 @@ from telegrad_protocol.errors import (
     StaleEpoch,
     TelegradError,
     UnknownTensor,
-    from_record,
+    from_dict,
 )
 from telegrad_protocol.messages import ReadResult, Reply, Row
 from telegrad_server.logs import log
@@ -190,7 +190,7 @@ class Executor:
         found = self.session(session).streams.get(stream)
         if found is None:
             raise NotFound(f"the session has no stream {stream}")
-        found.jobs.append(Job(request, epoch, rows, None if failed is None else from_record(failed)))
+        found.jobs.append(Job(request, epoch, rows, None if failed is None else from_dict(failed)))
         if session not in self.active:
             self.active.append(session)
 
@@ -219,7 +219,7 @@ class Executor:
     def on_fail_upload(self, request: Request, session: str, upload: int, error: dict[str, Any]) -> None:
         owner = self.session(session)
         owner.drop_upload(upload)
-        owner.uploads[upload] = Upload.failed(owner.xp, owner.budget, from_record(error))
+        owner.uploads[upload] = Upload.failed(owner.xp, owner.budget, from_dict(error))
         self.link.reply(request, None)
 
     def on_drop_upload(self, request: Request, session: str, upload: int) -> None:
@@ -368,7 +368,7 @@ class Executor:
             stream.enter(job.epoch)
             stream.failed = stream.failed or job.failed
         except StaleEpoch as error:
-            job.error = error.to_record()
+            job.error = error.to_dict()
             job.next = len(job.rows)
 
     def _run_rows(self, name: str, session: Session, job: Job, deadline: float) -> None:
@@ -399,13 +399,13 @@ class Executor:
         if isinstance(error, OutOfMemory):
             gc.collect()
         stream.failed = error
-        job.error = {**error.to_record(), "row": job.next}
+        job.error = {**error.to_dict(), "row": job.next}
 
     def _skip_rest(self, session: Session, stream: Stream, job: Job) -> None:
         """Pass over the rows from the failing one on."""
         assert stream.failed is not None
         if job.error is None and job.next < len(job.rows):
-            job.error = stream.failed.to_record()
+            job.error = stream.failed.to_dict()
         for row in job.rows[job.next :]:
             session.skip(row, stream.failed)
         job.next = len(job.rows)
