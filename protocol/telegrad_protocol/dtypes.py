@@ -26,7 +26,7 @@ class DType:
         self.is_signed = signed
 
     def __repr__(self) -> str:
-        # PyTorch's name, so that what scripts print and compare stays the same.
+        # PyTorch's name, so that scripts print and compare the same text.
         return f"torch.{self.name}"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -85,16 +85,16 @@ ALIASES: Final = {"half": float16, "float": float32, "double": float64, "short":
 
 
 def by_name(name: str) -> DType:
-    """The type of that name. Raises KeyError for a name that is none."""
+    """The type of that name. Raises KeyError for an unknown name."""
     return BY_NAME[name]
 
 
 PYTHON: Final[dict[type, DType]] = {float: float64, int: int64, bool: bool_}
-"""Python's types as PyTorch takes them where a dtype is wanted."""
+"""Python's types that PyTorch accepts as a dtype."""
 
 
 def of_type(dtype: Any) -> DType | None:
-    """The dtype meant by a dtype or one of Python's types; None for None. Raises TypeError for anything else."""
+    """The dtype that a dtype or a Python type stands for; None for None. Raises TypeError for anything else."""
     if dtype is None or isinstance(dtype, DType):
         return dtype
     found = PYTHON.get(dtype) if isinstance(dtype, type) else None

@@ -6,6 +6,7 @@ TelegradError (RuntimeError)
 │   ├── OpTypeError         bad_type            also a TypeError
 │   ├── OpIndexError        bad_index           also an IndexError
 │   ├── OpValueError        bad_value           also a ValueError
+│   ├── OpAssertion         bad_assertion       also an AssertionError
 │   ├── UnknownOp           unknown_op          also an AttributeError
 │   ├── UnknownTensor       unknown_tensor
 │   ├── DeviceError         bad_device
@@ -49,7 +50,7 @@ _DEEPEST: Final = 8
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """A detail as every format can write it: what comes from a caller's arguments may be anything, of any size."""
+    """A detail in a form that every format can write; a caller's arguments may be anything, of any size."""
     if value is None or type(value) is bool:
         return value
     if type(value) is int:
@@ -72,7 +73,7 @@ def _large(value: int) -> str:
 
 
 def shown(value: Any) -> str:
-    """What a message shows of a value, however large it is."""
+    """A value in a message, cut short."""
     return _SHORT.repr(value)[:100]
 
 
@@ -81,7 +82,7 @@ _SHORT.maxother = _SHORT.maxstring = _SHORT.maxlong = 50
 
 
 class TelegradError(RuntimeError):
-    """Base of all errors; `details` answers which op, which argument, expected, got, and what to do."""
+    """Base of all errors; `details` say which op, which argument, expected, got, and what to do."""
 
     code: ClassVar[str] = "error"
     status: ClassVar[int] = 500
@@ -263,12 +264,12 @@ def _subclasses(cls: type[TelegradError]) -> list[type[TelegradError]]:
 CODES: dict[str, type[TelegradError]] = {cls.code: cls for cls in _subclasses(TelegradError)}
 
 
-def from_dict(record: Mapping[str, Any]) -> TelegradError:
-    """Rebuild an error from its record; a code of a newer peer becomes a plain `TelegradError`.
+def from_dict(fields: Mapping[str, Any]) -> TelegradError:
+    """Rebuild an error from the fields that `to_dict` gave; an unknown code becomes a plain `TelegradError`.
 
     >>> from_dict({"code": "bad_index", "message": "Dimension out of range"}).details
     {}
     """
-    cls = CODES.get(str(record.get("code")), TelegradError)
-    details = {name: record[name] for name in DETAILS if record.get(name) is not None}
-    return cls(str(record.get("message", "the server gave no message")), **details)
+    cls = CODES.get(str(fields.get("code")), TelegradError)
+    details = {name: fields[name] for name in DETAILS if fields.get(name) is not None}
+    return cls(str(fields.get("message", "the server gave no message")), **details)

@@ -1,7 +1,7 @@
 """Kinds of arguments: how each is checked, keyed, sent, fetched, read from JSON and written in documentation.
 
-A declaration annotates every argument; each annotation has one `Kind`, and only this file reads annotations. Everybody
-else asks the kind.
+A declaration annotates every argument; each annotation has one `Kind`, and only this file reads annotations: other
+modules ask the kind.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .shapes import HasMeta
 
 
 class Role(Enum):
-    """What an argument is to the call."""
+    """The role of an argument in a call."""
 
     TENSOR = "a tensor"
     OPERAND = "a tensor or a number"
@@ -36,10 +36,10 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What an argument may be, and the code that handles it.
+    """One kind of argument, and the code that handles it.
 
-    Sources are templates of Python code: {0} stands for the argument's name. `None` in the place of a source: the
-    generated functions leave such arguments to the general path.
+    Sources are templates of Python code: {0} stands for the argument's name. A source that is None leaves the call to
+    the general path.
     """
 
     annotation: str
@@ -47,7 +47,7 @@ class Kind:
     """Checks a value and gives its wire form. Raises TypeError, ValueError or OverflowError."""
     role: Role = Role.OTHER
     key_source: str = "{0}"
-    """The argument's part of the key by which inference is remembered. {is_tensor} tells whether it is a tensor."""
+    """The argument's part of the memo key. {is_tensor} tells whether it is a tensor."""
     wire_source: str | None = "{0}"
     """Its wire form in the client's binder, where `is_x` tells whether operand `x` is a tensor."""
     fetch_source: str | None = None
@@ -58,9 +58,9 @@ class Kind:
     present_source: str = ""
     """Whether a tensor was given, in the client's binder; empty where one always is."""
     to_rule: Callable[[Any], Any] = lambda value: value
-    """Wire form to what a shape rule is given."""
+    """Converts the wire form for shape rules."""
     decode: Callable[[Any], Any] | None = None
-    """Wire form to what the engine is given, where the two differ."""
+    """Converts the wire form for the engine, where the two differ."""
     schema: dict[str, Any] | None = None
     """JSON schema of the argument in the REST interface."""
     optional: bool = False
@@ -263,7 +263,7 @@ def are_integers(value: Any) -> bool:
     """Whether a value has the wire form of several integers."""
     if type(value) is not tuple:
         return False
-    for item in value:  # noqa: SIM110 (asked of almost every row: a loop is quickest for the few that there are)
+    for item in value:  # noqa: SIM110 (runs for almost every row; a loop is fastest for few items)
         if type(item) is not int:
             return False
     return True
@@ -458,7 +458,7 @@ _OTHERS: Final = (
     Kind("bytes", _bytes, key_source="None", schema={"type": "string"}, check_source="type({0}) is bytes"),
     Kind("Size", _integers, Role.SIZE, schema=_INTEGER_OR_INTEGERS, check_source=_INTS),
     Kind("Ids", _integers, Role.IDS, schema={"type": "array", "items": _TENSOR}, check_source=_INTS),
-    # Sizes of which those that are None stay what the input's are.
+    # Sizes; None keeps the input's size.
     Kind(
         "OpenSize",
         _open_integers,

@@ -42,10 +42,10 @@ NESTING: Final = LIMITS.rank + 8
 """Levels of nesting in a body."""
 
 MOST_RESULTS: Final = 1 << 12
-"""Results of a call that a caller is told of: few enough to be told without anybody else waiting."""
+"""Results of one call: few enough to describe without delaying other requests."""
 
 LISTED: Final = 1000
 """Calls that one request may list, and names that a list of tensors may have."""
 
 MOST_ROWS: Final = 1 << 13
-"""Rows of a list of calls, the questions about its results among them: few enough to be told of at once."""
+"""Rows of one list of calls, with those that describe its results: few enough not to delay other requests."""

@@ -35,11 +35,11 @@ Device: TypeAlias = str
 
 
 class Inferred(NamedTuple):
-    """What a rule found out.
+    """The result of a rule.
 
     `metas`: the results. `compute`: the dtype that promoted inputs are cast to before the kernel, or None.
     `offset`: for a view, the distance of its first element from the input's, in elements, or a distance per result;
-    None for new memory. `warning`: what the caller is told, each time.
+    None for new memory. `warning`: the warning that every such call gives.
     """
 
     metas: tuple[Meta, ...]
@@ -72,7 +72,7 @@ class Param(NamedTuple):
 
 
 NUMPY_NAMES: Final = {"dim": ("axis",), "keepdim": ("keepdims",), "input": ("x", "a", "x1"), "other": ("x2",)}
-"""What NumPy calls some arguments: PyTorch takes these names for its own, in every function that has them."""
+"""NumPy's names of some arguments, which PyTorch accepts in every function that has these arguments."""
 
 Rule: TypeAlias = Callable[..., Any]
 _MEMO_LIMIT: Final = 4096
@@ -85,21 +85,21 @@ class OpSpec:
     their number depends on the arguments. on: where users find it ("torch", "tensor", "functional", ...).
     aliases: other names of parameters. inplace: a variant with a trailing underscore exists. differentiable: gradients
     flow to the inputs. static_shape: shapes follow from metadata alone. control: a row that acts on the session (free, read,
-    backward, an optimizer's step) and is not a function of tensors. public: part of the API that is called by name, as
-    over HTTP: not what begins with an underscore, and of control rows those that say so.
+    backward, an optimizer's step) and is not a function of tensors. public: callable by name, as over HTTP: ops without
+    a leading underscore, and the control rows that say so.
 
-    inner: only gradients and decompositions call it, inside a server; a row that names it is refused as one of no op.
+    inner: only gradients and decompositions call it, inside a server; a row that names it is refused as an unknown op.
 
-    view: the results may share the input's memory. detached: such a view is apart from the input's history;
-    own_version: and from its version. fixed_views: PyTorch's name for what makes these views, of which none may be given
-    a new history by an in-place op.
+    view: the results may share the input's memory. detached: such a view does not share the input's history;
+    own_version: nor its version. fixed_views: PyTorch's name of the function that makes these views, to which in-place
+    ops may give no new history.
 
     form_of: the function, as users know it, of which this op is one form.
 
     separate: of several results each depends on the tensor in its place alone.
 
-    elementwise: an element of the result depends on that element of the inputs alone, so that in place no other may lie
-    in its memory. idempotent: in place it may write to an element twice, as an expanded tensor makes it.
+    elementwise: an element of the result depends on that element of the inputs alone, so in place no other element may
+    share its memory. idempotent: in place it may write to an element twice, as in an expanded tensor.
     """
 
     def __init__(self, function: Callable[..., Any], rule: Rule | None, **traits: Any) -> None:
@@ -142,7 +142,7 @@ class OpSpec:
         )
         self.decoders = tuple((i, p.kind.decode) for i, p in enumerate(self.params) if p.kind.decode)
         self.memo: dict[Any, Inferred] = {}
-        self.known: dict[Any, Meta] = {}  # of the memo's entries, the first result: all that most calls ask
+        self.known: dict[Any, Meta] = {}  # the first result of each entry of `memo`, enough for most calls
         self.key = _compile_key(self)
         self.well_formed = _compile_well_formed(self)
 
@@ -283,7 +283,7 @@ class OpSpec:
         )
 
     def _refusal(self, position: int, value: Any, called: str) -> str:
-        """What is wrong with an argument, in PyTorch's words."""
+        """The message for a wrong argument, in PyTorch's words."""
         param = self.params[position]
         if param.kind.role is Role.TENSORS and isinstance(value, list | tuple):
             allowed = HasMeta | None if param.kind.optional_items else HasMeta
@@ -296,7 +296,7 @@ class OpSpec:
 
 
 def describe(value: Any) -> str:
-    """A value's type as an error message names it, with the types inside a list."""
+    """A value's type in error messages, with the types inside a list."""
     if isinstance(value, HasMeta):
         return "Tensor"
     if isinstance(value, list | tuple):
@@ -322,8 +322,8 @@ def _compile_key(spec: OpSpec) -> Callable[..., Any]:
     """A function from arguments to the memo key: metadata for tensors, types for numbers, values for the rest.
 
     A Python number's value never changes a result's metadata but its type does: full(2, 1), full(2, 1.0) and
-    full(2, True) differ while 1 == 1.0 == True. A number that the rule refuses or not is declared `Checked` or `Value`:
-    its value is part of the key.
+    full(2, True) differ while 1 == 1.0 == True. A number whose value the rule reads is declared `Checked` or
+    `Value`: its value is part of the key.
     """
     parts = ", ".join(param.kind.key(param.name) for param in spec.params)
     source = f"def key({', '.join(spec.names)}):\n    return ({parts}{',' if parts else ''})"
@@ -347,7 +347,7 @@ OPS: dict[str, OpSpec] = {}
 """Every op by name; complete once `telegrad_protocol.ops` is imported."""
 
 BY_INDEX: list[OpSpec] = []
-"""Every op by its code on the wire: the place of its name in alphabetical order."""
+"""Every op by its code on the wire: the position of its name in alphabetical order."""
 
 
 def op(rule: Rule | None, **traits: Any) -> Callable[[Callable[..., Any]], OpSpec]:
@@ -376,7 +376,7 @@ def number_ops() -> None:
 
 
 def digest() -> str:
-    """A fingerprint of the table; equal digests mean that both sides read each other's rows alike."""
+    """A fingerprint of the table; equal digests mean that both sides read rows alike."""
     text = "\n".join(spec.signature for spec in BY_INDEX)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
