@@ -10,9 +10,8 @@ tensor([2., 4.])
 import math as _math
 from importlib.metadata import version as _version
 
+from telegrad_protocol import dtypes as _dtypes
 from telegrad_protocol.dtypes import DType as dtype
-from telegrad_protocol.dtypes import bfloat16, float16, float32, float64, int8, int16, int32, int64, uint8
-from telegrad_protocol.dtypes import bool_ as bool
 from telegrad_protocol.errors import OutOfMemory as OutOfMemoryError
 
 from . import amp, cuda, linalg, nn, optim, random, utils
@@ -41,10 +40,7 @@ __version__ = _version("telegrad")
 e, inf, nan, pi = _math.e, _math.inf, _math.nan, _math.pi
 newaxis = None
 
-half, float, double = float16, float32, float64
-short, int, long = int16, int32, int64
-
-globals().update(_namespace.TORCH)
+globals().update({**_dtypes.BY_NAME, **_dtypes.ALIASES, **_namespace.TORCH})
 
 __all__ = sorted(name for name in globals() if not name.startswith("_"))
 

@@ -1,3 +1,3 @@
-"""What client and server agree on: the op table, the messages, their bytes, the errors."""
+"""The contract of client and server: the op table, the messages, their bytes, the errors."""
 
 from . import ops as ops  # completes the op table, whatever is imported first

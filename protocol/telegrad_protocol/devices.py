@@ -1,4 +1,4 @@
-"""Names of devices, and their places on the wire: `cpu` is at 0, `cuda:k` at k + 1."""
+"""Names of devices, and their indices on the wire: `cpu` is 0, `cuda:k` is k + 1."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CUDA: Final = re.compile(r"cuda(?::(\d{1,3}))?")
 class ProcessDevice:
     """The device of what names none: the server's CPU for a client, its own for a worker.
 
-    `most_elements`: of a tensor that an op may compute with here. Strides of 0 show more than any memory holds.
+    `most_elements`: the largest tensor that ops may compute with here; one with strides of 0 can exceed any memory.
     """
 
     device = "cpu"
@@ -24,7 +24,7 @@ class ProcessDevice:
 
 
 def canonical(name: str) -> str:
-    """A device's full name. Raises `DeviceError` for what is none.
+    """A device's full name. Raises `DeviceError` for a text that names none.
 
     >>> canonical("cuda")
     'cuda:0'
@@ -38,7 +38,7 @@ def canonical(name: str) -> str:
 
 
 def device_index(name: str) -> int:
-    """Where a device stands on the wire.
+    """The index of a device on the wire.
 
     >>> device_index("cuda:1")
     2

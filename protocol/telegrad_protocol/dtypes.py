@@ -26,7 +26,7 @@ class DType:
         self.is_signed = signed
 
     def __repr__(self) -> str:
-        # PyTorch's name, so that what scripts print and compare stays the same.
+        # PyTorch's name, so that scripts print and compare the same text.
         return f"torch.{self.name}"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -43,63 +43,58 @@ BOOL: Final = 0
 INT: Final = 1
 FLOAT: Final = 2
 
-bool_: Final = DType("bool", 1, BOOL, signed=False)
-uint8: Final = DType("uint8", 1, INT, signed=False)
-int8: Final = DType("int8", 1, INT)
-int16: Final = DType("int16", 2, INT)
-int32: Final = DType("int32", 4, INT)
-int64: Final = DType("int64", 8, INT)
-float16: Final = DType("float16", 2, FLOAT)
-bfloat16: Final = DType("bfloat16", 2, FLOAT)
-float32: Final = DType("float32", 4, FLOAT)
-float64: Final = DType("float64", 8, FLOAT)
+BY_NAME: Final[dict[str, DType]] = {}
 
-ALL: Final = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64)
-BY_NAME: Final[dict[str, DType]] = {dtype.name: dtype for dtype in ALL}
+TYPE_NAMES: Final[dict[DType, str]] = {}
+"""The names in PyTorch's errors and tensor types; in lower case, the method that converts to the dtype."""
 
-TYPE_NAMES: Final[dict[DType, str]] = {
-    bool_: "Bool",
-    uint8: "Byte",
-    int8: "Char",
-    int16: "Short",
-    int32: "Int",
-    int64: "Long",
-    float16: "Half",
-    bfloat16: "BFloat16",
-    float32: "Float",
-    float64: "Double",
-}
-"""What PyTorch's errors, and the names of its tensor types, call them."""
+C_NAMES: Final[dict[DType, str]] = {}
+"""The names in those of PyTorch's errors that give types of C++."""
 
-C_NAMES: Final[dict[DType, str]] = {
-    bool_: "bool",
-    uint8: "unsigned char",
-    int8: "signed char",
-    int16: "short",
-    int32: "int",
-    int64: "long",
-    float16: "c10::Half",
-    bfloat16: "c10::BFloat16",
-    float32: "float",
-    float64: "double",
-}
-"""What those of PyTorch's errors call them that give the types of C++."""
+FULL_C_NAMES: Final[dict[DType, str]] = {}
+"""The names in those of PyTorch's errors that write types of C++ out."""
 
-FULL_C_NAMES: Final = {**C_NAMES, int16: "short int", int64: "long int"}
-"""And those that write these types out."""
+
+def _declare(name: str, itemsize: int, category: int, type_name: str, c_name: str, full_c_name: str = "") -> DType:
+    dtype = DType(name, itemsize, category, signed=category != BOOL and not name.startswith("u"))
+    BY_NAME[name], TYPE_NAMES[dtype], C_NAMES[dtype] = dtype, type_name, c_name
+    FULL_C_NAMES[dtype] = full_c_name or c_name
+    return dtype
+
+
+bool_: Final = _declare("bool", 1, BOOL, "Bool", "bool")
+uint8: Final = _declare("uint8", 1, INT, "Byte", "unsigned char")
+int8: Final = _declare("int8", 1, INT, "Char", "signed char")
+int16: Final = _declare("int16", 2, INT, "Short", "short", "short int")
+int32: Final = _declare("int32", 4, INT, "Int", "int")
+int64: Final = _declare("int64", 8, INT, "Long", "long", "long int")
+float16: Final = _declare("float16", 2, FLOAT, "Half", "c10::Half")
+bfloat16: Final = _declare("bfloat16", 2, FLOAT, "BFloat16", "c10::BFloat16")
+float32: Final = _declare("float32", 4, FLOAT, "Float", "float")
+float64: Final = _declare("float64", 8, FLOAT, "Double", "double")
+
+ALL: Final = tuple(BY_NAME.values())
+FLOATS: Final = tuple([dtype for dtype in ALL if dtype.is_floating_point])
+
+_FLOAT_NAMES: Final = [dtype.name for dtype in sorted(FLOATS, key=lambda dtype: dtype.itemsize < 4)]
+FLOATS_LISTED: Final = f"{', '.join(_FLOAT_NAMES[:-1])} or {_FLOAT_NAMES[-1]}"
+"""The floating types in messages, those of 16 bits last."""
+
+ALIASES: Final = {"half": float16, "float": float32, "double": float64, "short": int16, "int": int32, "long": int64}
+"""PyTorch's other names of dtypes, as in `torch.half`."""
 
 
 def by_name(name: str) -> DType:
-    """The type of that name. Raises KeyError for a name that is none."""
+    """The type of that name. Raises KeyError for an unknown name."""
     return BY_NAME[name]
 
 
 PYTHON: Final[dict[type, DType]] = {float: float64, int: int64, bool: bool_}
-"""Python's types as PyTorch takes them where a dtype is wanted."""
+"""Python's types that PyTorch accepts as a dtype."""
 
 
 def of_type(dtype: Any) -> DType | None:
-    """The dtype meant by a dtype or one of Python's types; None for None. Raises TypeError for anything else."""
+    """The dtype that a dtype or a Python type stands for; None for None. Raises TypeError for anything else."""
     if dtype is None or isinstance(dtype, DType):
         return dtype
     found = PYTHON.get(dtype) if isinstance(dtype, type) else None
@@ -115,8 +110,8 @@ def _promote(a: DType, b: DType) -> DType:
     if a.category != b.category:
         return a if a.category > b.category else b
     if a.category == FLOAT:
-        if {a, b} == {float16, bfloat16}:
-            return float32
+        if a.itemsize == b.itemsize:
+            return float32  # float16 beside bfloat16
         return a if a.itemsize > b.itemsize else b
     if a.is_signed == b.is_signed:
         return a if a.itemsize > b.itemsize else b

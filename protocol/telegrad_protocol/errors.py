@@ -6,6 +6,7 @@ TelegradError (RuntimeError)
 │   ├── OpTypeError         bad_type            also a TypeError
 │   ├── OpIndexError        bad_index           also an IndexError
 │   ├── OpValueError        bad_value           also a ValueError
+│   ├── OpAssertion         bad_assertion       also an AssertionError
 │   ├── UnknownOp           unknown_op          also an AttributeError
 │   ├── UnknownTensor       unknown_tensor
 │   ├── DeviceError         bad_device
@@ -41,20 +42,15 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, ClassVar, Final
 
+from .limits import MOST_ITEMS, MOST_TEXT
+
 DETAILS = ("op", "argument", "expected", "got", "hint", "row", "request", "calls")
-
-
-MOST_TEXT: Final = 4000
-"""Characters of one text in a record."""
-
-MOST_ITEMS: Final = 1000
-"""Items of one list in a record."""
 
 _DEEPEST: Final = 8
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """A detail as every format can write it: what comes from a caller's arguments may be anything, of any size."""
+    """A detail in a form that every format can write; a caller's arguments may be anything, of any size."""
     if value is None or type(value) is bool:
         return value
     if type(value) is int:
@@ -77,7 +73,7 @@ def _large(value: int) -> str:
 
 
 def shown(value: Any) -> str:
-    """What a message shows of a value, however large it is."""
+    """A value in a message, cut short."""
     return _SHORT.repr(value)[:100]
 
 
@@ -86,7 +82,7 @@ _SHORT.maxother = _SHORT.maxstring = _SHORT.maxlong = 50
 
 
 class TelegradError(RuntimeError):
-    """Base of all errors; `details` answers which op, which argument, expected, got, and what to do."""
+    """Base of all errors; `details` say which op, which argument, expected, got, and what to do."""
 
     code: ClassVar[str] = "error"
     status: ClassVar[int] = 500
@@ -103,12 +99,12 @@ class TelegradError(RuntimeError):
         hint = self.details.get("hint")
         return f"{self.message}\nHint: {hint}" if hint else self.message
 
-    def to_record(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The error as it travels: code, message, and those details that are known; msgpack and JSON can write it."""
         return {"code": self.code, "message": _plain(self.message), **_plain(self.details)}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return from_record, (self.to_record(),)
+        return from_dict, (self.to_dict(),)
 
 
 class OpError(TelegradError):
@@ -268,12 +264,12 @@ def _subclasses(cls: type[TelegradError]) -> list[type[TelegradError]]:
 CODES: dict[str, type[TelegradError]] = {cls.code: cls for cls in _subclasses(TelegradError)}
 
 
-def from_record(record: Mapping[str, Any]) -> TelegradError:
-    """Rebuild an error from its record; a code of a newer peer becomes a plain `TelegradError`.
+def from_dict(fields: Mapping[str, Any]) -> TelegradError:
+    """Rebuild an error from the fields that `to_dict` gave; an unknown code becomes a plain `TelegradError`.
 
-    >>> from_record({"code": "bad_index", "message": "Dimension out of range"}).details
+    >>> from_dict({"code": "bad_index", "message": "Dimension out of range"}).details
     {}
     """
-    cls = CODES.get(str(record.get("code")), TelegradError)
-    details = {name: record[name] for name in DETAILS if record.get(name) is not None}
-    return cls(str(record.get("message", "the server gave no message")), **details)
+    cls = CODES.get(str(fields.get("code")), TelegradError)
+    details = {name: fields[name] for name in DETAILS if fields.get(name) is not None}
+    return cls(str(fields.get("message", "the server gave no message")), **details)

@@ -1,33 +1,130 @@
-"""What an argument of an op may be: one `Kind` per annotation that declarations use."""
+"""Kinds of arguments: how each is checked, keyed, sent, fetched, read from JSON and written in documentation.
+
+A declaration annotates every argument; each annotation has one `Kind`, and only this file reads annotations: other
+modules ask the kind.
+"""
 
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any, Final
 
 from .devices import canonical
 from .dtypes import BY_NAME, PYTHON, DType
 from .shapes import HasMeta
 
 
-class Kind(NamedTuple):
-    """How an argument is checked, keyed and travels.
+class Role(Enum):
+    """The role of an argument in a call."""
 
-    convert: value to wire form, raising TypeError for a wrong one. key_source: the expression for the memo key.
-    to_rule: wire form to what a shape rule is given. holds_tensors: a tensor, several, or none may stand here.
+    TENSOR = "a tensor"
+    OPERAND = "a tensor or a number"
+    TENSORS = "a list of tensors"
+    IDS = "tensors by their ids, where some need not exist"
+    GENERATOR = "a random number generator"
+    DEVICE = "a device"
+    DTYPE = "a dtype"
+    SIZE = "sizes, which a method also takes one by one"
+    NUMBER = "a number"
+    NUMBERS = "a list of numbers"
+    OTHER = "anything else"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of argument, and the code that handles it.
+
+    Sources are templates of Python code: {0} stands for the argument's name. A source that is None leaves the call to
+    the general path.
     """
 
+    annotation: str
     convert: Callable[[Any], Any]
+    """Checks a value and gives its wire form. Raises TypeError, ValueError or OverflowError."""
+    role: Role = Role.OTHER
     key_source: str = "{0}"
+    """The argument's part of the memo key. {is_tensor} tells whether it is a tensor."""
+    wire_source: str | None = "{0}"
+    """Its wire form in the client's binder, where `is_x` tells whether operand `x` is a tensor."""
+    fetch_source: str | None = None
+    """Statements of the server's generated row function, for a tensor: from the wire form `a_x` they set the tensor
+    `t_x`, its part of the key `k_x` and its array `v_x`."""
+    check_source: str = "True"
+    """Whether a value has the wire form. The key cannot tell: 1.0 equals 1. It calls the functions of `CHECKS`."""
+    present_source: str = ""
+    """Whether a tensor was given, in the client's binder; empty where one always is."""
     to_rule: Callable[[Any], Any] = lambda value: value
-    holds_tensors: bool = False
+    """Converts the wire form for shape rules."""
+    decode: Callable[[Any], Any] | None = None
+    """Converts the wire form for the engine, where the two differ."""
     schema: dict[str, Any] | None = None
-    """JSON schema of the argument at the HTTP door."""
-    from_wire: Callable[[Any], Any] | None = None
-    """Wire form to what the engine is given, where the two differ."""
-    wired: str = "True"
-    """The expression that tells whether a value has the wire form. A memo key does not: 1.0 equals 1."""
+    """JSON schema of the argument in the REST interface."""
+    optional: bool = False
+    """None may be given."""
+    optional_items: bool = False
+    """A list may contain None."""
+    holds_tensors: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        holds_tensors = self.role in (Role.TENSOR, Role.OPERAND, Role.TENSORS)
+        object.__setattr__(self, "holds_tensors", holds_tensors)
+
+    @property
+    def takes_numbers(self) -> bool:
+        """Numbers may be given, which JSON writes as strings where they are not finite."""
+        return self.role in (Role.OPERAND, Role.NUMBER, Role.NUMBERS)
+
+    @property
+    def shown(self) -> str:
+        """The annotation in documentation: without the words that only say how calls are remembered."""
+        return self.annotation.replace("Checked", "float").replace("OpenSize", "Size")
+
+    @property
+    def typed(self) -> str:
+        """The annotation in type stubs, in the words of their module for types."""
+        return re.sub(r"\w+", lambda word: _TYPED.get(word[0], word[0]), self.annotation)
+
+    @property
+    def wanted(self) -> str:
+        """The annotation in PyTorch's error messages."""
+        return _WANTED.get(self.shown.removesuffix(" | None"), self.shown)
+
+    def key(self, name: str, is_tensor: str = "isinstance({0}, HasMeta)") -> str:
+        """The source of the key's part for the argument called `name`."""
+        return self.key_source.format(name, is_tensor=is_tensor.format(name))
+
+    def check(self, value: Any) -> bool:
+        """Whether a value that is no tensor has the wire form. Generated functions inline `check_source` instead."""
+        return bool(eval(self.check_source.format("value"), {**CHECKS, "value": value}))
+
+
+_WANTED: Final = {
+    "Size": "tuple of ints",
+    "Dims": "int or tuple of ints",
+    "int | Size": "int or tuple of ints",
+    "Value": "Number",
+    "DType": "torch.dtype",
+    "Device": "torch.device",
+    "Tensor": "Tensor",
+}
+
+_TYPED: Final = {
+    "Size": "Sizes",
+    "OpenSize": "Sizes",
+    "Dims": "Sizes | None",
+    "Value": "Number",
+    "Checked": "float",
+    "Index": "Any",
+    "Device": "DeviceLike",
+    "list": "Sequence",
+}
+
+
+# Conversion and checks --------------------------------------------------------------------------------------------
 
 
 def _is_tensor(value: Any) -> bool:
@@ -58,7 +155,7 @@ def _tensors(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _integer(value: Any) -> int:
-    # PyTorch refuses True for an int nowhere, and a float everywhere.
+    # PyTorch accepts True as an int, never a float.
     return operator.index(value)
 
 
@@ -166,7 +263,7 @@ def are_integers(value: Any) -> bool:
     """Whether a value has the wire form of several integers."""
     if type(value) is not tuple:
         return False
-    for item in value:  # noqa: SIM110 (asked of almost every row: a loop is quickest for the few that there are)
+    for item in value:  # noqa: SIM110 (runs for almost every row; a loop is fastest for few items)
         if type(item) is not int:
             return False
     return True
@@ -203,13 +300,16 @@ def _is_slice(item: Any) -> bool:
     )
 
 
-WIRED: Final = {
+CHECKS: Final = {
     "are_integers": are_integers,
     "are_open_integers": are_open_integers,
     "are_numbers": are_numbers,
     "is_index": is_index,
 }
-"""What the expressions of `Kind.wired` call."""
+"""The functions that `Kind.check_source` calls."""
+
+
+# The table --------------------------------------------------------------------------------------------------------
 
 _INT: Final = "type({0}) in (int, bool)"
 _NUM: Final = "type({0}) in (float, int, bool)"
@@ -237,78 +337,166 @@ def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-_PLAIN: Final[dict[str, Kind]] = {
-    "Tensor": Kind(_tensor, "{0}._meta", _meta_or_value, True, _TENSOR),
-    "Tensor | Number": Kind(
-        _operand,
-        "({0}._meta if isinstance({0}, HasMeta) else {0}.__class__)",
-        _meta_or_value,
-        True,
-        {"anyOf": [_TENSOR, _NUMBER]},
+_FETCH: Final = """\
+        if type(a_{0}) is not int:  # 1.0 and True would be found as 1
+            return execute_any(session, row)
+        t_{0} = tensors[a_{0}]
+        k_{0}, v_{0} = t_{0}._meta, t_{0}.data
+"""
+
+_FETCH_OPTIONAL: Final = """\
+        if a_{0} is None:
+            t_{0} = k_{0} = v_{0} = None
+        elif type(a_{0}) is not int:
+            return execute_any(session, row)
+        else:
+            t_{0} = tensors[a_{0}]
+            k_{0}, v_{0} = t_{0}._meta, t_{0}.data
+"""
+
+_FETCH_OPERAND: Final = """\
+        if type(a_{0}) is int:
+            t_{0} = tensors[a_{0}]
+            k_{0}, v_{0} = t_{0}._meta, t_{0}.data
+        elif type(a_{0}) is tuple:
+            (t_{0},) = a_{0}
+            k_{0}, v_{0} = type(t_{0}), t_{0}
+        else:
+            return execute_any(session, row)
+"""
+
+
+def _optional_kind(kind: Kind, **changes: Any) -> Kind:
+    """The kind of an argument that may also be None."""
+    annotation = f"{kind.annotation} | None"
+    check = "True" if kind.check_source == "True" else f"({{0}} is None or {kind.check_source})"
+    schema = None if kind.schema is None else _nullable(kind.schema)
+    changes = {"schema": schema, "check_source": check, "decode": kind.decode and _optional(kind.decode), **changes}
+    return replace(kind, annotation=annotation, convert=_optional(kind.convert), optional=True, **changes)
+
+
+_tensor_kind: Final = Kind(
+    "Tensor",
+    _tensor,
+    Role.TENSOR,
+    key_source="{0}._meta",
+    wire_source="({0}._id or upload({0}))",
+    fetch_source=_FETCH,
+    to_rule=_meta_or_value,
+    schema=_TENSOR,
+)
+_operand_kind: Final = Kind(
+    "Tensor | Number",
+    _operand,
+    Role.OPERAND,
+    key_source="({0}._meta if {is_tensor} else {0}.__class__)",
+    wire_source="(({0}._id or upload({0})) if is_{0} else ({0},))",
+    fetch_source=_FETCH_OPERAND,
+    present_source="is_{0}",
+    to_rule=_meta_or_value,
+    schema={"anyOf": [_TENSOR, _NUMBER]},
+)
+
+_OF_TENSORS: Final = (
+    _tensor_kind,
+    _optional_kind(
+        _tensor_kind,
+        key_source="(None if {0} is None else {0}._meta)",
+        wire_source="(None if {0} is None else {0}._id or upload({0}))",
+        fetch_source=_FETCH_OPTIONAL,
+        present_source="{0} is not None",
     ),
-    "int": Kind(_integer, schema=_INTEGER, wired=_INT),
-    "float": Kind(_float, "{0}.__class__", schema=_NUMBER, wired=_NUM),
-    # A float whose value the op's rule looks at.
-    "Checked": Kind(_float, "{0}", schema=_NUMBER, wired=_NUM),
-    "Number": Kind(_number, "{0}.__class__", schema=_NUMBER, wired=_NUM),
-    # A number whose value decides the result's shape, or that the rule looks at.
-    "Value": Kind(_number, "({0}.__class__, {0})", schema=_NUMBER, wired=_NUM),
-    "bool": Kind(_boolean, schema={"type": "boolean"}, wired=_INT),
-    "str": Kind(_string, schema={"type": "string"}, wired=_STR),
-    "bytes": Kind(_bytes, "None", schema={"type": "string"}, wired="type({0}) is bytes"),
-    "Size": Kind(_integers, schema=_INTEGER_OR_INTEGERS, wired=_INTS),
-    # Tensors by their ids, where some need not exist.
-    "Ids": Kind(_integers, schema={"type": "array", "items": _TENSOR}, wired=_INTS),
-    # A size that stays what the input's is may be None.
-    "OpenSize": Kind(
-        _open_integers, schema={"anyOf": [_INTEGER, _OPEN_INTEGERS]}, wired=f"({_INT} or are_open_integers({{0}}))"
+    _operand_kind,
+    _optional_kind(
+        _operand_kind,
+        wire_source="(({0}._id or upload({0})) if is_{0} else None if {0} is None else ({0},))",
+        fetch_source=None,
     ),
-    "Size | str": Kind(
+    Kind(
+        "list[Tensor]",
+        _tensors(_tensor),
+        Role.TENSORS,
+        key_source="tuple([t._meta for t in {0}])",
+        wire_source="tuple([t._id or upload(t) for t in {0}])",
+        to_rule=_metas,
+        schema={"type": "array", "items": _TENSOR},
+    ),
+    Kind(
+        "list[Tensor | None]",
+        _tensors(_optional(_tensor)),
+        Role.TENSORS,
+        key_source="tuple([None if t is None else t._meta for t in {0}])",
+        wire_source=None,
+        to_rule=_metas,
+        schema={"type": "array", "items": _nullable(_TENSOR)},
+        optional_items=True,
+    ),
+)
+
+
+def _number_kind(annotation: str, convert: Callable[[Any], Any], key_source: str) -> Kind:
+    return Kind(annotation, convert, Role.NUMBER, key_source, schema=_NUMBER, check_source=_NUM)
+
+
+_OTHERS: Final = (
+    Kind("int", _integer, schema=_INTEGER, check_source=_INT),
+    _number_kind("float", _float, "{0}.__class__"),
+    # A float whose value the op's rule reads.
+    _number_kind("Checked", _float, "{0}"),
+    _number_kind("Number", _number, "{0}.__class__"),
+    # A number whose value the op's rule reads, or that decides the result's shape.
+    _number_kind("Value", _number, "({0}.__class__, {0})"),
+    Kind(
+        "list[float]",
+        _numbers,
+        Role.NUMBERS,
+        schema={"type": "array", "items": _NUMBER},
+        check_source="are_numbers({0})",
+    ),
+    Kind("bool", _boolean, schema={"type": "boolean"}, check_source=_INT),
+    Kind("str", _string, schema={"type": "string"}, check_source=_STR),
+    Kind("bytes", _bytes, key_source="None", schema={"type": "string"}, check_source="type({0}) is bytes"),
+    Kind("Size", _integers, Role.SIZE, schema=_INTEGER_OR_INTEGERS, check_source=_INTS),
+    Kind("Ids", _integers, Role.IDS, schema={"type": "array", "items": _TENSOR}, check_source=_INTS),
+    # Sizes; None keeps the input's size.
+    Kind(
+        "OpenSize",
+        _open_integers,
+        schema={"anyOf": [_INTEGER, _OPEN_INTEGERS]},
+        check_source=f"({_INT} or are_open_integers({{0}}))",
+    ),
+    Kind(
+        "Size | str",
         _integers_or_word,
         schema={"anyOf": [*_INTEGER_OR_INTEGERS["anyOf"], {"type": "string"}]},
-        wired=f"({_STR} or {_INTS})",
+        check_source=f"({_STR} or {_INTS})",
     ),
-    "Dims": Kind(
+    Kind(
+        "Dims",
         _optional(_integer_or_integers),
         schema=_nullable(_INTEGER_OR_INTEGERS),
-        wired=f"({{0}} is None or {_INT} or {_INTS})",
+        check_source=f"({{0}} is None or {_INT} or {_INTS})",
     ),
-    "int | Size": Kind(_integer_or_integers, schema=_INTEGER_OR_INTEGERS, wired=f"({_INT} or {_INTS})"),
-    "list[float]": Kind(_numbers, schema={"type": "array", "items": _NUMBER}, wired="are_numbers({0})"),
-    "Device": Kind(_device, schema={"type": "string", "pattern": "^(cpu|cuda(:[0-9]{1,3})?)$"}, wired=_STR),
-    "DType": Kind(_dtype, schema={"enum": sorted(BY_NAME)}, from_wire=_dtype, wired=_STR),
-    # A generator is named by its id; what the engine is given is the generator itself.
-    "Generator": Kind(_generator, "None", schema=_INTEGER),
-    "Index": Kind(_index, schema={"type": "array"}, wired="is_index({0})"),
-}
+    Kind("int | Size", _integer_or_integers, schema=_INTEGER_OR_INTEGERS, check_source=f"({_INT} or {_INTS})"),
+    Kind(
+        "Device",
+        _device,
+        Role.DEVICE,
+        schema={"type": "string", "pattern": "^(cpu|cuda(:[0-9]{1,3})?)$"},
+        check_source=_STR,
+    ),
+    Kind("DType", _dtype, Role.DTYPE, schema={"enum": sorted(BY_NAME)}, decode=_dtype, check_source=_STR),
+    # A generator travels as its id; the engine is given the generator itself.
+    Kind(
+        "Generator",
+        _generator,
+        Role.GENERATOR,
+        key_source="None",
+        wire_source="({0} and generator_id({0}))",
+        schema=_INTEGER,
+    ),
+    Kind("Index", _index, schema={"type": "array"}, check_source="is_index({0})"),
+)
 
-
-def _kinds() -> dict[str, Kind]:
-    kinds = dict(_PLAIN)
-    for name, kind in _PLAIN.items():
-        key = kind.key_source
-        if name == "Tensor":
-            key = "(None if {0} is None else {0}._meta)"
-        schema = None if kind.schema is None else _nullable(kind.schema)
-        kinds[f"{name} | None"] = kind._replace(
-            convert=_optional(kind.convert),
-            key_source=key,
-            schema=schema,
-            wired="True" if kind.wired == "True" else f"({{0}} is None or {kind.wired})",
-            from_wire=kind.from_wire and _optional(kind.from_wire),
-        )
-    tensors = {"type": "array", "items": _TENSOR}
-    kinds["list[Tensor]"] = Kind(
-        _tensors(_tensor), "tuple([t._meta for t in {0}])", _metas, holds_tensors=True, schema=tensors
-    )
-    kinds["list[Tensor | None]"] = Kind(
-        _tensors(_optional(_tensor)),
-        "tuple([None if t is None else t._meta for t in {0}])",
-        _metas,
-        holds_tensors=True,
-        schema={"type": "array", "items": _nullable(_TENSOR)},
-    )
-    return kinds
-
-
-KINDS: Final[dict[str, Kind]] = _kinds()
+KINDS: Final = {kind.annotation: kind for kind in (*_OF_TENSORS, *_OTHERS, *map(_optional_kind, _OTHERS))}
+"""Every kind by its annotation."""

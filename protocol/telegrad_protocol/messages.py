@@ -1,4 +1,4 @@
-"""The closed list of records that cross the wire, each a named tuple that msgpack writes as an array.
+"""The closed list of structs that cross the wire, each a named tuple that msgpack writes as an array.
 
 Requests and replies on the hot path carry nothing but these; `WIRE.md` shows their bytes.
 """
@@ -15,9 +15,6 @@ GRAD: Final = 1
 
 INPLACE: Final = 2
 """Row flag: the result is written into the op's first argument; `outs` is nil."""
-
-INFERENCE: Final = 4
-"""Row flag: inference mode was on at the call; the results never take part in autograd."""
 
 
 class Row(NamedTuple):
@@ -49,10 +46,10 @@ class ReadResult(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What a submission gave: values of its reads in order, and the error that ended the epoch, if any.
+    """The answer to a submission: values of its reads in order, and the error that ended the epoch, if any.
 
-    `error` has a `row`, the failing row's index in this submission, where it failed here; without one the
-    epoch had failed before and every row was skipped.
+    `error["row"]` is the failing row's index in this submission. An error without a row says that the epoch had failed
+    before: every row was skipped.
     """
 
     results: tuple[ReadResult, ...]
@@ -60,7 +57,7 @@ class Reply(NamedTuple):
 
 
 class OpenSession(NamedTuple):
-    """What a client says of itself; `digest` fingerprints its op table (`spec.digest()`)."""
+    """A client's versions; `digest` is the fingerprint of its op table (`spec.digest()`)."""
 
     protocol: int
     package: str

@@ -11,7 +11,7 @@ from .errors import AutogradError, OpError, OpTypeError, ShapeError, Unsupported
 from .shapes import Meta, broadcast, contiguous, like, reduced, wrap_dims
 from .spec import Inferred, OpSpec
 
-Promotion = Literal["same", "float", "bool", "keep"]
+Promotion = Literal["same", "float", "bool"]
 
 
 def common_dtype(operands: tuple[Any, ...]) -> DType:
@@ -34,7 +34,7 @@ class Elementwise:
     """Broadcasts its operands and promotes their dtypes, by one of PyTorch's kinds of promotion.
 
     same: the common dtype. float: the common dtype, integers becoming float32. bool: computed in the common dtype,
-    True or False comes out. A dtype to `refuse` is one that PyTorch's `kernel` does not know.
+    the result is bool. `refuse`: dtypes that PyTorch's `kernel` does not implement.
     """
 
     operands_only: Final = True
@@ -68,13 +68,13 @@ def elementwise(
 
 
 def not_implemented(kernel: str | None, dtype: DType) -> UnsupportedOp:
-    """What PyTorch says of a dtype that one of its kernels does not know."""
+    """PyTorch's error for a dtype that one of its kernels does not implement."""
     words = f"not implemented for '{dtypes.TYPE_NAMES[dtype]}'"
     return UnsupportedOp(f'"{kernel}" {words}' if kernel else words, got=dtype.name)
 
 
 def check_factor(factor: object, dtype: DType, name: str = "alpha") -> None:
-    """Raise where a number that an operand is multiplied by does not fit what is computed in `dtype`."""
+    """Raise where the factor of an operand does not fit a computation in `dtype`."""
     if isinstance(factor, bool) and dtype.category != dtypes.BOOL:
         raise OpError(f"Boolean {name} only supported for Boolean results.", argument=name)
     if isinstance(factor, float) and dtype.category != dtypes.FLOAT:
@@ -94,7 +94,7 @@ NO_MEAN: Final = (
 
 
 def floating(kernel: str) -> Callable[..., Meta]:
-    """Like the first input, which must be of a floating type: PyTorch's `kernel` knows no other."""
+    """Like the first input, which must be of a floating type: PyTorch's `kernel` implements no other."""
 
     def rule(input: Meta, *_: Any) -> Meta:
         if input.dtype.category != dtypes.FLOAT:
@@ -107,12 +107,12 @@ def floating(kernel: str) -> Callable[..., Meta]:
 def need_floating(
     input: Meta, argument: str = "input", words: str = "expected a floating point tensor, got {}"
 ) -> None:
-    """Raise unless a tensor is of a floating type; `words` say so with the type's name in the place of {}."""
+    """Raise unless a tensor is of a floating type. `words`: the message, with {} for the type's name."""
     if input.dtype.category != dtypes.FLOAT:
         raise ShapeError(
             words.format(dtypes.TYPE_NAMES[input.dtype]),
             argument=argument,
-            expected="float32, float64, float16 or bfloat16",
+            expected=dtypes.FLOATS_LISTED,
             got=input.dtype.name,
         )
 
@@ -128,7 +128,7 @@ def need_index(index: Meta, argument: str = "index") -> None:
 
 
 def need_shape(given: Meta, shape: tuple[int, ...], argument: str = "grad") -> None:
-    """Raise unless an argument has the shape that the others ask for, as a gradient has that of the op's result."""
+    """Raise unless an argument has the required shape, as a gradient has that of the op's result."""
     if given.shape != shape:
         raise ShapeError(
             f"expected {argument} of shape {list(shape)}, got {list(given.shape)}",
@@ -163,7 +163,7 @@ def reduce_dims(input: Meta, dim: Any, keepdim: bool, dtype: DType | None = None
 
 
 def check_shape(op: str, result: tuple[int, ...], target: tuple[int, ...]) -> None:
-    """Raise unless a result has the shape of what it is written into."""
+    """Raise unless a result has the shape of its target."""
     if result != target:
         raise ShapeError(
             f"output with shape {list(target)} doesn't match the broadcast shape {list(result)}",
@@ -199,9 +199,9 @@ def check_writable(op: str, target: Meta) -> None:
 
 
 def check_history(op: str, *, leaf: bool, of_leaf: bool, frozen: str | None) -> None:
-    """Raise where an in-place op that is recorded may not change the target's history.
+    """Raise where a recorded in-place op may not change the target's history.
 
-    `leaf`: it is a leaf that requires grad. `of_leaf`: it is a view of one. `frozen`: why this view may not.
+    `leaf`: it is a leaf that requires grad. `of_leaf`: it is a view of one. `frozen`: why no op may change this view's.
     """
     hint = "write under torch.no_grad(), or to a clone()"
     if frozen is not None:
@@ -217,7 +217,7 @@ def check_history(op: str, *, leaf: bool, of_leaf: bool, frozen: str | None) -> 
 
 
 def frozen_view(spec: OpSpec, grad: bool, number: int = 0) -> str | None:
-    """Why no recorded in-place op may write to a view, the result of that number of `spec`; None where it may."""
+    """Why no recorded in-place op may write to a view, which is result `number` of `spec`; None if it may."""
     if not grad:
         return (
             "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this "
@@ -234,14 +234,14 @@ def frozen_view(spec: OpSpec, grad: bool, number: int = 0) -> str | None:
     return None
 
 
-def check_overlap(op: str, target: Meta, at: int, other: Meta, offset: int) -> None:
-    """Raise where an element-wise op would read, from the memory it writes to, other elements than those it writes.
+def check_overlap(op: str, target: Meta, target_offset: int, other: Meta, other_offset: int) -> None:
+    """Raise where an element-wise op would overwrite elements of `other` that it reads later.
 
-    Both lie in one memory, at these offsets. As PyTorch, only for tensors that fill the memory that they span.
+    Both lie in one memory, at these offsets. Like PyTorch, checks only tensors that fill the memory that they span.
     """
-    if at == offset and target.strides == other.strides and target.shape == other.shape:
+    if target_offset == other_offset and target.strides == other.strides and target.shape == other.shape:
         return
-    apart = at + target.numel <= offset or offset + other.numel <= at
+    apart = target_offset + target.numel <= other_offset or other_offset + other.numel <= target_offset
     if not apart and _is_dense(target) and _is_dense(other) and target.numel and other.numel:
         raise OpError(
             "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "

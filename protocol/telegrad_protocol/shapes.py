@@ -1,4 +1,4 @@
-"""What is known of a tensor without its values, and the pure rules that compute it.
+"""Metadata of tensors, and the pure rules that compute it.
 
 A `Meta` is interned: equal shape, strides, dtype and device give the same object, so that inference can be
 memoised on identity.
@@ -13,21 +13,20 @@ from typing import Final
 from .devices import DEVICE_SHIFT, ProcessDevice, device_index
 from .dtypes import DType
 from .errors import OpIndexError, ShapeError, TooLarge
-from .wire import LIMITS
+from .limits import LIMITS
 
 Shape = tuple[int, ...]
 
 
 PAGE: Final = 4096
-"""Bytes up to which memory is not asked for in advance, nor its freeing told by itself: both cost more than it does."""
+"""Memory of up to this many bytes is not checked before its allocation, nor freed at once: either would cost more."""
 
 
 class Meta:
     """Shape, strides (in elements), dtype and device of a tensor; `nbytes` counts elements, not storage.
 
-    `floating`: of a dtype that gradients flow through; `half`, `full`: of one of two bytes, of
-    more; `large`: of more bytes than a page.
-    `place`: the device's, as row flags carry it.
+    `floating`: gradients flow through the dtype; `half`: a floating dtype of two bytes; `full`: of more. `large`: more
+    bytes than a page. `device_bits`: the device as row flags carry it.
     """
 
     __slots__ = (
@@ -66,7 +65,7 @@ class Meta:
 
 
 class HasMeta:
-    """Base of the client's proxies and the server's tensors: what inference needs of either."""
+    """Base of the client's proxies and the server's tensors: inference needs no more of either."""
 
     __slots__ = ("__weakref__",)
     _meta: Meta
@@ -199,7 +198,7 @@ def wrap_dims(dims: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
         return tuple(range(ndim))
     wrapped = tuple(wrap_dim(dim, ndim) for dim in dims)
     if len(set(wrapped)) != len(wrapped):
-        twice = next(dim for place, dim in enumerate(wrapped) if dim in wrapped[:place])
+        twice = next(dim for index, dim in enumerate(wrapped) if dim in wrapped[:index])
         raise ShapeError(f"dim {twice} appears multiple times in the list of dims", argument="dim", got=list(dims))
     return wrapped if ndim else ()
 
@@ -250,8 +249,8 @@ def infer_size(shape: Shape, numel: int) -> Shape:
         raise ShapeError("only one dimension can be inferred", argument="shape", got=list(shape))
     known = math.prod(size for size in shape if size != -1)
     if any(size < -1 for size in shape):
-        place = next(place for place, size in enumerate(shape) if size < -1)
-        words = f"invalid shape dimension {shape[place]} at index {place} of shape {list(shape)}"
+        axis = next(axis for axis, size in enumerate(shape) if size < -1)
+        words = f"invalid shape dimension {shape[axis]} at index {axis} of shape {list(shape)}"
         raise ShapeError(words, argument="shape", got=list(shape))
     if unknown:
         if known == 0:

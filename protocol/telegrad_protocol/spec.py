@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from .dtypes import DType
 from .errors import OpTypeError, UnknownOp
-from .kinds import KINDS, WIRED, Kind
+from .kinds import CHECKS, KINDS, Kind, Role
 from .shapes import HasMeta, Meta, check_work
 
 # The words of declarations. A declaration is read, never run, so these only have to satisfy the type checker.
@@ -35,11 +35,11 @@ Device: TypeAlias = str
 
 
 class Inferred(NamedTuple):
-    """What a rule found out.
+    """The result of a rule.
 
     `metas`: the results. `compute`: the dtype that promoted inputs are cast to before the kernel, or None.
     `offset`: for a view, the distance of its first element from the input's, in elements, or a distance per result;
-    None for new memory. `warning`: what the caller is told, each time.
+    None for new memory. `warning`: the warning that every such call gives.
     """
 
     metas: tuple[Meta, ...]
@@ -62,23 +62,17 @@ class Param(NamedTuple):
     kind: Kind
     default: Any
     keyword_only: bool
-    annotation: str
 
     @property
     def required(self) -> bool:
         return self.default is inspect.Parameter.empty
 
-    @property
-    def shown(self) -> str:
-        """The annotation as users read it: without the words that say how calls are remembered."""
-        return self.annotation.replace("Checked", "float").replace("OpenSize", "Size")
-
     def __str__(self) -> str:
-        return f"{self.name}: {self.shown}" + ("" if self.required else f" = {self.default!r}")
+        return f"{self.name}: {self.kind.shown}" + ("" if self.required else f" = {self.default!r}")
 
 
 NUMPY_NAMES: Final = {"dim": ("axis",), "keepdim": ("keepdims",), "input": ("x", "a", "x1"), "other": ("x2",)}
-"""What NumPy calls some arguments: PyTorch takes these names for its own, in every function that has them."""
+"""NumPy's names of some arguments, which PyTorch accepts in every function that has these arguments."""
 
 Rule: TypeAlias = Callable[..., Any]
 _MEMO_LIMIT: Final = 4096
@@ -91,14 +85,14 @@ class OpSpec:
     their number depends on the arguments. on: where users find it ("torch", "tensor", "functional", ...).
     aliases: other names of parameters. inplace: a variant with a trailing underscore exists. differentiable: gradients
     flow to the inputs. static_shape: shapes follow from metadata alone. control: a row that acts on the session (free, read,
-    backward, an optimizer's step) and is not a function of tensors. public: part of the API that is called by name, as
-    over HTTP: not what begins with an underscore, and of control rows those that say so.
+    backward, an optimizer's step) and is not a function of tensors. public: callable by name, as over HTTP: ops without
+    a leading underscore, and the control rows that say so.
 
-    inner: only gradients and decompositions call it, inside a server; a row that names it is refused as one of no op.
+    inner: only gradients and decompositions call it, inside a server; a row that names it is refused as an unknown op.
 
-    view: the results may share the input's memory. detached: such a view is apart from the input's history;
-    own_version: and from its version. fixed_views: PyTorch's name for what makes these views, of which none may be given
-    a new history by an in-place op.
+    view: the results may share the input's memory. detached: such a view does not share the input's history;
+    own_version: nor its version. fixed_views: PyTorch's name of the function that makes these views, to which in-place
+    ops may give no new history.
 
     form_of: the function, as users know it, of which this op is one form.
 
@@ -107,8 +101,8 @@ class OpSpec:
 
     separate: of several results each depends on the tensor in its place alone.
 
-    elementwise: an element of the result depends on that element of the inputs alone, so that in place no other may lie
-    in its memory. idempotent: in place it may write to an element twice, as an expanded tensor makes it.
+    elementwise: an element of the result depends on that element of the inputs alone, so in place no other element may
+    share its memory. idempotent: in place it may write to an element twice, as in an expanded tensor.
     """
 
     def __init__(self, function: Callable[..., Any], rule: Rule | None, **traits: Any) -> None:
@@ -142,23 +136,27 @@ class OpSpec:
         self.names = tuple(param.name for param in self.params)
         numpys = {alias: name for name in self.names if self.on for alias in NUMPY_NAMES.get(name, ())}
         self.aliases = {alias: name for alias, name in {**numpys, **given}.items() if alias not in self.names}
-        self.generator_slot = next((i for i, p in enumerate(self.params) if p.annotation.startswith("Generator")), None)
-        self.device_slot = next((i for i, p in enumerate(self.params) if p.annotation.startswith("Device")), None)
-        self.dtype_slot = next((i for i, p in enumerate(self.params) if p.annotation.startswith("DType")), None)
-        self.takes_lists = any(param.annotation.startswith("list[T") for param in self.params)
+        self.generator_slot = self._slot(Role.GENERATOR)
+        self.device_slot = self._slot(Role.DEVICE)
+        self.dtype_slot = self._slot(Role.DTYPE)
+        self.takes_lists = self._slot(Role.TENSORS) is not None
         self.tensor_slots = tuple(i for i, param in enumerate(self.params) if param.kind.holds_tensors)
         # Of operands that may all be numbers, one has to be a tensor.
         self.needs_tensor = bool(self.tensor_slots) and all(
-            self.params[i].annotation.startswith("Tensor | ") for i in self.tensor_slots
+            kind.role is Role.OPERAND or kind.optional for kind in (self.params[i].kind for i in self.tensor_slots)
         )
-        self.decoders = tuple((i, p.kind.from_wire) for i, p in enumerate(self.params) if p.kind.from_wire)
+        self.decoders = tuple((i, p.kind.decode) for i, p in enumerate(self.params) if p.kind.decode)
         self.memo: dict[Any, Inferred] = {}
-        self.known: dict[Any, Meta] = {}  # of the memo's entries, the first result: all that most calls ask
+        self.known: dict[Any, Meta] = {}  # the first result of each entry of `memo`, enough for most calls
         self.key = _compile_key(self)
         self.well_formed = _compile_well_formed(self)
 
     def __repr__(self) -> str:
         return f"<op {self.signature}>"
+
+    def _slot(self, role: Role) -> int | None:
+        """The position of the first argument in that role."""
+        return next((i for i, param in enumerate(self.params) if param.kind.role is role), None)
 
     @property
     def signature(self) -> str:
@@ -276,7 +274,7 @@ class OpSpec:
         try:
             return param.kind.convert(value)
         except (TypeError, ValueError, OverflowError) as error:
-            raise self._not_of_kind(position, value, param.shown, str(error), called) from None
+            raise self._not_of_kind(position, value, param.kind.shown, str(error), called) from None
 
     def _not_of_kind(
         self, position: int, value: Any, kind: str, why: str = "", called: str | None = None
@@ -290,33 +288,20 @@ class OpSpec:
         )
 
     def _refusal(self, position: int, value: Any, called: str) -> str:
-        """What is wrong with an argument, in PyTorch's words."""
+        """The message for a wrong argument, in PyTorch's words."""
         param = self.params[position]
-        if param.annotation.startswith("list[Tensor") and isinstance(value, list | tuple):
-            allowed = HasMeta if param.annotation == "list[Tensor]" else HasMeta | None
-            wrong = next(place for place, item in enumerate(value) if not isinstance(item, allowed))
+        if param.kind.role is Role.TENSORS and isinstance(value, list | tuple):
+            allowed = HasMeta | None if param.kind.optional_items else HasMeta
+            wrong = next(index for index, item in enumerate(value) if not isinstance(item, allowed))
             got = type(value[wrong]).__name__
             return f"expected Tensor as element {wrong} in argument {position}, but got {got}"
         got = type(value).__name__ if param.kind.holds_tensors else describe(value)
-        place = "" if param.keyword_only else f" (position {position + 1})"
-        wanted = _WANTED.get(param.shown.removesuffix(" | None"), param.shown)
-        return f"{called}(): argument '{param.name}'{place} must be {wanted}, not {got}"
-
-
-_WANTED: Final = {
-    "Size": "tuple of ints",
-    "Dims": "int or tuple of ints",
-    "int | Size": "int or tuple of ints",
-    "Value": "Number",
-    "DType": "torch.dtype",
-    "Device": "torch.device",
-    "Tensor": "Tensor",
-}
-"""Words of declarations as PyTorch's errors have them."""
+        where = "" if param.keyword_only else f" (position {position + 1})"
+        return f"{called}(): argument '{param.name}'{where} must be {param.kind.wanted}, not {got}"
 
 
 def describe(value: Any) -> str:
-    """A value's type as an error message names it, with the types inside a list."""
+    """A value's type in error messages, with the types inside a list."""
     if isinstance(value, HasMeta):
         return "Tensor"
     if isinstance(value, list | tuple):
@@ -328,10 +313,8 @@ def describe(value: Any) -> str:
 def _params(function: Callable[..., Any]) -> tuple[Param, ...]:
     found = []
     for param in inspect.signature(function).parameters.values():
-        annotation = str(param.annotation)
-        kind = KINDS[annotation]
         keyword_only = param.kind is inspect.Parameter.KEYWORD_ONLY
-        found.append(Param(param.name, kind, param.default, keyword_only, annotation))
+        found.append(Param(param.name, KINDS[param.annotation], param.default, keyword_only))
     return tuple(found)
 
 
@@ -344,31 +327,32 @@ def _compile_key(spec: OpSpec) -> Callable[..., Any]:
     """A function from arguments to the memo key: metadata for tensors, types for numbers, values for the rest.
 
     A Python number's value never changes a result's metadata but its type does: full(2, 1), full(2, 1.0) and
-    full(2, True) differ while 1 == 1.0 == True. A number that the rule refuses or not is declared `Checked` or `Value`:
-    its value is part of the key.
+    full(2, True) differ while 1 == 1.0 == True. A number whose value the rule reads is declared `Checked` or
+    `Value`: its value is part of the key.
     """
-    parts = ", ".join(param.kind.key_source.format(param.name) for param in spec.params)
+    parts = ", ".join(param.kind.key(param.name) for param in spec.params)
     source = f"def key({', '.join(spec.names)}):\n    return ({parts}{',' if parts else ''})"
     scope: dict[str, Any] = {"HasMeta": HasMeta}
     exec(source, scope)
     return cast("Callable[..., Any]", scope["key"])
 
 
-def wired_source(spec: OpSpec, name: str = "{0}") -> str:
-    """The expression that tells whether what is no tensor has the wire form, of arguments that are called so."""
-    return " and ".join(p.kind.wired.format(name.format(p.name)) for p in spec.params if p.kind.wired != "True")
+def check_source(spec: OpSpec, name: str = "{0}") -> str:
+    """Whether all arguments that are no tensors have the wire form, as source; `name` makes variables of names."""
+    checks = [(param.kind.check_source, name.format(param.name)) for param in spec.params]
+    return " and ".join(check.format(variable) for check, variable in checks if check != "True")
 
 
 def _compile_well_formed(spec: OpSpec) -> Callable[..., bool]:
-    source = f"lambda {', '.join(spec.names)}: {wired_source(spec) or 'True'}"
-    return cast("Callable[..., bool]", eval(source, dict(WIRED)))
+    source = f"lambda {', '.join(spec.names)}: {check_source(spec) or 'True'}"
+    return cast("Callable[..., bool]", eval(source, dict(CHECKS)))
 
 
 OPS: dict[str, OpSpec] = {}
 """Every op by name; complete once `telegrad_protocol.ops` is imported."""
 
 BY_INDEX: list[OpSpec] = []
-"""Every op by its code on the wire: the place of its name in alphabetical order."""
+"""Every op by its code on the wire: the position of its name in alphabetical order."""
 
 
 def op(rule: Rule | None, **traits: Any) -> Callable[[Callable[..., Any]], OpSpec]:
@@ -397,7 +381,7 @@ def number_ops() -> None:
 
 
 def digest() -> str:
-    """A fingerprint of the table; equal digests mean that both sides read each other's rows alike."""
+    """A fingerprint of the table; equal digests mean that both sides read rows alike."""
     text = "\n".join(spec.signature for spec in BY_INDEX)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

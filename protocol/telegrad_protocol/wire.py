@@ -1,4 +1,4 @@
-"""Bytes to messages and back, within stated limits; does no input or output of its own.
+"""Messages to bytes and back, within limits; does no input or output of its own.
 
 Everything is msgpack (https://msgpack.org), written without extension types; `WIRE.md` is the specification.
 """
@@ -6,37 +6,18 @@ Everything is msgpack (https://msgpack.org), written without extension types; `W
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgpack
 
+from .dtypes import DType
 from .errors import Malformed, TooLarge, shown
+from .limits import LIMITS, Limits
 from .messages import OpenSession, ReadResult, Reply, Row, SessionOpened, StreamOpened, Submission
 
 CONTENT_TYPE: Final = "application/msgpack"
 ID_BITS: Final = 40
 """Tensor ids of stream k lie in [k << ID_BITS, (k + 1) << ID_BITS)."""
-
-INLINE_BYTES: Final = 1 << 16
-"""Values up to this size ride in rows and replies; larger ones have a connection of their own."""
-
-
-class Limits(NamedTuple):
-    """What a peer may send at most; beyond it the answer is `too_large` or `malformed`, never a crash."""
-
-    body_bytes: int = 64 << 20
-    rows: int = 1 << 16
-    array_items: int = 1 << 20
-    string_bytes: int = 1 << 20
-    rank: int = 64
-    elements: int = 1 << 48
-    results: int = 1 << 14
-    """Results of one call, and of one row."""
-    ids: int = 1 << 20
-    """Results of all rows of a submission."""
-
-
-LIMITS: Final = Limits()
 
 
 def pack(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:
@@ -74,12 +55,22 @@ def unpack(data: bytes | memoryview, limits: Limits = LIMITS) -> Any:
 
 
 def encode_rows(rows: list[Any]) -> bytes:
-    """Encode a submission. Takes any sequence whose items start with the four fields of a `Row`."""
-    return pack(rows)
+    """Encode a submission: rows, whose dtypes travel by name and NumPy's numbers as plain ones."""
+    return pack(rows, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, DType):
+        return value.name
+    if hasattr(value, "item"):
+        return value.item()
+    if hasattr(value, "__index__"):
+        return value.__index__()
+    raise TypeError(f"a {type(value).__name__} cannot travel in a row")
 
 
 def decode_submission(data: bytes | memoryview, limits: Limits = LIMITS) -> Submission:
-    """Decode and check the form of a submission; what its rows mean is checked when they are executed.
+    """Decode a submission and check its form; executing the rows checks what they mean.
 
     >>> decode_submission(encode_rows([(0, 1, 7, (3, (2.0,)))])).rows[0].outs
     7
@@ -137,11 +128,11 @@ def decode_reply(data: bytes | memoryview) -> Reply:
     return Reply(tuple(ReadResult(*_fields(ReadResult, item)) for item in results), error)
 
 
-Record = TypeVar("Record", OpenSession, SessionOpened, StreamOpened)
+Struct = TypeVar("Struct", OpenSession, SessionOpened, StreamOpened)
 
 
-def decode_record(kind: type[Record], data: bytes) -> Record:
-    """Decode one of the small records of session set-up, checking every field's type."""
+def decode_struct(kind: type[Struct], data: bytes) -> Struct:
+    """Decode one of the small structs of session set-up, checking every field's type."""
     values = _fields(kind, unpack(data))
     for name, value in zip(kind._fields, values, strict=True):
         wanted = _FIELD_TYPES[name]

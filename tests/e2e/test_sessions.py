@@ -96,7 +96,7 @@ def test_a_hint_is_part_of_the_message(server: str) -> None:
 def test_a_hint_is_shown_with_the_message_and_travels_apart_from_it() -> None:
     error = SessionGone("it is gone", hint="make another")
     assert str(error) == "it is gone\nHint: make another"
-    assert error.to_record() == {"code": "session_gone", "message": "it is gone", "hint": "make another"}
+    assert error.to_dict() == {"code": "session_gone", "message": "it is gone", "hint": "make another"}
     assert str(SessionGone("it is gone")) == "it is gone"
 
 

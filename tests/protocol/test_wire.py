@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import telegrad_protocol
 from telegrad_protocol import spec, wire
-from telegrad_protocol.errors import CODES, Malformed, TooLarge, from_record
+from telegrad_protocol.errors import CODES, Malformed, TooLarge, from_dict
+from telegrad_protocol.limits import LIMITS
 from telegrad_protocol.messages import OpenSession, ReadResult, Reply, Row, SessionOpened, StreamOpened
 
 DOCUMENT = (Path(telegrad_protocol.__file__).parent / "WIRE.md").read_text()
@@ -21,7 +22,7 @@ HELLO, SUBMISSION, REPLY = (bytes.fromhex(text) for text in re.findall(r"```hex\
 
 def test_the_documents_bytes() -> None:
     assert wire.pack(OpenSession(1, "0.1.0", "ab")) == HELLO
-    assert wire.decode_record(OpenSession, HELLO) == OpenSession(1, "0.1.0", "ab")
+    assert wire.decode_struct(OpenSession, HELLO) == OpenSession(1, "0.1.0", "ab")
     row = Row(5, 1, 7, (3, (2.0,)))
     assert wire.encode_rows([row]) == SUBMISSION
     assert wire.decode_submission(SUBMISSION).rows == (row,)
@@ -53,14 +54,14 @@ def test_every_submission_survives_the_round_trip(made: list[Row]) -> None:
 @given(st.integers(0, 99), ids, st.floats(1, 1e6), st.text(max_size=9))
 def test_session_records_survive_the_round_trip(stream: int, first: int, lease: float, name: str) -> None:
     opened = SessionOpened(name, stream, first, lease, "run", "0.1.0", ("cpu",))
-    assert wire.decode_record(SessionOpened, wire.pack(opened)) == opened
-    assert wire.decode_record(StreamOpened, wire.pack(StreamOpened(stream, first))) == (stream, first)
+    assert wire.decode_struct(SessionOpened, wire.pack(opened)) == opened
+    assert wire.decode_struct(StreamOpened, wire.pack(StreamOpened(stream, first))) == (stream, first)
 
 
 @settings(max_examples=300)
 @given(st.binary(max_size=200))
 def test_random_bytes_give_a_clear_error(data: bytes) -> None:
-    for decode in (wire.decode_submission, wire.decode_reply, lambda d: wire.decode_record(OpenSession, d)):
+    for decode in (wire.decode_submission, wire.decode_reply, lambda d: wire.decode_struct(OpenSession, d)):
         with suppress(Malformed, TooLarge):
             decode(data)
 
@@ -95,15 +96,15 @@ def test_hostile_bodies_are_refused(body: bytes) -> None:
 
 def test_limits_are_limits() -> None:
     with pytest.raises(TooLarge, match="rows"):
-        wire.decode_submission(wire.encode_rows([(0, 0, None, ())] * 3), wire.LIMITS._replace(rows=2))
+        wire.decode_submission(wire.encode_rows([(0, 0, None, ())] * 3), LIMITS._replace(rows=2))
     with pytest.raises(TooLarge, match="bytes"):
-        wire.unpack(b"\xc0" * 11, wire.LIMITS._replace(body_bytes=10))
+        wire.unpack(b"\xc0" * 11, LIMITS._replace(body_bytes=10))
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
 def test_every_error_survives_the_round_trip(code: str) -> None:
     error = CODES[code]("what happened", op="mul", got=3, hint="do this")
-    again = from_record(wire.unpack(wire.pack(error.to_record())))
+    again = from_dict(wire.unpack(wire.pack(error.to_dict())))
     assert type(again) is type(error)
     assert (again.message, again.details) == ("what happened", {"op": "mul", "got": 3, "hint": "do this"})
 

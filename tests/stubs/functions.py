@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import sys
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
@@ -19,18 +18,6 @@ EMPTY = inspect.Parameter.empty
 POSITIONAL, KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 VARIADIC, KEYWORDS = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 
-OF_THE_TABLE = {
-    "Size": "Sizes",
-    "OpenSize": "Sizes",
-    "Dims": "Sizes | None",
-    "Value": "Number",
-    "Checked": "float",
-    "Index": "Any",
-    "Device": "DeviceLike",
-    "list": "Sequence",
-}
-"""The words of declarations that users' annotations put otherwise."""
-
 
 class Form(NamedTuple):
     """One way to call a function: its parameters, with annotations as written in `home`, and its result."""
@@ -43,14 +30,10 @@ class Form(NamedTuple):
 # From the op table ------------------------------------------------------------------------------------------------
 
 
-def _annotation(param: Param) -> str:
-    return re.sub(r"\w+", lambda word: OF_THE_TABLE.get(word[0], word[0]), param.annotation)
-
-
 def _parameter(param: Param) -> inspect.Parameter:
     kind = KEYWORD if param.keyword_only else POSITIONAL
     default = EMPTY if param.required else param.default
-    return inspect.Parameter(param.name, kind, default=default, annotation=_annotation(param))
+    return inspect.Parameter(param.name, kind, default=default, annotation=param.kind.typed)
 
 
 def _result(spec: OpSpec) -> str:
@@ -189,7 +172,7 @@ def operators() -> dict[str, Operator]:
     """Python's operators of `Tensor`."""
     found: dict[str, Operator] = {}
     for word, name in operator_table.BINARY.items():
-        operand = "Operand" if "Number" in OPS[name].params[1].annotation else "Tensor"
+        operand = "Operand" if OPS[name].params[1].kind.takes_numbers else "Tensor"
         found[f"__{word}__"] = found[f"__r{word}__"] = Operator(operand)
         if OPS[name].inplace:
             found[f"__i{word}__"] = Operator(operand, "Self")

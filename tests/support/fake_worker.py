@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from typing import Any
 
-from telegrad_protocol.errors import OutOfMemory, SessionGone, TelegradError, UnknownTensor, WorkerDied, from_record
+from telegrad_protocol.errors import OutOfMemory, SessionGone, TelegradError, UnknownTensor, WorkerDied, from_dict
 from telegrad_server.channel.arena import SLOT_BYTES, SLOTS
 from telegrad_server.channel.slots import SlotTransfers
 
@@ -81,7 +81,7 @@ class FakeWorker(SlotTransfers):
         self.uploads[upload] = bytes(self.landings.pop(upload))
 
     async def on_fail_upload(self, session: str, upload: int, error: dict[str, Any]) -> None:
-        self.uploads[upload] = from_record(error)
+        self.uploads[upload] = from_dict(error)
 
     async def on_drop_upload(self, session: str, upload: int) -> None:
         self.uploads.pop(upload, None)

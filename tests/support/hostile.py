@@ -20,6 +20,7 @@ from numba import config
 
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import InternalError, OpError, ServiceError, TelegradError
+from telegrad_protocol.kinds import Role
 from telegrad_protocol.messages import GRAD, INPLACE, Row
 from telegrad_protocol.spec import OPS, OpSpec, Param
 from telegrad_server.backend.numpy import NumpyBackend
@@ -148,18 +149,17 @@ def _with(value: Any, path: Path, other: Any) -> Any:
 
 def _others(spec: OpSpec, position: int, value: Any) -> Iterator[Any]:
     """Values of another kind, length or size for an argument."""
-    annotation = spec.params[position].annotation
-    if "Number" in annotation or "Value" in annotation:
-        wrapped = spec.params[position].kind.holds_tensors
-        yield from [(n,) if wrapped else n for n in NUMBERS]
+    kind = spec.params[position].kind
+    if kind.role is Role.OPERAND:
+        yield from [(number,) for number in NUMBERS]
         yield from (None, "x", ())
-    elif annotation.startswith(("float", "Checked")):
-        yield from (*NUMBERS, 1, None, "x")
+    elif kind.role is Role.NUMBER:
+        yield from (*NUMBERS, 1, None, "x", ())
     elif isinstance(value, tuple):
         yield from ((), (*value, *value[-1:]), value[:-1], 1 << 62, -1, None, "x", ((),), (None,) * len(value))
-    elif type(value) is int and not spec.params[position].kind.holds_tensors:
+    elif type(value) is int and not kind.holds_tensors:
         yield from (None, (), (value,), (value, value), "x")
-    elif value is None and not spec.params[position].kind.holds_tensors:
+    elif value is None and not kind.holds_tensors:
         yield from (*INTEGERS, 0.5, (), (0,), (-1,), (1 << 62,), "x")
     elif isinstance(value, bool):
         yield from (2, "x", None)

@@ -8,6 +8,7 @@ from typing import Any
 from telegrad._tensor import Tensor
 from telegrad._tracing.binders import record_inplace
 from telegrad._tracing.frames import hide_frames
+from telegrad_protocol.kinds import Role
 from telegrad_protocol.spec import OPS, OpSpec
 
 from .functions import FUNCTIONS
@@ -32,7 +33,8 @@ def _spread(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def takes_sizes(spec: OpSpec) -> bool:
     """Whether the method takes its sizes one by one too."""
-    return len(spec.params) == 2 and spec.params[1].annotation == "Size"
+    kind = spec.params[-1].kind
+    return len(spec.params) == 2 and kind.role is Role.SIZE and not kind.optional
 
 
 def _method(spec: OpSpec) -> Callable[..., Any]:

@@ -89,7 +89,7 @@ def _reflected(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 def _as_operand(self: Any, number: bool | int | float, name: str) -> Any:
     """A number on the left of an operator whose declaration has a tensor first."""
-    if OPS[name].params[0].annotation != "Tensor":
+    if OPS[name].params[0].kind.takes_numbers:
         return number
     return FUNCTIONS["full"]((), number, dtype=None)
 

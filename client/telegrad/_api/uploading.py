@@ -15,7 +15,7 @@ from telegrad._stream.uploads import Payload
 from telegrad._tracing.call_sites import call_site
 from telegrad._tracing.proxy import TensorBase
 from telegrad._tracing.rows import append_all
-from telegrad_protocol import wire
+from telegrad_protocol.limits import INLINE_BYTES
 from telegrad_protocol.messages import GRAD
 from telegrad_protocol.spec import OPS
 
@@ -38,7 +38,7 @@ def _upload_values(tensor: TensorBase) -> None:
     """Record the rows that make a host tensor, and every live tensor on its memory, on the server."""
     ids = {t: stream.next_id() for t in tensor.sharers() if t is tensor or t._host is not None}
     array = np.ascontiguousarray(tensor._host)
-    inline = array.nbytes <= wire.INLINE_BYTES
+    inline = array.nbytes <= INLINE_BYTES
     payload = None if inline else stream.payload(ids[tensor], array, tensor._meta.device)
     rows = _rows_of(tensor, ids, array.tobytes() if inline else payload)
     hosts = [(weakref.ref(t), tensor_id, t._host) for t, tensor_id in ids.items()]

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar, cast
 
 from telegrad_protocol import spec, wire
 from telegrad_protocol.devices import device_at
-from telegrad_protocol.errors import SessionGone, TelegradError, Unavailable, WorkerDied, from_record
+from telegrad_protocol.errors import SessionGone, TelegradError, Unavailable, WorkerDied, from_dict
 from telegrad_protocol.messages import PROTOCOL_VERSION, OpenSession, SessionOpened
 
 from . import embedded
@@ -95,9 +95,9 @@ class Session:
         reply = self.transport.request("POST", "/v1/sessions", headers=_MSGPACK, content=hello)
         speaks_msgpack = reply.headers.get("content-type", "").startswith(wire.CONTENT_TYPE)
         if speaks_msgpack and reply.status < 400:
-            return wire.decode_record(SessionOpened, reply.body)
+            return wire.decode_struct(SessionOpened, reply.body)
         if speaks_msgpack and reply.status not in (404, 405):
-            raise from_record(cast("Any", wire.unpack(reply.body)))
+            raise from_dict(cast("Any", wire.unpack(reply.body)))
         said = f"{self.transport.url} answered {reply.status} as no telegrad server does: {_excerpt(reply.body)!r}"
         if reply.status in (502, 503, 504):  # a proxy, whose server may be about to start
             raise Unreachable(said)
@@ -251,7 +251,7 @@ class Session:
             record = wire.unpack(body)
         if not isinstance(record, dict):
             return TelegradError(f"the server answered {status}: {_excerpt(body)!r}")
-        error = from_record(record)
+        error = from_dict(record)
         if isinstance(error, SessionGone | WorkerDied):
             error.details["hint"] = self.how_to_begin_anew()
         return error

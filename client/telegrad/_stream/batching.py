@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 
 from telegrad_protocol import wire
 from telegrad_protocol.devices import DEVICE_SHIFT
-from telegrad_protocol.dtypes import DType
 from telegrad_protocol.spec import OPS
 
 from .queue import Barrier, Item, change_of, freed_id, is_due
@@ -147,7 +146,7 @@ class Batcher:
             barrier.number = self.number + bool(batch.rows)
         if not batch.rows:
             return None, barriers
-        submission = Submission(self.number, self.epoch, self._device_index, batch.items, pack_rows(batch.rows))
+        submission = Submission(self.number, self.epoch, self._device_index, batch.items, wire.encode_rows(batch.rows))
         self.number += 1
         return submission, barriers
 
@@ -155,18 +154,3 @@ class Batcher:
         for frees in self._frees.values():
             frees.add(item)
         self._forget(freed_id(item))
-
-
-def pack_rows(rows: list[Any]) -> bytes:
-    """Encode rows; dtypes travel by name, numbers of NumPy as plain ones."""
-    return wire.pack(rows, default=_plain)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, DType):
-        return value.name
-    if hasattr(value, "item"):
-        return value.item()
-    if hasattr(value, "__index__"):
-        return value.__index__()
-    raise TypeError(f"a {type(value).__name__} cannot travel in a row")

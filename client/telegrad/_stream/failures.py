@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from telegrad._tracing.call_sites import describe_site
-from telegrad_protocol.errors import TelegradError, UnknownTensor, from_record
+from telegrad_protocol.errors import TelegradError, UnknownTensor, from_dict
 
 from .batching import Submission
 from .queue import Item, call_site_of, change_of, outs_of, tensor_ids
@@ -54,7 +54,7 @@ class Failures:
         for tensor_id in given:
             if tensor_id in self.causes:
                 return self.causes[tensor_id]
-        found = from_record({k: v for k, v in error.items() if k != "row"})
+        found = from_dict({k: v for k, v in error.items() if k != "row"})
         foreign = [tensor_id for tensor_id in given if tensor_id < self._first_id]
         if isinstance(found, UnknownTensor) and foreign:
             found = self._of_another_session(foreign[0])
@@ -78,7 +78,7 @@ class Failures:
             ):
                 self._unexplained.append(failed)
                 continue
-            cause = self.unraised or self._latest or from_record(failed.error)
+            cause = self.unraised or self._latest or from_dict(failed.error)
             for tensor_id in [tensor_id for item in failed.items for tensor_id in outs_of(item)]:
                 if tensor_id not in reads:
                     self.causes[tensor_id] = cause

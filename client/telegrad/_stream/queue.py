@@ -19,6 +19,7 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from telegrad_protocol.kinds import Role
 from telegrad_protocol.spec import BY_INDEX
 
 from .changes import Change
@@ -136,6 +137,6 @@ def tensor_ids(row: tuple[Any, ...] | None) -> list[int]:
         value = args[slot]
         if type(value) is int:
             found.append(value)
-        elif type(value) is tuple and (len(value) > 1 or spec.params[slot].annotation.startswith("list")):
+        elif type(value) is tuple and (len(value) > 1 or spec.params[slot].kind.role is Role.TENSORS):
             found += [tensor_id for tensor_id in value if type(tensor_id) is int]  # a number travels as (number,)
     return found

@@ -7,6 +7,7 @@ from typing import Any
 
 from telegrad_protocol.devices import DEVICE_SHIFT, device_index
 from telegrad_protocol.errors import DeviceError, OpTypeError
+from telegrad_protocol.kinds import Role
 from telegrad_protocol.spec import OpSpec, Param
 
 from .leaf_sets import LeafSet, joined
@@ -64,7 +65,7 @@ def may_stand(spec: OpSpec, args: tuple[Any, ...]) -> bool:
     """Whether operands are of the types that the op takes in their places."""
     kinds = zip(spec.params, args, strict=True)
     numbers = bool | int | float
-    return all(isinstance(v, TensorBase if p.annotation == "Tensor" else TensorBase | numbers) for p, v in kinds)
+    return all(isinstance(v, TensorBase if p.kind.role is Role.TENSOR else TensorBase | numbers) for p, v in kinds)
 
 
 def to_wire(param: Param, value: Any) -> Any:
@@ -72,7 +73,7 @@ def to_wire(param: Param, value: Any) -> Any:
     if isinstance(value, TensorBase):
         return value._id or value._upload()
     if not param.kind.holds_tensors:
-        return generator_id(value) if param.annotation.startswith("Generator") and value is not None else value
+        return generator_id(value) if param.kind.role is Role.GENERATOR and value is not None else value
     if isinstance(value, tuple):
         return tuple([None if item is None else item._id or item._upload() for item in value])
     return None if value is None else (value,)

@@ -14,6 +14,7 @@ from typing import Any, Final
 from telegrad._runtime.grad_mode import born, grad_mode
 from telegrad._runtime.process import stream
 from telegrad_protocol.errors import OpTypeError
+from telegrad_protocol.kinds import Role
 from telegrad_protocol.messages import GRAD
 from telegrad_protocol.spec import OpSpec, Param
 
@@ -23,14 +24,6 @@ from .frames import hide_frames
 from .leaf_sets import UNIONS, joined, union
 from .proxy import TensorBase, upload
 from .record import inplace, record
-
-_WIRE: Final = {
-    "Tensor": "({0}._id or upload({0}))",
-    "Tensor | None": "(None if {0} is None else {0}._id or upload({0}))",
-    "Tensor | Number": "(({0}._id or upload({0})) if is_{0} else ({0},))",
-    "Tensor | Number | None": "(({0}._id or upload({0})) if is_{0} else None if {0} is None else ({0},))",
-    "list[Tensor]": "tuple([t._id or upload(t) for t in {0}])",
-}
 
 _FAST: Final = """
 def {name}({signature}):
@@ -143,8 +136,6 @@ def _watch_inference(some: bool) -> None:
 
 grad_mode.watch = _watch_inference
 
-_GUARDS: Final = {"Tensor": "", "Tensor | None": " if {0} is not None else None"}
-
 
 def _leaves_source(spec: OpSpec) -> str:
     if not spec.differentiable:
@@ -152,13 +143,13 @@ def _leaves_source(spec: OpSpec) -> str:
     lines = ["    if grad and meta.floating:"]
     for number, slot in enumerate(spec.tensor_slots):
         param = spec.params[slot]
-        name, kind = param.name, param.annotation
+        name, kind = param.name, param.kind
         pad = "        "
         found = "more" if number else "leaves"
-        if kind.startswith("list"):
+        if kind.role is Role.TENSORS:
             lines.append(f"{pad}{found} = joined([item._leaves for item in {name}])")
         else:
-            guard = f" if is_{name} else None" if _is_operand(param) else _GUARDS[kind].format(name)
+            guard = f" if {kind.present_source.format(name)} else None" if kind.present_source else ""
             lines.append(f"{pad}{found} = {name}._leaves{guard}")
         if number == 0:
             continue
@@ -281,8 +272,8 @@ def _has_fast_form(spec: OpSpec) -> bool:
     """Whether the common case of an op is done inline: one new result, of a shape that no value decides."""
     if not spec.static_shape or spec.view or spec.returns != ("out",) or spec.control:
         return False
-    kinds = {param.annotation for param in spec.params if param.kind.holds_tensors}
-    return kinds <= set(_WIRE) and bool(spec.tensor_slots) and not _TAKEN & set(spec.names)
+    plain = all(param.kind.wire_source is not None for param in spec.params)
+    return plain and bool(spec.tensor_slots) and not _TAKEN & set(spec.names)
 
 
 def _source(spec: OpSpec, scope: dict[str, Any], *, fast: bool, operator: bool, chosen: bool) -> str:
@@ -309,11 +300,11 @@ def _source(spec: OpSpec, scope: dict[str, Any], *, fast: bool, operator: bool, 
 
 def _is_operand(param: Param) -> bool:
     """Whether a tensor or a number may stand here; asked once per call, in `is_<name>`."""
-    return param.annotation.startswith("Tensor | Number")
+    return param.kind.role is Role.OPERAND
 
 
 def _key_source(param: Param, scope: dict[str, Any]) -> str:
-    source = param.kind.key_source.format(param.name).replace(f"isinstance({param.name}, HasMeta)", f"is_{param.name}")
+    source = param.kind.key(param.name, is_tensor="is_{0}")
     if not param.name.startswith("default_"):
         return source
     scope[f"key_of_{param.name}"] = eval(source, scope)  # an operator's default, of which the key is always the same
@@ -321,11 +312,9 @@ def _key_source(param: Param, scope: dict[str, Any]) -> str:
 
 
 def _wire_source(param: Param) -> str:
-    if param.kind.holds_tensors:
-        return _WIRE[param.annotation].format(param.name)
-    if param.annotation.startswith("Generator"):
-        return f"({param.name} and generator_id({param.name}))"
-    return param.name
+    source = param.kind.wire_source
+    assert source is not None, "only the general path takes this kind"
+    return source.format(param.name)
 
 
 def record_inplace(spec: OpSpec) -> Callable[..., Any]:

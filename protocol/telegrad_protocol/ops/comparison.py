@@ -14,8 +14,6 @@ from ._unary import declare_unary
 
 unary = partial(declare_unary, __name__)
 
-_FLOATS = (dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64)
-
 
 @op(elementwise())
 def maximum(input: Tensor, other: Tensor) -> Tensor:
@@ -130,27 +128,27 @@ def logical_xor(input: Tensor, other: Tensor) -> Tensor:
 unary("logical_not", "True where `input` is zero.", elementwise("bool"), differentiable=False)
 
 
-@op(elementwise(refuse=_FLOATS, kernel="bitwise_and_cpu"), inplace=True, differentiable=False)
+@op(elementwise(refuse=dtypes.FLOATS, kernel="bitwise_and_cpu"), inplace=True, differentiable=False)
 def bitwise_and(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """And of the bits."""
 
 
-@op(elementwise(refuse=_FLOATS, kernel="bitwise_or_cpu"), inplace=True, differentiable=False)
+@op(elementwise(refuse=dtypes.FLOATS, kernel="bitwise_or_cpu"), inplace=True, differentiable=False)
 def bitwise_or(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """Or of the bits."""
 
 
-@op(elementwise(refuse=_FLOATS, kernel="bitwise_xor_cpu"), inplace=True, differentiable=False)
+@op(elementwise(refuse=dtypes.FLOATS, kernel="bitwise_xor_cpu"), inplace=True, differentiable=False)
 def bitwise_xor(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """Exclusive or of the bits."""
 
 
-@op(elementwise(refuse=_FLOATS, kernel="lshift_cpu"), inplace=True, differentiable=False)
+@op(elementwise(refuse=dtypes.FLOATS, kernel="lshift_cpu"), inplace=True, differentiable=False)
 def bitwise_left_shift(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """Shifts the bits of `input` left."""
 
 
-@op(elementwise(refuse=_FLOATS, kernel="rshift_cpu"), inplace=True, differentiable=False)
+@op(elementwise(refuse=dtypes.FLOATS, kernel="rshift_cpu"), inplace=True, differentiable=False)
 def bitwise_right_shift(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """Shifts the bits of `input` right."""
 
@@ -158,7 +156,7 @@ def bitwise_right_shift(input: Tensor | Number, other: Tensor | Number) -> Tenso
 unary(
     "bitwise_not",
     "Flips the bits; for booleans, not.",
-    elementwise(refuse=_FLOATS, kernel="bitwise_not_cpu"),
+    elementwise(refuse=dtypes.FLOATS, kernel="bitwise_not_cpu"),
     differentiable=False,
 )
 unary("isnan", "True where `input` is not a number.", elementwise("bool"), inplace=False, differentiable=False)

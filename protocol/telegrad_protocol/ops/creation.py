@@ -7,9 +7,9 @@ import math
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import ShapeError
+from telegrad_protocol.limits import LIMITS
 from telegrad_protocol.shapes import Meta, contiguous, like
 from telegrad_protocol.spec import Device, Number, Size, Tensor, Value, op
-from telegrad_protocol.wire import LIMITS
 
 
 def _filled(size: tuple[int, ...], dtype: DType | None, device: str | None) -> Meta:

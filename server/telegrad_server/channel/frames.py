@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from telegrad_protocol import wire
 from telegrad_protocol.errors import TelegradError, TooLarge
+from telegrad_protocol.limits import LIMITS
 
 HEAD: Final = struct.Struct("<QQ")
-MAX_FRAME: Final = wire.LIMITS.body_bytes + (16 << 20)
-_LIMITS: Final = wire.LIMITS._replace(body_bytes=MAX_FRAME, array_items=MAX_FRAME, string_bytes=MAX_FRAME)
+MAX_FRAME: Final = LIMITS.body_bytes + (16 << 20)
+_LIMITS: Final = LIMITS._replace(body_bytes=MAX_FRAME, array_items=MAX_FRAME, string_bytes=MAX_FRAME)
 """Both sides are ours: each can read what the other may write."""
 
 LARGE_FIELD: Final = 1 << 16

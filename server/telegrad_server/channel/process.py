@@ -15,7 +15,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, Final
 
-from telegrad_protocol.errors import TelegradError, WorkerDied, from_record
+from telegrad_protocol.errors import TelegradError, WorkerDied, from_dict
 from telegrad_server.logs import log
 
 from .arena import ARENA_BYTES, running, shared_memory, show_running
@@ -189,7 +189,7 @@ class WorkerProcess(SlotTransfers):
             if error is None:
                 future.set_result(payload)
             else:
-                future.set_exception(from_record(error))
+                future.set_exception(from_dict(error))
 
     # Supervision ------------------------------------------------------------------------------------------
 

@@ -72,7 +72,7 @@ class WorkerEnd:
 
     def fail(self, request: Any, error: TelegradError) -> None:
         """Answer a request with an error."""
-        self._send(frame(request.id, (None, error.to_record())))
+        self._send(frame(request.id, (None, error.to_dict())))
 
     def _send(self, pieces: list[bytes]) -> None:
         for piece in pieces if len(pieces) > 2 else [b"".join(pieces)]:

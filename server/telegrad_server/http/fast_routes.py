@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote
 
 from telegrad_protocol.devices import canonical
 from telegrad_protocol.errors import Malformed, MethodNotAllowed, NotFound, TelegradError, TooLarge
-from telegrad_protocol.wire import LIMITS
+from telegrad_protocol.limits import LIMITS
 from telegrad_server.logs import log
 from telegrad_server.sessions import reads
 from telegrad_server.sessions.exactly_once import Stream

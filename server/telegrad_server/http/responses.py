@@ -38,7 +38,7 @@ def need_content_type(scope: Any, expected: bytes) -> None:
 
 def error_body(error: TelegradError, request_id: str, *, msgpack: bool) -> bytes:
     """The body of an error, in msgpack or JSON."""
-    record = {**error.to_record(), "request": request_id}
+    record = {**error.to_dict(), "request": request_id}
     return wire.pack(record, default=repr) if msgpack else json_line(record, default=repr)
 
 

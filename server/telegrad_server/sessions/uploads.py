@@ -133,7 +133,7 @@ class Uploads:
             try:
                 await worker.ask(AdmitUpload(self._session_id, upload_id, nbytes))
             except TelegradError as error:
-                await worker.ask(FailUpload(self._session_id, upload_id, error.to_record()))
+                await worker.ask(FailUpload(self._session_id, upload_id, error.to_dict()))
                 raise
             upload = self.open[upload_id] = Upload(self._session_id, upload_id, nbytes, worker)
             return upload
@@ -165,7 +165,7 @@ class Uploads:
     async def fail(self, upload: Upload, error: TelegradError) -> None:
         """Let the row that waits for the upload fail, unless another attempt has taken its place."""
         if self._forget(upload):
-            await upload.worker.ask(FailUpload(self._session_id, upload.id, error.to_record()))
+            await upload.worker.ask(FailUpload(self._session_id, upload.id, error.to_dict()))
 
     async def abandon(self, upload: Upload) -> None:
         """Forget the bytes that came; the client may send the upload again."""

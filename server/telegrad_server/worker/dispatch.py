@@ -13,10 +13,10 @@ from contextlib import suppress
 from typing import Any, Final
 
 from telegrad_protocol.errors import TelegradError, UnknownOp
-from telegrad_protocol.kinds import WIRED
+from telegrad_protocol.kinds import CHECKS, Role
 from telegrad_protocol.messages import GRAD, INPLACE, ReadResult, Row
 from telegrad_protocol.shapes import PAGE, HasMeta
-from telegrad_protocol.spec import BY_INDEX, OpSpec, Param, wired_source
+from telegrad_protocol.spec import BY_INDEX, OpSpec, Param, check_source
 from telegrad_server.kernels import IMPLS
 from telegrad_server.kernels.registry import OpImpl
 
@@ -100,35 +100,6 @@ def skip(session: Session, row: Row, error: TelegradError) -> None:
 
 # Generated functions ------------------------------------------------------------------------------------------------
 
-_FETCH: Final = {
-    "Tensor": """\
-        if type(a_{0}) is not int:  # 1.0 and True would be found as 1
-            return execute_any(session, row)
-        t_{0} = tensors[a_{0}]
-        k_{0}, v_{0} = t_{0}._meta, t_{0}.data
-""",
-    "Tensor | None": """\
-        if a_{0} is None:
-            t_{0} = k_{0} = v_{0} = None
-        elif type(a_{0}) is not int:
-            return execute_any(session, row)
-        else:
-            t_{0} = tensors[a_{0}]
-            k_{0}, v_{0} = t_{0}._meta, t_{0}.data
-""",
-    "Tensor | Number": """\
-        if type(a_{0}) is int:
-            t_{0} = tensors[a_{0}]
-            k_{0}, v_{0} = t_{0}._meta, t_{0}.data
-        elif type(a_{0}) is tuple:
-            (t_{0},) = a_{0}
-            k_{0}, v_{0} = type(t_{0}), t_{0}
-        else:
-            return execute_any(session, row)
-""",
-}
-"""Source that fetches a tensor argument: the tensor, its part of the memo's key, and its array."""
-
 _EDGE: Final = """\
         if type(t_{0}) is Tensor:
             if t_{0}.base is not None:
@@ -178,15 +149,15 @@ def {name}(session, row):
 
 
 def _key(param: Param) -> str:
-    return f"k_{param.name}" if param.kind.holds_tensors else param.kind.key_source.format(f"a_{param.name}")
+    return f"k_{param.name}" if param.kind.holds_tensors else param.kind.key(f"a_{param.name}")
 
 
 def _is_plain(impl: OpImpl) -> bool:
     """Whether the op has one new result of static shape, and arguments that travel as they are used."""
     spec = impl.spec
-    tensors = {param.annotation for param in spec.params if param.kind.holds_tensors}
     plain = impl.run is not None and impl.simple and not spec.decoders and spec.generator_slot is None
-    return plain and bool(tensors) and tensors <= set(_FETCH)
+    fetched = all(spec.params[slot].kind.fetch_source is not None for slot in spec.tensor_slots)
+    return plain and fetched and bool(spec.tensor_slots)
 
 
 def _source(impl: OpImpl) -> str:
@@ -198,14 +169,14 @@ def _source(impl: OpImpl) -> str:
 
     inputs = [f"v_{param.name}" for param in tensors]
     edges = "".join(_EDGE.format(spec.names[slot], slot) for slot in spec.tensor_slots)
-    wired = wired_source(spec, "a_{0}")
+    odd = check_source(spec, "a_{0}")
     to_tape = _TO_TAPE.format(edges=edges, values=each("t_"), aux="result[1]" if impl.has_aux else None)
     return _EXECUTE.format(
         name=spec.name,
         names=each("a_"),
-        fetch="".join(_FETCH[p.annotation].format(p.name) for p in tensors),
+        fetch="".join(p.kind.fetch_source.format(p.name) for p in tensors),
         key="(" + ", ".join(map(_key, spec.params)) + ",)",
-        odd=f" or not ({wired})" if wired else "",
+        odd=f" or not ({odd})" if odd else "",
         arrays=each("v_"),
         first="[0]" if impl.has_aux else "",
         same=" or ".join(f"data is {name}" for name in inputs),
@@ -233,7 +204,7 @@ def _unresolved(spec: OpSpec) -> Execute:
 def _make(index: int) -> Execute:
     """The function that executes rows of the op with this code: generated for a plain op, else `execute_any`."""
     spec = BY_INDEX[index]
-    if spec.control and spec.params and all(param.annotation == "Ids" for param in spec.params):
+    if spec.control and spec.params and all(param.kind.role is Role.IDS for param in spec.params):
         return _unresolved(spec)
     impl = IMPLS.get(spec.name)
     if impl is None or not _is_plain(impl):
@@ -244,7 +215,7 @@ def _make(index: int) -> Execute:
         "HasMeta": HasMeta,
         "Storage": Storage,
         "Tensor": Tensor,
-        **WIRED,
+        **CHECKS,
         "execute_any": execute_any,
         "impl": impl,
         "memo": spec.memo,

@@ -18,7 +18,7 @@ from telegrad_protocol.errors import (
     StaleEpoch,
     TelegradError,
     UnknownTensor,
-    from_record,
+    from_dict,
 )
 from telegrad_protocol.messages import Reply
 from telegrad_server.channel.requests import REQUESTS, UNREADABLE, Request
@@ -157,7 +157,7 @@ class Executor:
         found = self.session(session).streams.get(stream)
         if found is None:
             raise NotFound(f"the session has no stream {stream}")
-        found.submissions.append(Submission(request, epoch, rows, None if failed is None else from_record(failed)))
+        found.submissions.append(Submission(request, epoch, rows, None if failed is None else from_dict(failed)))
         self.scheduler.wake(session)
 
     def on_tensors(self, request: Request, session: str, after: int, limit: int) -> None:
@@ -185,7 +185,7 @@ class Executor:
     def on_fail_upload(self, request: Request, session: str, upload: int, error: dict[str, Any]) -> None:
         owner = self.session(session)
         owner.drop_upload(upload)
-        owner.uploads[upload] = Upload.failed(owner.xp, owner.budget, from_record(error))
+        owner.uploads[upload] = Upload.failed(owner.xp, owner.budget, from_dict(error))
         self.link.reply(request, None)
 
     def on_drop_upload(self, request: Request, session: str, upload: int) -> None:
@@ -285,7 +285,7 @@ class Executor:
             stream.enter(submission.epoch)
             stream.failed = stream.failed or submission.failed
         except StaleEpoch as error:
-            submission.error = error.to_record()
+            submission.error = error.to_dict()
             submission.next = len(submission.rows)
 
     def _run_rows(self, session_id: str, session: Session, submission: Submission, deadline: float) -> None:
@@ -316,13 +316,13 @@ class Executor:
         if isinstance(error, OutOfMemory):
             gc.collect()
         stream.failed = error
-        submission.error = {**error.to_record(), "row": submission.next}
+        submission.error = {**error.to_dict(), "row": submission.next}
 
     def _skip_rest(self, session: Session, stream: Stream, submission: Submission) -> None:
         """Skip the rows from the failing one on."""
         assert stream.failed is not None
         if submission.error is None and submission.next < len(submission.rows):
-            submission.error = stream.failed.to_record()
+            submission.error = stream.failed.to_dict()
         for row in submission.rows[submission.next :]:
             skip(session, row, stream.failed)
         submission.next = len(submission.rows)

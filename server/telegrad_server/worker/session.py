@@ -14,7 +14,7 @@ from telegrad_protocol.errors import (
     UnknownTensor,
     shown,
 )
-from telegrad_protocol.kinds import WIRED
+from telegrad_protocol.kinds import Role
 from telegrad_protocol.spec import OpSpec, describe
 from telegrad_server.kernels.registry import OpImpl
 
@@ -118,7 +118,7 @@ class Session:
             if type(value) is int and not (spec.takes_lists and _is_list(spec, slot)):
                 found = self.tensors.get(value)
                 values[slot] = found if type(found) is Tensor else self.tensor(value, spec, spec.names[slot])
-            elif value is not None or not spec.params[slot].annotation.endswith("None"):
+            elif value is not None or not spec.params[slot].kind.optional:
                 values[slot] = self._resolve_group(spec, slot, value)
         for slot, decode in spec.decoders:
             values[slot] = spec.decode(slot, decode, values[slot])
@@ -130,12 +130,12 @@ class Session:
         if type(value) is not tuple:
             raise Malformed(f"{spec.name}: a number beside tensors travels as [number]", op=spec.name, got=shown(value))
         name = spec.names[slot]
-        kind = spec.params[slot].annotation
-        if kind == "list[Tensor]":
+        kind = spec.params[slot].kind
+        if kind.role is Role.TENSORS and not kind.optional_items:
             return tuple([self.tensor(item, spec, name) for item in value])
-        if kind.startswith("list"):
+        if kind.role is Role.TENSORS:
             return tuple([None if item is None else self.tensor(item, spec, name) for item in value])
-        if len(value) == 1 and type(value[0]) in (bool, int, float) and "Number" in kind:
+        if len(value) == 1 and type(value[0]) in (bool, int, float) and kind.takes_numbers:
             return value[0]
         raise Malformed(f"{spec.name}: '{name}' is an id or [number]", op=spec.name, got=shown(value))
 
@@ -185,12 +185,12 @@ class Session:
 
 
 def _is_list(spec: OpSpec, slot: int) -> bool:
-    return spec.params[slot].annotation.startswith("list")
+    return spec.params[slot].kind.role is Role.TENSORS
 
 
 def _not_declared(spec: OpSpec, args: tuple[Any, ...]) -> Malformed:
     for param, value in zip(spec.params, args, strict=True):
-        if not eval(param.kind.wired.format("value"), {**WIRED, "value": value}):
+        if not param.kind.check(value):
             break
-    message = f"{spec.name}(): argument '{param.name}' must be {param.annotation}, not {describe(value)}"
-    return Malformed(message, op=spec.name, argument=param.name, expected=param.annotation, got=shown(value))
+    message = f"{spec.name}(): argument '{param.name}' must be {param.kind.shown}, not {describe(value)}"
+    return Malformed(message, op=spec.name, argument=param.name, expected=param.kind.shown, got=shown(value))

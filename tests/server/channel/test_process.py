@@ -14,7 +14,7 @@ import uvloop
 from support import scripted_worker
 
 from telegrad_protocol.errors import OpValueError, TooLarge, WorkerDied
-from telegrad_protocol.wire import LIMITS
+from telegrad_protocol.limits import LIMITS
 from telegrad_server.channel import process as module
 from telegrad_server.channel.arena import READ_SLOTS, SLOT_BYTES, SLOTS
 from telegrad_server.channel.frames import MAX_FRAME

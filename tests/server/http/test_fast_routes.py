@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from support.fake_server import MSGPACK, OCTETS, Server, error_of, play
 
-from telegrad_protocol import wire
 from telegrad_protocol.errors import WorkerDied
+from telegrad_protocol.limits import LIMITS
 from telegrad_server.channel.arena import SLOT_BYTES
 from telegrad_server.http import fast_routes
 
@@ -114,9 +114,9 @@ def test_a_body_needs_its_content_type_and_its_bounds() -> None:
         for headers in ({"content-type": "application/json"}, {"content-type": "text/plain"}, {}):
             response = await server.client.put(path, content=b"x", headers=headers)
             error_of(response, 415, "wrong_content_type")
-        announced = {**MSGPACK, "content-length": str(wire.LIMITS.body_bytes + 1)}
+        announced = {**MSGPACK, "content-length": str(LIMITS.body_bytes + 1)}
         assert (await call(server, "PUT", path, announced, []))[0]["status"] == 413
-        piece = {"type": "http.request", "body": bytes(wire.LIMITS.body_bytes), "more_body": True}
+        piece = {"type": "http.request", "body": bytes(LIMITS.body_bytes), "more_body": True}
         assert (await call(server, "PUT", path, MSGPACK, [piece, dict(piece)]))[0]["status"] == 413
         error_of(await server.client.put(f"{session}/streams/9/submissions/0", headers=MSGPACK), 404, "not_found")
 

@@ -11,6 +11,7 @@ from support.local_engine import LocalEngine
 from telegrad_protocol import wire
 from telegrad_protocol.devices import ProcessDevice
 from telegrad_protocol.errors import OpError, TelegradError, TooLarge
+from telegrad_protocol.limits import LIMITS
 from telegrad_protocol.messages import GRAD, INPLACE, Reply
 from telegrad_protocol.spec import OPS
 from telegrad_server.worker import submissions
@@ -200,7 +201,7 @@ def test_results_of_one_call_are_bounded_by_its_rule() -> None:
 
 
 def test_a_row_and_a_submission_name_a_bounded_number_of_results() -> None:
-    limits = wire.LIMITS
+    limits = LIMITS
     wide = [row("unbind", list(range(limits.results)), 1, 0)] * (limits.ids // limits.results + 1)
     with pytest.raises(TooLarge, match="the rows of a submission"):
         wire.decode_submission(wire.pack(wide))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from telegrad_protocol.errors import ShapeError, TooLarge
-from telegrad_protocol.wire import LIMITS
+from telegrad_protocol.limits import LIMITS
 
 from .mixin import NumpyMixin
 

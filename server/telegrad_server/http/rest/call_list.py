@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from telegrad_protocol.errors import Malformed, TelegradError, TooLarge
+from telegrad_protocol.limits import LISTED, MOST_ROWS
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.spec import OPS
 from telegrad_server.sessions import reads
@@ -20,13 +21,11 @@ from .dependencies import answer_values, op_stream_of, plain_body, session_of
 from .offload import work
 from .op_stream import OpStream, Outcome, control_row, pack_rows
 from .openapi_fields import ANSWER, BODY, OP, SESSION, SessionId, answers, errors, takes
-from .schemas import LISTED, TENSOR, CallList, ListedBackward, ListedOp, ListedTensor, ListTold, checked
+from .schemas import TENSOR, CallList, ListedBackward, ListedOp, ListedTensor, ListTold, checked
 from .tensors import check_bytes, check_grad, value_in
 from .values import whole
 
 router = APIRouter()
-MOST_ROWS: Final = 1 << 13
-"""Rows of a list, those that describe its results among them: few enough not to make other callers wait."""
 
 _BEFORE: Final = -1
 """Stands for the checks that run before the first call of the list."""
@@ -232,7 +231,7 @@ class Plan:
 
     def _failure(self, error: TelegradError, call_index: int, *, begun: bool = True) -> TelegradError:
         """The error of a call, with the state of each call of the list."""
-        record = error.to_record()
+        record = error.to_dict()
         error.details["calls"] = [
             {"status": "failed", "error": record}
             if index == call_index

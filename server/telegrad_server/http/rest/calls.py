@@ -11,6 +11,8 @@ from telegrad_protocol import spec as table
 from telegrad_protocol.devices import canonical
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import DeviceError, OpTypeError, TooLarge, UnknownOp, UnknownTensor, UnsupportedOp
+from telegrad_protocol.kinds import Role
+from telegrad_protocol.limits import MOST_RESULTS
 from telegrad_protocol.messages import GRAD, INPLACE, ReadResult, Row
 from telegrad_protocol.shapes import HasMeta, contiguous
 from telegrad_protocol.spec import OpSpec, Param
@@ -19,10 +21,6 @@ from .codec import finite, number
 from .offload import work
 from .op_stream import OpStream, control_row
 from .schemas import TENSOR
-
-_NUMBERS: Final = ("Number", "Value", "Checked", "float")
-MOST_RESULTS: Final = 1 << 12
-"""Results that one call may have: few enough to describe without making other callers wait."""
 
 ELSEWHERE: Final = {
     "constant": "POST /v1/sessions/{session}/tensors",
@@ -232,7 +230,7 @@ def _check_device(op_stream: OpStream, spec: OpSpec, device: str) -> None:
 
 def _value_of(param: Param, value: Any, names: Names) -> Any:
     """The value of a JSON string where it stands for a tensor, or for a number that is not finite."""
-    if param.annotation == "Ids":
+    if param.kind.role is Role.IDS:
         return _ids(param, value, names)
     if isinstance(value, str):
         return _word(param, value, names)
@@ -242,13 +240,13 @@ def _value_of(param: Param, value: Any, names: Names) -> Any:
 
 
 def _word(param: Param, value: str, names: Names) -> Any:
-    if any(word in param.annotation for word in _NUMBERS):
+    if param.kind.takes_numbers:
         not_finite = number(value)
         if not_finite is not None:
             return not_finite
     if param.kind.holds_tensors:
         return Ref(names.tensor(value, param.name))
-    generator = names.find(value) if param.annotation.startswith("Generator") else None
+    generator = names.find(value) if param.kind.role is Role.GENERATOR else None
     return value if generator is None else generator
 
 
@@ -312,7 +310,7 @@ def op_info(spec: OpSpec) -> dict[str, Any]:
 def _param_info(param: Param) -> dict[str, Any]:
     found = {
         "name": param.name,
-        "type": param.shown,
+        "type": param.kind.shown,
         "required": param.required,
         "keyword_only": param.keyword_only,
         "schema": param.kind.schema or {},

@@ -12,6 +12,7 @@ import numpy as np
 from telegrad_protocol import dtypes, wire
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import Malformed, NotAcceptable, OpTypeError, OpValueError, TooLarge, WrongContentType
+from telegrad_protocol.limits import JSON_BYTES, NESTING
 from telegrad_protocol.messages import ReadResult
 from telegrad_protocol.shapes import contiguous
 from telegrad_server.backend.dtypes import FROM_NUMPY, TO_NUMPY
@@ -28,13 +29,9 @@ PLAIN: Final = (JSON, MSGPACK)
 VALUES: Final = (JSON, MSGPACK, NPY, OCTETS)
 """The types of values. Only .npy and plain bytes have no limit of size."""
 
-JSON_BYTES: Final = 8 << 20
-"""The largest JSON body, and the most bytes of a tensor that are written as JSON."""
-
 PIECE: Final = 4096
 """Elements that are written as JSON at a time."""
 
-DEPTH: Final = wire.LIMITS.rank + 8
 _HEADER_BYTES: Final = 10_000
 _MAGIC: Final = b"\x93NUMPY"
 _NOT_FINITE: Final = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
@@ -131,12 +128,12 @@ def _refuse_constant(word: str) -> None:
 
 def _check_depth(value: Any) -> None:
     level = [value]
-    for _ in range(DEPTH):
+    for _ in range(NESTING):
         items = [list(item.values()) if isinstance(item, dict) else item for item in level]
         level = [child for item in items if isinstance(item, list | tuple) for child in item if _holds(child)]
         if not level:
             return
-    raise Malformed(f"the body is nested more than {DEPTH} deep")
+    raise Malformed(f"the body is nested more than {NESTING} deep")
 
 
 def _holds(value: Any) -> bool:

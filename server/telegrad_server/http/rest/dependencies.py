@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from fastapi import Request, Response
 
-from telegrad_protocol import wire
 from telegrad_protocol.errors import TooLarge
+from telegrad_protocol.limits import JSON_BYTES, LIMITS
 from telegrad_server.sessions.registry import Sessions
 from telegrad_server.sessions.session import Session
 
@@ -15,7 +15,7 @@ from . import codec, offload
 from .codec import JSON, MSGPACK, PLAIN
 from .op_stream import OpStream, op_stream_in
 
-_LIMITS: Final = {JSON: codec.JSON_BYTES, MSGPACK: wire.LIMITS.body_bytes}
+_LIMITS: Final = {JSON: JSON_BYTES, MSGPACK: LIMITS.body_bytes}
 
 
 def sessions_of(request: Request) -> Sessions:

@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from telegrad_protocol import wire
-from telegrad_protocol.errors import OpValueError, TelegradError, from_record
+from telegrad_protocol.errors import OpValueError, TelegradError, from_dict
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.spec import OPS
 from telegrad_server.sessions.exactly_once import Stream
@@ -116,7 +116,7 @@ def pack_rows(rows: list[Row]) -> bytes:
 
 def _as_told(record: dict[str, Any]) -> TelegradError:
     """The error, with a tensor's id as HTTP callers write it."""
-    error = from_record(record)
+    error = from_dict(record)
     tensor = str(error.details.get("got"))
     if error.code != "unknown_tensor" or "argument" not in error.details or not tensor.isdigit():
         return error

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from telegrad_protocol.errors import Conflict, StaleEpoch, SubmissionGap
-from telegrad_protocol.wire import LIMITS
+from telegrad_protocol.limits import LIMITS
 from telegrad_server.http.security import OPEN_PATHS
 from telegrad_server.settings import Settings
 

@@ -10,10 +10,9 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from telegrad_protocol.dtypes import BY_NAME
 from telegrad_protocol.errors import CODES, Malformed
+from telegrad_protocol.limits import LISTED
 
 TENSOR: Final = re.compile(r"^t[0-9]{1,15}$")
-LISTED: Final = 1000
-"""Calls that one request may list, and names that a list of tensors may have."""
 
 DTYPES = sorted(BY_NAME)
 _OP_EXAMPLE = {

@@ -84,7 +84,7 @@ async def _hello(request: Request) -> Hello:
     kind = codec.content_type(request.scope, codec.PLAIN)
     body = await read_body(request, 1 << 16)
     if kind == codec.MSGPACK:
-        return Hello(**wire.decode_record(OpenSession, body)._asdict())
+        return Hello(**wire.decode_struct(OpenSession, body)._asdict())
     return checked(Hello, codec.parse(body, kind))
 
 

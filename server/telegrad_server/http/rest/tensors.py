@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query, Request, Response
 
 from telegrad_protocol import dtypes
 from telegrad_protocol.errors import AutogradError, Conflict, Malformed, TelegradError, TooLarge
+from telegrad_protocol.limits import INLINE_BYTES, LISTED
 from telegrad_protocol.messages import Row
 from telegrad_protocol.shapes import contiguous
-from telegrad_protocol.wire import INLINE_BYTES
 from telegrad_server.sessions import reads
 from telegrad_server.sessions.session import Session
 
@@ -23,7 +23,7 @@ from .dependencies import answer, answer_values, op_stream_of, plain_body, sessi
 from .offload import Elements
 from .op_stream import OpStream, control_row
 from .openapi_fields import ANSWER, BODY, OP, SESSION, SessionId, TensorId, answers, errors, takes
-from .schemas import LISTED, TENSOR, Empty, NewTensor, TensorInfo, TensorList, ValueBody, checked
+from .schemas import TENSOR, Empty, NewTensor, TensorInfo, TensorList, ValueBody, checked
 from .values import Streamed, whole
 
 router = APIRouter(prefix="/v1/sessions/{session}/tensors", tags=["tensors"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from telegrad_protocol.errors import AutogradError, Malformed, ShapeError, shown
+from telegrad_protocol.limits import INLINE_BYTES
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.shapes import contiguous
-from telegrad_protocol.wire import INLINE_BYTES
 from telegrad_server.worker.session import Session
 from telegrad_server.worker.tensor import Tensor
 from telegrad_server.worker.transfers import Read, Sent

@@ -19,11 +19,11 @@ def test_a_session_is_opened_in_either_format() -> None:
         assert plain["first_id"] == 1
         hello = wire.pack(OpenSession(PROTOCOL_VERSION, "0.1.0", spec.digest()))
         packed = await server.client.post("/v1/sessions", content=hello, headers=MSGPACK)
-        opened = wire.decode_record(SessionOpened, packed.content)
+        opened = wire.decode_struct(SessionOpened, packed.content)
         assert opened.server == plain["server"] == server.sessions.run_id
         path = f"/v1/sessions/{opened.session}"
         more = await server.client.post(f"{path}/streams", headers=MSGPACK)
-        assert wire.decode_record(StreamOpened, more.content) == (1, (1 << 40) + 1)
+        assert wire.decode_struct(StreamOpened, more.content) == (1, (1 << 40) + 1)
         assert (await server.client.post(f"{path}/lease")).json() == {"lease": 60.0}
         assert (await server.client.delete(path)).status_code == 200
         error_of(await server.client.post(f"{path}/lease"), 410, "session_gone")
