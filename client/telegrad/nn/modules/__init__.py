@@ -1,17 +1,31 @@
 """The layers, a module per family."""
 
-from . import activation, container, conv, dropout, linear, loss, module, normalization, pooling, shape, sparse
+from . import (
+    activation,
+    container,
+    convolution,
+    dropout,
+    embedding,
+    layout,
+    linear,
+    loss,
+    module,
+    normalization,
+    padding,
+    pooling,
+)
 
 __all__ = [
     "activation",
     "container",
-    "conv",
+    "convolution",
     "dropout",
+    "embedding",
+    "layout",
     "linear",
     "loss",
     "module",
     "normalization",
+    "padding",
     "pooling",
-    "shape",
-    "sparse",
 ]
