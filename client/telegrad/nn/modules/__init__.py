@@ -3,6 +3,7 @@
 from . import (
     activation,
     container,
+    conv,
     convolution,
     dropout,
     embedding,
@@ -13,11 +14,13 @@ from . import (
     normalization,
     padding,
     pooling,
+    sparse,
 )
 
 __all__ = [
     "activation",
     "container",
+    "conv",
     "convolution",
     "dropout",
     "embedding",
@@ -28,4 +31,5 @@ __all__ = [
     "normalization",
     "padding",
     "pooling",
+    "sparse",
 ]

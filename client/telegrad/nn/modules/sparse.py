@@ -1,0 +1,5 @@
+"""PyTorch's import path of `embedding`."""
+
+from .embedding import Embedding
+
+__all__ = ["Embedding"]
