@@ -18,7 +18,8 @@ T = TypeVar("T", bound=Tensor)
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """The factor by which a nonlinearity shrinks the standard deviation, to be made up for.
 
-    >>> calculate_gain("tanh")
+    >>> import telegrad as tg
+    >>> tg.nn.init.calculate_gain("tanh")
     1.6666666666666667
     """
     linear = ["linear", *(f"conv{n}d" for n in (1, 2, 3)), *(f"conv_transpose{n}d" for n in (1, 2, 3)), "sigmoid"]

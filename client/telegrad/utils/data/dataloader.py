@@ -22,7 +22,8 @@ from .worker import Ended, Pool
 def default_collate(batch: Sequence[Any]) -> Any:
     """Samples of one form as a batch of that form: tensors and arrays stacked, numbers as a tensor.
 
-    >>> default_collate([(1, 2.0), (3, 4.0)])
+    >>> import telegrad as tg
+    >>> tg.utils.data.default_collate([(1, 2.0), (3, 4.0)])
     [tensor([1, 3]), tensor([2., 4.], dtype=torch.float64)]
     """
     first = batch[0]
