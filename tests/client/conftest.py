@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from support.inprocess import LocalSession
 
+import telegrad as tg
 from telegrad._record import stream
 
 
@@ -17,3 +19,12 @@ def here() -> Iterator[LocalSession]:
     stream.restart(session)
     yield session
     stream.restart()
+
+
+@pytest.fixture(params=["telegrad", pytest.param("torch", marks=pytest.mark.oracle)])
+def lib(request: pytest.FixtureRequest) -> Any:
+    """Each library in turn: what a test expects of telegrad holds for PyTorch, where it is installed."""
+    if request.param == "torch":
+        return pytest.importorskip("torch", reason="the oracle, torch, is not installed")
+    request.getfixturevalue("here")
+    return tg

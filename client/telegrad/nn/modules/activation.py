@@ -20,7 +20,6 @@ class _Activation(Module):
 
     function = ""
     options: dict[str, Any] = {}  # noqa: RUF012  # read only
-    shown: tuple[str, ...] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -32,8 +31,9 @@ class _Activation(Module):
         return result
 
     def extra_repr(self) -> str:
-        names = self.options if self.shown is None else self.shown
-        words = [f"{name}={getattr(self, name)}" for name in names if name != "inplace"]
+        values = {name: repr(getattr(self, name)) for name in self.options if name != "inplace"}
+        # PyTorch shows the one number of a shrink without its name.
+        words = [text if name == "lambd" else f"{name}={text}" for name, text in values.items()]
         return ", ".join([*words, "inplace=True"] if getattr(self, "inplace", False) else words)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from itertools import groupby
 from typing import Any, Self, cast, overload
 
 from telegrad._tensor import Tensor
 
-from .module import Module
+from .module import Module, indented
 
 
 class Sequential(Module):
@@ -132,6 +133,16 @@ class ModuleList(Module):
     def insert(self, index: int, module: Module) -> None:
         """Add a module before a place."""
         _insert(self, index, module)
+
+    def __repr__(self) -> str:
+        """Modules with equal texts in a row share a line: `(0-1): 2 x ReLU()`."""
+        lines, start = [], 0
+        for text, run in groupby(map(repr, self)):
+            count = len(list(run))
+            label = f"({start}): " if count == 1 else f"({start}-{start + count - 1}): {count} x "
+            lines.append(indented(label + text))
+            start += count
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)" if lines else f"{self._get_name()}()"
 
 
 class ModuleDict(Module):

@@ -85,5 +85,7 @@ class Embedding(Module):
         )
 
     def extra_repr(self) -> str:
-        words = f"{self.num_embeddings}, {self.embedding_dim}"
-        return words if self.padding_idx is None else f"{words}, padding_idx={self.padding_idx}"
+        usual = {"padding_idx": None, "max_norm": None, "norm_type": 2, "scale_grad_by_freq": False, "sparse": False}
+        given = [(name, getattr(self, name)) for name in usual]
+        words = [f"{name}={value}" for name, value in given if value != usual[name]]
+        return ", ".join([f"{self.num_embeddings}, {self.embedding_dim}", *words])

@@ -456,7 +456,7 @@ class Module:
 
     def __repr__(self) -> str:
         extra = self.extra_repr().split("\n") if self.extra_repr() else []
-        children = [f"({name}): " + _indented(repr(module)) for name, module in self._modules.items()]
+        children = [f"({name}): " + indented(repr(module)) for name, module in self._modules.items()]
         lines = extra + children
         if not lines:
             return f"{self._get_name()}()"
@@ -465,7 +465,7 @@ class Module:
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
 
-def _indented(text: str) -> str:
+def indented(text: str) -> str:
     return text.replace("\n", "\n  ")
 
 

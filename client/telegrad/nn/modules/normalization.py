@@ -45,7 +45,9 @@ class _BatchNorm(Module):
         tracked = track_running_stats
         self.register_buffer("running_mean", creation.zeros(num_features, **made) if tracked else None)
         self.register_buffer("running_var", creation.ones(num_features, **made) if tracked else None)
-        self.register_buffer("num_batches_tracked", creation.tensor(0, dtype=dtypes.int64) if tracked else None)
+        self.register_buffer(
+            "num_batches_tracked", creation.tensor(0, dtype=dtypes.int64, device=device) if tracked else None
+        )
 
     def reset_running_stats(self) -> None:
         """Forget what was seen."""
@@ -77,7 +79,7 @@ class _BatchNorm(Module):
     def extra_repr(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
 
 
@@ -133,7 +135,8 @@ class LayerNorm(Module):
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        words = f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        return f"{words}, bias={self.bias is not None}"
 
 
 class RMSNorm(Module):
@@ -189,4 +192,5 @@ class GroupNorm(Module):
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+        words = f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+        return f"{words}, bias={self.bias is not None}"

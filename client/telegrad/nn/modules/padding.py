@@ -31,13 +31,18 @@ class ZeroPad2d(_Pad):
     dims = 2
 
 
-class ConstantPad1d(_Pad):
+class _ConstantPad(_Pad):
+    def extra_repr(self) -> str:
+        return f"padding={self.padding}, value={self.value}"
+
+
+class ConstantPad1d(_ConstantPad):
     """A value at both ends of (L)."""
 
     dims = 1
 
 
-class ConstantPad2d(_Pad):
+class ConstantPad2d(_ConstantPad):
     """A value around (H, W)."""
 
     dims = 2

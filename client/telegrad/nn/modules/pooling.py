@@ -11,6 +11,10 @@ from telegrad._typing import Sizes
 from .module import Module
 
 
+def _tuple(size: Sizes) -> tuple[int, ...]:
+    return (size,) if isinstance(size, int) else tuple(size)
+
+
 class _MaxPool(Module):
     """The maximum of each window."""
 
@@ -87,6 +91,8 @@ class _AvgPool(Module):
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.padding, self.ceil_mode, self.count_include_pad = padding, ceil_mode, count_include_pad
         self.divisor_override = divisor_override
+        if self.dims == 1:  # PyTorch keeps and shows these as tuples, in this layer alone
+            self.kernel_size, self.stride, self.padding = map(_tuple, (self.kernel_size, self.stride, self.padding))
 
     def forward(self, input: Tensor) -> Tensor:
         function: Callable[..., Tensor] = getattr(F, f"avg_pool{self.dims}d")
