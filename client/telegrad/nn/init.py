@@ -29,7 +29,9 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     if nonlinearity in fixed:
         return fixed[nonlinearity]
     if nonlinearity == "leaky_relu":
-        slope = 0.01 if param is None else float(param)
+        slope = 0.01 if param is None else param
+        if isinstance(slope, bool) or not isinstance(slope, int | float):
+            raise ValueError(f"negative_slope {param} not a valid number")
         return math.sqrt(2.0 / (1 + slope**2))
     raise ValueError(f"Unsupported nonlinearity {nonlinearity}")
 
@@ -46,6 +48,14 @@ def _fan(tensor: Tensor, mode: str) -> int:
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f"Mode {mode} not supported, please use one of ['fan_in', 'fan_out']")
     return _fans(tensor)[mode == "fan_out"]
+
+
+def _is_empty(tensor: Tensor) -> bool:
+    """Whether there is nothing to fill; warns if so."""
+    if 0 in tensor.shape:
+        warn("Initializing zero-element tensors is a no-op")
+        return True
+    return False
 
 
 @no_grad()
@@ -147,7 +157,7 @@ def kaiming_uniform_(
     tensor: T, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
 ) -> T:
     """Uniform within gain sqrt(3 / fan) (He et al., 2015)."""
-    if 0 in tensor.shape:
+    if _is_empty(tensor):
         return tensor
     bound = math.sqrt(3.0) * (calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)))
     return uniform_(tensor, -bound, bound, generator)
@@ -157,6 +167,6 @@ def kaiming_normal_(
     tensor: T, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
 ) -> T:
     """Normal with the deviation gain / sqrt(fan) (He et al., 2015)."""
-    if 0 in tensor.shape:
+    if _is_empty(tensor):
         return tensor
     return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)), generator)
