@@ -15,12 +15,15 @@ from telegrad_protocol.spec import OPS
 from ._creation import zeros_like
 from ._hooks import SteppedWalk, stops_among
 from ._leaves import Leaf, LeafSet, joined, may_be_reached, only, reached, restore, union
-from ._modes import Block, State, grad_mode
+from ._modes import Block, State
+from ._modes import grad_mode as _grad_mode
 from ._record import control, record, stream
 from ._sites import caller
 from ._tensor import RETAINED, Tensor
 from ._types import TensorBase
 from ._waiting import Change
+
+__all__ = ["backward", "enable_grad", "grad", "inference_mode", "no_grad", "set_grad_enabled"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -85,15 +88,15 @@ class set_grad_enabled(_Mode):
     def __init__(self, mode: bool) -> None:
         super().__init__()
         self.mode = bool(mode)
-        self.found = grad_mode.state.enabled
-        grad_mode.enable(self.mode)
+        self.found = _grad_mode.state.enabled
+        _grad_mode.enable(self.mode)
 
     def entered(self, before: State) -> State:
         self.before[-1] = before._replace(enabled=self.found)
         return before._replace(enabled=self.mode)
 
     def __call__(self, function: F) -> F:
-        grad_mode.enable(self.found)
+        _grad_mode.enable(self.found)
         return super().__call__(function)
 
     def clone(self) -> Any:
@@ -162,12 +165,12 @@ class inference_mode(_Mode):
 
 def is_grad_enabled() -> bool:
     """Whether ops are to be recorded now, in this thread."""
-    return grad_mode.state.enabled
+    return _grad_mode.state.enabled
 
 
 def is_inference_mode_enabled() -> bool:
     """Whether this thread is in inference mode."""
-    return grad_mode.inference
+    return _grad_mode.inference
 
 
 def backward(
@@ -273,7 +276,7 @@ def carry(tensor: Tensor, device: str) -> Tensor:
     control("send", tensor, device, outs=name)
     control("upload", name, meta.dtype, meta.shape, outs=name, device=device)
     arrived = cast("Tensor", TensorBase.make(name, contiguous(meta.shape, meta.dtype, device)))
-    if tensor._leaves is None or not grad_mode.on:
+    if tensor._leaves is None or not _grad_mode.on:
         return arrived
     control("set_requires_grad", arrived, True)
     arrived._leaves = union(tensor._leaves, only(Bridge(tensor, arrived)))

@@ -18,6 +18,8 @@ from ._tensor import Tensor, defaults, device
 from ._types import TensorBase
 from ._typing import DeviceLike, Draw, Sizes
 
+__all__ = ["get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"]
+
 _STATE_BYTES, _CUDA_STATE_BYTES = 5056, 16
 _DEFAULT_SEED = 67280421310721
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import ModuleType
+
+import pytest
 
 import telegrad
 import telegrad.nn.functional as functional
-from telegrad import nn
+from telegrad import _absent, nn
 
 TRAINING = """
     tensor zeros ones empty full eye arange linspace zeros_like ones_like rand randn randint randperm manual_seed
@@ -18,15 +21,54 @@ TRAINING = """
 """.split()
 
 
+OURS = {
+    "telegrad": {"connect", "disconnect", "get_printoptions", "printoptions", "synchronize"},
+    "telegrad.amp": {"get_autocast_dtype", "is_autocast_enabled"},
+}
+"""What public modules list that PyTorch's do not."""
+
+
+def _public_modules() -> dict[str, str]:
+    """The modules that PyTorch has by the same name, with PyTorch's name for them."""
+    named = {name: _absent._OTHER_NAMES.get(name, name.replace("telegrad", "torch", 1)) for name in sys.modules}
+    return {name: owner for name, owner in named.items() if name.startswith("telegrad") and owner in _absent.names()}
+
+
+PUBLIC = _public_modules()
+
+
 def test_the_names_that_training_code_uses() -> None:
     assert set(TRAINING) <= set(telegrad.__all__)
-    assert all(hasattr(telegrad, name) for name in telegrad.__all__)
+    assert {
+        "nn",
+        "nn.functional",
+        "nn.init",
+        "nn.utils",
+        "optim",
+        "optim.lr_scheduler",
+        "utils.data",
+        "cuda",
+        "amp",
+    } <= {name.removeprefix("telegrad.") for name in PUBLIC}
 
 
-def test_no_helper_is_public() -> None:
-    odd = {"Any", "TYPE_CHECKING", "annotations", "record", "stream", "attach"} & set(telegrad.__all__)
-    assert not odd
-    assert not {"binder", "inplace", "no_grad", "warn", "overload", "Literal"} & set(functional.__all__)
+@pytest.mark.parametrize("name", PUBLIC)
+def test_what_a_module_lists_is_there_and_is_pytorchs(name: str) -> None:
+    module, theirs = sys.modules[name], _absent.names()[PUBLIC[name]]
+    listed = set(module.__all__)
+    assert listed
+    assert [each for each in listed if not hasattr(module, each)] == []
+    assert listed - theirs == OURS.get(name, set())
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_module_has_no_name_of_pytorchs_that_it_does_not_list(name: str) -> None:
+    """Such a name would be a helper's, which stands where programs expect PyTorch's."""
+    module, theirs = sys.modules[name], _absent.names()[PUBLIC[name]]
+    unlisted = {each: vars(module)[each] for each in theirs & vars(module).keys() - set(module.__all__)}
+    assert {each for each, value in unlisted.items() if not isinstance(value, ModuleType | type)} == set()
+    for value in unlisted.values():  # Tensor, Optimizer: the same things as where they are listed
+        assert value.__name__ in ("Tensor", "Optimizer") or value.__name__.startswith(f"{name}.")
 
 
 def test_importing_loads_nothing_but_the_three_dependencies() -> None:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from telegrad._creation import check_device
-from telegrad._record import control, stream
+from telegrad._record import control
+from telegrad._record import stream as _stream
 from telegrad._sites import caller
 from telegrad._tensor import Tensor, defaults
 from telegrad._types import TensorBase
@@ -22,6 +23,32 @@ from telegrad_protocol.messages import ReadResult
 from telegrad_protocol.shapes import contiguous
 
 from . import amp as amp
+
+__all__ = [
+    "amp",
+    "current_device",
+    "device",
+    "device_count",
+    "empty_cache",
+    "get_device_name",
+    "get_device_properties",
+    "get_rng_state",
+    "is_available",
+    "is_bf16_supported",
+    "is_initialized",
+    "manual_seed",
+    "manual_seed_all",
+    "max_memory_allocated",
+    "mem_get_info",
+    "memory_allocated",
+    "memory_reserved",
+    "reset_peak_memory_stats",
+    "seed",
+    "seed_all",
+    "set_device",
+    "set_rng_state",
+    "synchronize",
+]
 
 _STATE_BYTES = 16
 
@@ -53,7 +80,7 @@ def is_available() -> bool:
 
 def is_initialized() -> bool:
     """Whether the session is open on a server that uses a GPU. Opens nothing."""
-    opened = stream.session.opened
+    opened = _stream.session.opened
     return opened is not None and any(name.startswith("cuda") for name in opened.devices)
 
 
@@ -173,7 +200,7 @@ def seed_all() -> None:
 def get_rng_state(device: Any = None) -> Tensor:
     """The state of a GPU's generator, a uint8 tensor on the CPU."""
     name = _name(device)
-    made: Any = TensorBase.make(stream.next_id(), contiguous((_STATE_BYTES,), dtypes.uint8, name))
+    made: Any = TensorBase.make(_stream.next_id(), contiguous((_STATE_BYTES,), dtypes.uint8, name))
     control("get_generator_state", None, outs=made._id, device=name)
     state: Tensor = made.cpu()
     return state
@@ -188,7 +215,7 @@ def set_rng_state(new_state: Tensor, device: Any = None) -> None:
 
 
 def _devices() -> list[str]:
-    return [name for name in stream.devices() if name.startswith("cuda")]
+    return [name for name in _stream.devices() if name.startswith("cuda")]
 
 
 def _is_negative(device: Any) -> bool:
@@ -210,7 +237,7 @@ def _name(device: Any) -> str:
 
 
 def _asked(row: str, device: Any, finish: Any) -> Any:
-    return stream.ask(row, (), device_index(_name(device)) << DEVICE_SHIFT, caller(), finish)
+    return _stream.ask(row, (), device_index(_name(device)) << DEVICE_SHIFT, caller(), finish)
 
 
 def _memory(device: Any) -> _Memory:

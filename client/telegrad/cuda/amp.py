@@ -5,6 +5,8 @@ from __future__ import annotations
 from telegrad import amp
 from telegrad_protocol.dtypes import DType, float16
 
+__all__ = ["GradScaler", "autocast"]
+
 
 class autocast(amp.autocast):
     """`amp.autocast("cuda", ...)`."""

@@ -13,6 +13,21 @@ from typing import Any, Literal
 
 from .optimizer import Optimizer
 
+__all__ = [
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "ExponentialLR",
+    "LRScheduler",
+    "LambdaLR",
+    "LinearLR",
+    "MultiStepLR",
+    "OneCycleLR",
+    "ReduceLROnPlateau",
+    "SequentialLR",
+    "StepLR",
+]
+
 
 class LRScheduler:
     """Base: `get_lr()` gives the learning rate of each group at `last_epoch`, usually from those at the epoch before.

@@ -9,6 +9,8 @@ from telegrad._ops import FUNCTIONS
 from telegrad._tensor import Tensor
 from telegrad.autograd import no_grad
 
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "vector_to_parameters"]
+
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
