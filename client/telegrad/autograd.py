@@ -29,7 +29,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Mode(Block):
-    """Grad mode for a block, or for every call of a decorated function; of a generator, while it runs."""
+    """Sets a mode for a block, or for each call of a decorated function; of a generator function, while it runs."""
 
     def clone(self) -> Any:
         """The same mode for another block."""
@@ -59,7 +59,7 @@ def _in_mode(mode: Callable[[], Any], function: Callable[..., Any]) -> Callable[
 
 
 def _generating(mode: Callable[[], Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    """A generator function whose generators run in the mode, and leave their caller's alone while they wait."""
+    """A generator function whose generators run in the mode; between their values the caller's mode holds."""
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         generator = function(*args, **kwargs)
@@ -107,7 +107,7 @@ class set_grad_enabled(_Mode):
 
 
 class _Plain(_Mode):
-    """A mode that also decorates without parentheses."""
+    """A mode that decorates with or without parentheses."""
 
     if not TYPE_CHECKING:
 
@@ -116,7 +116,7 @@ class _Plain(_Mode):
 
 
 class no_grad(_Plain):
-    """Ops in the block are not recorded.
+    """Autograd does not record ops in the block.
 
     >>> import telegrad as tg
     >>> x = tg.ones(2, requires_grad=True)
@@ -131,14 +131,14 @@ class no_grad(_Plain):
 
 
 class enable_grad(_Plain):
-    """Ops in the block are recorded, also inside `no_grad`; not inside `inference_mode`."""
+    """Autograd records ops in the block, also inside `no_grad`; not inside `inference_mode`."""
 
     def entered(self, before: State) -> State:
         return before._replace(enabled=True)
 
 
 class inference_mode(_Mode):
-    """As `no_grad`, and what is made in the block never requires grad outside. `inference_mode(False)` ends it.
+    """As `no_grad`; tensors made in the block never require grad later. `inference_mode(False)` turns it off.
 
     >>> import telegrad as tg
     >>> with tg.inference_mode():
@@ -164,7 +164,7 @@ class inference_mode(_Mode):
 
 
 def is_grad_enabled() -> bool:
-    """Whether ops are to be recorded now, in this thread."""
+    """Whether autograd records ops in this thread now."""
     return _grad_mode.state.enabled
 
 
@@ -183,7 +183,7 @@ def backward(
 ) -> None:
     """Add the gradients of `tensors` to the `.grad` of the leaves they depend on, or of `inputs` alone.
 
-    Raises RuntimeError for a tensor without history, and for one of several elements without a gradient of its own.
+    Raises RuntimeError for a tensor without history, and for one of several elements that is given no gradient.
     """
     roots = _listed(tensors)
     gradients = _root_gradients(roots, grad_tensors)
@@ -197,7 +197,7 @@ def backward(
     args = (roots, gradients, targets, retain, create_graph)
     depends = _depends(roots, gradients) if create_graph else None
     stops = stops_among(certain, possible, partial=bool(targets))
-    if not targets:  # what has hooks alone takes none
+    if not targets:  # tensors with hooks only keep no gradient
         taking, perhaps = ([leaf for leaf in found if leaf.takes_grad] for found in (certain, possible))
     else:
         taking, perhaps = certain, possible
@@ -213,7 +213,7 @@ def backward(
 
 
 def _reached(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> tuple[list[Leaf], list[Leaf]]:
-    """The tensors that will have a gradient for certain, and those that may: leaves, and what keeps its gradient."""
+    """The leaves and retaining tensors that certainly get a gradient, and those that may get one."""
     certain, possible = reached(root._leaves for root in roots)
     certain = [leaf for leaf in certain if leaf.is_wanted]
     if targets:
@@ -223,12 +223,12 @@ def _reached(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> tuple[list[L
 
 
 def _depends(roots: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> LeafSet | None:
-    """What gradients may depend on."""
+    """The leaves that the gradients may depend on."""
     return joined(t._leaves for t in (*roots, *gradients) if t is not None)
 
 
 def _expect_gradients(certain: list[Leaf], possible: list[Leaf], depends: LeafSet | None) -> Change:
-    """Who will have a gradient, and on what it depends."""
+    """The change to leaves that a backward pass makes: which have a gradient, and the leaves it depends on."""
     before = [(leaf, leaf.state()) for leaf in (*certain, *possible)]
     after = [(leaf, _expected(leaf, True, depends)) for leaf in certain]
     after += [(leaf, _expected(leaf, leaf.has_grad or None, depends)) for leaf in possible]
@@ -236,7 +236,7 @@ def _expect_gradients(certain: list[Leaf], possible: list[Leaf], depends: LeafSe
 
 
 def _expected(leaf: Leaf, has_grad: bool | None, depends: LeafSet | None) -> tuple[bool | None, Any, LeafSet | None]:
-    """A leaf's state after a walk that gives it a gradient."""
+    """A leaf's state after a backward pass that gives it a gradient."""
     if depends is None:
         return has_grad, leaf.grad, leaf.grad_leaves
     older = leaf.grad._leaves if leaf.grad is not None else leaf.grad_leaves
@@ -245,12 +245,12 @@ def _expected(leaf: Leaf, has_grad: bool | None, depends: LeafSet | None) -> tup
 
 
 class Bridge(Leaf):
-    """Where the graph goes on on another device: `arrived` is the leaf there of a copy of `source`."""
+    """Joins the graphs of two devices: `arrived` is the leaf of the copy of `source` on the other device."""
 
     __slots__ = ("arrived", "number", "source")
     passing = True
     takes_grad = True
-    is_wanted = True  # it holds its owner, which it has made a constant
+    is_wanted = True  # it keeps its tensor alive, which no longer has leaves of its own
 
     def __init__(self, source: Tensor, arrived: Tensor) -> None:
         super().__init__(arrived)
@@ -259,7 +259,7 @@ class Bridge(Leaf):
         self.number = arrived._id
 
     def bring_back(self, retain_graph: bool | None, create_graph: bool) -> None:
-        """Let the gradient that has come to the copy flow on from its source."""
+        """Pass the copy's gradient on to its source."""
         if create_graph:
             raise UnsupportedOp("create_graph=True does not reach across devices", op="backward")
         gradient = TensorBase.make(stream.next_id(), like(self.arrived._meta))
@@ -271,7 +271,7 @@ class Bridge(Leaf):
 
 
 def carry(tensor: Tensor, device: str) -> Tensor:
-    """A copy of a tensor on another device of the server; gradients flow back across."""
+    """Copy a tensor to another device of the server; gradients flow back."""
     name, meta = stream.next_id(), tensor._meta
     control("send", tensor, device, outs=name)
     control("upload", name, meta.dtype, meta.shape, outs=name, device=device)
@@ -281,7 +281,7 @@ def carry(tensor: Tensor, device: str) -> Tensor:
     control("set_requires_grad", arrived, True)
     arrived._leaves = union(tensor._leaves, only(Bridge(tensor, arrived)))
     copied: Tensor = record(OPS["clone"], (arrived,))
-    arrived._leaves = None  # the bridge holds it, and must not be held by it
+    arrived._leaves = None  # avoids a reference cycle: the bridge holds it
     return copied
 
 
@@ -352,7 +352,7 @@ def grad(
             control("gradients", *args, outs=names)
         used = _which_are_used(roots, targets, names) if unused else [True] * len(targets)
     except BaseException:
-        stream.rows.extend(names)  # nobody will have them
+        stream.rows.extend(names)  # no tensor will own these ids
         raise
     found: list[Tensor | None] = []
     for name, target, is_used in zip(names, targets, used, strict=True):
@@ -367,7 +367,7 @@ def grad(
 
 
 def _which_are_used(roots: Sequence[Tensor], targets: Sequence[Tensor], names: tuple[int, ...]) -> list[bool]:
-    """Which targets the roots depend on: known of leaves; for others the server is asked which gradients it found."""
+    """Which targets the roots depend on. The client knows for certain leaves; else it asks the server."""
     certain, possible = map(set, reached(root._leaves for root in roots))
     leaves = [target._leaf if target.is_leaf_with_grad else None for target in targets]
     if all(leaf is not None and leaf not in possible for leaf in leaves):

@@ -1,8 +1,8 @@
-"""Autocast: in a block, some ops compute in a low precision and some in float32, whatever the dtype they are given.
+"""Autocast: in a block, some ops compute in a low precision and some in float32, whatever the dtypes of their arguments.
 
-While no block is open nothing is looked up and no call gets slower. The first block that opens, in any thread, makes
-the generated functions of the ops listed here take their general path, through a cast of their arguments that asks for
-the thread's own state; the last block that closes puts back what was there.
+Outside of all blocks a call costs nothing more. The first block that opens, in any thread, replaces the fast path of
+the ops listed here with one that casts their arguments as the thread's own state says; the last block that closes
+restores the fast path.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LOW: Final = (
     "addbmm addmm addmv baddbmm bmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d einsum inner "
     "linear matmul mm mv prelu scaled_dot_product_attention _attention _recurrence"
 ).split()
-"""Computed in the low precision: products of matrices, and what consists of them."""
+"""Computed in the low precision: matrix products, and ops that are made of them."""
 
 FLOAT32: Final = (
     "acos asin cosh exp expm1 log log10 log1p log2 pow reciprocal rsqrt sinh softplus tan "
@@ -35,7 +35,7 @@ FLOAT32: Final = (
     "gaussian_nll_loss hinge_embedding_loss huber_loss kl_div l1_loss margin_ranking_loss mse_loss multi_margin_loss "
     "nll_loss poisson_nll_loss smooth_l1_loss soft_margin_loss triplet_margin_loss"
 ).split()
-"""Computed in float32: what loses digits or leaves the range of a low precision, normalisation, losses."""
+"""Computed in float32: ops that lose digits or overflow in a low precision, normalization, losses."""
 
 WIDEST: Final = "addcdiv addcmul bilinear cat cross dot index_copy index_put scatter_add stack _tensordot".split()
 """Computed in float32 where the arguments have different dtypes: ops that would refuse them, or that join them."""
@@ -45,7 +45,7 @@ _DEFAULT: Final = {"cpu": bfloat16, "cuda": float16}
 
 
 class _State(threading.local):
-    """The low precision per type of device in this thread; a type that is missing is not cast."""
+    """This thread's low precision per device type; nothing is cast on a type without an entry."""
 
     def __init__(self) -> None:
         self.low: dict[str, DType] = {}
@@ -57,10 +57,10 @@ _state: Final = _State()
 class autocast:
     """In the block, or in every call of a decorated function, ops on a device choose the precision they compute in.
 
-    Products of matrices take `dtype` (at first float16 on CUDA, bfloat16 on the CPU), losses, normalisation, sums and
-    exponentials float32, by PyTorch's lists for CUDA, on either device; batch normalisation gives float32 too. float64
-    is left alone. `enabled=False` switches off an outer block. `cache_enabled` changes nothing: every use of a weight
-    casts it, on the server.
+    Matrix products take `dtype` (by default float16 on CUDA, bfloat16 on the CPU); losses, normalization, sums and
+    exponentials take float32, by PyTorch's lists for CUDA, on both devices; batch normalization gives float32 too.
+    float64 stays as it is. `enabled=False` switches off an outer block. `cache_enabled` changes nothing: the server
+    casts a weight at each use.
 
     >>> import telegrad as tg
     >>> with tg.autocast("cpu"):
@@ -107,12 +107,12 @@ class autocast:
 
 
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
-    """Whether ops on a type of device are cast, in this thread and place."""
+    """Whether autocast is on for a device type at this point of this thread."""
     return device_type in _state.low
 
 
 def get_autocast_dtype(device_type: str) -> DType:
-    """The low precision that ops on a type of device are cast to, or would be."""
+    """The low precision that autocast uses, or would use, on a device type."""
     return _state.low.get(device_type, _DEFAULT[device_type])
 
 
@@ -133,7 +133,7 @@ def _widest(tensors: list[Any]) -> list[DType]:
 
 
 def _cast(spec: OpSpec, args: tuple[Any, ...], policy: Callable[[list[Any]], list[DType]]) -> tuple[Any, ...]:
-    """The arguments in the dtypes of the policy; a call that names the dtype of its result is left as it is."""
+    """The arguments cast to the dtypes of the policy; unchanged where the call gives a `dtype` for its result."""
     if not _state.low or ("dtype" in spec.names and args[spec.names.index("dtype")] is not None):
         return args
     found = [tensor for slot in spec.tensor_slots for tensor in _tensors(args[slot])]
@@ -146,7 +146,7 @@ def _cast(spec: OpSpec, args: tuple[Any, ...], policy: Callable[[list[Any]], lis
 
 
 def _tensors(value: Any) -> list[Any]:
-    """The tensors of an argument that may be cast."""
+    """The tensors of an argument that autocast may cast."""
     items = value if isinstance(value, list | tuple) else (value,)
     return [t for t in items if isinstance(t, TensorBase) and t.dtype in _CASTABLE and t.device.type in _state.low]
 
@@ -165,7 +165,7 @@ _POLICIES: Final = {
 
 
 class _Casts:
-    """Puts the casts into the generated functions of the listed ops while a block is open somewhere."""
+    """Installs the casts in the generated functions of the listed ops while any thread has a block open."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -189,7 +189,7 @@ class _Casts:
             for scope in SCOPES[name]:
                 self._before.append((scope, scope["known"], scope["slow"]))
                 scope["slow"] = _casting(scope["slow"], policy)
-                scope["known"] = {}  # knows no call: all take the general path
+                scope["known"] = {}  # an empty cache: every call takes the general path
 
     def _take_out(self) -> None:
         for scope, known, slow in self._before:

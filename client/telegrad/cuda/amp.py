@@ -1,4 +1,4 @@
-"""`torch.cuda.amp`: the names that `torch.amp` had before, for CUDA alone."""
+"""`torch.cuda.amp`: older names of `torch.amp`, for CUDA only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Neural networks: modules, functions, initialisation."""
+"""Neural networks: modules, functions, initialization."""
 
 from . import functional, init, modules, utils
 from .modules.activation import (

@@ -1,4 +1,4 @@
-"""Initialisation of parameters, by PyTorch's formulas and generator: the same seed gives the same weights."""
+"""Initialization of parameters, by PyTorch's formulas and generator: the same seed gives the same weights."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ T = TypeVar("T", bound=Tensor)
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor by which a nonlinearity shrinks the standard deviation, to be made up for.
+    """The factor that compensates for a nonlinearity's change of the standard deviation.
 
     >>> import telegrad as tg
     >>> tg.nn.init.calculate_gain("tanh")
@@ -52,7 +52,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def _fans(tensor: Tensor) -> tuple[int, int]:
-    """Inputs and outputs of one unit."""
+    """Fan in and fan out: the inputs and outputs of one unit."""
     if tensor.dim() < 2:
         raise ValueError("Fan in and fan out can not be computed for tensor with fewer than 2 dimensions")
     field = math.prod(tensor.shape[2:])
@@ -66,7 +66,7 @@ def _fan(tensor: Tensor, mode: str) -> int:
 
 
 def _is_empty(tensor: Tensor) -> bool:
-    """Whether there is nothing to fill; warns if so."""
+    """Whether a tensor has no elements; warns if so."""
     if 0 in tensor.shape:
         warn("Initializing zero-element tensors is a no-op")
         return True
@@ -89,7 +89,7 @@ def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: Generator
 def trunc_normal_(
     tensor: T, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Generator | None = None
 ) -> T:
-    """Fill from a normal distribution cut off at a and b: what lies outside is drawn anew, and each round is waited for."""
+    """Fill from a normal distribution truncated to [a, b]: redraws values outside, and waits for each round."""
 
     def below(x: float) -> float:
         return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
@@ -114,7 +114,7 @@ def _normal_within(tensor: Tensor, mean: float, std: float, a: float, b: float, 
 def _uniform_accepted(
     tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Generator | None
 ) -> Tensor:
-    """Where little of the distribution lies in [a, b]: uniform numbers, each accepted as often as its density says."""
+    """Rejection sampling from uniform numbers, for an [a, b] that little of the distribution lies in."""
     log_peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
     share = empty_like(tensor)
 

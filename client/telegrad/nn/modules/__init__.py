@@ -1,4 +1,4 @@
-"""The layers, a module per family."""
+"""The layers: one module per family."""
 
 from . import (
     activation,

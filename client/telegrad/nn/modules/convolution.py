@@ -42,7 +42,7 @@ def _check_padding(padding: Sizes | str, mode: str, stride: Sizes) -> None:
 
 
 class _Conv(Module):
-    """What convolutions share. Weight (out, in / groups, *kernel), transposed (in, out / groups, *kernel)."""
+    """Base of convolutions. Weight (out, in / groups, *kernel); transposed (in, out / groups, *kernel)."""
 
     dims = 0
     transposed = False
@@ -80,7 +80,7 @@ class _Conv(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw anew: uniform within 1 / sqrt(fan_in)."""
+        """Draw the parameters: uniform within 1 / sqrt(fan_in)."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
             fan_in = math.prod(self.weight.shape[1:])
@@ -96,7 +96,7 @@ class _Conv(Module):
         return function(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def _both_ends(self) -> tuple[int, ...]:
-        """The padding as `pad` takes it, the last dimension first."""
+        """The padding in the form that `pad` takes, the last dimension first."""
         if self.padding == "same":
             total = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
             ends = [(t // 2, t - t // 2) for t in total]
@@ -188,7 +188,7 @@ class _ConvTransposed(_Conv):
         )
 
     def _padding_for(self, input: Any, wanted: Any) -> tuple[int, ...]:
-        """The output padding that gives an output of the wanted size. Raises ValueError where there is none."""
+        """The output padding that gives an output of the wanted size. Raises ValueError if none does."""
         given, dims = wanted, self.dims
         lead = input.ndim - dims
         wanted = wanted[lead:] if len(wanted) == lead + dims else wanted

@@ -49,7 +49,7 @@ class Embedding(Module):
             self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw anew from the normal distribution; the padding vector is zero."""
+        """Draw the table from the normal distribution; the padding vector is zero."""
         init.normal_(self.weight)
         if self.padding_idx is not None:
             with no_grad():
@@ -66,7 +66,7 @@ class Embedding(Module):
         scale_grad_by_freq: bool = False,
         sparse: bool = False,
     ) -> Embedding:
-        """A layer on a table that exists; nothing is drawn for it."""
+        """Make a layer from an existing table; draws no random numbers."""
         if embeddings.dim() != 2:
             raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
         rows, width = embeddings.shape

@@ -1,4 +1,4 @@
-"""Layers that change layout: which elements stand where, never what they are."""
+"""Layers that reshape or rearrange elements."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Unflatten(Module):
 
 
 class PixelShuffle(Module):
-    """Turns channels into pixels (Shi et al., 2016)."""
+    """Rearranges channels into pixels (Shi et al., 2016)."""
 
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()

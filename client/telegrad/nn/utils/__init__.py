@@ -25,9 +25,9 @@ def clip_grad_norm_(
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
 ) -> Tensor:
-    """Scale gradients so that their norm together is at most `max_norm`; gives the norm before.
+    """Scale gradients so that their joint norm is at most `max_norm`; returns the norm before scaling.
 
-    Nothing is read: the factor is computed on the server. `error_if_nonfinite` has to wait for the norm.
+    The server computes the factor; only `error_if_nonfinite` reads the norm.
     """
     grads = _gradients(parameters)
     if not grads:
@@ -54,13 +54,13 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, f
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """All parameters, one after the other, in one vector."""
+    """Concatenate all parameters into one vector."""
     return composites.cat([p.reshape(-1) for p in parameters])
 
 
 @no_grad()
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Write one vector back into parameters."""
+    """Copy slices of one vector into the parameters."""
     start = 0
     for p in parameters:
         p.copy_(vec[start : start + p.numel()].reshape(p.shape))
