@@ -197,7 +197,7 @@ def backward(
     args = (roots, gradients, targets, retain, create_graph)
     depends = _depends(roots, gradients) if create_graph else None
     stops = stops_among(certain, possible, partial=bool(targets))
-    if not targets:  # tensors with hooks only keep no gradient
+    if not targets:  # what has hooks alone takes none
         taking, perhaps = ([leaf for leaf in found if leaf.takes_grad] for found in (certain, possible))
     else:
         taking, perhaps = certain, possible
@@ -213,7 +213,7 @@ def backward(
 
 
 def _reached(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> tuple[list[Leaf], list[Leaf]]:
-    """The leaves and retaining tensors that certainly get a gradient, and those that may get one."""
+    """The tensors that will have a gradient for certain, and those that may: leaves, and what keeps its gradient."""
     certain, possible = reached(root._leaves for root in roots)
     certain = [leaf for leaf in certain if leaf.is_wanted]
     if targets:
@@ -223,12 +223,12 @@ def _reached(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> tuple[list[L
 
 
 def _depends(roots: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> LeafSet | None:
-    """The leaves that the gradients may depend on."""
+    """What gradients may depend on."""
     return joined(t._leaves for t in (*roots, *gradients) if t is not None)
 
 
 def _expect_gradients(certain: list[Leaf], possible: list[Leaf], depends: LeafSet | None) -> Change:
-    """The change to leaves that a backward pass makes: which have a gradient, and the leaves it depends on."""
+    """Who will have a gradient, and on what it depends."""
     before = [(leaf, leaf.state()) for leaf in (*certain, *possible)]
     after = [(leaf, _expected(leaf, True, depends)) for leaf in certain]
     after += [(leaf, _expected(leaf, leaf.has_grad or None, depends)) for leaf in possible]
@@ -236,7 +236,7 @@ def _expect_gradients(certain: list[Leaf], possible: list[Leaf], depends: LeafSe
 
 
 def _expected(leaf: Leaf, has_grad: bool | None, depends: LeafSet | None) -> tuple[bool | None, Any, LeafSet | None]:
-    """A leaf's state after a backward pass that gives it a gradient."""
+    """A leaf's state after a walk that gives it a gradient."""
     if depends is None:
         return has_grad, leaf.grad, leaf.grad_leaves
     older = leaf.grad._leaves if leaf.grad is not None else leaf.grad_leaves
@@ -271,7 +271,7 @@ class Bridge(Leaf):
 
 
 def carry(tensor: Tensor, device: str) -> Tensor:
-    """Copy a tensor to another device of the server; gradients flow back."""
+    """A copy of a tensor on another device of the server; gradients flow back across."""
     name, meta = stream.next_id(), tensor._meta
     control("send", tensor, device, outs=name)
     control("upload", name, meta.dtype, meta.shape, outs=name, device=device)
@@ -281,7 +281,7 @@ def carry(tensor: Tensor, device: str) -> Tensor:
     control("set_requires_grad", arrived, True)
     arrived._leaves = union(tensor._leaves, only(Bridge(tensor, arrived)))
     copied: Tensor = record(OPS["clone"], (arrived,))
-    arrived._leaves = None  # avoids a reference cycle: the bridge holds it
+    arrived._leaves = None  # the bridge holds it, and must not be held by it
     return copied
 
 
@@ -352,7 +352,7 @@ def grad(
             control("gradients", *args, outs=names)
         used = _which_are_used(roots, targets, names) if unused else [True] * len(targets)
     except BaseException:
-        stream.rows.extend(names)  # no tensor will own these ids
+        stream.rows.extend(names)  # nobody will have them
         raise
     found: list[Tensor | None] = []
     for name, target, is_used in zip(names, targets, used, strict=True):
@@ -367,7 +367,7 @@ def grad(
 
 
 def _which_are_used(roots: Sequence[Tensor], targets: Sequence[Tensor], names: tuple[int, ...]) -> list[bool]:
-    """Which targets the roots depend on. The client knows for certain leaves; else it asks the server."""
+    """Which targets the roots depend on: known of leaves; for others the server is asked which gradients it found."""
     certain, possible = map(set, reached(root._leaves for root in roots))
     leaves = [target._leaf if target.is_leaf_with_grad else None for target in targets]
     if all(leaf is not None and leaf not in possible for leaf in leaves):

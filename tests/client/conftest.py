@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from support.inprocess import LocalSession
 
-import telegrad as tg
 from telegrad._record import stream
 
 
@@ -24,7 +23,6 @@ def here() -> Iterator[LocalSession]:
 @pytest.fixture(params=["telegrad", pytest.param("torch", marks=pytest.mark.oracle)])
 def lib(request: pytest.FixtureRequest) -> Any:
     """Each library in turn: what a test expects of telegrad holds for PyTorch, where it is installed."""
-    if request.param == "torch":
-        return pytest.importorskip("torch", reason="the oracle, torch, is not installed")
-    request.getfixturevalue("here")
-    return tg
+    if request.param == "telegrad":
+        request.getfixturevalue("here")
+    return pytest.importorskip(request.param, reason="the oracle, torch, is not installed")

@@ -182,7 +182,7 @@ class Optimizer:
             own.update({name: value for name, value in group.items() if name != "params"})
 
     def _loaded(self, name: str, value: Any, meta: Meta) -> Any:
-        """A loaded value as this optimizer's own; a row's state tensor gets the shape and dtype that the row expects."""
+        """A loaded value as state of our own; what a row works on gets the shape and dtype that the row expects."""
         from telegrad._creation import as_tensor
 
         if not self.row:

@@ -315,7 +315,7 @@ class Module:
         with no_grad():
             for path, value in state_dict.items():
                 if path in own:
-                    self._load(path, own[path], value, assign)
+                    self._place(path, own[path], value, assign)
         return IncompatibleKeys(missing, unexpected)
 
     def _state_paths(self) -> Iterator[tuple[str, Tensor]]:
@@ -323,7 +323,7 @@ class Module:
             for name, value in module._own_state():
                 yield f"{path}.{name}" if path else name, value
 
-    def _load(self, path: str, target: Tensor, value: Any, assign: bool) -> None:
+    def _place(self, path: str, target: Tensor, value: Any, assign: bool) -> None:
         from telegrad._creation import as_tensor
 
         value = as_tensor(value)
@@ -385,7 +385,7 @@ class Module:
     @overload
     def to(self, tensor: Tensor, non_blocking: bool = False) -> Self: ...
     def to(self, *args: Any, **kwargs: Any) -> Self:
-        """Move or cast parameters and buffers in place; a dtype casts floating-point ones only."""
+        """Move or cast parameters and buffers, in place; a dtype reaches floating ones only."""
         from telegrad._composites import to_arguments
 
         dtype, where, _ = to_arguments(args, dict(kwargs))

@@ -54,7 +54,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, f
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """Concatenate all parameters into one vector."""
+    """All parameters, one after the other, in one vector."""
     return composites.cat([p.reshape(-1) for p in parameters])
 
 
