@@ -1,8 +1,8 @@
 """Autocast: in a block, some ops compute in a low precision and some in float32, whatever the dtypes of their arguments.
 
-Outside of all blocks a call costs nothing more. The first block that opens, in any thread, replaces the fast path of
-the ops listed here with one that casts their arguments as the thread's own state says; the last block that closes
-restores the fast path.
+While no block is open nothing is looked up and no call gets slower. The first block that opens, in any thread, makes
+the generated functions of the ops listed here take their general path, through a cast of their arguments that asks for
+the thread's own state; the last block that closes puts back what was there.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LOW: Final = (
     "addbmm addmm addmv baddbmm bmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d einsum inner "
     "linear matmul mm mv prelu scaled_dot_product_attention _attention _recurrence"
 ).split()
-"""Computed in the low precision: matrix products, and ops that are made of them."""
+"""Computed in the low precision: products of matrices, and what consists of them."""
 
 FLOAT32: Final = (
     "acos asin cosh exp expm1 log log10 log1p log2 pow reciprocal rsqrt sinh softplus tan "
@@ -35,7 +35,7 @@ FLOAT32: Final = (
     "gaussian_nll_loss hinge_embedding_loss huber_loss kl_div l1_loss margin_ranking_loss mse_loss multi_margin_loss "
     "nll_loss poisson_nll_loss smooth_l1_loss soft_margin_loss triplet_margin_loss"
 ).split()
-"""Computed in float32: ops that lose digits or overflow in a low precision, normalization, losses."""
+"""Computed in float32: what loses digits or leaves the range of a low precision, normalisation, losses."""
 
 WIDEST: Final = "addcdiv addcmul bilinear cat cross dot index_copy index_put scatter_add stack _tensordot".split()
 """Computed in float32 where the arguments have different dtypes: ops that would refuse them, or that join them."""
@@ -165,7 +165,7 @@ _POLICIES: Final = {
 
 
 class _Casts:
-    """Installs the casts in the generated functions of the listed ops while any thread has a block open."""
+    """Puts the casts into the generated functions of the listed ops while a block is open somewhere."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -189,7 +189,7 @@ class _Casts:
             for scope in SCOPES[name]:
                 self._before.append((scope, scope["known"], scope["slow"]))
                 scope["slow"] = _casting(scope["slow"], policy)
-                scope["known"] = {}  # an empty cache: every call takes the general path
+                scope["known"] = {}  # knows no call: all take the general path
 
     def _take_out(self) -> None:
         for scope, known, slow in self._before:
