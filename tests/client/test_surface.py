@@ -7,10 +7,11 @@ import sys
 from types import ModuleType
 
 import pytest
+from support import torch_names
 
 import telegrad
 import telegrad.nn.functional as functional
-from telegrad import _absent, nn
+from telegrad import nn
 
 TRAINING = """
     tensor zeros ones empty full eye arange linspace zeros_like ones_like rand randn randint randperm manual_seed
@@ -28,13 +29,15 @@ OURS = {
 """What public modules list that PyTorch's do not."""
 
 
-def _public_modules() -> dict[str, str]:
-    """The modules that PyTorch has by the same name, with PyTorch's name for them."""
-    named = {name: _absent._OTHER_NAMES.get(name, name.replace("telegrad", "torch", 1)) for name in sys.modules}
-    return {name: owner for name, owner in named.items() if name.startswith("telegrad") and owner in _absent.names()}
+def _pytorchs_names() -> dict[str, set[str]]:
+    """PyTorch's public names by module."""
+    lines = torch_names.FILE.read_text().replace("\n ", " ").splitlines()
+    return {owner: set(names.split()) for owner, _, names in (line.partition(": ") for line in lines)}
 
 
-PUBLIC = _public_modules()
+THEIRS = {owner.replace("torch", "telegrad", 1): names for owner, names in _pytorchs_names().items()}
+PUBLIC = [name for name in THEIRS if name in sys.modules]
+"""The modules that PyTorch has by the same name."""
 
 
 def test_the_names_that_training_code_uses() -> None:
@@ -54,7 +57,7 @@ def test_the_names_that_training_code_uses() -> None:
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_what_a_module_lists_is_there_and_is_pytorchs(name: str) -> None:
-    module, theirs = sys.modules[name], _absent.names()[PUBLIC[name]]
+    module, theirs = sys.modules[name], THEIRS[name]
     listed = set(module.__all__)
     assert listed
     assert [each for each in listed if not hasattr(module, each)] == []
@@ -64,7 +67,7 @@ def test_what_a_module_lists_is_there_and_is_pytorchs(name: str) -> None:
 @pytest.mark.parametrize("name", PUBLIC)
 def test_a_module_has_no_name_of_pytorchs_that_it_does_not_list(name: str) -> None:
     """Such a name would be a helper's, which stands where programs expect PyTorch's."""
-    module, theirs = sys.modules[name], _absent.names()[PUBLIC[name]]
+    module, theirs = sys.modules[name], THEIRS[name]
     unlisted = {each: vars(module)[each] for each in theirs & vars(module).keys() - set(module.__all__)}
     assert {each for each, value in unlisted.items() if not isinstance(value, ModuleType | type)} == set()
     for value in unlisted.values():  # Tensor, Optimizer: the same things as where they are listed
