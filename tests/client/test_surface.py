@@ -66,7 +66,7 @@ def test_what_a_module_lists_is_there_and_is_pytorchs(name: str) -> None:
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_a_module_has_no_name_of_pytorchs_that_it_does_not_list(name: str) -> None:
-    """Such a name would be a helper's, which stands where programs expect PyTorch's."""
+    """Programs expect PyTorch's function or class under such a name, not an internal of telegrad's."""
     module, theirs = sys.modules[name], THEIRS[name]
     unlisted = {each: vars(module)[each] for each in theirs & vars(module).keys() - set(module.__all__)}
     assert {each for each, value in unlisted.items() if not isinstance(value, ModuleType | type)} == set()
