@@ -14,7 +14,8 @@ from telegrad_protocol.spec import OPS
 
 from ._api.creation import zeros_like
 from ._api.hooks import SteppedBackward, register_hook, stops_among
-from ._runtime.grad_mode import Block, State, grad_mode
+from ._runtime.grad_mode import Block, State
+from ._runtime.grad_mode import grad_mode as _grad_mode
 from ._runtime.process import stream
 from ._stream.changes import Change
 from ._tensor import RETAINED, Tensor
@@ -24,11 +25,13 @@ from ._tracing.proxy import TensorBase
 from ._tracing.record import record
 from ._tracing.rows import control
 
+__all__ = ["backward", "enable_grad", "grad", "inference_mode", "no_grad", "set_grad_enabled"]
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Mode(Block):
-    """Grad mode for a block, or for every call of a decorated function; of a generator, while it runs."""
+    """Sets a mode for a block, or for each call of a decorated function; of a generator function, while it runs."""
 
     def clone(self) -> Any:
         """The same mode for another block."""
@@ -58,7 +61,7 @@ def _in_mode(mode: Callable[[], Any], function: Callable[..., Any]) -> Callable[
 
 
 def _generating(mode: Callable[[], Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    """A generator function whose generators run in the mode, and leave their caller's alone while they wait."""
+    """A generator function whose generators run in the mode; between their values the caller's mode holds."""
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         generator = function(*args, **kwargs)
@@ -87,15 +90,15 @@ class set_grad_enabled(_Mode):
     def __init__(self, mode: bool) -> None:
         super().__init__()
         self.mode = bool(mode)
-        self.found = grad_mode.state.enabled
-        grad_mode.enable(self.mode)
+        self.found = _grad_mode.state.enabled
+        _grad_mode.enable(self.mode)
 
     def entered(self, before: State) -> State:
         self.before[-1] = before._replace(enabled=self.found)
         return before._replace(enabled=self.mode)
 
     def __call__(self, function: F) -> F:
-        grad_mode.enable(self.found)
+        _grad_mode.enable(self.found)
         return super().__call__(function)
 
     def clone(self) -> Any:
@@ -106,7 +109,7 @@ class set_grad_enabled(_Mode):
 
 
 class _Plain(_Mode):
-    """A mode that also decorates without parentheses."""
+    """A mode that decorates with or without parentheses."""
 
     if not TYPE_CHECKING:
 
@@ -115,7 +118,7 @@ class _Plain(_Mode):
 
 
 class no_grad(_Plain):
-    """Ops in the block are not recorded.
+    """Autograd does not record ops in the block.
 
     >>> import telegrad as tg
     >>> x = tg.ones(2, requires_grad=True)
@@ -130,14 +133,14 @@ class no_grad(_Plain):
 
 
 class enable_grad(_Plain):
-    """Ops in the block are recorded, also inside `no_grad`; not inside `inference_mode`."""
+    """Autograd records ops in the block, also inside `no_grad`; not inside `inference_mode`."""
 
     def entered(self, before: State) -> State:
         return before._replace(enabled=True)
 
 
 class inference_mode(_Mode):
-    """As `no_grad`, and what is made in the block never requires grad outside. `inference_mode(False)` ends it.
+    """As `no_grad`; tensors made in the block never require grad later. `inference_mode(False)` turns it off.
 
     >>> import telegrad as tg
     >>> with tg.inference_mode():
@@ -163,13 +166,13 @@ class inference_mode(_Mode):
 
 
 def is_grad_enabled() -> bool:
-    """Whether ops are to be recorded now, in this thread."""
-    return grad_mode.state.enabled
+    """Whether autograd records ops in this thread now."""
+    return _grad_mode.state.enabled
 
 
 def is_inference_mode_enabled() -> bool:
     """Whether this thread is in inference mode."""
-    return grad_mode.inference
+    return _grad_mode.inference
 
 
 def backward(
@@ -182,7 +185,7 @@ def backward(
 ) -> None:
     """Add the gradients of `tensors` to the `.grad` of the leaves they depend on, or of `inputs` alone.
 
-    Raises RuntimeError for a tensor without history, and for one of several elements without a gradient of its own.
+    Raises RuntimeError for a tensor without history, and for one of several elements that is given no gradient.
     """
     roots = _listed(tensors)
     gradients = _root_gradients(roots, grad_tensors)
@@ -259,12 +262,12 @@ def _expected(leaf: Leaf, has_grad: bool | None, depends: LeafSet | None) -> tup
 
 
 class Bridge(Leaf):
-    """Where the graph goes on on another device: `arrived` is the leaf there of a copy of `source`."""
+    """Joins the graphs of two devices: `arrived` is the leaf of the copy of `source` on the other device."""
 
     __slots__ = ("arrived", "number", "source")
     passing = True
     takes_grad = True
-    is_wanted = True  # it holds its owner, which it has made a constant
+    is_wanted = True  # it keeps its tensor alive, which no longer has leaves of its own
 
     def __init__(self, source: Tensor, arrived: Tensor) -> None:
         super().__init__(arrived)
@@ -273,7 +276,7 @@ class Bridge(Leaf):
         self.number = arrived._id
 
     def bring_back(self, retain_graph: bool | None, create_graph: bool) -> None:
-        """Let the gradient that has come to the copy flow on from its source."""
+        """Pass the copy's gradient on to its source."""
         if create_graph:
             raise UnsupportedOp("create_graph=True does not reach across devices", op="backward")
         gradient = TensorBase.make(stream.next_id(), like(self.arrived._meta))
@@ -290,7 +293,7 @@ def carry(tensor: Tensor, device: str) -> Tensor:
     control("send", tensor, device, outs=name)
     control("upload", name, meta.dtype, meta.shape, outs=name, device=device)
     arrived = cast("Tensor", TensorBase.make(name, contiguous(meta.shape, meta.dtype, device)))
-    if tensor._leaves is None or not grad_mode.on:
+    if tensor._leaves is None or not _grad_mode.on:
         return arrived
     control("set_requires_grad", arrived, True)
     arrived._leaves = union(tensor._leaves, only(Bridge(tensor, arrived)))

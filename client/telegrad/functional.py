@@ -1,4 +1,4 @@
-"""`torch.nn.functional`: the declared ops of that namespace, and the forms of them that are written here."""
+"""`torch.nn.functional`: the declared ops of that namespace, and overloads of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _with_inplace(name: str) -> Callable[..., Any]:
     """An activation that takes `inplace=True`."""
     function, spec = FUNCTIONS[name], OPS[name]
 
-    before = len(spec.params) - (spec.generator_slot is not None)  # PyTorch's own arguments, which `inplace` follows
+    before = len(spec.params) - (spec.generator_slot is not None)  # PyTorch has `inplace` after these
 
     def activation(input: Tensor, *args: Any, inplace: bool = False, **kwargs: Any) -> Any:
         if len(args) == before:
@@ -47,7 +47,7 @@ globals().update({name: _with_inplace(name) for name in _TAKE_INPLACE if name in
 
 
 def _implicit_dim(spec: OpSpec, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The dimension that PyTorch chooses, with a warning, where none is given."""
+    """The dimension that PyTorch takes where none is given; warns."""
     input, dim, *more = args
     if dim is None and isinstance(input, Tensor):
         warn(
@@ -79,7 +79,7 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Normalises each channel over the batch; in training, the running statistics follow the batch's.
+    """Normalizes each channel over the batch; in training, the running statistics follow the batch's.
 
     Formula: (input - mean) / sqrt(var + eps) * weight + bias, with the biased variance; the running variance takes
     the unbiased one (Ioffe and Szegedy, 2015).
@@ -130,20 +130,20 @@ def max_pool2d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """The maximum of each window; with `return_indices`, also where it was."""
+    """The maximum of each window; with `return_indices`, also its index."""
     stride = kernel_size if stride is None or stride == [] else stride
     values, indices = FUNCTIONS["_max_pool2d_with_indices"](input, kernel_size, stride, padding, dilation, ceil_mode)
     return (values, indices) if return_indices else values
 
 
 def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The maxima of windows that cover the last two dimensions evenly; with `return_indices`, also where they were."""
+    """The maxima of windows that cover the last two dimensions evenly; with `return_indices`, also their indices."""
     values, indices = FUNCTIONS["_adaptive_max_pool2d_with_indices"](input, output_size)
     return (values, indices) if return_indices else values
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The maxima of windows that cover the last dimension evenly; with `return_indices`, also where they were."""
+    """The maxima of windows that cover the last dimension evenly; with `return_indices`, also their indices."""
     if not return_indices:
         return FUNCTIONS["adaptive_max_pool1d"](input, output_size)
     (width,) = (output_size,) if isinstance(output_size, int) else output_size

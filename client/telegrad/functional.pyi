@@ -1,4 +1,4 @@
-"""`torch.nn.functional`: the declared ops of that namespace, and the forms of them that are written here.
+"""`torch.nn.functional`: the declared ops of that namespace, and overloads of them.
 
 Made by `make stubs` from the op table and the functions beside it: not to be edited.
 """
@@ -20,10 +20,10 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Sizes) -> Tensor:
     """The averages of `output_size` windows that cover the last three dimensions evenly; None keeps a size."""
 
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The maxima of windows that cover the last dimension evenly; with `return_indices`, also where they were."""
+    """The maxima of windows that cover the last dimension evenly; with `return_indices`, also their indices."""
 
 def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The maxima of windows that cover the last two dimensions evenly; with `return_indices`, also where they were."""
+    """The maxima of windows that cover the last two dimensions evenly; with `return_indices`, also their indices."""
 
 def avg_pool1d(
     input: Tensor,
@@ -67,7 +67,7 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-05,
 ) -> Tensor:
-    """Normalises each channel over the batch; in training, the running statistics follow the batch's.
+    """Normalizes each channel over the batch; in training, the running statistics follow the batch's.
 
     Formula: (input - mean) / sqrt(var + eps) * weight + bias, with the biased variance; the running variance takes
     the unbiased one (Ioffe and Szegedy, 2015).
@@ -334,7 +334,7 @@ def max_pool2d(
     ceil_mode: bool = False,
     return_indices: Literal[False] = False,
 ) -> Tensor:
-    """The maximum of each window; with `return_indices`, also where it was."""
+    """The maximum of each window; with `return_indices`, also its index."""
 
 @overload
 def max_pool2d(

@@ -1,4 +1,4 @@
-"""Random numbers: PyTorch's generator and its draws, kept on the server."""
+"""Random numbers: PyTorch's generators and draws, on the server."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ from ._tracing.proxy import TensorBase
 from ._tracing.record import inplace
 from ._tracing.rows import append, control
 
+__all__ = ["get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"]
+
 _STATE_BYTES, _CUDA_STATE_BYTES = 5056, 16
 _DEFAULT_SEED = 67280421310721
 
 
 class Generator:
-    """A random generator of its own on the server.
+    """A random number generator on the server.
 
     >>> import telegrad as tg
     >>> a = tg.rand(2, generator=tg.Generator().manual_seed(1))
@@ -51,47 +53,47 @@ class Generator:
         return device(self._device)
 
     def manual_seed(self, seed: int) -> Generator:
-        """Start anew from a seed."""
+        """Set the seed."""
         self._seed = checked_seed(seed)
         control("manual_seed", self._seed, self)
         return self
 
     def initial_seed(self) -> int:
-        """The seed that it last started from."""
+        """The seed that was set last."""
         return self._seed & 0xFFFF_FFFF_FFFF_FFFF
 
     def seed(self) -> int:
-        """Start anew from a seed that nobody knows, and tell it."""
+        """Seed from the operating system; returns the seed."""
         self.manual_seed(fresh_seed())
         return self._seed
 
     def get_state(self) -> Tensor:
-        """The state, a uint8 tensor on the generator's device; on the CPU the one that PyTorch's generator gives."""
+        """The state, a uint8 tensor on the generator's device; on the CPU in PyTorch's layout."""
         return _state_of(self)
 
     def set_state(self, state: Tensor) -> None:
-        """Go on from a state."""
+        """Set the state."""
         control("set_generator_state", state.to(self._device), self)
 
 
 class _DefaultGenerator(Generator):
-    """The generator of the CPU that is used where none is named: on the wire it has no id."""
+    """The CPU's default generator, which has no id on the wire."""
 
     def __init__(self) -> None:
         self._id, self._device = None, "cpu"
 
     def manual_seed(self, seed: int) -> Generator:
-        """Start anew from a seed."""
+        """Set the seed."""
         stream.seed = checked_seed(seed)
         control("manual_seed", stream.seed, None)
         return self
 
     def initial_seed(self) -> int:
-        """The seed that it last started from."""
+        """The seed that was set last."""
         return initial_seed()
 
     def seed(self) -> int:
-        """Start anew from a seed that nobody knows, and tell it."""
+        """Seed from the operating system; returns the seed."""
         self.manual_seed(fresh_seed())
         return stream.seed
 
@@ -100,7 +102,7 @@ default_generator = _DefaultGenerator()
 
 
 def checked_seed(seed: int) -> int:
-    """A seed as it travels. Raises RuntimeError outside [-2^63, 2^64)."""
+    """A seed in the form that the wire takes. Raises RuntimeError outside [-2^63, 2^64)."""
     seed = int(seed)
     if not -(1 << 63) <= seed < 1 << 64:
         raise RuntimeError(f"Overflow when unpacking long: the seed {seed} is outside [-2^63, 2^64)")
@@ -113,7 +115,7 @@ def fresh_seed() -> int:
 
 
 def manual_seed(seed: int) -> Generator:
-    """Start every device's default generator anew from a seed: the same draws as PyTorch's on the CPU."""
+    """Seed the default generator of every device; on the CPU the draws are PyTorch's for that seed."""
     stream.seed = checked_seed(seed)
     for name in stream.devices():
         control("manual_seed", stream.seed, None, device=name)
@@ -121,13 +123,13 @@ def manual_seed(seed: int) -> Generator:
 
 
 def seed() -> int:
-    """Start the default generator anew from a seed that nobody knows, and tell it."""
+    """Seed the default generators from the operating system; returns the seed."""
     manual_seed(fresh_seed())
     return stream.seed
 
 
 def initial_seed() -> int:
-    """The seed that the default generator last started from; where nobody gave one, one that the system chose."""
+    """The seed of the default generator; without `manual_seed`, one from the operating system."""
     return stream.seed & 0xFFFF_FFFF_FFFF_FFFF
 
 
@@ -137,7 +139,7 @@ def get_rng_state() -> Tensor:
 
 
 def set_rng_state(new_state: Tensor) -> None:
-    """Let the default generator go on from a state."""
+    """Set the state of the default generator."""
     control("set_generator_state", new_state.to("cpu"), None)
 
 

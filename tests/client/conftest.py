@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from support.inprocess import LocalSession
@@ -17,3 +18,11 @@ def here() -> Iterator[LocalSession]:
     stream.restart(session)
     yield session
     stream.restart()
+
+
+@pytest.fixture(params=["telegrad", pytest.param("torch", marks=pytest.mark.oracle)])
+def lib(request: pytest.FixtureRequest) -> Any:
+    """Each library in turn: what a test expects of telegrad holds for PyTorch, where it is installed."""
+    if request.param == "telegrad":
+        request.getfixturevalue("here")
+    return pytest.importorskip(request.param, reason="the oracle, torch, is not installed")

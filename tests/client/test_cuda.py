@@ -55,10 +55,21 @@ def test_all_else_raises(call: Callable[[], Any]) -> None:
     assert (tg.ones(2) + 1).tolist() == [2.0, 2.0]
 
 
-def test_a_negative_index_changes_nothing() -> None:
+def test_a_negative_index_changes_nothing(session: LocalSession) -> None:
+    session.opened = session.open()._replace(devices=("cpu", "cuda:0", "cuda:1"))
+    with tg.cuda.device(1):
+        tg.cuda.set_device(-1)
+        assert tg.cuda.current_device() == 1
+        with tg.cuda.device(-1):
+            assert tg.cuda.current_device() == 1
+        assert tg.cuda.current_device() == 1
+    assert tg.cuda.current_device() == 0
+
+
+def test_a_negative_index_is_taken_without_a_gpu() -> None:
     tg.cuda.set_device(-1)
     with tg.cuda.device(-1):
-        pass
+        assert (tg.ones(2) + 1).tolist() == [2.0, 2.0]
 
 
 def test_a_seed_that_does_not_fit_is_refused() -> None:

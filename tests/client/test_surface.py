@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import ModuleType
+
+import pytest
+from support import torch_names
 
 import telegrad
 import telegrad.nn.functional as functional
@@ -18,15 +22,56 @@ TRAINING = """
 """.split()
 
 
+OURS = {
+    "telegrad": {"connect", "disconnect", "get_printoptions", "printoptions", "synchronize"},
+    "telegrad.amp": {"get_autocast_dtype", "is_autocast_enabled"},
+}
+"""What public modules list that PyTorch's do not."""
+
+
+def _pytorchs_names() -> dict[str, set[str]]:
+    """PyTorch's public names by module."""
+    lines = torch_names.FILE.read_text().replace("\n ", " ").splitlines()
+    return {owner: set(names.split()) for owner, _, names in (line.partition(": ") for line in lines)}
+
+
+THEIRS = {owner.replace("torch", "telegrad", 1): names for owner, names in _pytorchs_names().items()}
+PUBLIC = [name for name in THEIRS if name in sys.modules]
+"""The modules that PyTorch has by the same name."""
+
+
 def test_the_names_that_training_code_uses() -> None:
     assert set(TRAINING) <= set(telegrad.__all__)
-    assert all(hasattr(telegrad, name) for name in telegrad.__all__)
+    assert {
+        "nn",
+        "nn.functional",
+        "nn.init",
+        "nn.utils",
+        "optim",
+        "optim.lr_scheduler",
+        "utils.data",
+        "cuda",
+        "amp",
+    } <= {name.removeprefix("telegrad.") for name in PUBLIC}
 
 
-def test_no_helper_is_public() -> None:
-    odd = {"Any", "TYPE_CHECKING", "annotations", "record", "stream", "attach"} & set(telegrad.__all__)
-    assert not odd
-    assert not {"binder", "inplace", "no_grad", "warn", "overload", "Literal"} & set(functional.__all__)
+@pytest.mark.parametrize("name", PUBLIC)
+def test_what_a_module_lists_is_there_and_is_pytorchs(name: str) -> None:
+    module, theirs = sys.modules[name], THEIRS[name]
+    listed = set(module.__all__)
+    assert listed
+    assert [each for each in listed if not hasattr(module, each)] == []
+    assert listed - theirs == OURS.get(name, set())
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_module_has_no_name_of_pytorchs_that_it_does_not_list(name: str) -> None:
+    """Programs expect PyTorch's function or class under such a name, not an internal of telegrad's."""
+    module, theirs = sys.modules[name], THEIRS[name]
+    unlisted = {each: vars(module)[each] for each in theirs & vars(module).keys() - set(module.__all__)}
+    assert {each for each, value in unlisted.items() if not isinstance(value, ModuleType | type)} == set()
+    for value in unlisted.values():  # Tensor, Optimizer: the same things as where they are listed
+        assert value.__name__ in ("Tensor", "Optimizer") or value.__name__.startswith(f"{name}.")
 
 
 def test_importing_loads_nothing_but_the_three_dependencies() -> None:

@@ -1,4 +1,4 @@
-"""Autocast: in a block, some ops compute in a low precision and some in float32, whatever the dtype they are given.
+"""Autocast: in a block, some ops compute in a low precision and some in float32, whatever the dtypes of their arguments.
 
 While no block is open nothing is looked up and no call gets slower. The first block that opens, in any thread, makes
 the generated functions of all ops with the trait `autocast` take their general path, through a cast of their arguments
@@ -26,7 +26,7 @@ _DEFAULT: Final = {"cpu": bfloat16, "cuda": float16}
 
 
 class _State(threading.local):
-    """The low precision per type of device in this thread; a type that is missing is not cast."""
+    """This thread's low precision per device type; nothing is cast on a type without an entry."""
 
     def __init__(self) -> None:
         self.low: dict[str, DType] = {}
@@ -38,10 +38,10 @@ _state: Final = _State()
 class autocast:
     """In the block, or in every call of a decorated function, ops on a device choose the precision they compute in.
 
-    Products of matrices take `dtype` (at first float16 on CUDA, bfloat16 on the CPU), losses, normalisation, sums and
-    exponentials float32, by PyTorch's lists for CUDA, on either device; batch normalisation gives float32 too. float64
-    is left alone. `enabled=False` switches off an outer block. `cache_enabled` changes nothing: every use of a weight
-    casts it, on the server.
+    Matrix products take `dtype` (by default float16 on CUDA, bfloat16 on the CPU); losses, normalization, sums and
+    exponentials take float32, by PyTorch's lists for CUDA, on both devices; batch normalization gives float32 too.
+    float64 stays as it is. `enabled=False` switches off an outer block. `cache_enabled` changes nothing: the server
+    casts a weight at each use.
 
     >>> import telegrad as tg
     >>> with tg.autocast("cpu"):
@@ -88,12 +88,12 @@ class autocast:
 
 
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
-    """Whether ops on a type of device are cast, in this thread and place."""
+    """Whether autocast is on for a device type at this point of this thread."""
     return device_type in _state.low
 
 
 def get_autocast_dtype(device_type: str) -> DType:
-    """The low precision that ops on a type of device are cast to, or would be."""
+    """The low precision that autocast uses, or would use, on a device type."""
     return _state.low.get(device_type, _DEFAULT[device_type])
 
 
@@ -114,7 +114,7 @@ def _widest(tensors: list[Any]) -> list[DType]:
 
 
 def _cast(spec: OpSpec, args: tuple[Any, ...], policy: Callable[[list[Any]], list[DType]]) -> tuple[Any, ...]:
-    """The arguments in the dtypes of the policy; a call that names the dtype of its result is left as it is."""
+    """The arguments cast to the dtypes of the policy; unchanged where the call gives a `dtype` for its result."""
     if not _state.low or ("dtype" in spec.names and args[spec.names.index("dtype")] is not None):
         return args
     found = [tensor for slot in spec.tensor_slots for tensor in _tensors(args[slot])]
@@ -127,7 +127,7 @@ def _cast(spec: OpSpec, args: tuple[Any, ...], policy: Callable[[list[Any]], lis
 
 
 def _tensors(value: Any) -> list[Any]:
-    """The tensors of an argument that may be cast."""
+    """The tensors of an argument that autocast may cast."""
     items = value if isinstance(value, list | tuple) else (value,)
     return [t for t in items if isinstance(t, TensorBase) and t.dtype in _CASTABLE and t.device.type in _state.low]
 

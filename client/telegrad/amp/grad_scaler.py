@@ -1,4 +1,4 @@
-"""Loss scaling: gradients of half precision that would vanish are computed larger, and made small again."""
+"""Loss scaling: multiplies the loss so that half-precision gradients do not underflow, and divides them afterwards."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ T = TypeVar("T")
 
 
 class _Checks:
-    """What became of an optimizer's gradients since the last `update`: the answers, and whether it has stepped."""
+    """Since the last `update`: whether an optimizer's gradients were finite, per device, and whether it has stepped."""
 
     def __init__(self, finite: list[Future]) -> None:
         self._finite = finite
         self.stepped = False
 
     def all_finite(self) -> bool:
-        """Waits for the gradients."""
-        return all(answer.result() for answer in self._finite)
+        """Waits until the gradients are known."""
+        return all(finite.result() for finite in self._finite)
 
 
 class GradScaler:
     """Scales a loss before `backward`, and skips the steps whose gradients were not finite (Micikevicius et al., 2018).
 
-    The scale is kept here. Unscaling is one row per device, which answers whether all gradients were finite; `step`
-    waits for that answer, so there is one read per step.
+    The client keeps the scale. Unscaling is one row per device, whose reply says whether all gradients were finite;
+    `step` waits for that reply, so a step costs one read.
 
     >>> import telegrad as tg
     >>> w = tg.ones(1, requires_grad=True)
@@ -70,7 +70,7 @@ class GradScaler:
         self._checks: dict[int, _Checks] = {}
 
     def is_enabled(self) -> bool:
-        """Whether it does anything."""
+        """Whether the scaler scales; a disabled one passes everything on."""
         return self._enabled
 
     def get_scale(self) -> float:
@@ -82,7 +82,7 @@ class GradScaler:
     @overload
     def scale(self, outputs: T) -> T: ...
     def scale(self, outputs: Any) -> Any:
-        """A tensor, or each of a list or tuple of them, times the scale."""
+        """Multiply a tensor, or each tensor of a list or tuple, by the scale."""
         if not self._enabled:
             return outputs
         if isinstance(outputs, Tensor):
@@ -117,7 +117,7 @@ class GradScaler:
         return found
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
-        """Unscale if `unscale_` has not, and step the optimizer if all gradients were finite. Waits for that."""
+        """Unscale unless `unscale_` did, and step the optimizer if all gradients were finite. Waits to know."""
         if not self._enabled:
             return optimizer.step(*args, **kwargs)
         if "closure" in kwargs:
@@ -154,7 +154,7 @@ class GradScaler:
             self._growth_tracker = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """The scale and what decides over it, in PyTorch's layout; empty if it is disabled."""
+        """The scale, its factors and its counter, in PyTorch's layout; empty if the scaler is disabled."""
         if not self._enabled:
             return {}
         return {
@@ -166,7 +166,7 @@ class GradScaler:
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a state. Raises RuntimeError for an empty one."""
+        """Load a state that `state_dict` gave. Raises RuntimeError for an empty one."""
         if not self._enabled:
             return
         if not state_dict:

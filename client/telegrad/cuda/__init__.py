@@ -1,6 +1,6 @@
-"""`torch.cuda`: the GPUs of the server. Memory is counted for this session; other sessions' is not in its numbers.
+"""`torch.cuda`: the GPUs of the server. Memory figures count this session's memory only.
 
-Where PyTorch answers without a GPU, so does this: seeds are passed over, no memory is in use. All else raises then.
+On a server without a GPU, functions that PyTorch allows without one do nothing or return 0; all others raise.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from telegrad._runtime.defaults import check_device, defaults
-from telegrad._runtime.process import stream
+from telegrad._runtime.process import stream as _stream
 from telegrad._tensor import Tensor
 from telegrad._tracing.call_sites import call_site
 from telegrad._tracing.proxy import TensorBase
@@ -24,11 +24,37 @@ from telegrad_protocol.shapes import contiguous
 
 from . import amp as amp
 
+__all__ = [
+    "amp",
+    "current_device",
+    "device",
+    "device_count",
+    "empty_cache",
+    "get_device_name",
+    "get_device_properties",
+    "get_rng_state",
+    "is_available",
+    "is_bf16_supported",
+    "is_initialized",
+    "manual_seed",
+    "manual_seed_all",
+    "max_memory_allocated",
+    "mem_get_info",
+    "memory_allocated",
+    "memory_reserved",
+    "reset_peak_memory_stats",
+    "seed",
+    "seed_all",
+    "set_device",
+    "set_rng_state",
+    "synchronize",
+]
+
 _STATE_BYTES = 16
 
 
 class _Memory(NamedTuple):
-    """What a `memory_stats` row reads."""
+    """The figures that a `memory_stats` row returns."""
 
     allocated: int
     most: int
@@ -38,7 +64,7 @@ class _Memory(NamedTuple):
 
 
 class DeviceProperties(NamedTuple):
-    """A GPU's name, and its bytes of memory."""
+    """A GPU's name, and the size of its memory in bytes."""
 
     name: str
     total_memory: int
@@ -54,17 +80,17 @@ def is_available() -> bool:
 
 def is_initialized() -> bool:
     """Whether the session is open on a server that uses a GPU. Opens nothing."""
-    opened = stream.session.opened
+    opened = _stream.session.opened
     return opened is not None and any(name.startswith("cuda") for name in opened.devices)
 
 
 def is_bf16_supported() -> bool:
-    """Whether bfloat16 can be used: on every GPU that the server uses."""
+    """Whether the GPUs support bfloat16: all that the server uses do."""
     return is_available()
 
 
 def device_count() -> int:
-    """How many GPUs the server uses."""
+    """The number of GPUs that the server uses."""
     return len(_devices())
 
 
@@ -74,13 +100,13 @@ def current_device() -> int:
 
 
 def set_device(device: Any) -> None:
-    """Let `"cuda"` mean this GPU, in all threads. A negative index changes nothing."""
+    """Make this GPU the one that `"cuda"` means, in all threads. A negative index changes nothing."""
     if not _is_negative(device):
         defaults.cuda_index = int(_name(device).removeprefix("cuda:"))
 
 
 class device:
-    """Lets `"cuda"` mean a GPU for a block. A negative index changes nothing."""
+    """Makes a GPU the one that `"cuda"` means for a block. A negative index changes nothing."""
 
     def __init__(self, device: Any) -> None:
         self.device = device
@@ -94,7 +120,7 @@ class device:
 
 
 def get_device_name(device: Any = None) -> str:
-    """What the driver calls a GPU."""
+    """The driver's name of a GPU."""
     found: str = _asked("device_name", device, _text).result()
     return found
 
@@ -105,7 +131,7 @@ def get_device_properties(device: Any = None) -> DeviceProperties:
 
 
 def synchronize(device: Any = None) -> None:
-    """Wait until a GPU has done all that was recorded for it; raises what failed."""
+    """Wait until a GPU has done all recorded work; raises the error of work that failed."""
     _memory(device)
 
 
@@ -123,23 +149,23 @@ def max_memory_allocated(device: Any = None) -> int:
 
 
 def memory_reserved(device: Any = None) -> int:
-    """Bytes that are held on a GPU for this session, used or not."""
+    """Bytes that the server holds on a GPU for this session, used or not."""
     return _memory(device).reserved if is_available() else 0
 
 
 def mem_get_info(device: Any = None) -> tuple[int, int]:
-    """Free bytes of a GPU, and all."""
+    """Free and total bytes of a GPU."""
     found = _memory(device)
     return found.free, found.total
 
 
 def reset_peak_memory_stats(device: Any = None) -> None:
-    """Count `max_memory_allocated` anew."""
+    """Reset `max_memory_allocated` to the present use."""
     control("reset_peak_memory", device=_name(device))
 
 
 def empty_cache() -> None:
-    """Give memory that no tensor of this session uses back to the GPUs."""
+    """Return memory that no tensor of this session uses to the GPUs."""
     for name in _devices():
         control("empty_cache", device=name)
 
@@ -148,40 +174,40 @@ def empty_cache() -> None:
 
 
 def manual_seed(seed: int) -> None:
-    """Start the current GPU's generator anew from a seed; nothing happens without a GPU."""
+    """Seed the current GPU's generator; nothing happens without a GPU."""
     seed = checked_seed(seed)
     if is_available():
         control("manual_seed", seed, None, device=_name(None))
 
 
 def manual_seed_all(seed: int) -> None:
-    """Start every GPU's generator anew from a seed."""
+    """Seed the generator of every GPU."""
     seed = checked_seed(seed)
     for name in _devices():
         control("manual_seed", seed, None, device=name)
 
 
 def seed() -> None:
-    """Start the current GPU's generator anew from a seed that nobody knows."""
+    """Seed the current GPU's generator from the operating system."""
     manual_seed(fresh_seed())
 
 
 def seed_all() -> None:
-    """Start every GPU's generator anew from a seed that nobody knows, the same for all."""
+    """Seed the generator of every GPU with one seed from the operating system."""
     manual_seed_all(fresh_seed())
 
 
 def get_rng_state(device: Any = None) -> Tensor:
     """The state of a GPU's generator, a uint8 tensor on the CPU."""
     name = _name(device)
-    made: Any = TensorBase.make(stream.next_id(), contiguous((_STATE_BYTES,), dtypes.uint8, name))
+    made: Any = TensorBase.make(_stream.next_id(), contiguous((_STATE_BYTES,), dtypes.uint8, name))
     control("get_generator_state", None, outs=made._id, device=name)
     state: Tensor = made.cpu()
     return state
 
 
 def set_rng_state(new_state: Tensor, device: Any = None) -> None:
-    """Let a GPU's generator go on from a state."""
+    """Set the state of a GPU's generator."""
     control("set_generator_state", new_state.to(_name(device)), None)
 
 
@@ -189,7 +215,7 @@ def set_rng_state(new_state: Tensor, device: Any = None) -> None:
 
 
 def _devices() -> list[str]:
-    return [name for name in stream.devices() if name.startswith("cuda")]
+    return [name for name in _stream.devices() if name.startswith("cuda")]
 
 
 def _is_negative(device: Any) -> bool:
@@ -197,7 +223,7 @@ def _is_negative(device: Any) -> bool:
 
 
 def _name(device: Any) -> str:
-    """The full name of a GPU; of the current one for None. Raises RuntimeError where there is none, or not this."""
+    """The full name of a GPU; of the current one for None. Raises RuntimeError for a GPU that does not exist."""
     if not is_available():
         raise DeviceError(
             "the server uses no CUDA device",
@@ -211,7 +237,7 @@ def _name(device: Any) -> str:
 
 
 def _asked(row: str, device: Any, finish: Any) -> Any:
-    return stream.ask(row, (), device_index(_name(device)) << DEVICE_SHIFT, call_site(), finish)
+    return _stream.ask(row, (), device_index(_name(device)) << DEVICE_SHIFT, call_site(), finish)
 
 
 def _memory(device: Any) -> _Memory:

@@ -1,9 +1,11 @@
-"""`torch.cuda.amp`: the names that `torch.amp` had before, for CUDA alone."""
+"""`torch.cuda.amp`: older names of `torch.amp`, for CUDA only."""
 
 from __future__ import annotations
 
 from telegrad import amp
 from telegrad_protocol.dtypes import DType, float16
+
+__all__ = ["GradScaler", "autocast"]
 
 
 class autocast(amp.autocast):

@@ -1,4 +1,4 @@
-"""Neural networks: modules, functions, initialisation."""
+"""Neural networks: modules, functions, initialization."""
 
 from . import functional, init, modules, utils
 from .modules.activation import (
@@ -30,8 +30,10 @@ from .modules.activation import (
     Threshold,
 )
 from .modules.container import ModuleDict, ModuleList, Sequential
-from .modules.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from .modules.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .modules.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
+from .modules.embedding import Embedding
+from .modules.layout import Flatten, PixelShuffle, Unflatten
 from .modules.linear import Bilinear, Identity, Linear
 from .modules.loss import (
     BCELoss,
@@ -54,6 +56,14 @@ from .modules.loss import (
 )
 from .modules.module import Module
 from .modules.normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, LayerNorm, RMSNorm
+from .modules.padding import (
+    ConstantPad1d,
+    ConstantPad2d,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReplicationPad2d,
+    ZeroPad2d,
+)
 from .modules.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -67,18 +77,6 @@ from .modules.pooling import (
     MaxPool2d,
     MaxPool3d,
 )
-from .modules.shape import (
-    ConstantPad1d,
-    ConstantPad2d,
-    Flatten,
-    PixelShuffle,
-    ReflectionPad1d,
-    ReflectionPad2d,
-    ReplicationPad2d,
-    Unflatten,
-    ZeroPad2d,
-)
-from .modules.sparse import Embedding
 from .parameter import Buffer, Parameter
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""`torch.nn.functional`: the very same module as `telegrad.functional`."""
+"""`torch.nn.functional`: the same module object as `telegrad.functional`."""
 
 import sys
 

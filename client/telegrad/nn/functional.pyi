@@ -1,4 +1,4 @@
-"""`torch.nn.functional`: the declared ops of that namespace, and the forms of them that are written here.
+"""`torch.nn.functional`: the declared ops of that namespace, and overloads of them.
 
 Made by `make stubs` from the op table and the functions beside it: not to be edited.
 """

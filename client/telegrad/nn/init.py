@@ -1,4 +1,4 @@
-"""Initialisation of parameters, by PyTorch's formulas and generator: the same seed gives the same weights."""
+"""Initialization of parameters, by PyTorch's formulas and generator: the same seed gives the same weights."""
 
 from __future__ import annotations
 
@@ -12,13 +12,29 @@ from telegrad._tracing.call_sites import warn
 from telegrad.autograd import no_grad
 from telegrad.random import Generator
 
+__all__ = [
+    "calculate_gain",
+    "constant_",
+    "eye_",
+    "kaiming_normal_",
+    "kaiming_uniform_",
+    "normal_",
+    "ones_",
+    "trunc_normal_",
+    "uniform_",
+    "xavier_normal_",
+    "xavier_uniform_",
+    "zeros_",
+]
+
 T = TypeVar("T", bound=Tensor)
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor by which a nonlinearity shrinks the standard deviation, to be made up for.
+    """The factor that compensates for a nonlinearity's change of the standard deviation.
 
-    >>> calculate_gain("tanh")
+    >>> import telegrad as tg
+    >>> tg.nn.init.calculate_gain("tanh")
     1.6666666666666667
     """
     linear = ["linear", *(f"conv{n}d" for n in (1, 2, 3)), *(f"conv_transpose{n}d" for n in (1, 2, 3)), "sigmoid"]
@@ -28,13 +44,15 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     if nonlinearity in fixed:
         return fixed[nonlinearity]
     if nonlinearity == "leaky_relu":
-        slope = 0.01 if param is None else float(param)
+        slope = 0.01 if param is None else param
+        if isinstance(slope, bool) or not isinstance(slope, int | float):
+            raise ValueError(f"negative_slope {param} not a valid number")
         return math.sqrt(2.0 / (1 + slope**2))
     raise ValueError(f"Unsupported nonlinearity {nonlinearity}")
 
 
 def _fans(tensor: Tensor) -> tuple[int, int]:
-    """Inputs and outputs of one unit."""
+    """Fan in and fan out: the inputs and outputs of one unit."""
     if tensor.dim() < 2:
         raise ValueError("Fan in and fan out can not be computed for tensor with fewer than 2 dimensions")
     field = math.prod(tensor.shape[2:])
@@ -45,6 +63,14 @@ def _fan(tensor: Tensor, mode: str) -> int:
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f"Mode {mode} not supported, please use one of ['fan_in', 'fan_out']")
     return _fans(tensor)[mode == "fan_out"]
+
+
+def _is_empty(tensor: Tensor) -> bool:
+    """Whether a tensor has no elements; warns if so."""
+    if 0 in tensor.shape:
+        warn("Initializing zero-element tensors is a no-op")
+        return True
+    return False
 
 
 @no_grad()
@@ -63,7 +89,7 @@ def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: Generator
 def trunc_normal_(
     tensor: T, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Generator | None = None
 ) -> T:
-    """Fill from a normal distribution cut off at a and b: what lies outside is drawn anew, and each round is waited for."""
+    """Fill from a normal distribution truncated to [a, b]: redraws values outside, and waits for each round."""
 
     def below(x: float) -> float:
         return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
@@ -88,7 +114,7 @@ def _normal_within(tensor: Tensor, mean: float, std: float, a: float, b: float, 
 def _uniform_accepted(
     tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Generator | None
 ) -> Tensor:
-    """Where little of the distribution lies in [a, b]: uniform numbers, each accepted as often as its density says."""
+    """Rejection sampling from uniform numbers, for an [a, b] that little of the distribution lies in."""
     log_peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
     share = empty_like(tensor)
 
@@ -146,7 +172,7 @@ def kaiming_uniform_(
     tensor: T, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
 ) -> T:
     """Uniform within gain sqrt(3 / fan) (He et al., 2015)."""
-    if 0 in tensor.shape:
+    if _is_empty(tensor):
         return tensor
     bound = math.sqrt(3.0) * (calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)))
     return uniform_(tensor, -bound, bound, generator)
@@ -156,6 +182,6 @@ def kaiming_normal_(
     tensor: T, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
 ) -> T:
     """Normal with the deviation gain / sqrt(fan) (He et al., 2015)."""
-    if 0 in tensor.shape:
+    if _is_empty(tensor):
         return tensor
     return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)), generator)

@@ -6,6 +6,8 @@ from typing import Any, Self
 
 from telegrad._tensor import Tensor
 
+__all__ = ["Buffer", "Parameter"]
+
 
 class Parameter(Tensor):
     """A tensor that a module learns: assigned to an attribute, it appears among the module's parameters."""

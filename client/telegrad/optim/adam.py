@@ -8,7 +8,7 @@ from .optimizer import Optimizer, Params, nonnegative, refuse
 
 
 class Adam(Optimizer):
-    """Adam (Kingma and Ba, 2014). `foreach` and `fused` change nothing: all parameters are one row anyway."""
+    """Adam (Kingma and Ba, 2014). `foreach` and `fused` change nothing: one row steps all parameters."""
 
     row = "adam_step"
     decoupled: ClassVar[bool] = False
@@ -59,7 +59,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam whose weight decay does not pass through the moments (Loshchilov and Hutter, 2017)."""
+    """Adam with weight decay decoupled from the moments (Loshchilov and Hutter, 2017)."""
 
     decoupled = True
 

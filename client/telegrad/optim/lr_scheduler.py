@@ -1,6 +1,6 @@
-"""Learning rates that change: each scheduler sets `lr` of the optimizer's groups at its `step`.
+"""Learning rate schedules: a scheduler's `step` sets `lr` of the optimizer's groups.
 
-Schedulers of one optimizer chain: but for those that say otherwise, each goes on from the rate that it finds.
+Schedulers of one optimizer chain: unless its docstring says otherwise, each starts from the group's present rate.
 """
 
 from __future__ import annotations
@@ -13,11 +13,26 @@ from typing import Any, Literal
 
 from .optimizer import Optimizer
 
+__all__ = [
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "ExponentialLR",
+    "LRScheduler",
+    "LambdaLR",
+    "LinearLR",
+    "MultiStepLR",
+    "OneCycleLR",
+    "ReduceLROnPlateau",
+    "SequentialLR",
+    "StepLR",
+]
+
 
 class LRScheduler:
-    """Base: `get_lr()` gives the learning rate of each group at `last_epoch`, usually from those at the epoch before.
+    """Base: `get_lr()` returns each group's learning rate at `last_epoch`, usually from the rate before.
 
-    `last_epoch` counts the steps; -1 begins anew, anything else continues and needs groups with an `initial_lr`.
+    `last_epoch` counts the steps; -1 starts a schedule, other values resume one and need groups with an `initial_lr`.
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
@@ -38,12 +53,12 @@ class LRScheduler:
         raise NotImplementedError
 
     def step(self) -> None:
-        """Go on by one."""
+        """Advance by one epoch."""
         self.last_epoch += 1
         self._set(self.get_lr())
 
     def restart(self) -> None:
-        """Begin anew, at the rates that the optimizer began with."""
+        """Make the first step, from the rates that the optimizer began with."""
         self._set(self.base_lrs)
         self.last_epoch = -1
         self.step()
@@ -53,11 +68,11 @@ class LRScheduler:
         return self._last_lr
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the optimizer."""
+        """The scheduler's attributes, without the optimizer."""
         return {name: value for name, value in self.__dict__.items() if name != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a state."""
+        """Load a state that `state_dict` gave."""
         self.__dict__.update(state_dict)
 
     def _set(self, rates: Sequence[float]) -> None:
@@ -74,7 +89,7 @@ class LRScheduler:
 
 
 class LambdaLR(LRScheduler):
-    """The base rate times a function of the epoch, one for all groups or one each; ignores the rate that it finds."""
+    """The base rate times a function of the epoch, one for all groups or one per group; ignores the present rate."""
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Any, last_epoch: int = -1) -> None:
         count = len(optimizer.param_groups)
@@ -89,7 +104,7 @@ class LambdaLR(LRScheduler):
         return [base * f(self.last_epoch) for base, f in zip(self.base_lrs, self.lr_lambdas, strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the optimizer and the functions."""
+        """The scheduler's attributes, without the optimizer and the functions."""
         return {name: value for name, value in super().state_dict().items() if name != "lr_lambdas"}
 
 
@@ -193,7 +208,7 @@ class CosineAnnealingLR(LRScheduler):
 class CosineAnnealingWarmRestarts(LRScheduler):
     """Half cosines from the base rate to `eta_min`, the first over `T_0` epochs, each `T_mult` times the one before.
 
-    Ignores the rate that it finds; `step` takes an epoch too, whole or not (Loshchilov and Hutter, 2016).
+    Ignores the present rate; `step` accepts a fractional epoch (Loshchilov and Hutter, 2016).
     """
 
     def __init__(
@@ -210,7 +225,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         return self._at(self.last_epoch)
 
     def step(self, epoch: float | None = None) -> None:
-        """Go on by one, or to an epoch."""
+        """Advance by one epoch, or to an epoch."""
         if epoch is None:
             super().step()
             return
@@ -231,7 +246,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 class OneCycleLR(LRScheduler):
     """Up to `max_lr` and down to nearly nothing in `total_steps`, momentum the other way (Smith and Topin, 2017).
 
-    `total_steps`, or `epochs` and `steps_per_epoch`, must be given. Ignores the rate that it finds. Raises ValueError
+    `total_steps`, or `epochs` and `steps_per_epoch`, must be given. Ignores the present rate. Raises ValueError
     for a step beyond the last.
     """
 
@@ -271,7 +286,7 @@ class OneCycleLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def _plan(self, optimizer: Optimizer, pct_start: float, three_phase: bool) -> None:
-        """The phases: where each ends, and between which of a group's marks it moves the rate and the momentum."""
+        """Each phase's last step, and the group keys between whose values it moves the rate and the momentum."""
         top, last = float(pct_start * self.total_steps) - 1, self.total_steps - 1
         up = (top, "initial_lr", "max_lr", "max_momentum", "base_momentum")
         if three_phase:
@@ -281,7 +296,7 @@ class OneCycleLR(LRScheduler):
             self._phases = [up, (last, "max_lr", "min_lr", "base_momentum", "max_momentum")]
 
     def _mark(self, optimizer: Optimizer, max_lr: Any, low: Any, high: Any, div: float, final_div: float) -> None:
-        """Write the ends of the movements into the groups."""
+        """Store the bounds of rate and momentum in the groups."""
         groups = optimizer.param_groups
         columns = [
             list(value) if isinstance(value, list | tuple) else [value] * len(groups) for value in (max_lr, low, high)
@@ -298,10 +313,10 @@ class OneCycleLR(LRScheduler):
             raise ValueError(
                 f"Tried to step {self.last_epoch} times. The specified number of total steps is {self.total_steps}"
             )
-        # The phase that the step falls into; the last one takes what remains.
-        place = next((i for i, phase in enumerate(self._phases[:-1]) if self.last_epoch <= phase[0]), -1)
-        end, rate_from, rate_to, momentum_from, momentum_to = self._phases[place]
-        begin = 0.0 if place == 0 else self._phases[place - 1][0]
+        # The last phase takes all remaining steps.
+        current = next((i for i, phase in enumerate(self._phases[:-1]) if self.last_epoch <= phase[0]), -1)
+        end, rate_from, rate_to, momentum_from, momentum_to = self._phases[current]
+        begin = 0.0 if current == 0 else self._phases[current - 1][0]
         done = (self.last_epoch - begin) / (end - begin)
         for group in self.optimizer.param_groups if self.cycle_momentum else ():
             momentum = self._between(group[momentum_from], group[momentum_to], done)
@@ -318,7 +333,7 @@ class OneCycleLR(LRScheduler):
 
 
 class SequentialLR(LRScheduler):
-    """One scheduler after the other; the next takes over, from its beginning, at each milestone."""
+    """Runs schedulers one after the other; each milestone starts the next from its beginning."""
 
     def __init__(
         self, optimizer: Optimizer, schedulers: list[LRScheduler], milestones: list[int], last_epoch: int = -1
@@ -340,31 +355,31 @@ class SequentialLR(LRScheduler):
         self._last_lr = schedulers[0].get_last_lr()
 
     def step(self) -> None:
-        """Go on by one."""
+        """Advance by one epoch."""
         self.last_epoch += 1
-        place = bisect_right(self.milestones, self.last_epoch)
-        now = self._schedulers[place]
-        if place and self.milestones[place - 1] == self.last_epoch:
+        current = bisect_right(self.milestones, self.last_epoch)
+        now = self._schedulers[current]
+        if current and self.milestones[current - 1] == self.last_epoch:
             now.restart()
         else:
             now.step()
         self._last_lr = now.get_last_lr()
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the optimizer, with the states of the schedulers."""
+        """The scheduler's attributes, without the optimizer, with the states of its schedulers."""
         return {**super().state_dict(), "_schedulers": [each.state_dict() for each in self._schedulers]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a state."""
+        """Load a state that `state_dict` gave."""
         super().load_state_dict({name: value for name, value in state_dict.items() if name != "_schedulers"})
         for each, state in zip(self._schedulers, state_dict["_schedulers"], strict=True):
             each.load_state_dict(state)
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """Multiplied by `factor` once a metric has not got better for more than `patience` epochs.
+    """Multiplied by `factor` when a metric has not improved for more than `patience` epochs.
 
-    Better is less by a `threshold` (mode "min") or more (mode "max"), relative to the best or absolute.
+    A metric improves if it falls (mode "min") or rises (mode "max") by more than `threshold`, which is relative or absolute.
     """
 
     def __init__(
@@ -395,8 +410,8 @@ class ReduceLROnPlateau(LRScheduler):
         self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
         self._last_lr = self._rates()
 
-    def step(self, metrics: Any) -> None:  # type: ignore[override]  # what it waits for is the metric
-        """Go on by one epoch, which had this metric."""
+    def step(self, metrics: Any) -> None:  # type: ignore[override]  # its argument is the metric
+        """Advance by one epoch, given its metric."""
         metric = float(metrics)
         self.last_epoch += 1
         if self.is_better(metric, self.best):
@@ -412,7 +427,7 @@ class ReduceLROnPlateau(LRScheduler):
         self._last_lr = self._rates()
 
     def is_better(self, metric: float, best: float) -> bool:
-        """Whether a metric is better than the best by the threshold."""
+        """Whether a metric improves on the best by more than the threshold."""
         sign = -1.0 if self.mode == "min" else 1.0
         if self.threshold_mode == "abs":
             return sign * metric > sign * best + self.threshold
@@ -424,4 +439,4 @@ class ReduceLROnPlateau(LRScheduler):
 
 
 _LRScheduler = LRScheduler
-"""The base's name in older scripts."""
+"""The older name of the base class."""

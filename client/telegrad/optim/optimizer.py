@@ -1,4 +1,4 @@
-"""What optimizers share: parameter groups, state on the server, one row per step."""
+"""`Optimizer`, the base class: parameter groups, state on the server, one row per step."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 
 def clear_grads(parameters: list[Any], set_to_none: bool = True) -> None:
-    """Forget the gradients of parameters, or overwrite them with zeros; one row for all."""
+    """Clear the gradients of parameters, or overwrite them with zeros; one row for all."""
     having = [p for p in parameters if p._leaf is not None and p._leaf.has_grad is not False]
     if not having:
         return
@@ -43,7 +43,7 @@ def clear_grads(parameters: list[Any], set_to_none: bool = True) -> None:
 
 
 def with_gradients(parameters: Iterable[Any]) -> list[Any]:
-    """Those that have a gradient; waits only for what depends on a gradient's own graph."""
+    """The parameters that have a gradient. Asks the server only about those reached through a gradient's graph."""
     having = [p for p in parameters if p._leaf is not None and p._leaf.has_grad is not False]
     if any(p._leaf.has_grad is None for p in having):
         ask_has_grad(having)
@@ -51,10 +51,10 @@ def with_gradients(parameters: Iterable[Any]) -> list[Any]:
 
 
 class Optimizer:
-    """Base of the optimizers. Subclasses say which row steps a group and which tensors it keeps per parameter.
+    """Base of the optimizers. A subclass names the row that steps a group, and its state tensors per parameter.
 
-    `row`: the row's name. `slots(group)`: the names of the state tensors, in the row's order. An optimizer of a user's
-    own has no row: it overrides `step`, writes to the parameters and keeps what it likes in `state`.
+    `row`: the row's name. `slots(group)`: the names of the state tensors, in the row's order. A user's own
+    optimizer has no row: it overrides `step`, writes to the parameters and keeps its values in `state`.
     """
 
     row: ClassVar[str] = ""
@@ -78,11 +78,11 @@ class Optimizer:
         raise NotImplementedError
 
     def arguments(self, group: dict[str, Any]) -> tuple[Any, ...]:
-        """The row's arguments after parameters and state."""
+        """The row's arguments that follow parameters and state."""
         raise NotImplementedError
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters with options of their own."""
+        """Add a group of parameters with its own options."""
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
         params = param_group["params"]
@@ -147,11 +147,11 @@ class Optimizer:
         append(OPS[self.row], (tuple(params), state, *self.arguments(group)), None, change=Change(apply, undo))
 
     def _slot(self, name: str, meta: Meta) -> Any:
-        """A proxy of a state tensor that the first step makes."""
+        """The proxy of a state tensor, which the first step creates."""
         return TensorBase.make(stream.next_id(), _slot_meta(name, meta))
 
     def state_dict(self) -> dict[str, Any]:
-        """State and groups in PyTorch's layout: parameters by their place."""
+        """State and groups in PyTorch's layout: parameters by number."""
         places: dict[int, int] = {}
         for group in self.param_groups:
             for p in group["params"]:
@@ -160,7 +160,7 @@ class Optimizer:
         return {"state": {places[id(p)]: dict(held) for p, held in self.state.items() if held}, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a state. Raises ValueError if the groups do not match."""
+        """Load a state that `state_dict` gave. Raises ValueError if the groups do not match."""
         groups = state_dict["param_groups"]
         if len(groups) != len(self.param_groups):
             raise ValueError("loaded state dict has a different number of parameter groups")
@@ -204,7 +204,7 @@ def _slot_meta(name: str, meta: Meta) -> Meta:
 
 
 def nonnegative(**values: float) -> None:
-    """Raise ValueError for an option that is negative, or nan."""
+    """Raise ValueError for an option that is negative or nan."""
     for name, value in values.items():
         if value < 0.0 or value != value:
             what = {"lr": "learning rate", "eps": "epsilon value"}.get(name, f"{name} value")
@@ -212,7 +212,7 @@ def nonnegative(**values: float) -> None:
 
 
 def refuse(**options: Any) -> None:
-    """Raise for options that would change what happens and are not supported."""
+    """Raise NotImplementedError for options that are set and not supported."""
     for name, value in options.items():
         if value:
             raise NotImplementedError(f"{name}=True is not supported")

@@ -8,9 +8,9 @@ from .optimizer import Optimizer, Params, nonnegative, refuse
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum if asked (Sutskever et al., 2013).
+    """Stochastic gradient descent, optionally with momentum (Sutskever et al., 2013).
 
-    `foreach` and `fused` change nothing: all parameters are one row anyway.
+    `foreach` and `fused` change nothing: one row steps all parameters.
     """
 
     row = "sgd_step"

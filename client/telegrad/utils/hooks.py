@@ -1,4 +1,4 @@
-"""Handles of hooks, under PyTorch's name."""
+"""`torch.utils.hooks`: handles of hooks."""
 
 from telegrad._api.handles import RemovableHandle
 

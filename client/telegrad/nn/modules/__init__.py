@@ -1,17 +1,35 @@
-"""The layers, a module per family."""
+"""The layers: one module per family."""
 
-from . import activation, container, conv, dropout, linear, loss, module, normalization, pooling, shape, sparse
+from . import (
+    activation,
+    container,
+    conv,
+    convolution,
+    dropout,
+    embedding,
+    layout,
+    linear,
+    loss,
+    module,
+    normalization,
+    padding,
+    pooling,
+    sparse,
+)
 
 __all__ = [
     "activation",
     "container",
     "conv",
+    "convolution",
     "dropout",
+    "embedding",
+    "layout",
     "linear",
     "loss",
     "module",
     "normalization",
+    "padding",
     "pooling",
-    "shape",
     "sparse",
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def options_given(cls: type, options: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """All options of a layer, defaults filled in; raises TypeError as Python does for a constructor."""
+    """All options of a layer, with defaults filled in. Raises TypeError in the words Python has for constructors."""
     if len(args) > len(options):
         most = len(options) + 1
         takes = f"from 1 to {most} positional arguments" if options else "1 positional argument"

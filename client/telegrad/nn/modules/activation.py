@@ -1,4 +1,4 @@
-"""Activations as modules: each calls the function of its name with the options it was made with."""
+"""Activations as modules: each calls its function with its options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ class _Activation(Module):
 
     function = ""
     options: dict[str, Any] = {}  # noqa: RUF012  # read only
-    shown: tuple[str, ...] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -32,8 +31,9 @@ class _Activation(Module):
         return result
 
     def extra_repr(self) -> str:
-        names = self.options if self.shown is None else self.shown
-        words = [f"{name}={getattr(self, name)}" for name in names if name != "inplace"]
+        values = {name: repr(getattr(self, name)) for name in self.options if name != "inplace"}
+        # PyTorch shows `lambd` without its name.
+        words = [text if name == "lambd" else f"{name}={text}" for name, text in values.items()]
         return ", ".join([*words, "inplace=True"] if getattr(self, "inplace", False) else words)
 
 
@@ -71,14 +71,14 @@ Softmin = _made("Softmin", "softmin", dim=None)
 
 
 class Threshold(_Activation):
-    """x where it is above the threshold, else the value."""
+    """x where x exceeds the threshold, else the value."""
 
     function = "threshold"
     options = {"threshold": 0.0, "value": 0.0, "inplace": False}  # noqa: RUF012
 
 
 class PReLU(Module):
-    """x where it is positive, a learned multiple of it elsewhere (He et al., 2015)."""
+    """x where x is positive, a learned multiple of x elsewhere (He et al., 2015)."""
 
     num_parameters: int
     weight: Parameter

@@ -1,4 +1,4 @@
-"""Activations as modules: each calls the function of its name with the options it was made with.
+"""Activations as modules: each calls its function with its options.
 
 Made by `make stubs` from the op table and the functions beside it: not to be edited.
 """
@@ -15,7 +15,6 @@ class _Activation(Module):
     """`function(input, **options)`; `options` are the constructor's arguments with their defaults, in order."""
 
     options: dict[str, Any]
-    shown: tuple[str, ...] | None
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
     def forward(self, input: Tensor) -> Tensor: ...
     def extra_repr(self) -> str: ...
@@ -175,7 +174,7 @@ class Softmin(_Activation):
     def forward(self, input: Tensor) -> Tensor: ...
 
 class Threshold(_Activation):
-    """x where it is above the threshold, else the value."""
+    """x where x exceeds the threshold, else the value."""
 
     threshold: Number
     value: Number
@@ -184,7 +183,7 @@ class Threshold(_Activation):
     def forward(self, input: Tensor) -> Tensor: ...
 
 class PReLU(Module):
-    """x where it is positive, a learned multiple of it elsewhere (He et al., 2015)."""
+    """x where x is positive, a learned multiple of x elsewhere (He et al., 2015)."""
 
     num_parameters: int
     weight: Parameter

@@ -1,18 +1,19 @@
-"""Modules that hold modules."""
+"""Containers: modules that hold modules."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from itertools import groupby
 from typing import Any, Self, cast, overload
 
 from telegrad._tensor import Tensor
 
-from .module import Module
+from .module import Module, indented
 
 
 class Sequential(Module):
-    """Modules one after the other."""
+    """Calls modules one after the other."""
 
     def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
         super().__init__()
@@ -41,16 +42,16 @@ class Sequential(Module):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return type(self)(OrderedDict(list(self._modules.items())[index]))
-        return list(self._modules.values())[_place(index, len(self))]
+        return list(self._modules.values())[_wrap_index(index, len(self))]
 
     def __setitem__(self, index: int, module: Module) -> None:
-        setattr(self, list(self._modules)[_place(index, len(self))], module)
+        setattr(self, list(self._modules)[_wrap_index(index, len(self))], module)
 
     def __delitem__(self, index: Any) -> None:
         _delete(self, index)
 
     def pop(self, key: Any) -> Any:
-        """Take out and return a module, or those of a slice."""
+        """Remove and return a module, or the modules of a slice."""
         taken = self[key]
         del self[key]
         return taken
@@ -67,7 +68,7 @@ class Sequential(Module):
         return self
 
     def insert(self, index: int, module: Module) -> Self:
-        """Add a module before a place."""
+        """Insert a module before an index."""
         if not isinstance(module, Module):
             raise AssertionError(f"module should be of type: {Module}")
         if not -len(self) <= index <= len(self):
@@ -96,10 +97,10 @@ class ModuleList(Module):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return type(self)(list(self._modules.values())[index])
-        return list(self._modules.values())[_place(index, len(self))]
+        return list(self._modules.values())[_wrap_index(index, len(self))]
 
     def __setitem__(self, index: int, module: Module) -> None:
-        setattr(self, str(_place(index, len(self))), module)
+        setattr(self, str(_wrap_index(index, len(self))), module)
 
     def __delitem__(self, index: Any) -> None:
         _delete(self, index)
@@ -111,7 +112,7 @@ class ModuleList(Module):
         return ModuleList([*self, *other])
 
     def pop(self, key: Any) -> Any:
-        """Take out and return a module, or those of a slice."""
+        """Remove and return a module, or the modules of a slice."""
         taken = self[key]
         del self[key]
         return taken
@@ -130,8 +131,18 @@ class ModuleList(Module):
         return self
 
     def insert(self, index: int, module: Module) -> None:
-        """Add a module before a place."""
+        """Insert a module before an index."""
         _insert(self, index, module)
+
+    def __repr__(self) -> str:
+        """Consecutive modules of equal text share a line: `(0-1): 2 x ReLU()`."""
+        lines, start = [], 0
+        for text, run in groupby(map(repr, self)):
+            count = len(list(run))
+            label = f"({start}): " if count == 1 else f"({start}-{start + count - 1}): {count} x "
+            lines.append(indented(label + text))
+            start += count
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)" if lines else f"{self._get_name()}()"
 
 
 class ModuleDict(Module):
@@ -173,7 +184,7 @@ class ModuleDict(Module):
         return self._modules.items()
 
     def update(self, modules: Any) -> None:
-        """Add modules by name: of a mapping, another ModuleDict, or pairs."""
+        """Add modules by name, from a mapping, another ModuleDict, or pairs."""
         if not isinstance(modules, Iterable):
             raise TypeError(
                 f"ModuleDict.update should be called with an iterable of key/value pairs, but got {type(modules).__name__}"
@@ -182,18 +193,18 @@ class ModuleDict(Module):
             self[name] = module
 
     def pop(self, key: str) -> Any:
-        """Take out and return a module."""
+        """Remove and return a module."""
         return self._modules.pop(key)
 
     def clear(self) -> None:
-        """Let go of all modules."""
+        """Remove all modules."""
         self._modules.clear()
 
 
 def _delete(holder: Module, index: Any) -> None:
-    """Take modules out and number the others anew."""
+    """Remove modules and renumber the others."""
     names = list(holder._modules)
-    for name in names[index] if isinstance(index, slice) else (names[_place(index, len(names))],):
+    for name in names[index] if isinstance(index, slice) else (names[_wrap_index(index, len(names))],):
         delattr(holder, name)
     _renumber(holder, list(holder._modules.values()))
 
@@ -209,7 +220,7 @@ def _renumber(holder: Module, modules: list[Any]) -> None:
     holder._modules.update({str(i): module for i, module in enumerate(modules)})
 
 
-def _place(index: int, length: int) -> int:
+def _wrap_index(index: int, length: int) -> int:
     if not -length <= index < length:
         raise IndexError(f"index {index} is out of range")
     return index % length

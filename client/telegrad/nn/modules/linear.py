@@ -17,7 +17,7 @@ from .module import Module
 
 
 class Identity(Module):
-    """Gives back its input; takes any arguments."""
+    """Returns its input; takes any arguments."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Linear(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw anew: uniform within 1 / sqrt(in_features)."""
+        """Draw the parameters: uniform within 1 / sqrt(in_features)."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
             bound = 1 / math.sqrt(self.in_features) if self.in_features > 0 else 0
@@ -86,7 +86,7 @@ class Bilinear(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw anew: uniform within 1 / sqrt(in1_features)."""
+        """Draw the parameters: uniform within 1 / sqrt(in1_features)."""
         bound = 1 / math.sqrt(self.in1_features)
         init.uniform_(self.weight, -bound, bound)
         if self.bias is not None:

@@ -17,7 +17,7 @@ _LEGACY: Final = ("size_average", "reduce")
 class _Loss(Module):
     """`function(*inputs, **options)`; tensors among the options are buffers.
 
-    `size_average` and `reduce` stand where PyTorch still has them: they are what `reduction` was before.
+    `size_average` and `reduce` are PyTorch's deprecated forms of `reduction`, at the positions PyTorch has them.
     """
 
     function = ""
@@ -64,7 +64,7 @@ def _of_spread(self: Any, input: Any, target: Any, var: Any) -> Any:
 
 
 def _made(name: str, function: str, forward: Any = _of_two, **options: Any) -> type[_Loss]:
-    """A loss; its `forward` bears its name, which Python's errors give."""
+    """Make a loss class. Its `forward` has the class's name, which Python shows in errors."""
     own = FunctionType(forward.__code__, forward.__globals__, "forward")
     own.__qualname__ = f"{name}.forward"
     doc = f"`nn.functional.{function}` as a module."

@@ -11,7 +11,7 @@ from telegrad.nn.modules.module import Module
 class _Loss(Module):
     """`function(*inputs, **options)`; tensors among the options are buffers.
 
-    `size_average` and `reduce` stand where PyTorch still has them: they are what `reduction` was before.
+    `size_average` and `reduce` are PyTorch's deprecated forms of `reduction`, at the positions PyTorch has them.
     """
 
     options: dict[str, Any]

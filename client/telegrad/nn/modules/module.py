@@ -1,4 +1,4 @@
-"""The base class of everything that has parameters."""
+"""`Module`, the base class of all layers and models."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ R = TypeVar("R", covariant=True)
 
 
 class _Forward(Protocol[P, R]):
-    """What a call of a module passes on to."""
+    """A module whose `forward` has known arguments and result."""
 
     @property
     def forward(self) -> Callable[P, R]: ...
 
 
 class IncompatibleKeys(NamedTuple):
-    """What `load_state_dict` found missing, and what it could not place."""
+    """Keys that `load_state_dict` did not find, and keys that it did not expect."""
 
     missing_keys: list[str]
     unexpected_keys: list[str]
@@ -74,7 +74,7 @@ class Module:
             object.__setattr__(self, name, value)
 
     def _forward_unimplemented(self, *args: Any, **kwargs: Any) -> Any:
-        """What the module computes; subclasses say."""
+        """Computes the module's result; subclasses override it."""
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
@@ -95,7 +95,7 @@ class Module:
             result = result if changed is None else changed
         return result
 
-    if TYPE_CHECKING:  # a call takes and gives what the subclass's `forward` does
+    if TYPE_CHECKING:  # a call has the arguments and result of the subclass's `forward`
         forward: Callable[..., Any]
 
         def __call__(self: _Forward[P, R], *args: P.args, **kwargs: P.kwargs) -> R: ...
@@ -107,15 +107,15 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         own = self.__dict__
-        kind, fits = _place_for(own, name, value)
+        kind, fits = _table_for(own, name, value)
         if kind is None:
             object.__setattr__(self, name, value)
             return
         if kind not in own:
-            raise AttributeError(f"cannot assign {_PLACES[kind].before_init} before Module.__init__() call")
+            raise AttributeError(f"cannot assign {_TABLES[kind].before_init} before Module.__init__() call")
         if not fits:
-            place = _PLACES[kind]
-            raise TypeError(f"cannot assign '{_typename(value)}' as {place.word} '{name}' ({place.takes} expected)")
+            table = _TABLES[kind]
+            raise TypeError(f"cannot assign '{_typename(value)}' as {table.word} '{name}' ({table.takes} expected)")
         if isinstance(value, Parameter | Module):
             self._leave_only(kind, name)
         if kind == "_buffers":
@@ -127,9 +127,9 @@ class Module:
             self._modules[name] = value
 
     def _leave_only(self, kind: str, name: str) -> None:
-        """Take a name from everywhere but the table where a new value is to have its old place."""
+        """Remove a name from all tables but one, where a new value keeps its position."""
         own = self.__dict__
-        for table in (own, *(own[each] for each in _PLACES if each != kind)):
+        for table in (own, *(own[each] for each in _TABLES if each != kind)):
             table.pop(name, None)
         self._non_persistent_buffers_set.discard(name)
 
@@ -157,7 +157,7 @@ class Module:
         return sorted({*object.__dir__(self), *self._parameters, *self._buffers, *self._modules})
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """Add a parameter under a name, in its old place if it has one; None keeps the name without one."""
+        """Add or replace a parameter; None registers the name without a parameter."""
         _check_name(self, name, "parameter")
         _check_value(name, "parameter", param, Parameter, "torch.nn.Parameter or None")
         if param is not None and not param.is_leaf:
@@ -168,7 +168,7 @@ class Module:
         self._parameters[name] = param
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """Add a tensor that is state but not learned; unless persistent, it stays out of `state_dict`."""
+        """Add or replace a tensor that is state but not learned; `state_dict` has it if it is persistent."""
         _check_name(self, name, "buffer")
         _check_value(name, "buffer", tensor, Tensor, "torch Tensor or None")
         self._buffers[name] = tensor
@@ -178,7 +178,7 @@ class Module:
             self._non_persistent_buffers_set.add(name)
 
     def register_module(self, name: str, module: Module | None) -> None:
-        """Add a submodule under a name, in its old place if it has one."""
+        """Add or replace a submodule."""
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{_typename(module)} is not a Module subclass")
         _check_name(self, name, "module")
@@ -186,7 +186,7 @@ class Module:
 
     add_module = register_module
 
-    # Walking -----------------------------------------------------------------------------------------------
+    # Traversal ---------------------------------------------------------------------------------------------
 
     def named_modules(
         self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
@@ -235,7 +235,7 @@ class Module:
         return self._named("_parameters", prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """Parameters, as optimizers take them."""
+        """Parameters, in the form that optimizers take."""
         return (value for _, value in self.named_parameters(recurse=recurse))
 
     def named_buffers(
@@ -291,9 +291,9 @@ class Module:
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> IncompatibleKeys:
-        """Copy values by path; with `assign`, take the tensors themselves. All of them, or an error and none.
+        """Copy values by path; with `assign`, use the given tensors themselves. On an error nothing changes.
 
-        Raises RuntimeError that lists missing and unexpected keys (if strict) and sizes that do not match.
+        Raises RuntimeError, which lists missing and unexpected keys (if strict) and sizes that do not match.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
@@ -338,7 +338,7 @@ class Module:
     # Modes and casts ---------------------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode here and below."""
+        """Set training mode for this module and all below."""
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
         for module in self.modules():
@@ -346,11 +346,11 @@ class Module:
         return self
 
     def eval(self) -> Self:
-        """Set evaluation mode here and below."""
+        """Set evaluation mode for this module and all below."""
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Say for all parameters whether gradients are wanted."""
+        """Set `requires_grad` of all parameters."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
@@ -396,35 +396,35 @@ class Module:
         return self._apply(lambda t: t.to(where or t.device, dtype if t.is_floating_point() else t.dtype))
 
     def float(self) -> Self:
-        """Parameters and buffers as float32."""
+        """Cast floating-point parameters and buffers to float32."""
         from telegrad_protocol.dtypes import float32
 
         return self.to(float32)
 
     def double(self) -> Self:
-        """Parameters and buffers as float64."""
+        """Cast floating-point parameters and buffers to float64."""
         from telegrad_protocol.dtypes import float64
 
         return self.to(float64)
 
     def half(self) -> Self:
-        """Parameters and buffers as float16."""
+        """Cast floating-point parameters and buffers to float16."""
         from telegrad_protocol.dtypes import float16
 
         return self.to(float16)
 
     def bfloat16(self) -> Self:
-        """Parameters and buffers as bfloat16."""
+        """Cast floating-point parameters and buffers to bfloat16."""
         from telegrad_protocol.dtypes import bfloat16
 
         return self.to(bfloat16)
 
     def cpu(self) -> Self:
-        """Parameters and buffers in the server's main memory."""
+        """Move parameters and buffers to the server's main memory."""
         return self.to("cpu")
 
     def cuda(self, device: DeviceLike = None) -> Self:
-        """Parameters and buffers on a GPU of the server."""
+        """Move parameters and buffers to a GPU of the server."""
         return self.to("cuda" if device is None else device)
 
     # Hooks -------------------------------------------------------------------------------------------------
@@ -432,23 +432,23 @@ class Module:
     def register_forward_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
-        """Call `hook(module, args, output)` after each forward; what it returns replaces the output."""
+        """Call `hook(module, args, output)` after each forward; its result, unless None, replaces the output."""
         return _add_hook(self._forward_hooks, (hook, with_kwargs), prepend)
 
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
-        """Call `hook(module, args)` before each forward; what it returns replaces the arguments."""
+        """Call `hook(module, args)` before each forward; its result, unless None, replaces the arguments."""
         return _add_hook(self._forward_pre_hooks, (hook, with_kwargs), prepend)
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call `hook(module, state_dict, prefix, metadata)` when `state_dict` has been filled."""
+        """Call `hook(module, state_dict, prefix, metadata)` after `state_dict` has collected the module's state."""
         return _add_hook(self._state_dict_hooks, hook, False)
 
     # Text --------------------------------------------------------------------------------------------------
 
     def extra_repr(self) -> str:
-        """What stands between the parentheses of `repr`."""
+        """The text between the parentheses of `repr`."""
         return ""
 
     def _get_name(self) -> str:
@@ -456,7 +456,7 @@ class Module:
 
     def __repr__(self) -> str:
         extra = self.extra_repr().split("\n") if self.extra_repr() else []
-        children = [f"({name}): " + _indented(repr(module)) for name, module in self._modules.items()]
+        children = [f"({name}): " + indented(repr(module)) for name, module in self._modules.items()]
         lines = extra + children
         if not lines:
             return f"{self._get_name()}()"
@@ -465,7 +465,7 @@ class Module:
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
 
-def _indented(text: str) -> str:
+def indented(text: str) -> str:
     return text.replace("\n", "\n  ")
 
 
@@ -490,25 +490,25 @@ def _add_hook(hooks: dict[int, Any], hook: Any, prepend: bool) -> RemovableHandl
     return handle
 
 
-class _Place(NamedTuple):
-    """One of a module's tables, as errors speak of it."""
+class _Table(NamedTuple):
+    """The words that errors have for one of a module's tables."""
 
     word: str
     before_init: str
     takes: str
 
 
-_PLACES = {
-    "_parameters": _Place("parameter", "parameters", "torch.nn.Parameter or None"),
-    "_modules": _Place("child module", "module", "torch.nn.Module or None"),
-    "_buffers": _Place("buffer", "buffer", "torch.nn.Buffer, torch.Tensor or None"),
+_TABLES = {
+    "_parameters": _Table("parameter", "parameters", "torch.nn.Parameter or None"),
+    "_modules": _Table("child module", "module", "torch.nn.Module or None"),
+    "_buffers": _Table("buffer", "buffer", "torch.nn.Buffer, torch.Tensor or None"),
 }
 
 
-def _place_for(own: dict[str, Any], name: str, value: Any) -> tuple[str | None, bool]:
-    """The table that an assigned value belongs into, and whether it may go there: a name keeps its kind.
+def _table_for(own: dict[str, Any], name: str, value: Any) -> tuple[str | None, bool]:
+    """The table that an assigned value belongs in, and whether the table accepts it.
 
-    Only a parameter may stand where something else was, and a module or a buffer where a buffer was.
+    A name keeps its table, except that a parameter may replace anything, and a module a buffer.
     """
     if isinstance(value, Parameter):
         return "_parameters", True
@@ -524,7 +524,7 @@ def _place_for(own: dict[str, Any], name: str, value: Any) -> tuple[str | None, 
 
 
 def _typename(value: Any) -> str:
-    """As `torch.typename`: a function's or a class's own name, of anything else its type's."""
+    """As `torch.typename`: the name of a function or class, else the name of the value's type."""
     if isinstance(value, Tensor):
         return str(value.type())
     named = value if hasattr(value, "__qualname__") else type(value)
@@ -533,7 +533,7 @@ def _typename(value: Any) -> str:
 
 
 def _misfit(path: str, value: Any, own: Tensor) -> str | None:
-    """Why a value cannot be loaded into a tensor of this module; None where it can."""
+    """Why a value cannot be loaded into a tensor of this module; None if it can."""
     if not hasattr(value, "shape"):
         return (
             f'While copying the parameter named "{path}", expected torch.Tensor or Tensor-like object from checkpoint but '

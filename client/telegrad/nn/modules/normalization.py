@@ -1,4 +1,4 @@
-"""Normalisation layers."""
+"""Normalization layers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .module import Module
 
 
 class _BatchNorm(Module):
-    """Normalises each channel over the batch, and keeps running statistics for evaluation."""
+    """Normalizes each channel over the batch, and keeps running statistics for evaluation."""
 
     ranks: tuple[int, ...] = ()
     weight: Parameter
@@ -45,17 +45,19 @@ class _BatchNorm(Module):
         tracked = track_running_stats
         self.register_buffer("running_mean", creation.zeros(num_features, **made) if tracked else None)
         self.register_buffer("running_var", creation.ones(num_features, **made) if tracked else None)
-        self.register_buffer("num_batches_tracked", creation.tensor(0, dtype=dtypes.int64) if tracked else None)
+        self.register_buffer(
+            "num_batches_tracked", creation.tensor(0, dtype=dtypes.int64, device=device) if tracked else None
+        )
 
     def reset_running_stats(self) -> None:
-        """Forget what was seen."""
+        """Reset the running statistics."""
         if self.track_running_stats:
             self.running_mean.zero_()
             self.running_var.fill_(1)
             self.num_batches_tracked.zero_()
 
     def reset_parameters(self) -> None:
-        """Ones and zeros, and no statistics."""
+        """Set weights to one and biases to zero, and reset the running statistics."""
         self.reset_running_stats()
         if self.affine:
             init.ones_(self.weight)
@@ -77,30 +79,30 @@ class _BatchNorm(Module):
     def extra_repr(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
 
 
 class BatchNorm1d(_BatchNorm):
-    """Batch normalisation of (N, C) or (N, C, L)."""
+    """Batch normalization of (N, C) or (N, C, L)."""
 
     ranks = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch normalisation of (N, C, H, W)."""
+    """Batch normalization of (N, C, H, W)."""
 
     ranks = (4,)
 
 
 class BatchNorm3d(_BatchNorm):
-    """Batch normalisation of (N, C, D, H, W)."""
+    """Batch normalization of (N, C, D, H, W)."""
 
     ranks = (5,)
 
 
 class LayerNorm(Module):
-    """Normalises over the last dimensions (Ba et al., 2016)."""
+    """Normalizes over the last dimensions (Ba et al., 2016)."""
 
     weight: Parameter
     bias: Parameter
@@ -123,7 +125,7 @@ class LayerNorm(Module):
         self.register_parameter("bias", Parameter(creation.zeros(shape, **made)) if affine and bias else None)
 
     def reset_parameters(self) -> None:
-        """Ones and zeros."""
+        """Set weights to one and biases to zero."""
         if self.weight is not None:
             init.ones_(self.weight)
         if self.bias is not None:
@@ -133,7 +135,8 @@ class LayerNorm(Module):
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        words = f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        return f"{words}, bias={self.bias is not None}"
 
 
 class RMSNorm(Module):
@@ -163,7 +166,7 @@ class RMSNorm(Module):
 
 
 class GroupNorm(Module):
-    """Normalises groups of channels (Wu and He, 2018)."""
+    """Normalizes groups of channels (Wu and He, 2018)."""
 
     weight: Parameter
     bias: Parameter
@@ -189,4 +192,5 @@ class GroupNorm(Module):
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+        words = f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+        return f"{words}, bias={self.bias is not None}"

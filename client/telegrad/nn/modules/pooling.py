@@ -11,6 +11,10 @@ from telegrad._tensor import Tensor
 from .module import Module
 
 
+def _tuple(size: Sizes) -> tuple[int, ...]:
+    return (size,) if isinstance(size, int) else tuple(size)
+
+
 class _MaxPool(Module):
     """The maximum of each window."""
 
@@ -87,6 +91,8 @@ class _AvgPool(Module):
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.padding, self.ceil_mode, self.count_include_pad = padding, ceil_mode, count_include_pad
         self.divisor_override = divisor_override
+        if self.dims == 1:  # PyTorch keeps these as tuples in AvgPool1d only
+            self.kernel_size, self.stride, self.padding = map(_tuple, (self.kernel_size, self.stride, self.padding))
 
     def forward(self, input: Tensor) -> Tensor:
         function: Callable[..., Tensor] = getattr(F, f"avg_pool{self.dims}d")
@@ -143,30 +149,30 @@ class _AdaptiveMaxPool(_AdaptivePool):
 
 
 class AdaptiveAvgPool1d(_AdaptivePool):
-    """Means that give an output of a size, from (N, C, L)."""
+    """Means over windows that give an output of a given size, from (N, C, L)."""
 
     function = "adaptive_avg_pool1d"
 
 
 class AdaptiveAvgPool2d(_AdaptivePool):
-    """Means that give an output of a size, from (N, C, H, W)."""
+    """Means over windows that give an output of a given size, from (N, C, H, W)."""
 
     function = "adaptive_avg_pool2d"
 
 
 class AdaptiveAvgPool3d(_AdaptivePool):
-    """Means that give an output of a size, from (N, C, D, H, W)."""
+    """Means over windows that give an output of a given size, from (N, C, D, H, W)."""
 
     function = "adaptive_avg_pool3d"
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
-    """Maxima that give an output of a size, from (N, C, L)."""
+    """Maxima over windows that give an output of a given size, from (N, C, L)."""
 
     function = "adaptive_max_pool1d"
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
-    """Maxima that give an output of a size, from (N, C, H, W)."""
+    """Maxima over windows that give an output of a given size, from (N, C, H, W)."""
 
     function = "adaptive_max_pool2d"

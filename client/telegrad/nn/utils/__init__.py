@@ -9,6 +9,8 @@ from telegrad._api.overloads import joining
 from telegrad._tensor import Tensor
 from telegrad.autograd import no_grad
 
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "vector_to_parameters"]
+
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
@@ -23,9 +25,9 @@ def clip_grad_norm_(
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
 ) -> Tensor:
-    """Scale gradients so that their norm together is at most `max_norm`; gives the norm before.
+    """Scale gradients so that their joint norm is at most `max_norm`; returns the norm before scaling.
 
-    Nothing is read: the factor is computed on the server. `error_if_nonfinite` has to wait for the norm.
+    The server computes the factor; only `error_if_nonfinite` reads the norm.
     """
     grads = _gradients(parameters)
     if not grads:
@@ -58,7 +60,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
 
 @no_grad()
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Write one vector back into parameters."""
+    """Copy slices of one vector into the parameters."""
     start = 0
     for p in parameters:
         p.copy_(vec[start : start + p.numel()].reshape(p.shape))

@@ -1,4 +1,4 @@
-"""Batches out of a data set, in this process or by workers."""
+"""Batches of a data set, loaded in this process or by workers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from .worker import Ended, Pool
 
 
 def default_collate(batch: Sequence[Any]) -> Any:
-    """Samples of one form as a batch of that form: tensors and arrays stacked, numbers as a tensor.
+    """Combine samples into a batch of the same structure: stacks tensors and arrays, makes a tensor of numbers.
 
-    >>> default_collate([(1, 2.0), (3, 4.0)])
+    >>> import telegrad as tg
+    >>> tg.utils.data.default_collate([(1, 2.0), (3, 4.0)])
     [tensor([1, 3]), tensor([2., 4.], dtype=torch.float64)]
     """
     first = batch[0]
@@ -59,7 +60,7 @@ def _same(sample: Any) -> Any:
 
 
 class Samples(NamedTuple):
-    """How batches come out of a data set; it travels to workers. `batch_size` is None for samples one by one."""
+    """Loads batches of a data set, here or in a worker. `batch_size` is None for single samples."""
 
     dataset: Any
     collate: Callable[[Any], Any]
@@ -68,14 +69,14 @@ class Samples(NamedTuple):
     drop_last: bool
 
     def begin(self) -> Callable[[Any], Any]:
-        """What loads one batch: by its indices, or the next one of an iterable data set until it has `Ended`."""
+        """The function that loads one batch: by indices, or the next of an iterable data set, then `Ended`."""
         if not self.iterable:
             return self.load
         batches = self.batches()
         return lambda _: next(batches, Ended())
 
     def load(self, indices: Any) -> Any:
-        """The batch of these indices, or the sample of one."""
+        """The batch of these indices, or one sample."""
         if self.batch_size is None:
             return self.collate(self.dataset[indices])
         if hasattr(self.dataset, "__getitems__"):
@@ -96,9 +97,9 @@ class Samples(NamedTuple):
 class DataLoader(Generic[T]):
     """Iterates over a data set in batches.
 
-    Workers, forked or spawned, handle host tensors only; what one raises is raised here, with its traceback. Each has
-    all of an iterable data set, which takes its part by `get_worker_info()`. `pin_memory` has nothing to pin on this
-    side and, as in PyTorch without an accelerator, changes nothing.
+    Workers, forked or spawned, handle host tensors only. A worker's exception is raised here, with its traceback. Each
+    worker iterates over a whole iterable data set, which selects its part by `get_worker_info()`. `pin_memory` changes
+    nothing, as in PyTorch without an accelerator.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Data sets: samples by index, or one after the other."""
+"""Data sets: samples by index, or in sequence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T", covariant=True)
 
 
 class Dataset(Generic[T]):
-    """Samples by index: subclasses give `__getitem__` and, usually, `__len__`."""
+    """Samples by index: subclasses define `__getitem__` and, usually, `__len__`."""
 
     def __getitem__(self, index: Any) -> T:
         raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")
@@ -25,14 +25,14 @@ class Dataset(Generic[T]):
 
 
 class IterableDataset(Dataset[T]):
-    """Samples one after the other: subclasses give `__iter__`."""
+    """Samples in sequence: subclasses define `__iter__`."""
 
     def __iter__(self) -> Iterator[T]:
         raise NotImplementedError(f"{type(self).__name__} does not define __iter__")
 
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
-    """The rows of tensors, side by side."""
+    """Sample i is the tuple of row i of each tensor."""
 
     def __init__(self, *tensors: Tensor) -> None:
         if any(t.size(0) != tensors[0].size(0) for t in tensors):
@@ -47,7 +47,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
 
 
 class ConcatDataset(Dataset[Any]):
-    """Data sets one after the other."""
+    """Concatenates data sets."""
 
     def __init__(self, datasets: Sequence[Any]) -> None:
         self.datasets = list(datasets)
@@ -63,12 +63,12 @@ class ConcatDataset(Dataset[Any]):
             if -index > len(self):
                 raise ValueError("absolute value of index should not exceed dataset length")
             index += len(self)
-        place = bisect.bisect_right(self.cumulative_sizes, index)
-        return self.datasets[place][index - (self.cumulative_sizes[place - 1] if place else 0)]
+        which = bisect.bisect_right(self.cumulative_sizes, index)
+        return self.datasets[which][index - (self.cumulative_sizes[which - 1] if which else 0)]
 
 
 class ChainDataset(IterableDataset[Any]):
-    """Iterable data sets one after the other."""
+    """Concatenates iterable data sets."""
 
     def __init__(self, datasets: Iterable[Any]) -> None:
         self.datasets = datasets
@@ -81,7 +81,7 @@ class ChainDataset(IterableDataset[Any]):
 
 
 class Subset(Dataset[T]):
-    """Some of a data set's samples."""
+    """The samples of a data set at given indices."""
 
     def __init__(self, dataset: Dataset[T], indices: Sequence[int]) -> None:
         self.dataset: Any = dataset
@@ -93,7 +93,7 @@ class Subset(Dataset[T]):
         return self.dataset[self.indices[index]]
 
     def __getitems__(self, indices: Sequence[int]) -> list[Any]:
-        """The samples of these indices; at once, where the data set can."""
+        """The samples at these indices; in one call where the data set has `__getitems__`."""
         chosen = [self.indices[i] for i in indices]
         if hasattr(self.dataset, "__getitems__"):
             return list(self.dataset.__getitems__(chosen))
@@ -106,7 +106,7 @@ class Subset(Dataset[T]):
 def random_split(
     dataset: Dataset[T], lengths: Sequence[float], generator: tg_random.Generator | None = None
 ) -> list[Subset[T]]:
-    """Disjoint random parts of these lengths, or of these fractions. Raises ValueError if they do not add up."""
+    """Disjoint random parts of given lengths or fractions. Raises ValueError if they do not add up."""
     count = len(cast("Sized", dataset))
     sizes = list(lengths)
     if math.isclose(sum(sizes), 1) and sum(sizes) <= 1:

@@ -1,4 +1,4 @@
-"""What a data set holds on the server, fetched before its workers are forked, which have no server to ask."""
+"""Fetches the tensors that a data set holds, before its workers are forked: workers have no server to read from."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _ATOMS = (int, float, complex, bool, str, bytes, type(None), np.ndarray, np.gene
 
 
 class Hosted:
-    """The values of tensors that workers will find on the host; fetched again only where they were written to."""
+    """Host copies of tensors for forked workers; fetches a tensor again only if it was written to."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Tensor, int, np.ndarray]] = {}
 
     def fetch(self, *roots: Any) -> None:
-        """Ask for what is reachable from these objects and not yet known; one wait for all of it."""
+        """Read all tensors reachable from these objects that are not known yet; waits once."""
         held = [tensor for tensor in reachable(roots) if tensor._id]
         old, self._known = self._known, {}
         asked = []
@@ -36,15 +36,15 @@ class Hosted:
         for tensor, version, future in asked:
             self._known[id(tensor)] = (tensor, version, host_tensors.narrowed(future.result(), tensor.dtype.name))
 
-    def settle(self) -> None:
-        """In a forked worker: let these tensors be host tensors."""
+    def to_host(self) -> None:
+        """In a forked worker: turn these tensors into host tensors."""
         for tensor, _, values in self._known.values():
             tensor._id, tensor._host, tensor._base, tensor._offset = 0, values, None, 0
             tensor._meta = host_tensors.from_array(values, tensor.dtype, tensor._meta.device)._meta
 
 
 def reachable(roots: tuple[Any, ...]) -> Iterator[Tensor]:
-    """The tensors that objects hold: in attributes, containers, closures, and globals that their methods name."""
+    """The tensors that objects hold: in attributes, containers, closures, and globals that their functions name."""
     seen: set[int] = set()
     waiting = list(roots)
     while waiting:
@@ -59,8 +59,8 @@ def reachable(roots: tuple[Any, ...]) -> Iterator[Tensor]:
 
 
 def _parts(item: Any) -> Iterator[Any]:
-    """What an object holds directly."""
-    if isinstance(item, dict):  # no other mapping, which might fetch its values from anywhere
+    """The objects that an object holds directly."""
+    if isinstance(item, dict):  # other mappings may compute their values
         return iter(item.values())
     if isinstance(item, list | tuple | set | frozenset):
         return iter(item)
@@ -74,7 +74,7 @@ def _parts(item: Any) -> Iterator[Any]:
 
 
 def _is_users(module: str | None) -> bool:
-    """Whether a module may name tensors of the user's: not one of Python's, NumPy's or our own."""
+    """Whether a module may hold a user's tensors: it is not Python's, NumPy's or telegrad's."""
     root = (module or "").partition(".")[0]
     return root == "__main__" or (root not in sys.stdlib_module_names and root not in ("telegrad", "numpy"))
 
@@ -101,7 +101,7 @@ def _names(code: types.CodeType) -> Iterator[str]:
 
 
 def _of_object(item: Any) -> Iterator[Any]:
-    """The attributes of an instance, and what its own methods reach."""
+    """The attributes of an instance, and the objects that its methods reach."""
     yield from getattr(item, "__dict__", {}).values()
     for kind in type(item).__mro__:
         if not _is_users(kind.__module__):

@@ -1,4 +1,4 @@
-"""Workers of a DataLoader: processes that load samples into host tensors, which never touch the server."""
+"""Workers of a DataLoader: processes that load samples into host tensors, without a server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .hosted import Hosted
 
 
 class WorkerInfo(NamedTuple):
-    """Which worker a process is: its number, how many there are, its seed, its copy of the data set."""
+    """A worker's number, the number of workers, its seed, and its copy of the data set."""
 
     id: int
     num_workers: int
@@ -33,12 +33,12 @@ _info: WorkerInfo | None = None
 
 
 def get_worker_info() -> WorkerInfo | None:
-    """Which worker this process is; None in the main process."""
+    """This worker's information; None in the main process."""
     return _info
 
 
 class Ended(NamedTuple):
-    """What a worker answers when its part of an iterable data set has no more batches."""
+    """A worker's result when its part of an iterable data set has no more batches."""
 
 
 class Failure(NamedTuple):
@@ -61,7 +61,7 @@ class Failure(NamedTuple):
 
 
 class Verbatim(str):
-    """A message that KeyError, which shows the repr of its key, shows as it is."""
+    """A message whose repr is the message: KeyError shows the repr of its argument."""
 
     __slots__ = ()
 
@@ -75,20 +75,20 @@ Load = Callable[[Any], Any]
 def _work(
     begin: Callable[[], Load], init: Any, info: WorkerInfo, hosted: Hosted | None, tasks: Any, results: Any
 ) -> None:
-    """A worker's life: load what comes, until None does. Every pass over the data set begins anew."""
+    """A worker's main loop: run tasks until None arrives. Each pass over the data set calls `begin` again."""
     global _info
     _info = info
     random.seed(info.seed)
     np.random.seed(info.seed % 2**32)
     stream.seed = info.seed
     if hosted is not None:
-        hosted.settle()
+        hosted.to_host()
         stream.host_only = True
     present, load, failure = -1, None, None
     try:
         if init is not None:
             init(info.id)
-    except Exception as error:  # whatever the user's function raises belongs to the main process
+    except Exception as error:  # the main process raises what the user's function raised
         hide_frames(error)
         failure = Failure(type(error), traceback.format_exc(), info.id)
     while (task := _next_task(tasks)) is not None:
@@ -96,16 +96,16 @@ def _work(
         try:
             if run != present or load is None:
                 present, load = run, begin()
-            answer = failure if failure is not None else load(indices)
+            result = failure if failure is not None else load(indices)
         except Exception as error:  # as above: the main process raises it
             hide_frames(error)
-            answer = Failure(type(error), traceback.format_exc(), info.id)
-        results.put(_packed(run, number, answer, info))
-    results.cancel_join_thread()  # answers that nobody has taken by now are not wanted
+            result = Failure(type(error), traceback.format_exc(), info.id)
+        results.put(_packed(run, number, result, info))
+    results.cancel_join_thread()  # do not wait for results that the main process no longer reads
 
 
 def _next_task(tasks: Any) -> Any:
-    """The next task; None when there will be none, also because the main process is gone."""
+    """The next task; None at the end, or if the main process has died."""
     parent = multiprocessing.parent_process()
     while parent is None or parent.is_alive():
         try:
@@ -115,24 +115,24 @@ def _next_task(tasks: Any) -> Any:
     return None
 
 
-def _packed(run: int, number: int, answer: Any, info: WorkerInfo) -> bytes:
-    """An answer as bytes. Here, not in the queue's thread, so that what cannot be pickled is told of."""
+def _packed(run: int, number: int, result: Any, info: WorkerInfo) -> bytes:
+    """Pickle a result. The queue's own thread would lose the error of a result that cannot be pickled."""
     try:
-        return pickle.dumps((run, number, answer), pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps((run, number, result), pickle.HIGHEST_PROTOCOL)
     except Exception:  # a user's object or exception class may raise anything
-        text = answer.text if isinstance(answer, Failure) else traceback.format_exc()
+        text = result.text if isinstance(result, Failure) else traceback.format_exc()
         return pickle.dumps((run, number, Failure(RuntimeError, text, info.id)))
 
 
 _POLL: Final = 1.0
-"""Seconds between looks at whether the workers live."""
+"""Seconds between checks that the workers are alive."""
 
 _GRACE: Final = 2.0
-"""Seconds that workers are given to end by themselves."""
+"""Seconds that workers have to end before they are terminated."""
 
 
 class Pool:
-    """Workers, each with a queue of its own; batches come back in order.
+    """Worker processes, each with its own task queue; `run` yields batches in order.
 
     `begin` makes the function that loads one batch, once per worker and pass over the data set.
     """
@@ -151,7 +151,7 @@ class Pool:
         self._timeout = timeout
         self._run = 0
         process: Any = multiprocessing.get_context(context) if isinstance(context, str | None) else context
-        forks = process.get_start_method() == "fork"  # others are sent values with what they are sent
+        forks = process.get_start_method() == "fork"  # spawned workers get values by pickling
         if forks:
             hosted.fetch(begin, dataset, init)
         self._results = process.Queue()
@@ -166,7 +166,7 @@ class Pool:
             self._workers.append(worker)
 
     def run(self, batches: Iterator[Any], ahead: int) -> Iterator[Any]:
-        """The loaded batches in order, `ahead` of them under way per worker."""
+        """Yield the loaded batches in order; keeps `ahead` tasks per worker in flight."""
         self._run += 1
         self._turn = 0
         active = list(range(len(self._workers)))
@@ -190,7 +190,7 @@ class Pool:
                 yield batch
 
     def _send(self, batches: Iterator[Any], active: list[int], owners: dict[int, int]) -> None:
-        """Give the next batch to the worker whose turn it is."""
+        """Send the next batch's indices to the next worker."""
         if not active:
             return
         try:
@@ -203,7 +203,7 @@ class Pool:
         owners[len(owners)] = worker
 
     def _receive(self) -> tuple[int, Any]:
-        """The next answer of this pass. Raises RuntimeError if a worker died or none comes in time."""
+        """The next result of this pass. Raises RuntimeError if a worker died or the time is up."""
         deadline = time.monotonic() + self._timeout if self._timeout else float("inf")
         while True:
             try:
@@ -221,7 +221,7 @@ class Pool:
                 raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds")
 
     def close(self) -> None:
-        """Let the workers end: what they have not begun is taken from them."""
+        """End the workers: removes the tasks that they have not begun, then waits for them."""
         for tasks in self._tasks:
             with contextlib.suppress(queue.Empty):
                 while True:

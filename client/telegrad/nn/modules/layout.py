@@ -1,11 +1,10 @@
-"""Layers that only rearrange."""
+"""Layers that reshape or rearrange elements."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from telegrad import functional as F
-from telegrad._api.signatures import Sizes
 from telegrad._tensor import Tensor
 
 from .module import Module
@@ -44,7 +43,7 @@ class Unflatten(Module):
 
 
 class PixelShuffle(Module):
-    """Turns channels into pixels (Shi et al., 2016)."""
+    """Rearranges channels into pixels (Shi et al., 2016)."""
 
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()
@@ -55,55 +54,3 @@ class PixelShuffle(Module):
 
     def extra_repr(self) -> str:
         return f"upscale_factor={self.upscale_factor}"
-
-
-class _Pad(Module):
-    dims = 0
-    mode = "constant"
-
-    def __init__(self, padding: Sizes, value: float = 0.0) -> None:
-        super().__init__()
-        self.padding = (padding,) * (2 * self.dims) if isinstance(padding, int) else tuple(padding)
-        self.value = value
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.pad(input, self.padding, self.mode, self.value if self.mode == "constant" else None)
-
-    def extra_repr(self) -> str:
-        return f"{self.padding}"
-
-
-class ZeroPad2d(_Pad):
-    """Zeros around (H, W)."""
-
-    dims = 2
-
-
-class ConstantPad1d(_Pad):
-    """A value at both ends of (L)."""
-
-    dims = 1
-
-
-class ConstantPad2d(_Pad):
-    """A value around (H, W)."""
-
-    dims = 2
-
-
-class ReflectionPad1d(_Pad):
-    """The ends of (L), mirrored."""
-
-    dims, mode = 1, "reflect"
-
-
-class ReflectionPad2d(_Pad):
-    """The ends of (H, W), mirrored."""
-
-    dims, mode = 2, "reflect"
-
-
-class ReplicationPad2d(_Pad):
-    """The ends of (H, W), repeated."""
-
-    dims, mode = 2, "replicate"
