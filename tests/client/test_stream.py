@@ -17,8 +17,8 @@ from telegrad._http import session as http_session
 from telegrad._http.session import Session
 from telegrad._http.transport import Interrupted
 from telegrad._runtime.process import stream
+from telegrad._stream.back_pressure import HAND_OVER
 from telegrad._stream.batching import SMALL_FREES
-from telegrad._stream.sender import HAND_OVER
 from telegrad_protocol import wire
 from telegrad_protocol.errors import SessionGone, WorkerDied
 from telegrad_protocol.messages import Row

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telegrad_server.backend.random.mersenne import MersenneGenerator
+from telegrad_server.backend.random.mersenne_generator import MersenneGenerator
 
 FLOATS = ("float32", "float64", "float16", "bfloat16")
 INTEGERS = ("int64", "int32", "int16", "int8", "uint8")

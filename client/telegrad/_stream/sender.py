@@ -20,6 +20,7 @@ from telegrad_protocol import wire
 from telegrad_protocol.errors import TelegradError
 from telegrad_protocol.messages import Reply
 
+from .back_pressure import HAND_OVER, BackPressure
 from .batching import Batcher, Submission
 from .bulk import Bulk
 from .failures import Failures
@@ -27,7 +28,7 @@ from .in_flight import InFlight
 from .queue import EPOCH, Barrier, Queue, RecordedRow, payload_of
 from .reads import Reads
 from .uploads import Uploads
-from .waiting import WAIT_STEP, Flag
+from .waiting import WAIT_STEP
 
 IN_FLIGHT: Final = 2
 """Submissions on their way, however small: one is executed while the next travels."""
@@ -36,17 +37,8 @@ MOST_IN_FLIGHT: Final = 8
 FULL: Final = 512
 """With so many rows waiting, more submissions may be on their way, so that a slow link keeps the server busy."""
 
-HAND_OVER: Final = 256
-"""With so many rows waiting, recording pauses until a thread has sent some. Recording checks once per so many ids."""
-
-HAND_OVER_WITHIN: Final = 0.002
-"""Seconds that recording pauses at most."""
-
 POLL_EVERY: Final = 0.005
 """Seconds between looks at how many rows wait, while nothing less may be sent."""
-
-BACKLOG: Final = 1 << 14
-"""Rows that may wait unsent before recording waits for the sender."""
 
 
 class Sender:
@@ -69,7 +61,7 @@ class Sender:
         self.lock = threading.Lock()
         self.bell: SimpleQueue[None] = SimpleQueue()
         self.ring = partial(self.bell.put, None)
-        self.left = Flag()
+        self.back_pressure = BackPressure(queue)
         self.in_flight = InFlight()
         self.sending = 0
         self.polling = False
@@ -112,22 +104,11 @@ class Sender:
         if self.error is not None:
             self.queue.check_at_id = 0
         self.ring()
-        if len(self.queue.items) > BACKLOG:
-            self._wait_for_backlog()
-        elif len(self.queue.items) >= HAND_OVER and self._ready():
-            # Recording keeps the interpreter to itself, 5 ms at a time: the threads would be late, and the server idle.
-            left = self.left = Flag()
-            left.wait(HAND_OVER_WITHIN)
-
-    def _wait_for_backlog(self) -> None:
-        """Wait until half of the backlog has gone, or something failed."""
-        deadline = time.monotonic() + PATIENCE
-        while len(self.queue.items) >= BACKLOG // 2 and self.error is None and time.monotonic() < deadline:
-            time.sleep(HAND_OVER_WITHIN)
+        self.back_pressure.hold(lambda: self.error is not None, self._ready)
 
     def has_left(self) -> None:
         """A submission's bytes have left."""
-        self.left.set()
+        self.back_pressure.rows_left()
 
     def finish(self, seconds: float | None = None) -> bool:
         """Wait until everything recorded so far has been executed, or something failed. Returns False if time ran out.

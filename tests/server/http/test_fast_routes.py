@@ -12,7 +12,7 @@ from support.fake_server import MSGPACK, OCTETS, Server, error_of, play
 from telegrad_protocol.errors import WorkerDied
 from telegrad_protocol.limits import LIMITS
 from telegrad_server.channel.arena import SLOT_BYTES
-from telegrad_server.http import fast_routes
+from telegrad_server.http import submissions
 
 
 def test_a_submission_is_answered_and_its_retry_from_what_was_kept() -> None:
@@ -33,7 +33,7 @@ def test_a_submission_is_answered_and_its_retry_from_what_was_kept() -> None:
 
 
 def test_a_long_submission_is_answered_202_and_then_its_reply(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fast_routes, "ANSWER_WITHIN", 0.01)
+    monkeypatch.setattr(submissions, "ANSWER_WITHIN", 0.01)
 
     async def scenario(server: Server) -> None:
         session = await server.open()

@@ -9,7 +9,7 @@ import numpy as np
 
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.errors import OpError
-from telegrad_server.backend.random import draws
+from telegrad_server.backend.random import draw_arguments
 from telegrad_server.backend.random.philox import PhiloxGenerator, words_per_value
 
 from .mixin import CupyMixin
@@ -33,8 +33,8 @@ class Random(CupyMixin):
         return self._integers(generator, low, high, size, self.dtype(dtype))
 
     def randperm(self, generator: PhiloxGenerator, n: int, dtype: DType) -> Any:
-        native = draws.known(self.dtype(dtype), "randperm")
-        draws.check_permutation(n, native)
+        native = draw_arguments.known(self.dtype(dtype), "randperm")
+        draw_arguments.check_permutation(n, native)
         keys = self.cp.empty(n, np.uint64)
         self._draw("keys", (), generator, 2 * n, keys)
         return self.cp.argsort(keys).astype(native)
@@ -47,37 +47,37 @@ class Random(CupyMixin):
 
     def random_integers(self, generator: PhiloxGenerator, like: Any, low: int | None, high: int | None) -> Any:
         if low is None:
-            span = draws.largest(draws.known(like.dtype, "random_kernel_cuda")) + 1
+            span = draw_arguments.largest(draw_arguments.known(like.dtype, "random_kernel_cuda")) + 1
             return self._whole(generator, 0, span, like.shape, like.dtype)
         return self._integers(generator, low, high, like.shape, like.dtype)
 
     def exponential(self, generator: PhiloxGenerator, like: Any, lambd: float) -> Any:
-        draws.check_exponential(lambd, like.dtype)
+        draw_arguments.check_exponential(lambd, like.dtype)
         out = self.cp.empty(like.shape, like.dtype)
         self._draw("exponential", (out.dtype,), generator, out.size * words_per_value(out.dtype), out, float(lambd))
         return out
 
     def bernoulli(self, generator: PhiloxGenerator, p: Any, like: Any) -> Any:
-        dtype = draws.known(like.dtype, "bernoulli")
+        dtype = draw_arguments.known(like.dtype, "bernoulli")
         out = self.cp.empty(like.shape, dtype)
         if not hasattr(p, "dtype"):
-            draws.check_probability(p)
+            draw_arguments.check_probability(p)
             self._draw("bernoulli", (dtype,), generator, out.size, out, float(p), 1.0)
             return out
-        draws.floating(p.dtype, "bernoulli_tensor_cuda_p_")
+        draw_arguments.floating(p.dtype, "bernoulli_tensor_cuda_p_")
         chances = self._contiguous(self.cp.broadcast_to(p, out.shape))
         check = self.device.check_with(_no_probability)
         self._draw("bernoulli_each", (dtype, p.dtype), generator, out.size, out, chances, check, self.device.fault)
         return out
 
     def keep_mask(self, generator: PhiloxGenerator, keep: float, shape: Shape, like: Any) -> Any:
-        draws.check_probability(keep)
+        draw_arguments.check_probability(keep)
         out = self.cp.empty(shape, like.dtype)
         self._draw("bernoulli", (like.dtype,), generator, out.size, out, float(keep), 1.0 / keep if keep else 0.0)
         return out
 
     def multinomial(self, generator: PhiloxGenerator, weights: Any, count: int, replacement: bool) -> Any:
-        draws.check_multinomial(weights, count, replacement)
+        draw_arguments.check_multinomial(weights, count, replacement)
         if not weights.size:
             return self.cp.empty((*weights.shape[:-1], count), np.int64)
         wide = weights.astype(np.float64)
@@ -106,24 +106,24 @@ class Random(CupyMixin):
     # Kernels ------------------------------------------------------------------------------------------------
 
     def _uniform(self, generator: PhiloxGenerator, shape: Shape, dtype: Any, low: float, high: float) -> Any:
-        draws.check_uniform(low, high, draws.floating(dtype, "check_uniform_bounds"))
+        draw_arguments.check_uniform(low, high, draw_arguments.floating(dtype, "check_uniform_bounds"))
         out = self.cp.empty(shape, dtype)
         self._draw("uniform", (dtype,), generator, out.size * words_per_value(dtype), out, float(low), float(high))
         return out
 
     def _normal(self, generator: PhiloxGenerator, shape: Shape, dtype: Any, mean: float, std: float) -> Any:
-        draws.floating(dtype, "normal_kernel_cuda")
-        draws.check_normal(std)
+        draw_arguments.floating(dtype, "normal_kernel_cuda")
+        draw_arguments.check_normal(std)
         out = self.cp.empty(shape, dtype)
         pairs = out.size + out.size % 2
         self._draw("normal", (dtype,), generator, pairs * words_per_value(dtype), out, float(mean), float(std))
         return out
 
     def _integers(self, generator: PhiloxGenerator, low: int, high: int | None, shape: Shape, dtype: Any) -> Any:
-        dtype = draws.known(dtype, "random_from_to")
-        if low == draws.INT64_MIN and high is None:
+        dtype = draw_arguments.known(dtype, "random_from_to")
+        if low == draw_arguments.INT64_MIN and high is None:
             return self._whole(generator, low, 1 << 64, shape, dtype)
-        low, last = draws.bounds(low, high, dtype)
+        low, last = draw_arguments.bounds(low, high, dtype)
         return self._whole(generator, low, last - low + 1, shape, dtype)
 
     def _whole(self, generator: PhiloxGenerator, low: int, span: int, shape: Shape, dtype: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from telegrad_protocol.dtypes import DType
-from telegrad_server.backend.random.mersenne import MersenneGenerator
+from telegrad_server.backend.random.mersenne_generator import MersenneGenerator
 
 from .mixin import NumpyMixin
 

@@ -22,7 +22,7 @@ import numpy as np
 from telegrad_protocol.errors import OpError
 from telegrad_server.backend.dtypes import DIGITS
 
-from .draws import INT64_MIN
+from .draw_arguments import INT64_MIN
 
 _MULTIPLIERS: Final = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _STEPS: Final = (np.uint32(0x9E3779B9), np.uint32(0xBB67AE85))

@@ -17,8 +17,8 @@ import numpy as np
 from telegrad_protocol.errors import OpError
 from telegrad_server.backend.dtypes import BFLOAT16, DIGITS
 
-from . import twister
-from .draws import (
+from . import mersenne_twister as twister
+from .draw_arguments import (
     INT64_MIN,
     NAMES,
     bounds,
