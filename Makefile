@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 EMULATION := .venv/.emulation
-# Tests run in a process for each core, four at most; PARALLEL= runs them in one.
-PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist worksteal
+# Tests run in a process for each core, four at most; PARALLEL="-n 0" runs them in one.
+PARALLEL ?= --numprocesses auto --maxprocesses 4
 
 .PHONY: demo test test-slow test-gpu lint stubs bench serve oracle clean
 
@@ -23,11 +23,11 @@ $(EMULATION): $(STAMP)
 	touch $@
 
 test: $(EMULATION)
-	$(BIN)/pytest $(PARALLEL) -m 'not slow and not gpu'
+	$(BIN)/pytest $(PARALLEL) --dist loadfile -m 'not slow and not gpu'
 
 # The op samples, gradients and models on real CuPy over an emulated runtime; every kernel through NVRTC.
 test-gpu: $(EMULATION)
-	$(BIN)/pytest $(PARALLEL) tests/gpu -m gpu
+	$(BIN)/pytest $(PARALLEL) --dist worksteal tests/gpu -m gpu
 
 test-slow: $(EMULATION)
 	$(BIN)/pytest -m 'slow and not gpu'

@@ -125,6 +125,16 @@ def assert_ends_at_the_snippet(mistake: Mistake, error: Exception) -> None:
     assert all(f'"{mistake.file}", line ' in note for note in late), text
 
 
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("name", ["stack", "cat", "hstack", "dstack"])
+def test_a_tensor_is_no_list_of_tensors_also_after_a_call_with_one(name: str) -> None:
+    call = getattr(tg, name)
+    call([tg.ones(3), tg.ones(3)])
+    with pytest.raises(TypeError):
+        call(tg.ones(2, 3))
+        tg.synchronize()
+
+
 def test_the_table_is_large() -> None:
     titles = [mistake.title for mistake in table()]
     assert len(titles) == len(set(titles))
