@@ -152,12 +152,12 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """State and groups in PyTorch's layout: parameters by number."""
-        places: dict[int, int] = {}
+        indices: dict[int, int] = {}
         for group in self.param_groups:
             for p in group["params"]:
-                places.setdefault(id(p), len(places))
-        groups = [{**group, "params": [places[id(p)] for p in group["params"]]} for group in self.param_groups]
-        return {"state": {places[id(p)]: dict(held) for p, held in self.state.items() if held}, "param_groups": groups}
+                indices.setdefault(id(p), len(indices))
+        groups = [{**group, "params": [indices[id(p)] for p in group["params"]]} for group in self.param_groups]
+        return {"state": {indices[id(p)]: dict(held) for p, held in self.state.items() if held}, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state that `state_dict` gave. Raises ValueError if the groups do not match."""
@@ -169,14 +169,14 @@ class Optimizer:
                 "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
             )
         params = [p for group in self.param_groups for p in group["params"]]
-        order = [place for group in groups for place in group["params"]]
-        by_place = dict(zip(order, params, strict=True))
+        order = [index for group in groups for index in group["params"]]
+        by_index = dict(zip(order, params, strict=True))
         with no_grad():
             loaded = {
-                by_place[place]: {
-                    name: self._loaded(name, value, by_place[place]._meta) for name, value in held.items()
+                by_index[index]: {
+                    name: self._loaded(name, value, by_index[index]._meta) for name, value in held.items()
                 }
-                for place, held in state_dict["state"].items()
+                for index, held in state_dict["state"].items()
             }
         self.state = defaultdict(dict, loaded)
         for own, group in zip(self.param_groups, groups, strict=True):
