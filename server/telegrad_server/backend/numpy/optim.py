@@ -64,8 +64,12 @@ class Optim(NumpyMixin):
         Copies lie in one buffer, made before the first write: memory that runs out leaves all as it was.
         """
         rows = list(zip(grads, *columns, strict=True))
-        buffer = np.empty(max((_copied(row) for row in rows), default=0), np.float64)
-        for g, *held in rows:
+        words = [_copied(row) for row in rows]
+        buffer = np.empty(max(words, default=0), np.float64)
+        for (g, *held), copied in zip(rows, words, strict=True):
+            if not copied:
+                yield [g.reshape(held[0].shape), *held]
+                continue
             room = Room(buffer)
             written = [room.place(array, _wide(array), write=True) for array in held]
             yield [room.place(g, written[0].dtype).reshape(written[0].shape), *written]
