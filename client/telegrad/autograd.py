@@ -372,16 +372,20 @@ def grad(
         for name in names:  # nobody will have them
             stream.queue.free(name)
         raise
-    found: list[Tensor | None] = []
-    for name, target, is_used in zip(names, targets, used, strict=True):
-        if not is_used:
-            found.append(zeros_like(target) if materialize_grads else None)
-            continue
-        made = cast("Tensor", TensorBase.make(name, like(target._meta)))
-        if depends is not None:
-            made._leaves, made._fn, made._free_now = depends.uncertain(), "gradients", True
-        found.append(made)
-    return tuple(found)
+    return tuple(
+        [
+            _gradient(name, target, depends) if is_used else zeros_like(target) if materialize_grads else None
+            for name, target, is_used in zip(names, targets, used, strict=True)
+        ]
+    )
+
+
+def _gradient(tensor_id: int, target: Tensor, depends: LeafSet | None) -> Tensor:
+    """The proxy of a gradient; `depends` are the leaves that it may depend on under `create_graph`."""
+    made = cast("Tensor", TensorBase.make(tensor_id, like(target._meta)))
+    if depends is not None:
+        made._leaves, made._fn, made._free_now = depends.uncertain(), "gradients", True
+    return made
 
 
 def _which_are_used(roots: Sequence[Tensor], targets: Sequence[Tensor], names: tuple[int, ...]) -> list[bool]:

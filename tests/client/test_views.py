@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+import telegrad as tg
+
 VIEWS: dict[str, Callable[[Any], Any]] = {
     "index": lambda x: x[1],
     "slice": lambda x: x[:, 1:3],
@@ -131,3 +133,12 @@ def test_views_that_cannot_be(lib: Any) -> None:
         x.narrow(2, 3, 2)
     with pytest.raises(IndexError, match="Dimension out of range"):
         x.transpose(0, 3)
+
+
+@pytest.mark.usefixtures("here")
+def test_views_that_are_not_there_say_what_to_do_instead() -> None:
+    with pytest.raises(NotImplementedError, match=r"t\.to\(dtype\)"):
+        tg.ones(2).view(tg.int32)
+    part = tg.ones(4)[1:3].detach().requires_grad_()
+    with pytest.raises(NotImplementedError, match=r"\.clone\(\)"):
+        part.as_strided((2,), (1,))

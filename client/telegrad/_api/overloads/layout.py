@@ -10,6 +10,7 @@ from telegrad._api.signatures import Sizes
 from telegrad._api.size import Size
 from telegrad._tensor import Tensor
 from telegrad_protocol.dtypes import DType
+from telegrad_protocol.errors import UnsupportedOp
 from telegrad_protocol.shapes import broadcast
 
 
@@ -28,7 +29,12 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
         base._offset or not base._meta.contiguous or base._meta.numel != base.root._meta.numel
     ):
         if base._leaves is not None:
-            raise NotImplementedError("as_strided of a tensor that requires grad and shows a part of detached memory")
+            raise UnsupportedOp(
+                "as_strided(): the tensor requires grad and shows a part of detached memory",
+                op="as_strided",
+                argument="input",
+                hint="take as_strided of a tensor that is no such view, or of .clone()",
+            )
         base = F["detach"](base.root)
     return F["as_strided"](base, size, stride, offset)
 
@@ -59,7 +65,12 @@ def _view(self: Tensor, *shape: Sizes | DType, size: Sizes | None = None, dtype:
     """The same memory in another shape."""
     given: Any = shape or (size,)
     if dtype is not None or isinstance(given[0], DType):
-        raise NotImplementedError("view(dtype) is not supported")
+        raise UnsupportedOp(
+            "view(): bytes are not shown as another dtype",
+            op="view",
+            argument="dtype",
+            hint="t.to(dtype) converts the values; t.numpy().view(...) shows the bytes of a copy",
+        )
     return F["view"](self, given[0] if len(given) == 1 and not isinstance(given[0], int) else given)
 
 
