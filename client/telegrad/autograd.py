@@ -236,7 +236,7 @@ def _reached(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> tuple[list[L
     if targets:
         wanted = [_leaf_of(target) for target in targets]
         return [leaf for leaf in wanted if leaf in certain], [leaf for leaf in wanted if leaf not in certain]
-    return certain, [*possible, *may_be_reached(RETAINED, [*certain, *possible])]
+    return certain, [*possible, *may_be_reached(RETAINED, [*certain, *possible])] if RETAINED else possible
 
 
 def _depends(roots: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> LeafSet | None:

@@ -30,7 +30,8 @@ _DEPENDENCIES: Final = ("numpy", "httpx", "httpcore", "h11", "anyio", "msgpack")
 _PLAIN: Final = frozenset(
     "__del__ __new__ __hash__ __eq__ __dir__ __enter__ __exit__ __getattribute__ __init_subclass__ __class_getitem__ "
     "__copy__ forward dim numel nelement element_size is_contiguous is_floating_point is_complex storage_offset "
-    "dtype device ndim is_cuda itemsize nbytes requires_grad is_leaf".split()
+    "dtype device ndim is_cuda itemsize nbytes requires_grad is_leaf is_leaf_with_grad "
+    "device_bits base root counter add_alias".split()
 )
 """Methods and properties without a handler: they raise nothing of their own, or are called by one that has it."""
 

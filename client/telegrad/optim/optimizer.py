@@ -37,9 +37,15 @@ def clear_grads(parameters: list[Any], set_to_none: bool = True) -> None:
         return
     before = [(p._leaf, p._leaf.state()) for p in having]
     change = Change(lambda: restore([(leaf, (False, None, None)) for leaf, _ in before]), lambda: restore(before))
-    devices = dict.fromkeys(p.device_bits for p in having)
-    named = [tuple([p for p in having if p.device_bits == device_bits]) for device_bits in devices]
-    append_all([as_row(OPS["clear_grads"], (found,), None) for found in named], change)
+    append_all([as_row(OPS["clear_grads"], (tuple(found),), None) for found in by_device(having)], change)
+
+
+def by_device(parameters: list[Any]) -> list[list[Any]]:
+    """The parameters of each device."""
+    found: dict[int, list[Any]] = {}
+    for p in parameters:
+        found.setdefault(p.device_bits, []).append(p)
+    return list(found.values())
 
 
 def with_gradients(parameters: Iterable[Any]) -> list[Any]:
@@ -122,24 +128,25 @@ class Optimizer:
         return loss
 
     def _step(self, group: dict[str, Any]) -> None:
-        params = with_gradients(group["params"])
-        for device_bits in dict.fromkeys(p.device_bits for p in params):
-            self._step_on_one_device(group, [p for p in params if p.device_bits == device_bits])
+        for params in by_device(with_gradients(group["params"])):
+            self._step_on_one_device(group, params)
 
     def _step_on_one_device(self, group: dict[str, Any], params: list[Any]) -> None:
-        names = self.slots(group)
-        fresh = {p: {name: self._slot(name, p._meta) for name in names} for p in params if names and not self.state[p]}
-        held = [fresh.get(p) or self.state[p] for p in params]
+        names, held = self.slots(group), [self.state[p] for p in params]
+        fresh: dict[Any, dict[str, Any]] = {}
+        if names and not all(held):
+            fresh = {p: {name: self._slot(name, p._meta) for name in names} for p in params if not self.state[p]}
+            held = [fresh.get(p) or self.state[p] for p in params]
         state = tuple([slots[name]._server_id() for slots in held for name in names])
-        before = {p.counter: p.counter._version for p in params}
+        before = [(counter := p.counter, counter._version) for p in params]
 
         def apply() -> None:
             self.state.update(fresh)
-            for counter, version in before.items():
+            for counter, version in before:
                 counter._version = version + 1
 
         def undo() -> None:
-            for counter, version in before.items():
+            for counter, version in before:
                 counter._version = version
             for p in fresh:
                 self.state.pop(p, None)

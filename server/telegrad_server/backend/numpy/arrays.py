@@ -44,9 +44,12 @@ class Arrays(NumpyMixin):
         return base is None or (type(base) is np.ndarray and base.nbytes == array.nbytes)
 
     def shares(self, array: Any, others: Iterable[Any]) -> bool:
-        # A loop: `any` over a generator takes twice as long, and every gradient of a leaf comes by.
-        for other in others:  # noqa: SIM110
-            if isinstance(other, np.ndarray) and np.may_share_memory(array, other):
+        # Every gradient of a leaf comes by: two arrays that own their memory are not asked where it lies.
+        owner = array.base is None
+        for other in others:
+            if not isinstance(other, np.ndarray):
+                continue
+            if other is array or ((not owner or other.base is not None) and np.may_share_memory(array, other)):
                 return True
         return False
 

@@ -64,15 +64,15 @@ class Optim(NumpyMixin):
         Copies lie in one buffer, made before the first write: memory that runs out leaves all as it was.
         """
         rows = list(zip(grads, *columns, strict=True))
-        words = [_copied(row) for row in rows]
+        words = [0 if _is_plain(row) else _copied(row) for row in rows]
         buffer = np.empty(max(words, default=0), np.float64)
         for (g, *held), copied in zip(rows, words, strict=True):
             if not copied:
-                yield [g.reshape(held[0].shape), *held]
+                yield [g, *held]
                 continue
             room = Room(buffer)
             written = [room.place(array, _wide(array), write=True) for array in held]
-            yield [room.place(g, written[0].dtype).reshape(written[0].shape), *written]
+            yield [room.place(g, written[0].dtype), *written]
             for target, array in zip(held, written, strict=True):
                 if array is not target:
                     self.assign(target, array)
@@ -92,6 +92,17 @@ class Room:
         copy, self.left = self.left[:words].view(dtype)[: array.size].reshape(array.shape), self.left[words:]
         np.copyto(copy, array, casting="unsafe")
         return copy
+
+
+def _is_plain(row: tuple[Array, ...]) -> bool:
+    """Whether the kernels can use these arrays as they are, as they nearly always can."""
+    dtype = row[0].dtype
+    if dtype is not _FLOAT32 and dtype is not _FLOAT64:
+        return False
+    return all([array.dtype is dtype and array.flags.carray for array in row])
+
+
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def _is_usable(array: Array, dtype: np.dtype[Any], write: bool) -> bool:

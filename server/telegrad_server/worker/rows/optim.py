@@ -10,7 +10,7 @@ from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.rules import check_overlap, check_writable
 from telegrad_protocol.shapes import Meta, contiguous
 from telegrad_server.worker.session import Session
-from telegrad_server.worker.tensor import Tensor, count_writes
+from telegrad_server.worker.tensor import Storage, Tensor, count_writes
 
 from .registry import handles
 
@@ -55,7 +55,7 @@ def sgd_step(
     grads = _gradients(params)
     width = 1 if momentum else 0
     fresh = [state_id not in session.tensors for state_id in state_ids] if momentum else [False] * len(params)
-    step = Step(session, params, state_ids, width, lambda meta: (contiguous(meta.shape, meta.dtype),) * width)
+    step = Step(session, params, state_ids, width, counted=False)
     arrays, *buffers = step.written()
     options = (*map(float, (lr, momentum, dampening, weight_decay)), bool(nesterov), bool(maximize))
     session.xp.sgd_update(arrays, grads, buffers[0] if buffers else None, fresh, *options)
@@ -79,12 +79,7 @@ def adam_step(
 ) -> None:
     grads = _gradients(params)
     width = 4 if amsgrad else 3
-    step_meta = contiguous((), dtypes.float32)
-
-    def metas(meta: Meta) -> tuple[Meta, ...]:
-        return (step_meta, *(contiguous(meta.shape, meta.dtype),) * (width - 1))
-
-    step = Step(session, params, state_ids, width, metas)
+    step = Step(session, params, state_ids, width, counted=True)
     arrays, counts, m, v, *vmax = step.written()
     options = (*map(float, (lr, beta1, beta2, eps, weight_decay)), bool(decoupled), bool(maximize))
     session.xp.adam_update(arrays, grads, counts, m, v, vmax[0] if vmax else None, *options)
@@ -102,61 +97,84 @@ def _gradients(params: tuple[Tensor, ...]) -> list[Any]:
 
 
 class Step:
-    """One optimizer step: its parameters and their state tensors. The missing ones are admitted together and made."""
+    """One optimizer step: its parameters and their state tensors. The missing ones are admitted together and made.
+
+    Each parameter has `width` state tensors, which follow each other in `state_ids`: the step's number where it is
+    `counted`, then tensors of the parameter's own shape and dtype.
+    """
 
     def __init__(
-        self, session: Session, params: tuple[Tensor, ...], state_ids: tuple[int, ...], width: int, metas: Any
+        self, session: Session, params: tuple[Tensor, ...], state_ids: tuple[int, ...], width: int, counted: bool
     ) -> None:
         if len(state_ids) != width * len(params):
             raise Malformed(f"{len(params)} parameters need {width * len(params)} state tensors, not {len(state_ids)}")
         self.session, self.params, self.width = session, params, width
+        number, metas = (contiguous((), dtypes.float32),) * counted, list[Meta]()
         for param in params:
-            check_writable("step", param._meta)
-        wanted = list(zip(state_ids, [meta for param in params for meta in metas(param._meta)], strict=True))
-        self.made = self._make({i: meta for i, meta in wanted if i not in session.tensors}, state_ids)
-        self.states = [_checked(self.made.get(i) or session.tensors[i], meta) for i, meta in wanted]
+            metas += (*number, *(_of_state(param._meta),) * (width - counted))
+        self.made: dict[int, Tensor] = {}
+        self.states = self._found(state_ids, metas)
         self._check_memory()
 
-    def _make(self, missing: dict[int, Meta], state_ids: tuple[int, ...]) -> dict[int, Tensor]:
-        """The missing state tensors. Asks also for the memory that the reads of written tensors will keep."""
-        session = self.session
-        written = dict.fromkeys([*self.params, *(session.tensors[i] for i in state_ids if i not in missing)])
-        kept = sum(read.meta.nbytes for tensor in written for read in _pins(tensor))
+    def _found(self, state_ids: tuple[int, ...], metas: list[Meta]) -> list[Tensor]:
+        """The state tensors, the missing ones made. Asks also for the memory that the reads of written tensors keep."""
+        session, found = self.session, list(map(self.session.tensors.get, state_ids))
+        missing = {i: meta for i, state, meta in zip(state_ids, found, metas, strict=True) if state is None}
+        kept = sum(read.meta.nbytes for tensor in {*self.params, *found} for read in _pins(tensor))
         session.budget.check(sum(meta.nbytes for meta in missing.values()) + kept, "the optimizer's state")
-        return {i: session.adopt(session.xp.zeros(meta.shape, meta.dtype), meta) for i, meta in missing.items()}
+        for i, meta in missing.items():
+            self.made[i] = session.adopt(session.xp.zeros(meta.shape, meta.dtype), meta)
+        held = [self.made[i] if state is None else state for i, state in zip(state_ids, found, strict=True)]
+        return list(map(_checked, held, metas))
 
     def _check_memory(self) -> None:
         """Raise for a state tensor that shares memory, and for a gradient that overlaps its parameter."""
-        taken = {param.storage.memory for param in self.params}
-        taken |= {param.grad.storage.memory for param in self.params if param.grad is not None}
-        users: dict[Tensor, tuple[Tensor, int]] = {}
-        for i, state in enumerate(self.states):
-            user = (self.params[i // self.width], i % self.width)
-            if state.storage.memory in taken or users.setdefault(state, user) != user:
-                raise OpError("the optimizer's state shares memory with what it is the state of", argument="state")
-        for param in self.params:
-            grad = param.grad
-            if grad is not None and grad.storage.memory is param.storage.memory:
+        params, grads = self.params, [param.grad for param in self.params if param.grad is not None]
+        taken = {tensor.storage.memory for tensor in (*params, *grads)}
+        states = {state.storage.memory for state in self.states}
+        if not taken.isdisjoint(states) or (len(states) < len(self.states) and self._has_two_users()):
+            raise OpError("the optimizer's state shares memory with what it is the state of", argument="state")
+        for param, grad in zip(params, grads, strict=True):
+            if grad.storage.memory is param.storage.memory:
                 check_overlap("step", param._meta, param.offset, grad._meta, grad.offset)
+
+    def _has_two_users(self) -> bool:
+        """Whether two parameters, or two places at one, have the same state. A parameter may come twice."""
+        users: dict[Storage, tuple[Tensor, int]] = {}
+        places = [(self.params[i // self.width], i % self.width) for i in range(len(self.states))]
+        return any(
+            users.setdefault(state.storage.memory, place) != place
+            for state, place in zip(self.states, places, strict=True)
+        )
 
     def written(self) -> list[list[Any]]:
         """The arrays that are about to be written in place: the parameters', then those of each kind of state."""
-        columns = [list(self.params), *(self.states[i :: self.width] for i in range(self.width))]
-        self.session.engine.keep_reads([*self.params, *self.states])
+        self.session.engine.keep_reads((*self.params, *self.states))
+        columns = (self.params, *(self.states[i :: self.width] for i in range(self.width)))
         return [[tensor.data for tensor in column] for column in columns]
 
     def end(self) -> None:
         """Count the writes, and give the new state tensors their ids."""
-        count_writes([*self.params, *self.states])
+        count_writes((*self.params, *self.states))
         self.session.tensors.update(self.made)
+
+
+def _of_state(meta: Meta) -> Meta:
+    """The `Meta` of a state tensor for a parameter. Raises where the parameter cannot be written."""
+    if meta.contiguous:
+        return meta
+    check_writable("step", meta)
+    return contiguous(meta.shape, meta.dtype)
 
 
 def _checked(state: Any, meta: Meta) -> Tensor:
     """A state tensor. Raises `ShapeError` if it has another shape or dtype, or is not contiguous."""
     found = state._meta if type(state) is Tensor else None
-    if found is None or not found.contiguous or (found.shape, found.dtype) != (meta.shape, meta.dtype):
+    if found is not meta and (
+        found is None or not found.contiguous or (found.shape, found.dtype) != (meta.shape, meta.dtype)
+    ):
         raise ShapeError(f"the optimizer's state should be {meta!r}", argument="state")
-    return state
+    return state  # type: ignore[no-any-return]
 
 
 def _pins(tensor: Any) -> tuple[Any, ...]:
