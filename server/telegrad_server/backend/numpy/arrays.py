@@ -44,12 +44,14 @@ class Arrays(NumpyMixin):
         return base is None or (type(base) is np.ndarray and base.nbytes == array.nbytes)
 
     def shares(self, array: Any, others: Iterable[Any]) -> bool:
-        # Every gradient of a leaf comes by: two arrays that own their memory are not asked where it lies.
-        owner = array.base is None
+        # Every gradient of a leaf comes by: arrays in memory of different owners are not asked where it lies.
+        mine = _owner(array)
         for other in others:
             if not isinstance(other, np.ndarray):
                 continue
-            if other is array or ((not owner or other.base is not None) and np.may_share_memory(array, other)):
+            theirs = _owner(other)
+            apart = mine is not theirs and mine is not None and theirs is not None
+            if not apart and np.may_share_memory(array, other):
                 return True
         return False
 
@@ -73,3 +75,11 @@ class Arrays(NumpyMixin):
 
     def cast_like(self, array: Any, like: Any) -> Any:
         return np.asarray(array).astype(like.dtype)
+
+
+def _owner(array: np.ndarray) -> np.ndarray | None:
+    """The array that owns an array's memory; None where what does is no array, or is not known at a glance."""
+    base = array.base
+    if base is None:
+        return array
+    return base if type(base) is np.ndarray and base.base is None else None

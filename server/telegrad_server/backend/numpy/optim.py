@@ -99,7 +99,7 @@ def _is_plain(row: tuple[Array, ...]) -> bool:
     dtype = row[0].dtype
     if dtype is not _FLOAT32 and dtype is not _FLOAT64:
         return False
-    return all([array.dtype is dtype and array.flags.carray for array in row])
+    return all(array.dtype is dtype and array.flags.carray for array in row)
 
 
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
