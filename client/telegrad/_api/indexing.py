@@ -1,4 +1,4 @@
-"""`x[...]` read and written: a basic index is a view, tensors in it gather, masks select."""
+"""`x[...]` read and written: basic indices make views, index tensors gather, masks select."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _name(value: Any) -> str:
 
 
 def edges(x: Any, pieces: tuple[tuple[slice, ...], ...]) -> Any:
-    """Pieces of each dimension, joined: the corners that a summary of a large tensor shows."""
+    """The first and last elements of each dimension, joined: the corners that a summary of a large tensor shows."""
     for dim, cuts in enumerate(pieces):
         if len(cuts) > 1:
             lead = (slice(None),) * dim
@@ -65,7 +65,7 @@ def edges(x: Any, pieces: tuple[tuple[slice, ...], ...]) -> Any:
 
 
 def _without_leading_ones(value: Any, ndim: int) -> Any:
-    """PyTorch lets an assigned value have more leading dimensions of size 1 than the place it goes to."""
+    """Drop leading dimensions of size 1, which PyTorch allows an assigned value to have in excess."""
     shape = value._meta.shape
     extra = 0
     while extra < len(shape) - ndim and shape[extra] == 1:
@@ -120,7 +120,7 @@ def _items(x: Any, index: Any) -> list[Any]:
 
 
 def _lists_items(index: Any) -> bool:
-    """Whether an index is several: a tuple, or a short sequence that has more than plain numbers in it."""
+    """Whether an index is a tuple of indices: a tuple, or a short sequence with items other than numbers."""
     if isinstance(index, tuple):
         return True
     if not _is_sequence(index) or len(index) >= 32:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 HEAD_LIMIT = 64 << 10
-"""The most bytes that a response's status line and headers may take."""
+"""Largest size of a response's status line and headers, in bytes."""
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: ([^\r\n\0]*))?")
 _HEADER_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\r\n\0]*?)[ \t]*")
@@ -24,7 +24,7 @@ _UNTIL_CLOSED = sys.maxsize
 
 
 class BadResponse(Exception):
-    """The server sent what is not an HTTP/1.1 response, or too long a head, or half of a response."""
+    """The server sent something other than HTTP/1.1, a head that is too long, or part of a response."""
 
 
 class NotHTTP(BadResponse):
@@ -32,7 +32,7 @@ class NotHTTP(BadResponse):
 
 
 class NothingSent(Exception):
-    """The connection took no byte of a request."""
+    """No byte of the request was sent."""
 
 
 if sys.platform == "win32":
@@ -63,7 +63,7 @@ class Head(NamedTuple):
     fields: dict[bytes, bytes]
 
     def length(self, method: str) -> int | None:
-        """How many bytes of body follow: `_UNTIL_CLOSED` where the end of the stream says so, None: chunked."""
+        """The body's length in bytes; `_UNTIL_CLOSED` if it ends with the connection, None if it is chunked."""
         if method == "HEAD" or self.status in (204, 304):
             return 0
         coding = self.fields.get(b"transfer-encoding")
@@ -79,13 +79,13 @@ class Head(NamedTuple):
         return int(text)
 
     def keeps_alive(self) -> bool:
-        """Whether the server lets the connection serve another request."""
+        """Whether the connection can serve another request."""
         tokens = {token.strip().lower() for token in self.fields.get(b"connection", b"").split(b",")}
         return b"close" not in tokens and (self.minor_version == 1 or b"keep-alive" in tokens)
 
 
 def parse_head(text: bytes) -> Head:
-    """The status line and headers in `text`, which ends before the blank line."""
+    """Parse a status line and headers. `text` ends before the blank line."""
     status_line, *lines = text.split(b"\r\n")
     status = _STATUS_LINE.fullmatch(status_line)
     if not status:
@@ -104,7 +104,7 @@ def parse_head(text: bytes) -> Head:
 
 
 class Connection:
-    """One TCP connection and what has been read ahead on it."""
+    """One TCP connection and the bytes already read from it."""
 
     def __init__(self, address: tuple[str, int], timeout: float | None) -> None:
         self.address = address
@@ -118,17 +118,17 @@ class Connection:
         self._start = self._end = 0
 
     def close(self) -> None:
-        """End the connection, also where a forked child still holds a copy of the socket."""
+        """Shut the connection down, even if a forked child holds a copy of the socket."""
         with contextlib.suppress(OSError):  # the server was first
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def forget(self) -> None:
-        """Give the descriptor up and leave the connection to the process that owns it."""
+        """Close this process's descriptor; the connection stays open in the process that owns it."""
         self._socket.close()
 
     def is_spent(self) -> bool:
-        """Whether bytes are left over, or the server has closed the connection, or sent what nobody asked for."""
+        """Whether unread bytes are left, or the server has sent more or closed the connection."""
         return self._end > self._start or _ready(self._socket, 0)[0]
 
     def _within(self, kind: str) -> None:
@@ -138,7 +138,7 @@ class Connection:
             self._timeout = timeout
 
     def send_first(self, data: bytes) -> int:
-        """Send the first bytes of a request and say how many; NothingSent if the kernel took none."""
+        """Send the first bytes of a request; the number sent. Raises `NothingSent` if the kernel took none."""
         self._within("write")
         try:
             return self._socket.send(data)
@@ -146,7 +146,7 @@ class Connection:
             raise NothingSent(str(error)) from error
 
     def send_body(self, pieces: Iterable[bytes | memoryview]) -> Head | None:
-        """Send `pieces` without joining them; the response's head if it comes before all were sent."""
+        """Send `pieces` without joining them. Returns the response's head if it arrives before all are sent."""
         timeout = self.timeouts.get("write")
         for piece in pieces:
             view = memoryview(piece).cast("B")
@@ -164,14 +164,14 @@ class Connection:
         return None
 
     def _last_words(self, error: OSError) -> Head:
-        """The response of a server that hung up amid a body: a refusal explains more than a reset."""
+        """The response of a server that closed the connection during a body: it explains more than the reset."""
         try:
             return self.read_head()
         except (OSError, BadResponse):
             raise error from None
 
     def read_head(self) -> Head:
-        """The head of the response, past interim ones."""
+        """The response's head, after any interim (1xx) responses."""
         while (head := self._next_head()).status < 200:
             pass
         return head
@@ -195,7 +195,7 @@ class Connection:
         return text
 
     def _fill(self) -> int:
-        """Read ahead, behind what is there already; 0 at the end of the stream."""
+        """Append received bytes to the buffer; the number received, 0 at the end of the stream."""
         if self._start:
             left = self._end - self._start
             self._buffer[:left] = self._buffer[self._start : self._end]
@@ -211,7 +211,7 @@ class Connection:
         return self._socket.recv_into(view)
 
     def read(self, limit: int) -> bytes:
-        """What has arrived, waiting for a first byte, at most `limit` bytes; none at the end of the stream."""
+        """Up to `limit` received bytes, after waiting for the first; empty at the end of the stream."""
         if self._start == self._end:
             self._fill()
         stop = min(self._start + limit, self._end)
@@ -220,7 +220,7 @@ class Connection:
         return data
 
     def read_into(self, view: memoryview) -> int:
-        """As `read`, into the front of `view`, straight from the socket where nothing was read ahead."""
+        """As `read`, into the front of `view`: directly from the socket if the buffer is empty."""
         if self._start == self._end:
             return self._receive(view)
         count = min(len(view), self._end - self._start)
@@ -230,7 +230,7 @@ class Connection:
 
 
 class Body:
-    """A response's body on its way in; hands its connection back once it is read to the end, or closed."""
+    """A response's body, read as it arrives. Returns its connection when it is read to the end or closed."""
 
     def __init__(self, connection: Connection, length: int | None, done: Callable[[bool], None]) -> None:
         self._connection = connection
@@ -267,7 +267,7 @@ class Body:
         self._done(self._left != _UNTIL_CLOSED)
 
     def _stretch(self) -> int:
-        """How many bytes may be read at once; 0 at the end of the body."""
+        """The number of bytes that can be read at once; 0 at the end of the body."""
         if self._closed and not self._ended:
             raise ValueError("the response was closed before its body was read")
         if self._chunked and not self._left and not self._ended:
@@ -277,7 +277,7 @@ class Body:
         return 0 if self._ended else self._left
 
     def _next_chunk(self) -> int:
-        """Read up to the next chunk's data and say how long it is; 0 past the last one and its trailers."""
+        """Read the next chunk's header; the chunk's length, or 0 after the last chunk and its trailers."""
         if self._within_chunks and self._connection.read_line():
             raise BadResponse("a chunk is longer than it said")
         self._within_chunks = True

@@ -28,7 +28,7 @@ from telegrad._http.http1 import BadResponse, Body, Connection, NothingSent, Not
 from telegrad_protocol.errors import Malformed
 
 PIECE = 1 << 20
-"""How many bytes of an array are handed to the kernel at a time."""
+"""Bytes of an array that one send call takes."""
 KEEPALIVE_EXPIRY = 290.0
 """Seconds after which an idle connection is not used again: the server closes it after 300."""
 
@@ -36,7 +36,7 @@ _JOINED = 16 << 10  # a body up to this size is sent in one call with its head
 
 
 class _As:
-    """`with _As(...)`: a socket's errors, and what is not HTTP, as httpx names them."""
+    """Turns a socket's errors and protocol errors into httpx's exceptions."""
 
     __slots__ = ("_failure", "_timeout")
 
@@ -62,7 +62,7 @@ _READING = _As(httpx.ReadTimeout, httpx.ReadError)
 
 
 class _Stream(httpx.SyncByteStream):
-    """A response's body, to httpx."""
+    """A response's body as an httpx stream."""
 
     def __init__(self, body: Body) -> None:
         self._body = body
@@ -110,13 +110,13 @@ class SocketTransport(httpx.BaseTransport):
         return [connection for connections in idle.values() for connection in connections]
 
     def after_fork(self) -> None:
-        """In a forked child: leave the parent its connections, and its lock, which another thread may hold."""
+        """In a forked child: drop the parent's connections, and its lock, which another thread may hold."""
         for connection in [*self._busy, *self._take_idle()]:
             connection.forget()
         self._start_empty()
 
     def close(self) -> None:
-        """Close the idle connections now, and the others as their responses end."""
+        """Close idle connections now, busy ones when their responses end."""
         with self._changed:
             self._closed = True
             idle = self._take_idle()
@@ -147,7 +147,7 @@ class SocketTransport(httpx.BaseTransport):
         return httpx.Response(head.status, headers=head.headers, stream=stream, extensions=extensions)
 
     def _begin(self, request: httpx.Request, first: bytes) -> tuple[Connection, bytes]:
-        """A connection that took the beginning of `first`, and what it did not take of it."""
+        """A connection that sent the beginning of `first`, and the part of `first` that is not sent."""
         address = request.url.raw_host.decode("ascii"), request.url.port or 80
         timeouts = request.extensions.get("timeout", {})
         while True:
@@ -184,7 +184,7 @@ class SocketTransport(httpx.BaseTransport):
         return connection
 
     def _pop_idle(self, address: tuple[str, int]) -> Connection | None:
-        """The connection that was used last, of those that can serve another request."""
+        """The most recently used connection that can serve another request."""
         idle = self._idle.get(address, [])
         oldest = time.monotonic() - self._keepalive_expiry
         while idle:
@@ -213,7 +213,7 @@ class SocketTransport(httpx.BaseTransport):
 
 
 def _prepare(request: httpx.Request) -> tuple[bytes, Iterable[bytes | memoryview]]:
-    """The bytes of a request to send first, its head at least, and the rest of its body."""
+    """The first bytes to send, the head at least, and the rest of the body."""
     if request.url.scheme != "http":
         raise httpx.UnsupportedProtocol(f"SocketTransport speaks http, not {request.url.scheme!r}")
     target = request.extensions.get("target") or request.url.raw_path
@@ -231,7 +231,7 @@ def _prepare(request: httpx.Request) -> tuple[bytes, Iterable[bytes | memoryview
 
 
 def _measured(pieces: Iterable[bytes | memoryview], length: int) -> Iterator[bytes | memoryview]:
-    """`pieces`, which must come to `length` bytes: others would be taken for the next request."""
+    """Check that `pieces` have `length` bytes in all: the server would parse extra bytes as the next request."""
     left = length
     for piece in pieces:
         left -= memoryview(piece).nbytes
@@ -264,7 +264,7 @@ class Unreachable(ConnectionError):
 
 
 class Interrupted(ConnectionError):
-    """The connection failed amid a request, which may have been processed or not."""
+    """The connection failed during a request; the server may have processed it."""
 
     advice = ""
 
@@ -273,7 +273,7 @@ _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 
 
 class Reply(NamedTuple):
-    """A response: any status, headers whose names have no case, and the body."""
+    """A response: status, case-insensitive headers and body."""
 
     status: int
     headers: Mapping[str, str]
@@ -323,7 +323,7 @@ class Transport:
         return httpx.HTTPTransport(proxy=proxy, limits=self._limits)
 
     def after_fork(self) -> None:
-        """In a forked child: leave the parent its connections."""
+        """In a forked child: drop the parent's connections."""
         self._http = self._open()
 
     def close(self) -> None:
@@ -435,7 +435,7 @@ class Transport:
             raise self._advised(late, error) from error
 
     def _advised(self, failure: Any, cause: BaseException | None) -> Any:
-        """A failure with what to do about it, if waiting cannot help."""
+        """The failure, with advice where its cause is one that retrying cannot mend."""
         while cause is not None and not failure.advice:
             if isinstance(cause, socket.gaierror):
                 failure.advice = "Check the host's name in tg.connect(url) or TELEGRAD_URL."
@@ -449,7 +449,7 @@ class Transport:
         return failure
 
     def speaks_tls(self) -> bool:
-        """Whether what listens at an `http://` URL takes a TLS handshake, whatever its certificate."""
+        """Whether the server at an `http://` URL completes a TLS handshake; certificates are not checked."""
         if self._base.scheme != "http":
             return False
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -463,7 +463,7 @@ class Transport:
 
 
 class _Pieces(httpx.SyncByteStream):
-    """Memory as a request's body."""
+    """A request body made of memory."""
 
     def __init__(self, view: memoryview, piece: int) -> None:
         self._view = view
@@ -479,7 +479,7 @@ def _read_all(response: httpx.Response) -> bytes:
 
 
 def _fill(response: httpx.Response, view: memoryview) -> bytes:
-    """Read a response into all of `view`; nothing is left over."""
+    """Fill all of `view` from a response. Raises if the response is longer or shorter."""
     announced = int(response.headers.get("content-length", len(view)))
     if announced != len(view):
         raise Malformed("the server's answer is of another size", expected=len(view), got=announced)
@@ -493,7 +493,7 @@ def _fill(response: httpx.Response, view: memoryview) -> bytes:
 
 
 def _copier(response: httpx.Response) -> Callable[[memoryview], int]:
-    """`readinto` for a transport that has none."""
+    """`readinto` for a transport without one."""
     pieces = iter(cast(httpx.SyncByteStream, response.stream))
     rest = memoryview(b"")
 
@@ -510,7 +510,7 @@ def _copier(response: httpx.Response) -> Callable[[memoryview], int]:
 
 
 def _flat(memory: memoryview) -> memoryview:
-    """The bytes of C-contiguous memory, of whatever shape and format."""
+    """C-contiguous memory of any shape and format as flat bytes."""
     return memory.cast("B") if memory.nbytes else memoryview(bytearray())
 
 
@@ -521,7 +521,7 @@ def check_token(token: str) -> None:
 
 
 def checked_url(text: str) -> httpx.URL:
-    """The URL of a server. Raises ValueError, with the right form, for one that cannot be used."""
+    """Check a server's URL. Raises ValueError that shows the expected form."""
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL as error:
@@ -535,7 +535,7 @@ def checked_url(text: str) -> httpx.URL:
 
 
 def _proxy_for(url: httpx.URL) -> str | None:
-    """The environment's proxy for `url`; none for loopback, which means another machine to a proxy."""
+    """The environment's proxy for `url`; None for loopback, which a proxy would resolve to its own machine."""
     if _is_loopback(url.host) or urllib.request.proxy_bypass(url.host):
         return None
     proxies = urllib.request.getproxies()

@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 
 
 class Elements(NamedTuple):
-    """Elements of a tensor that the other process parsed, or the error that it met."""
+    """Elements of a tensor that the parser process parsed, or the error that it raised."""
 
     value: codec.Value | None
     error: TelegradError | None = None
@@ -101,7 +101,7 @@ def _count(value: Any, most: int) -> int:
 
 
 def _begin() -> None:
-    """Leave signals to the server, and end when the server has ended, however it did."""
+    """Ignore signals, which the server handles, and exit when the server has exited for any reason."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -109,7 +109,7 @@ def _begin() -> None:
 
 
 class Parser:
-    """The other process: started for the first large body, and again if it should die."""
+    """The parser process: started for the first large body, and again if it has died."""
 
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None

@@ -49,7 +49,7 @@ class OpStream:
         return next(self._ids)
 
     def scratch_id(self) -> int:
-        """An id that no caller sees, from the upper half of the range: the tensors' own ids have no gaps."""
+        """An id that no caller sees, from the upper half of the range, so that the ids of tensors have no gaps."""
         return next(self._scratch_ids)
 
     async def submit(self, rows: list[Row], made: list[int] | None = None) -> tuple[ReadResult, ...]:
@@ -76,7 +76,7 @@ class OpStream:
         await self.submit([control_row("free", None, tuple(ids))])
 
     async def _send(self, rows: list[Row]) -> Outcome:
-        """Run rows, after freeing the ids that a failure has left."""
+        """Run rows, after freeing the ids left by a failure."""
         async with self._turn:
             left = tuple(self._left)
             before = [control_row("free", None, left)] if left else []

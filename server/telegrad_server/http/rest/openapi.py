@@ -40,7 +40,7 @@ def describe_api(app: FastAPI, settings: Settings) -> dict[str, Any]:
 
 
 def methods_at(document: dict[str, Any], path: str) -> set[str]:
-    """The methods that some route takes at a path; pages that the document leaves out are only read."""
+    """The methods of the routes at a path. A page that the document leaves out has GET only."""
     found: set[str] = set()
     for template, operations in document["paths"].items():
         if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
@@ -53,7 +53,7 @@ def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _without_fastapis_own(operation: dict[str, Any]) -> None:
-    """FastAPI announces a 422 of its own making; ours are 400, in the form of every other error."""
+    """Drop the 422 that FastAPI documents by itself: our validation errors are 400, in the form of all errors."""
     content = operation["responses"].get("422", {}).get("content", {})
     if content.get(JSON, {}).get("schema", {}).get("$ref") == f"{_REF}HTTPValidationError":
         del operation["responses"]["422"]
