@@ -98,7 +98,7 @@ def parse_memory(text: str, total: int) -> int:
 
 def available_memory() -> int:
     """Bytes of memory: the machine's, or the control group's where that is less."""
-    total = psutil.virtual_memory().total
+    total: int = psutil.virtual_memory().total
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
             limit = Path(path).read_text().strip()

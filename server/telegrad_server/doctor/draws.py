@@ -20,7 +20,8 @@ def try_draws(xp: Any) -> Part:
     double = xp.dtype(dtypes.float64)
 
     def drawn(name: str, *arguments: Any) -> np.ndarray:
-        return xp.to_host(getattr(xp, name)(philox.PhiloxGenerator(SEED), *arguments)).reshape(-1)
+        values: np.ndarray = xp.to_host(getattr(xp, name)(philox.PhiloxGenerator(SEED), *arguments))
+        return values.reshape(-1)
 
     units = drawn("rand", SHAPE, dtypes.float64)
     integers = drawn("randint", -7, 90, SHAPE, dtypes.int64)

@@ -96,6 +96,7 @@ def _tally(
 def _check_draw(case: Case, xp: Any) -> None:
     """Raise unless a draw is as declared, and repeats once its generator's state is restored."""
     run = Run(case.sample, case.dtype, engine=Engine(xp, Budget(1 << 30)))
+    assert run.spec.generator_slot is not None
     generator = run.args[run.spec.generator_slot]
     before = generator.snapshot()
     first = [xp.to_host(out.data).tobytes() for out in checked_call(run)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def measure(xp: Any, quick: bool) -> Part:
 
 def _bandwidths(xp: Any, nbytes: int) -> dict[str, float]:
     """As the server does them: through memory of the host that the device reaches directly."""
-    host, there = memoryview(np.ones(nbytes, np.uint8)), xp.upload_buffer(nbytes)
+    host, there = np.ones(nbytes, np.uint8).data, xp.upload_buffer(nbytes)
     xp.pin(host)
     now = xp.record_event()
     into = nbytes / _best(xp, lambda: xp.copy_in(there, 0, host, now)) / 1e9
@@ -51,7 +52,7 @@ def _products(xp: Any, quick: bool) -> dict[str, float]:
     rates = {}
     for dtype in kinds:
         a = xp.full((size, size), 0.5, dtype)
-        rates[dtype.name] = 2 * size**3 / _best(xp, lambda a=a: xp.matmul(a, a)) / 1e9
+        rates[dtype.name] = 2 * size**3 / _best(xp, partial(xp.matmul, a, a)) / 1e9
     return rates
 
 

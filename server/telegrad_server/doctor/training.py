@@ -67,7 +67,7 @@ def _step(engine: Engine, batch: list[Tensor], parameters: list[Tensor]) -> Tens
     backward.start(edge_of(loss), engine.xp.ones((), dtypes.float32), loss._meta)
     backward.run()
     backward.write_grads()
-    return loss
+    return loss  # type: ignore[no-any-return]
 
 
 class Adam:

@@ -26,7 +26,7 @@ from .session import Session
 from .tensor import Storage, Tensor
 from .transfers import Sent
 
-Execute = Callable[[Any, Any], Any]
+Execute = Callable[[Any, Any], ReadResult | Sent | None]
 
 _BY_CODE: Final[dict[int, Execute]] = {}
 """The function that executes the rows of an op, by the op's code; filled with the first row of each op."""
@@ -63,16 +63,16 @@ def execute_any(session: Session, row: Row) -> ReadResult | Sent | None:
 
 def _execute_other(session: Session, spec: OpSpec, row: Row, args: tuple[Any, ...]) -> ReadResult | Sent | None:
     """Rows that act on the session, draw random numbers, or write in place."""
-    slot = spec.generator_slot
-    drawn = None if slot is None else args[slot].snapshot()
+    generator = None if spec.generator_slot is None else args[spec.generator_slot]
+    drawn = None if generator is None else generator.snapshot()
     try:
         if spec.control:
             return HANDLERS[spec.name](session, row, *args)
         _apply(session, spec, row, args)
         return None
     except BaseException as error:
-        if drawn is not None:
-            args[slot].restore(drawn)
+        if generator is not None:
+            generator.restore(drawn)
         if not isinstance(error, MemoryError):
             raise
         session.refuse_row(spec.name, error)
@@ -174,7 +174,7 @@ def _source(impl: OpImpl) -> str:
     return _EXECUTE.format(
         name=spec.name,
         names=each("a_"),
-        fetch="".join(p.kind.fetch_source.format(p.name) for p in tensors),
+        fetch="".join((p.kind.fetch_source or "").format(p.name) for p in tensors),
         key="(" + ", ".join(map(_key, spec.params)) + ",)",
         odd=f" or not ({odd})" if odd else "",
         arrays=each("v_"),

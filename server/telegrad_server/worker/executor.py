@@ -296,8 +296,10 @@ class Executor:
             for index in range(first, len(rows)):
                 submission.next = index
                 result = execute(session, rows[index])
-                if result is not None:
-                    (submission.sent if type(result) is Sent else results).append(result)
+                if isinstance(result, Sent):
+                    submission.sent.append(result)
+                elif result is not None:
+                    results.append(result)
                 now = perf_counter()
                 if now >= self.next_poll:
                     submission.next = index + 1

@@ -73,15 +73,14 @@ class Session:
         if type(outs) is int and type(result) is Tensor:
             self.tensors[outs] = result
             return
-        ids = (outs,) if type(outs) is int else outs or ()
-        results = result if type(result) is tuple else (result,)
+        ids, results = _as_ids(outs), result if type(result) is tuple else (result,)
         if len(ids) != len(results):
             raise Malformed(f"{op} has {len(results)} results, the row names {len(ids)}", op=op)
         self.tensors.update(zip(ids, results, strict=True))
 
     def fail_results(self, outs: int | tuple[int, ...] | None, error: TelegradError) -> None:
         """Remember the cause for the ids of results that could not be made."""
-        ids = (outs,) if type(outs) is int else outs or ()
+        ids = _as_ids(outs)
         for tensor_id in ids:
             self.tensors.pop(tensor_id, None)
         self.failed.update(dict.fromkeys(ids[-MOST_FAILED:], error))
@@ -194,3 +193,8 @@ def _not_declared(spec: OpSpec, args: tuple[Any, ...]) -> Malformed:
             break
     message = f"{spec.name}(): argument '{param.name}' must be {param.kind.shown}, not {describe(value)}"
     return Malformed(message, op=spec.name, argument=param.name, expected=param.kind.shown, got=shown(value))
+
+
+def _as_ids(outs: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    """The ids of a row's results."""
+    return (outs,) if isinstance(outs, int) else outs or ()

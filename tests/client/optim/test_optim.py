@@ -64,6 +64,17 @@ def test_steps_equal_torchs(name: str, dtype: str) -> None:
         )
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("name", MAKE)
+def test_a_parameter_without_elements_is_stepped(name: str, dtype: str) -> None:
+    kept, empty = parameter(tg, dtype), tg.zeros((0, 3), dtype=getattr(tg, dtype), requires_grad=True)
+    opt = MAKE[name](tg.optim, [empty, kept])
+    ((kept * 2).sum() + empty.sum()).backward()
+    opt.step()
+    assert empty.tolist() == []
+    assert kept.tolist() != parameter(tg, dtype).tolist()
+
+
 @pytest.mark.oracle
 @pytest.mark.parametrize("name", MAKE)
 def test_state_dicts_have_torchs_layout(name: str) -> None:

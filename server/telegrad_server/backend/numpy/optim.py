@@ -64,10 +64,11 @@ class Optim(NumpyMixin):
         Copies lie in one buffer, made before the first write: memory that runs out leaves all as it was.
         """
         rows = list(zip(grads, *columns, strict=True))
-        words = [0 if _is_plain(row) else _copied(row) for row in rows]
+        plain = list(map(_is_plain, rows))
+        words = [_copied(row) for row, as_they_are in zip(rows, plain, strict=True) if not as_they_are]
         buffer = np.empty(max(words, default=0), np.float64)
-        for (g, *held), copied in zip(rows, words, strict=True):
-            if not copied:
+        for (g, *held), as_they_are in zip(rows, plain, strict=True):
+            if as_they_are:
                 yield [g, *held]
                 continue
             room = Room(buffer)

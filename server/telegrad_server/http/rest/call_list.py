@@ -107,7 +107,7 @@ class Plan:
         bound = bind(self.op_stream, spec, listed.args, self.names)
         named = [listed.name] if isinstance(listed.name, str) else list(listed.name or ())
         count = _count_named(listed, named, 1 if listed.inplace else known_count(spec, bound))
-        wanted = named or [None] * count
+        wanted: Sequence[str | None] = named or [None] * count
         outs = [] if listed.inplace else [self._new_id(name) for name in wanted]
         call = prepare(spec, bound, outs, inplace=listed.inplace, grad=listed.grad)
         self._append(call_index, call.row)
@@ -159,9 +159,9 @@ class Plan:
                 self._name(name, tensor)
         self.made |= set(call.outs)
         described = [None if tensor in self.freed_ids else tensor for tensor in call.ids]
-        for tensor in described:
-            if tensor is not None and not call.makes_generator:
-                self._append(call_index, control_row("describe", None, tensor))
+        for shown in described:
+            if shown is not None and not call.makes_generator:
+                self._append(call_index, control_row("describe", None, shown))
         self.calls.append(call)
         self.described.append(described)
 

@@ -103,9 +103,14 @@ def _count(value: Any, most: int) -> int:
 def _begin() -> None:
     """Ignore signals, which the server handles, and exit when the server has exited for any reason."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_exit_after_parent, daemon=True).start()
+
+
+def _exit_after_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
-    threading.Thread(target=lambda: (parent.join(), os._exit(0)), daemon=True).start()
+    parent.join()
+    os._exit(0)
 
 
 class Parser:

@@ -77,10 +77,10 @@ def struct(**fields: Any) -> dict[str, Any]:
     return {MSGPACK: {"schema": schema, "example": list(fields.values())}}
 
 
-def takes(model: type[BaseModel], *, required: bool = True, **further: Any) -> dict[str, Any]:
+def takes(model: type[BaseModel], further: dict[str, Any] | None = None, *, required: bool = True) -> dict[str, Any]:
     """The body that a route decodes by itself, in JSON and msgpack and further types."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     REFERRED.update(schema.pop("$defs", {}))
     examples = {f"example{i}": {"value": value} for i, value in enumerate(schema.pop("examples", []), 1)}
     content = {kind: {"schema": schema, "examples": examples} for kind in (JSON, MSGPACK)}
-    return {"requestBody": {"required": required, "content": {**content, **further}}}
+    return {"requestBody": {"required": required, "content": content | (further or {})}}

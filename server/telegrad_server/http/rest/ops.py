@@ -57,8 +57,15 @@ async def call_op(request: Request, session_id: SessionId, name: OpName) -> Resp
     codec.choose(request.scope, PLAIN)
     op_stream = await op_stream_of(request, session_id)
     wanted = checked(OpCall, await plain_body(request))
-    options = {"inplace": wanted.inplace, "grad": wanted.grad, "free": wanted.free}
-    found = await calls.call_op(op_stream, find_op(name), wanted.args, large=request.state.large, **options)
+    found = await calls.call_op(
+        op_stream,
+        find_op(name),
+        wanted.args,
+        large=request.state.large,
+        inplace=wanted.inplace,
+        grad=wanted.grad,
+        free=wanted.free,
+    )
     return answer(request, {"result": found})
 
 

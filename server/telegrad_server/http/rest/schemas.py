@@ -57,7 +57,7 @@ class ErrorRecord(BaseModel):
             "request": "5f0c1e2d3b4a",
         }
     )
-    code: str = Field(description="Stable; a program may branch on it", json_schema_extra={"enum": sorted(CODES)})
+    code: str = Field(description="Stable; a program may branch on it", json_schema_extra={"enum": [*sorted(CODES)]})
     message: str
     op: Any = Field(None, description="The op that failed")
     argument: Any = Field(None, description="The argument, header or field that is wrong")
@@ -164,7 +164,7 @@ class NewTensor(BaseModel):
     dtype: str | None = Field(
         None,
         description="Otherwise float32, int64 or bool, by what the numbers are",
-        json_schema_extra={"anyOf": [{"enum": DTYPES}, {"type": "null"}]},
+        json_schema_extra={"anyOf": [{"enum": [*DTYPES]}, {"type": "null"}]},
     )
     shape: Sequence[int] | None = Field(None, description="With bytes; lists have their own")
     requires_grad: bool = False
@@ -175,7 +175,7 @@ class TensorInfo(BaseModel):
 
     model_config = _shown(_TENSOR_EXAMPLE)
     id: str = Field(pattern=TENSOR.pattern)
-    dtype: str = Field(json_schema_extra={"enum": DTYPES})
+    dtype: str = Field(json_schema_extra={"enum": [*DTYPES]})
     shape: list[int]
     requires_grad: bool
     bytes: int
@@ -199,7 +199,7 @@ class ValueBody(BaseModel):
     """A tensor with its elements."""
 
     model_config = _shown({"dtype": "float32", "shape": [2, 2], "data": [[1.0, 2.0], [3.0, 4.0]]})
-    dtype: str = Field(json_schema_extra={"enum": DTYPES})
+    dtype: str = Field(json_schema_extra={"enum": [*DTYPES]})
     shape: list[int]
     data: Any = Field(description="A number or nested lists; what is not finite is 'nan', 'inf' or '-inf'")
 
@@ -268,7 +268,8 @@ def _kind_of(call: Any) -> str | None:
     """The kind of a call of a list, by the field that only this kind has."""
     if isinstance(call, Mapping):
         return next((key for key in ("op", "backward", "data") if key in call), None)
-    return {ListedOp: "op", ListedBackward: "backward", ListedTensor: "data"}.get(type(call))
+    kinds: dict[type, str] = {ListedOp: "op", ListedBackward: "backward", ListedTensor: "data"}
+    return kinds.get(type(call))
 
 
 Listed = Annotated[

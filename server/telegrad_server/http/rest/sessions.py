@@ -29,7 +29,7 @@ _OPENED = struct(session=_ID, stream=0, first_id=1, lease=60.0, server=_ID[:16],
 @router.get("/v1/health", tags=["server"], responses=errors())
 async def health() -> Health:
     """Whether the server answers, and which of its devices do not; 503 where one does not. Needs no token."""
-    return Health(status="ok")  # for the documentation: the fast route answers before this
+    return Health(status="ok", down=[])  # for the documentation: the fast route answers before this
 
 
 @router.get("/v1/info", tags=["server"], responses=errors())
@@ -49,7 +49,7 @@ async def info(request: Request) -> Info:
 @router.post(
     "/v1/sessions",
     tags=["sessions"],
-    openapi_extra=takes(Hello, **struct(protocol=1, package="0.1.0", digest=spec.digest())),
+    openapi_extra=takes(Hello, struct(protocol=1, package="0.1.0", digest=spec.digest())),
     responses=answers(Opened, "The session", _OPENED) | errors(BODY, (VersionMismatch, TooMany, DeviceError)),
 )
 async def open_session(request: Request) -> Any:

@@ -29,17 +29,18 @@ from .values import Streamed, whole
 router = APIRouter(prefix="/v1/sessions/{session}/tensors", tags=["tensors"])
 
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
-_VALUE: Final = answers(ValueBody, "The value", {NPY: _BINARY, OCTETS: _BINARY})
+_VALUE: Final = answers(ValueBody, "The value", {NPY: _BINARY, OCTETS: _BINARY}) | errors(
+    SESSION, OP, ANSWER, (TooLarge,)
+)
 _VALUE[200]["headers"] = {
     "x-dtype": {"description": "With plain bytes: the dtype", "schema": {"type": "string"}},
     "x-shape": {"description": "With plain bytes: the shape, as in `2,3`", "schema": {"type": "string"}},
 }
-_VALUE |= errors(SESSION, OP, ANSWER, (TooLarge,))
 
 
 @router.post(
     "",
-    openapi_extra=takes(NewTensor, **{NPY: {**_BINARY, "example": "the bytes that numpy.save writes"}}),
+    openapi_extra=takes(NewTensor, {NPY: {**_BINARY, "example": "the bytes that numpy.save writes"}}),
     responses=answers(TensorInfo, "The tensor") | errors(SESSION, BODY, OP, ANSWER),
 )
 async def make_tensor(

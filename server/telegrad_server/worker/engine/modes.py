@@ -53,7 +53,7 @@ class RawMode(Mode):
         return self.xp.add_into(total, g)
 
     def owns(self, g: Any, others: tuple[Any, ...]) -> bool:
-        return self.xp.fills(g) and not self.xp.shares(g, _flat_arrays(others))  # type: ignore[no-any-return]
+        return self.xp.fills(g) and not self.xp.shares(g, _flat_arrays(others))
 
     # Gradients into `.grad` -------------------------------------------------------------------------------
 

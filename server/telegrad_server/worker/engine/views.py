@@ -14,7 +14,8 @@ def wrap_views(spec: OpSpec, inferred: Inferred, result: Any, source: Tensor, gr
     if spec.detached:
         return (source.detached(source.storage.with_own_version() if spec.own_version else None),)
     results = result if type(result) in (tuple, list) else (result,)
-    offsets = inferred.offset if type(inferred.offset) is tuple else (inferred.offset,)
+    offset = inferred.offset
+    offsets = offset if isinstance(offset, tuple) else (offset or 0,)
     views = []
     for index, (data, meta, offset) in enumerate(zip(results, inferred.metas, offsets, strict=True)):
         view = Tensor(data, meta, source.storage)

@@ -17,7 +17,7 @@ from telegrad_server.worker.engine import Engine, backward_pass
 from telegrad_server.worker.session import Session
 from telegrad_server.worker.tensor import Edge, Storage, Tensor, edge_of
 
-from .registry import handles, releases, result_id
+from .registry import answer_id, handles, releases, result_id
 
 MOST_PASSES: Final = 64
 """Backward passes in steps that a session may have begun and not ended."""
@@ -72,7 +72,7 @@ def retain_grad(session: Session, row: Row, input: Tensor) -> None:
 
 @handles("has_grad")
 def has_grad(session: Session, row: Row, tensors: tuple[Tensor, ...]) -> ReadResult:
-    return ReadResult(row.outs, "bool", (len(tensors),), bytes([tensor.grad is not None for tensor in tensors]))
+    return ReadResult(answer_id(row), "bool", (len(tensors),), bytes([tensor.grad is not None for tensor in tensors]))
 
 
 class AutogradCall:
@@ -254,7 +254,7 @@ def run_to_first_tensor(session: Session, row: Row, call_id: int, inputs: tuple[
     """Take the pass to the first of some tensors that a gradient reaches: its index, in eight bytes; -1 if none is."""
     with _resumed(session, call_id) as call:
         found = call.run_to_first([_input_edge(session.engine, t) for t in inputs])
-    return ReadResult(row.outs, "int64", (), found.to_bytes(8, "little", signed=True))
+    return ReadResult(answer_id(row), "int64", (), found.to_bytes(8, "little", signed=True))
 
 
 @handles("end_walk")

@@ -12,7 +12,7 @@ from telegrad_server.worker.session import Session
 from telegrad_server.worker.tensor import Tensor
 from telegrad_server.worker.transfers import Read, Sent
 
-from .registry import Blocked, handles, releases, result_id
+from .registry import Blocked, answer_id, handles, releases, result_id
 
 # To the device ------------------------------------------------------------------------------------------------
 
@@ -92,13 +92,13 @@ def _keep_for_reading(session: Session, read_id: int, input: Tensor) -> None:
 @handles("describe")
 def describe(session: Session, row: Row, input: Tensor) -> ReadResult:
     requires_grad = session.engine.tape.refresh_view(input).requires_grad
-    return ReadResult(row.outs, input._meta.dtype.name, input._meta.shape, b"\1" if requires_grad else b"\0")
+    return ReadResult(answer_id(row), input._meta.dtype.name, input._meta.shape, b"\1" if requires_grad else b"\0")
 
 
 @handles("exists")
 def exists(session: Session, row: Row, tensor_ids: tuple[int, ...]) -> ReadResult:
     found = [type(session.tensors.get(tensor_id)) is Tensor for tensor_id in tensor_ids]
-    return ReadResult(row.outs, "bool", (len(tensor_ids),), bytes(found))
+    return ReadResult(answer_id(row), "bool", (len(tensor_ids),), bytes(found))
 
 
 # Freeing ------------------------------------------------------------------------------------------------------

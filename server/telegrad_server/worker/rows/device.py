@@ -7,7 +7,7 @@ import numpy as np
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_server.worker.session import Session
 
-from .registry import handles
+from .registry import answer_id, handles
 
 
 @handles("memory_stats")
@@ -20,13 +20,13 @@ def memory_stats(session: Session, row: Row) -> ReadResult:
     xp.synchronize()
     xp.raise_faults()
     stats = np.array([budget.used, budget.peak, xp.memory_reserved(), *xp.memory_info()], np.int64)
-    return ReadResult(row.outs, "int64", (5,), stats.tobytes())
+    return ReadResult(answer_id(row), "int64", (5,), stats.tobytes())
 
 
 @handles("device_name")
 def device_name(session: Session, row: Row) -> ReadResult:
     name = session.xp.device_name().encode()
-    return ReadResult(row.outs, "uint8", (len(name),), name)
+    return ReadResult(answer_id(row), "uint8", (len(name),), name)
 
 
 @handles("reset_peak_memory")

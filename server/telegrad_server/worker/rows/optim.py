@@ -12,7 +12,7 @@ from telegrad_protocol.shapes import Meta, contiguous
 from telegrad_server.worker.session import Session
 from telegrad_server.worker.tensor import Storage, Tensor, count_writes
 
-from .registry import handles
+from .registry import answer_id, handles
 
 
 @handles("clear_grads")
@@ -31,7 +31,7 @@ def unscale_grads(session: Session, row: Row, params: tuple[Tensor, ...], factor
     finite = xp.ones((), dtypes.bool_)
     for grad in grads:
         finite = xp.logical_and(finite, xp.all(xp.isfinite(grad.data), tuple(range(grad._meta.ndim))))
-    result = ReadResult(row.outs, "bool", (), xp.to_bytes(finite))
+    result = ReadResult(answer_id(row), "bool", (), xp.to_bytes(finite))
     session.engine.keep_reads(grads)
     for grad in grads:
         xp.multiply_into(grad.data, float(factor))

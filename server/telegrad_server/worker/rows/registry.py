@@ -49,3 +49,8 @@ def result_id(row: Row) -> int:
     if type(row.outs) is not int:
         raise Malformed("the row names its result by one id", got=shown(row.outs))
     return row.outs
+
+
+def answer_id(row: Row) -> int:
+    """The id that a row gives to its answer; 0 where it gives none, and whoever asked goes by the order."""
+    return 0 if row.outs is None else result_id(row)
