@@ -37,7 +37,7 @@ class Submission(NamedTuple):
 
 
 class ReadResult(NamedTuple):
-    """The value of one read row. `data` is nil where the bytes wait at `GET .../reads/{id}`."""
+    """The value of one read row: `id` is 0 where the row named none, `data` nil where `GET .../reads/{id}` has the bytes."""
 
     id: int
     dtype: str

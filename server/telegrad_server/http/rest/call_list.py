@@ -192,7 +192,7 @@ class Plan:
         """Run the list; the answer. Raises the error of the call that failed, with the state of every call."""
         checks = [control_row("describe", None, tensor) for _, tensor in self.checks]
         outcome = await self.op_stream.attempt([*checks, *self.rows], list(self.made))
-        found_reads = [found for found in outcome.results if found.id is not None]
+        found_reads = [found for found in outcome.results if found.id]
         if outcome.error is not None:
             await _drop(session, found_reads)
             raise self._failed(outcome)
