@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.models import MODELS, assert_trained_alike, step_losses, train
+from support.models import MODELS, step_losses, train
+from support.trainings import TRAININGS, assert_trained_alike
 
 import telegrad as tg
 
@@ -22,8 +23,7 @@ def torch() -> Iterator[Any]:
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", ["mlp", "cnn", "gpt", "characters"])
+@pytest.mark.parametrize(("name", "dtype"), [*TRAININGS, ("characters", "float32"), ("characters", "float64")])
 def test_losses_equal_torchs_for_twenty_steps(client: str, torch: Any, name: str, dtype: str) -> None:
     theirs, _ = train(torch, name, 20, dtype)
     ours, _ = train(tg, name, 20, dtype)
@@ -32,8 +32,7 @@ def test_losses_equal_torchs_for_twenty_steps(client: str, torch: Any, name: str
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", ["mlp", "cnn", "gpt"])
+@pytest.mark.parametrize(("name", "dtype"), TRAININGS)
 def test_losses_from_copied_weights_equal_torchs_for_twenty_steps(
     client: str, torch: Any, name: str, dtype: str
 ) -> None:

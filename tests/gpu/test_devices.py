@@ -13,7 +13,8 @@ import httpx
 import psutil
 import pytest
 from support.live import serving
-from support.models import MODELS, assert_trained_alike, step_losses
+from support.models import MODELS, step_losses
+from support.trainings import assert_trained_alike
 
 import telegrad as tg
 

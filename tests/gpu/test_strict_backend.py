@@ -16,7 +16,8 @@ from gpu.strict import Machine, StrictBlas
 from support.engine import Run
 from support.inprocess import LocalSession
 from support.local_engine import LocalEngine
-from support.models import MODELS, assert_trained_alike, step_losses
+from support.models import MODELS, step_losses
+from support.trainings import TRAININGS, assert_trained_alike
 
 import telegrad as tg
 from telegrad._runtime.process import stream
@@ -120,7 +121,16 @@ def test_a_wrong_index_is_kept_inside_and_reported_at_the_read(xp: CupyBackend, 
 # Memory -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("op", ["softmax", "matmul", "layer_norm", "sort", "index_add", "conv2d", "cross_entropy"])
+@pytest.mark.parametrize(
+    "op",
+    [
+        "softmax",
+        "matmul",
+        "layer_norm",
+        "sort",
+        *(pytest.param(op, marks=pytest.mark.slow) for op in ("index_add", "conv2d", "cross_entropy")),
+    ],
+)
 def test_memory_that_runs_out_fails_the_op_and_nothing_else(machine: Machine, xp: CupyBackend, op: str) -> None:
     sample = SAMPLES[op][0]
     wanted = [xp.to_host(out.data) for out in run_on(xp, sample).call()]
@@ -205,8 +215,7 @@ def connect(engine: LocalEngine) -> None:
     session.generators[None] = xp.new_generator(0)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", PART)
+@pytest.mark.parametrize(("name", "dtype"), TRAININGS)
 def test_a_model_trains_as_on_numpy(name: str, dtype: str) -> None:
     connect(StrictEngine(strict_backend(seed=1).xp))
     built = MODELS[name].build(tg)

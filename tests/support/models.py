@@ -155,16 +155,3 @@ def step_losses(
 def in_dtype(array: np.ndarray, dtype: str) -> np.ndarray:
     """Numbers in a floating dtype; classes and characters as they are."""
     return array.astype(dtype) if array.dtype.kind == "f" else array
-
-
-def assert_trained_alike(found: list[float], wanted: list[float], dtype: str) -> None:
-    """Losses of twenty steps agree as closely as the dtype allows on any processor.
-
-    Adam divides gradients by their size, those that are all but zero too, so the rounding of a float32 sum grows to the
-    fourth digit in a few steps, in PyTorch itself; how soon depends on the order in which a processor's library adds.
-    In float64 it stays below the bound for all twenty.
-    """
-    assert len(found) == len(wanted) == len(set(found)) == 20
-    first = {"float64": 20, "float32": 5}[dtype]
-    np.testing.assert_allclose(found[:first], wanted[:first], rtol={"float64": 1e-7, "float32": 1e-4}[dtype])
-    np.testing.assert_allclose(found, wanted, rtol=0.03)
