@@ -29,11 +29,11 @@ class Server:
         """Whether the process is no more, by itself or killed."""
         return self._owner == os.getpid() and self._process.poll() is not None
 
-    def close(self) -> None:
-        """Let the server end. In a forked child, only let go of the copy of its socket."""
+    def close(self, *, wait: bool = True) -> None:
+        """Let the server end, and `wait` for it. In a forked child, only let go of the copy of its socket."""
         self._channel.close()
-        if os.getpid() != self._owner:
-            # The child's copy of the handle would warn about a process that is not its own.
+        if os.getpid() != self._owner or not wait:
+            # The handle would warn about a process that is not its own, or that nobody has waited for.
             self._process.returncode = 0
             return
         try:
