@@ -26,10 +26,10 @@ from .waiting import WAIT_STEP, Flag
 if TYPE_CHECKING:
     from .sender import Sender
 
-WITHIN: Final = 0.6
+WITHIN: Final = 0.5
 """Seconds that an interrupt waits for the server, which may be amid a kernel. The next call waits for the rest."""
 
-AT_EXIT: Final = 0.3
+AT_EXIT: Final = 0.25
 """Seconds that the end of an interrupted program waits for the server to end the session."""
 
 SAID_AFTER: Final = 2.0

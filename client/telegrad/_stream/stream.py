@@ -216,7 +216,7 @@ class Stream:
         self.queue.items.clear()
         self.session, self.sender, self.queue.check_at_id = session, self._new_sender(), 0
         ended.close(within)
-        sender.join(1.0 if within is None else within)
+        sender.join(1.0 if within is None else 0.0)
 
     def close(self, within: float | None = None) -> None:
         """Stop sending and close the session; wait no longer for its server than `within` seconds."""
@@ -225,7 +225,7 @@ class Stream:
     def _close(self, within: float | None) -> None:
         self.sender.end(_closed())
         self.session.close(within)
-        self.sender.join(1.0 if within is None else within)
+        self.sender.join(1.0 if within is None else 0.0)
 
     def _finish_at_exit(self) -> None:
         """Wait for what was recorded, and say so if it takes long; raise what failed."""
