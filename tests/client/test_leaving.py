@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -134,7 +136,7 @@ def test_the_state_is_that_of_a_prefix_and_the_rest_can_be_done_again(session: L
 def test_dropped_results_say_so_and_host_tensors_are_back(session: LocalSession) -> None:
     host = tg.tensor([1.0, 2.0])
     large = tg.tensor(np.ones(40_000, np.float32))
-    m = tg.ones(600, 600)
+    m = tg.full((600, 600), 1 / 600)
     tg.synchronize()
     for _ in range(20):
         m = m @ m
@@ -156,7 +158,7 @@ def test_an_interrupt_amid_an_in_place_call_undoes_the_calls_in_order(
     session: LocalSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The call that was under way is undone before those that were recorded earlier."""
-    x, m = tg.zeros(3), tg.ones(600, 600)
+    x, m = tg.zeros(3), tg.full((600, 600), 1 / 600)
     tg.synchronize()
     for _ in range(20):
         m = m @ m
@@ -166,8 +168,6 @@ def test_an_interrupt_amid_an_in_place_call_undoes_the_calls_in_order(
 
     def interrupting(self: Change, apply: Any, undo: Any, **options: Any) -> None:
         def both() -> None:
-            import sys
-
             apply()
             stream.leave(sys._getframe())
             raise KeyboardInterrupt
@@ -185,7 +185,7 @@ def test_an_interrupt_amid_an_in_place_call_undoes_the_calls_in_order(
 
 
 def test_a_failure_that_came_first_is_still_raised(session: LocalSession) -> None:
-    m = tg.ones(600, 600)
+    m = tg.full((600, 600), 1 / 600)
     tg.synchronize()
     tg.zeros(3)[tg.tensor([7])]
     for _ in range(20):
@@ -210,7 +210,7 @@ def test_a_call_amid_a_kernel_that_goes_on_says_so(session: LocalSession, monkey
     """The server cannot stop a kernel: the prompt is back before it ends, and the next call waits."""
     stopped, go_on = session.stop, threading.Event()
     monkeypatch.setattr(session, "stop", lambda epoch: (go_on.wait(10), stopped(epoch)))
-    x, m = tg.zeros(3), tg.ones(600, 600)
+    x, m = tg.zeros(3), tg.full((600, 600), 1 / 600)
     tg.synchronize()
     for _ in range(20):
         m = m @ m
@@ -223,3 +223,26 @@ def test_a_call_amid_a_kernel_that_goes_on_says_so(session: LocalSession, monkey
         x.add_(1)
     known = x._version
     assert x.tolist() == [float(known)] * 3
+
+
+def test_an_interrupt_that_a_finalizer_swallows_drops_nothing(
+    session: LocalSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python prints what a finalizer raises, and the program goes on: nothing may be missing then."""
+
+    class Finalized:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    x, m = tg.zeros(3), tg.full((600, 600), 1 / 600)
+    tg.synchronize()
+    for _ in range(20):
+        m = m @ m
+    x.add_(1)
+    told: list[type[BaseException]] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda lost: told.append(lost.exc_type))
+    Finalized()
+    assert told == [KeyboardInterrupt]
+    assert x.tolist() == [1.0] * 3
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)

@@ -11,8 +11,8 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
-from telegrad._tracing.call_sites import notebook
 from telegrad._stream.leaving import watch_interrupts
+from telegrad._tracing.call_sites import notebook
 from telegrad._tracing.frames import hide_frames
 
 if TYPE_CHECKING:

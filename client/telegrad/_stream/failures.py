@@ -12,7 +12,6 @@ from .batching import Submission
 from .queue import Item, call_site_of, change_of, outs_of, tensor_ids
 from .reads import Reads
 
-
 MOST_CAUSES: Final = 1 << 17
 """Tensors whose cause is remembered, the latest: the server remembers as many."""
 

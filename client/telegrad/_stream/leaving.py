@@ -7,9 +7,11 @@ stopped in its middle.
 
 from __future__ import annotations
 
+import _weakrefset
 import signal
 import threading
 import time
+import weakref
 from _thread import start_new_thread
 from collections import deque
 from collections.abc import Callable
@@ -31,6 +33,11 @@ WITHIN: Final = 0.5
 
 AT_EXIT: Final = 0.25
 """Seconds that the end of an interrupted program waits for the server to end the session."""
+
+FINALIZERS: Final = ("__del__", "_let_go")
+"""Functions that Python calls when an object goes: `_let_go` is our own callback of weak references."""
+
+_WEAK_CALLBACKS: Final = (weakref.__file__, _weakrefset.__file__)
 
 SAID_AFTER: Final = 2.0
 """Seconds after which the end of a program says that it waits."""
@@ -115,6 +122,16 @@ def _abandon_calls(frame: FrameType | None) -> None:
         frame = frame.f_back
 
 
+def _is_lost(frame: FrameType | None) -> bool:
+    """Whether nobody gets what is raised in `frame`, and the program goes on: Python only prints errors of finalizers."""
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name in FINALIZERS or code.co_filename in _WEAK_CALLBACKS:
+            return True
+        frame = frame.f_back
+    return False
+
+
 def _lighten(items: deque[Item]) -> None:
     """Take the values out of rows that will be skipped, so that they do not travel."""
     for _ in range(len(items)):
@@ -135,7 +152,8 @@ def watch_interrupts(leave: Callable[[FrameType | None], None]) -> None:
         return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        leave(frame)
+        if not _is_lost(frame):
+            leave(frame)
         signal.default_int_handler(number, frame)
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
