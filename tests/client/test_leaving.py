@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from support.inprocess import LocalSession
 
 import telegrad as tg
 from telegrad._runtime.process import stream
+from telegrad._stream import leaving as module
 from telegrad._stream.changes import Change
+from telegrad._stream.leaving import WITHIN
 from telegrad_protocol.errors import StreamStopped
 
 STEPS = ("add", "view", "draw", "use", "slow", "zero", "forward", "backward", "step", "host", "large", "detach", "flag")
@@ -28,6 +31,13 @@ def session() -> Iterator[LocalSession]:
     stream.restart(made)
     yield made
     stream.restart()
+
+
+def leave(frame: FrameType | None = None) -> None:
+    """As an interrupt does it."""
+    leaving = stream.leave(frame)
+    if leaving is not None:
+        leaving.wait(WITHIN)
 
 
 class World:
@@ -111,7 +121,7 @@ def interrupted(program: list[str], seed: int, pause: float) -> World:
     for number, step in enumerate(program):
         world.do(step, number)
     time.sleep(pause)
-    stream.leave()
+    leave()
     return world
 
 
@@ -143,7 +153,7 @@ def test_dropped_results_say_so_and_host_tensors_are_back(session: LocalSession)
     y = host + 1
     z = large * 2
     pending = (y + z[0]).read()
-    stream.leave()
+    leave()
     assert host.tolist() == [1.0, 2.0]
     for use in (y.tolist, z.numpy, pending.result):
         with pytest.raises(StreamStopped, match="told to stop before this call ran") as caught:
@@ -169,7 +179,7 @@ def test_an_interrupt_amid_an_in_place_call_undoes_the_calls_in_order(
     def interrupting(self: Change, apply: Any, undo: Any, **options: Any) -> None:
         def both() -> None:
             apply()
-            stream.leave(sys._getframe())
+            leave(sys._getframe())
             raise KeyboardInterrupt
 
         apply_of(self, both, undo, **options)
@@ -192,7 +202,7 @@ def test_a_failure_that_came_first_is_still_raised(session: LocalSession) -> Non
         m = m @ m
     while stream.sender.error is None:
         time.sleep(0.001)
-    stream.leave()
+    leave()
     with pytest.raises(IndexError, match="out of bounds"):
         tg.ones(3).tolist()
     assert tg.ones(3).tolist() == [1.0] * 3
@@ -201,7 +211,7 @@ def test_a_failure_that_came_first_is_still_raised(session: LocalSession) -> Non
 def test_with_nothing_recorded_nothing_is_stopped(session: LocalSession) -> None:
     x = tg.ones(3)
     tg.synchronize()
-    stream.leave()
+    leave()
     assert stream.sender.failures.left == -1
     assert x.tolist() == [1.0] * 3
 
@@ -216,7 +226,7 @@ def test_a_call_amid_a_kernel_that_goes_on_says_so(session: LocalSession, monkey
         m = m @ m
     x.add_(1)
     begun = time.monotonic()
-    stream.leave()
+    leave()
     assert time.monotonic() - begun < 1
     threading.Timer(0.2, go_on.set).start()
     with pytest.raises(StreamStopped, match="make it again"):
@@ -246,3 +256,23 @@ def test_an_interrupt_that_a_finalizer_swallows_drops_nothing(
     assert x.tolist() == [1.0] * 3
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
+
+
+def test_another_interrupt_does_not_break_the_beginning(session: LocalSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = module.start_new_thread
+
+    def impatient(work: Any, arguments: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return start(work, arguments)
+
+    monkeypatch.setattr(module, "start_new_thread", impatient)
+    x, m = tg.zeros(3), tg.full((600, 600), 1 / 600)
+    tg.synchronize()
+    for _ in range(20):
+        m = m @ m
+    x.add_(1)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert stream.sender.leaving is None
+    x.add_(1)
+    assert x.tolist() == [float(x._version)] * 3

@@ -143,8 +143,8 @@ def _lighten(items: deque[Item]) -> None:
         items.append(item)
 
 
-def watch_interrupts(leave: Callable[[FrameType | None], None]) -> None:
-    """From now on, call `leave` when Ctrl-C comes, before KeyboardInterrupt is raised.
+def watch_interrupts(begin: Callable[[FrameType | None], Leaving | None]) -> None:
+    """From now on, when Ctrl-C comes, `begin` to leave and wait a moment for it before KeyboardInterrupt is raised.
 
     A program with a handler of its own decides itself what Ctrl-C means.
     """
@@ -152,8 +152,13 @@ def watch_interrupts(leave: Callable[[FrameType | None], None]) -> None:
         return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        if not _is_lost(frame):
-            leave(frame)
+        signal.signal(number, signal.SIG_IGN)  # another one must not break the beginning
+        try:
+            leaving = None if _is_lost(frame) else begin(frame)
+        finally:
+            signal.signal(number, interrupt)
+        if leaving is not None:
+            leaving.wait(WITHIN)
         signal.default_int_handler(number, frame)
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

@@ -25,7 +25,7 @@ from telegrad_protocol.devices import DEVICE_SHIFT, device_index
 from telegrad_protocol.errors import SessionGone, StreamStopped
 from telegrad_protocol.spec import OPS
 
-from .leaving import AT_EXIT, SAID_AFTER, WITHIN, Leaving, watch_interrupts
+from .leaving import AT_EXIT, SAID_AFTER, Leaving, watch_interrupts
 from .queue import Queue, RecordedRow
 from .reads import Future
 from .sender import Sender
@@ -175,16 +175,16 @@ class Stream:
 
     # Interrupts -------------------------------------------------------------------------------------------
 
-    def leave(self, frame: FrameType | None = None) -> None:
-        """End the work that has not run: an interrupt came while the main thread was in `frame`.
-
-        Waits until it is known where the server stopped, `WITHIN` seconds at most.
-        """
+    def leave(self, frame: FrameType | None = None) -> Leaving | None:
+        """Begin to end the work that has not run, if there is any: an interrupt came while the main thread was in `frame`."""
         sender = self.sender
-        if sender.threads and sender.error is None and sender.leaving is None and not self.ending and sender.has_work:
-            leaving = Leaving(sender)
-            leaving.begin(frame)
-            leaving.wait(WITHIN)
+        if not sender.threads or sender.error is not None or sender.leaving is not None or self.ending:
+            return None
+        if not sender.has_work:
+            return None
+        leaving = Leaving(sender)
+        leaving.begin(frame)
+        return leaving
 
     def finish_leaving(self) -> None:
         """Wait until an interrupt has taken effect: the server may have been amid a kernel."""
