@@ -200,6 +200,31 @@ def test_a_program_that_is_interrupted_or_fails_ends_at_once(alone: str, end: st
 
 
 @pytest.mark.timeout(60)
+def test_an_interrupted_command_takes_its_local_server_with_it(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import torch\nx = y = torch.rand(1000, 1000)\nx.sum().item()\nfor _ in range(4000):\n"
+        "    y = (y @ x) * 1e-3\nprint('recorded', flush=True)\ny.sum().item()\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "TELEGRAD_URL"}
+    command = [sys.executable, "-m", "telegrad", "run", str(script)]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "recorded\n"
+        servers = [pid for pid, (parent, _) in processes().items() if parent == process.pid]
+        assert servers
+        begun = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == -signal.SIGINT
+        assert time.monotonic() - begun < 1
+        while processes().keys() & set(servers):
+            assert time.monotonic() - begun < 5
+            time.sleep(0.02)
+
+
+@pytest.mark.timeout(60)
 def test_an_ordinary_end_finishes_what_was_recorded_and_says_that_it_waits(alone: str) -> None:
     script = """
     begun = time.monotonic()
