@@ -25,6 +25,7 @@ TelegradError (RuntimeError)
     ├── Conflict            conflict            a submission number sent again with other bytes
     ├── SubmissionGap       submission_gap      too far ahead of what has arrived
     ├── StaleEpoch          stale_epoch         a client that came back from the dead
+    ├── StreamStopped       stream_stopped      the stream was told to stop before the call ran
     ├── VersionMismatch     version_mismatch    client and server do not speak the same protocol
     ├── Unauthorized        unauthorized
     ├── Forbidden           forbidden           an unlisted Host or Origin
@@ -214,6 +215,11 @@ class SubmissionGap(ServiceError):
 
 class StaleEpoch(ServiceError):
     code = "stale_epoch"
+    status = 409
+
+
+class StreamStopped(ServiceError):
+    code = "stream_stopped"
     status = 409
 
 

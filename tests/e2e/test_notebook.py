@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from typing import Any
 
 import pytest
@@ -82,3 +83,37 @@ def test_what_worked_says_nothing(run: Any) -> None:
     assert run("import telegrad as tg\nx = tg.ones(2)", "x = x + 1", "1") == [("", False)] * 2 + [
         ("{'text/plain': '1'}", False)
     ]
+
+
+def test_an_interrupted_cell_is_left_at_once_and_the_next_one_goes_on(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cell records a minute of work and is interrupted as Jupyter does it."""
+    from jupyter_client.manager import start_new_kernel
+
+    monkeypatch.setenv("TELEGRAD_URL", server)
+    manager, client = start_new_kernel(env=dict(os.environ))
+    try:
+        for cell in ("import telegrad as tg", "x, n = tg.rand(1000, 1000), tg.zeros(1)\ntg.synchronize()"):
+            assert _answer(client, client.execute(cell))["status"] == "ok"
+        for wait in ("y.sum().item()", "import time; time.sleep(60)"):
+            request = client.execute(f"y = x\nfor _ in range(3000):\n    y = (y @ x) * 1e-3\n    n.add_(1)\n{wait}")
+            time.sleep(2)
+            manager.interrupt_kernel()
+            begun = time.monotonic()
+            assert _answer(client, request)["ename"] == "KeyboardInterrupt"
+            assert time.monotonic() - begun < 1
+            request = client.execute("assert 0 <= n.item() == n._version < 3000")
+            assert _answer(client, request)["status"] == "ok"
+            assert time.monotonic() - begun < 2
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+def _answer(client: Any, request: str) -> Any:
+    """What a kernel answers to a cell."""
+    while True:
+        message = client.get_shell_msg(timeout=60)
+        if message["parent_header"].get("msg_id") == request:
+            return message["content"]

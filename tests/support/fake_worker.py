@@ -23,6 +23,7 @@ class FakeWorker(SlotTransfers):
         self.admitting.set()
         self.sessions: set[str] = set()
         self.ran: list[tuple[int, int, bytes]] = []
+        self.stopped: list[tuple[int, int]] = []
         self.uploads: dict[int, bytes | TelegradError | None] = {}
         self.landings: dict[int, bytearray] = {}
         self.reads: dict[int, bytes] = {}
@@ -47,6 +48,9 @@ class FakeWorker(SlotTransfers):
 
     async def on_open_stream(self, session: str, stream: int) -> None:
         pass
+
+    async def on_stop_stream(self, session: str, stream: int, epoch: int) -> None:
+        self.stopped.append((stream, epoch))
 
     async def on_submit(
         self, session: str, stream: int, epoch: int, body: bytes, failed: dict[str, Any] | None = None

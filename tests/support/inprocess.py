@@ -49,5 +49,9 @@ class LocalSession(Session):
         with self.turn:
             self.engine.executor.sessions["local"].reads.pop(read).release()
 
-    def close(self) -> None:
+    def stop(self, epoch: int) -> None:
+        # Not in turn: it ends the submission that has it.
+        self.engine.ask("stop_stream", "local", 0, epoch)
+
+    def close(self, within: float | None = None) -> None:
         self.opened = None

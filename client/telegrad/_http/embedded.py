@@ -8,6 +8,8 @@ import secrets
 import socket
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from typing import Final
 
 START_TIMEOUT: Final = 60.0
@@ -29,13 +31,19 @@ class Server:
         """Whether the process is no more, by itself or killed."""
         return self._owner == os.getpid() and self._process.poll() is not None
 
-    def close(self) -> None:
-        """Let the server end. In a forked child, only let go of the copy of its socket."""
+    def close(self, *, wait: bool = True) -> None:
+        """Let the server end, and `wait` for it. In a forked child, only let go of the copy of its socket."""
         self._channel.close()
         if os.getpid() != self._owner:
             # The child's copy of the handle would warn about a process that is not its own.
             self._process.returncode = 0
-            return
+        elif wait:
+            self._wait()
+        else:
+            with suppress(RuntimeError):  # Python is ending, and starts no threads any more
+                threading.Thread(target=self._wait, daemon=True).start()
+
+    def _wait(self) -> None:
         try:
             self._process.wait(5.0)
         except subprocess.TimeoutExpired:

@@ -183,6 +183,11 @@ class Session:
         """Let the server forget a device's read."""
         _again(lambda: self._request("DELETE", f"{self._base}/reads/{read}?device={device}"))
 
+    def stop(self, epoch: int) -> None:
+        """Let the server skip the rows up to an epoch that have not run; returns once the row that runs has ended."""
+        path = f"{self._base}/streams/{self._id.stream}/stop?epoch={epoch}"
+        _again(lambda: self._request("POST", path))
+
     def renew_in_background(self) -> None:
         """Keep the lease; an idle notebook must not lose its tensors."""
         threading.Thread(target=self._renew, name="telegrad-lease", daemon=True).start()
@@ -193,14 +198,17 @@ class Session:
         except (TelegradError, ConnectionError):
             return  # the next submission meets the same failure, and raises it
 
-    def close(self) -> None:
-        """End the session; its tensors are gone. One that is being opened ends once it is."""
+    def close(self, within: float | None = None) -> None:
+        """End the session; its tensors are gone. One that is being opened ends once it is.
+
+        `within`: wait no longer for the server than so many seconds, nor for a local one to end.
+        """
         self._given_up = True
         opened, self.opened = self.opened, None
         if opened is not None:
             with suppress(TelegradError, ConnectionError):  # a server that is gone has nothing left to close
-                self._request("DELETE", f"/v1/sessions/{opened.session}")
-        self.forget()
+                self.transport.request("DELETE", f"/v1/sessions/{opened.session}", headers=_MSGPACK, timeout=within)
+        self.forget(wait=within is None)
 
     def inherited(self) -> Session:
         """In a forked child: another session on the same server, opened when it is needed."""
@@ -208,15 +216,15 @@ class Session:
         self.forget()
         return Session(self.url, self.token) if server is None else Session(server.url, server.token)
 
-    def forget(self) -> None:
-        """Drop the connection without telling the server."""
+    def forget(self, *, wait: bool = True) -> None:
+        """Drop the connection without telling the server. `wait` for a local one to end."""
         self.opened = None
         self._opening = threading.Lock()
         if self._transport is not None:
             self._transport.close()
             self._transport = None
         if self._embedded is not None:
-            self._embedded.close()
+            self._embedded.close(wait=wait)
             self._embedded = None
 
     @property

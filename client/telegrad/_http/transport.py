@@ -345,15 +345,18 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
         sent: Callable[[], None] | None = None,
+        timeout: float | None = None,
     ) -> Reply:
         """Send `content` and read the whole answer. `path` is percent-encoded, below the server's URL.
 
-        `sent` is called as soon as the bytes have left, before the answer comes.
+        `sent` is called as soon as the bytes have left, before the answer comes. `timeout` bounds this request's waits.
         """
         stream = httpx.ByteStream(content or b"")
         length = None if content is None else len(content)
         request = self._request(method, path, params, headers, stream, length)
         request.extensions["sent"] = sent
+        if timeout is not None:
+            request.extensions["timeout"] = httpx.Timeout(timeout).as_dict()
         if sent and not isinstance(self._http, SocketTransport):
             sent()  # httpx's own transports do not tell: nobody should wait to hear it
         return self._exchange(request, _read_all)

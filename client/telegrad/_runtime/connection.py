@@ -5,6 +5,7 @@ from __future__ import annotations
 from telegrad._http.session import Session
 from telegrad._runtime.defaults import check_device, defaults, set_default_device
 from telegrad._runtime.process import stream
+from telegrad._stream.leaving import AT_EXIT
 from telegrad._tracing.frames import hide_frames
 
 
@@ -35,7 +36,7 @@ class Connection:
             raise
         finally:
             defaults.device = self._device_before
-            disconnect()
+            stream.restart(within=None if kind is None else AT_EXIT)
 
 
 def connect(url: str | None = None, token: str | None = None, *, device: str | None = None) -> Connection:

@@ -11,6 +11,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
+from telegrad._stream.leaving import watch_interrupts
 from telegrad._tracing.call_sites import notebook
 from telegrad._tracing.frames import hide_frames
 
@@ -43,6 +44,8 @@ class Cells:
     def begin(self, info: Any = None) -> None:
         """A cell begins to run."""
         self._running = True
+        watch_interrupts(self._stream.leave)  # some kernels set the usual handler for each cell
+        self._stream.finish_leaving()
 
     def end(self, result: Any) -> None:
         """A cell has run: if its work failed on the server, that is the cell's error."""

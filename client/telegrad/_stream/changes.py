@@ -7,6 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 
+def _nothing() -> None:
+    pass
+
+
 class Change:
     """A local change that a call makes beside its rows: both take effect, or neither.
 
@@ -36,8 +40,19 @@ class Change:
             (self.apply if self.counts(False) else self.undo)()
             raise
 
-    def roll_back(self) -> None:
-        """Undo the change: the server skips its rows."""
+    def roll_back(self, *, wholly: bool = False) -> None:
+        """Undo the change, once: the server skips its rows. `wholly`: also a lasting one."""
         self._fate.setdefault("counts", True)
-        if not self.lasting:
+        if wholly or not self.lasting:
             self.undo()
+        self._end()
+
+    def abandon(self) -> None:
+        """Undo the change of a call that is being interrupted in `enqueue`, unless its rows are taken."""
+        if not self.counts(False):
+            self.undo()
+            self._end()
+
+    def _end(self) -> None:
+        """Undo and apply nothing any more: others, which came before, may be undone after this."""
+        self.apply = self.undo = _nothing

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from telegrad._tracing.call_sites import describe_site
-from telegrad_protocol.errors import TelegradError, UnknownTensor, from_dict
+from telegrad_protocol.errors import StreamStopped, TelegradError, UnknownTensor, from_dict
 
 from .batching import Submission
 from .queue import Item, call_site_of, change_of, outs_of, tensor_ids
 from .reads import Reads
+
+MOST_CAUSES: Final = 1 << 17
+"""Tensors whose cause is remembered, the latest: the server remembers as many."""
 
 
 class Failed(NamedTuple):
@@ -25,25 +28,32 @@ class Failed(NamedTuple):
 class Failures:
     """The failures of one session; every method is called with the sender's lock held.
 
-    `unraised`: the failure that the next call raises. `causes`: why a tensor has no value, by its id.
+    `unraised`: the failure that the next call raises. `causes`: why a tensor has no value, by its id. `left`: up to which
+    epoch an interrupt has ended the work, so that what the server skipped for that reason is nobody's error.
     """
 
     def __init__(self, first_id: int, of_another_session: Callable[[int], TelegradError]) -> None:
         self.unraised: TelegradError | None = None
         self.causes: dict[int, TelegradError] = {}
+        self.left = -1
         self._first_id = first_id  # lower ones are of earlier sessions
         self._of_another_session = of_another_session
         self._latest: TelegradError | None = None
+        self._dropped: TelegradError | None = None
         self._skipped: list[tuple[int, list[Any]]] = []
         self._unexplained: list[Failed] = []
 
     def add(self, submission: Submission, error: dict[str, Any], epoch: int) -> bool:
         """Note the failure of a submission. Returns whether the next call raises it."""
         row_index = error.get("row")
-        items = submission.items[row_index or 0 :]
+        left = error.get("code") == StreamStopped.code and submission.epoch <= self.left
+        first = _begin_of_call(submission.items, row_index or 0) if left else row_index or 0
+        items = submission.items[first:]
         self._skipped.append((submission.number, items))
         self._unexplained.append(Failed(submission.number, submission.epoch, error, items))
-        if row_index is None or submission.epoch != epoch:
+        if left and (self._dropped is None or row_index is not None):
+            self._dropped = _at_site(from_dict({**error, "row": None}), submission.items[first])
+        if left or row_index is None or submission.epoch != epoch:
             return False
         self.unraised = self._latest = self._cause(submission.items[row_index], error)
         return True
@@ -58,10 +68,7 @@ class Failures:
         foreign = [tensor_id for tensor_id in given if tensor_id < self._first_id]
         if isinstance(found, UnknownTensor) and foreign:
             found = self._of_another_session(foreign[0])
-        site = call_site_of(item)
-        if site is not None:
-            describe_site(found, *site)
-        return found
+        return _at_site(found, item)
 
     def explain(self, in_flight: Iterable[Submission], reads: Reads) -> None:
         """Give reads, and tensors, that failures left without a value their cause.
@@ -78,12 +85,18 @@ class Failures:
             ):
                 self._unexplained.append(failed)
                 continue
-            cause = self.unraised or self._latest or from_dict(failed.error)
+            by_interrupt = failed.epoch <= self.left and failed.error.get("code") == StreamStopped.code
+            cause = (self._dropped if by_interrupt else self.unraised or self._latest) or from_dict(failed.error)
             for tensor_id in [tensor_id for item in failed.items for tensor_id in outs_of(item)]:
                 if tensor_id not in reads:
-                    self.causes[tensor_id] = cause
+                    self._remember(tensor_id, cause)
                 elif (future := reads.take(tensor_id)) is not None:
                     future.set_result(None, cause)
+
+    def _remember(self, tensor_id: int, cause: TelegradError) -> None:
+        self.causes[tensor_id] = cause
+        if len(self.causes) > MOST_CAUSES:
+            self.causes.pop(next(iter(self.causes)), None)
 
     def forget(self, tensor_id: int) -> None:
         """Forget the cause of a tensor that is gone."""
@@ -99,3 +112,39 @@ class Failures:
                 change.roll_back()
         self._skipped.clear()
         self.unraised = None
+
+    def leave(self, epoch: int) -> None:
+        """An interrupt ends the work up to this epoch."""
+        self.left, self._dropped = epoch, None
+
+    def drop(self, recorded: Iterable[Item]) -> list[int]:
+        """Undo what calls have changed on this side that an interrupt has ended before they ran, `recorded` ones last.
+
+        Host tensors return to the host, where they were before such a call uploaded them. Returns the ids that they had.
+        """
+        skipped = sorted(self._skipped, key=lambda pair: pair[0])
+        items = [*(item for _, items in skipped for item in items), *recorded]
+        self._skipped.clear()
+        unused: list[int] = []
+        for item in reversed(items):
+            change = change_of(item)
+            if change is not None:
+                unused += outs_of(item) if change.lasting else ()
+                change.roll_back(wholly=True)
+        return unused
+
+
+def _begin_of_call(items: list[Any], index: int) -> int:
+    """The first row of the call that made the row at `index`: its change is undone as a whole."""
+    change = change_of(items[index])
+    while change is not None and index and change_of(items[index - 1]) is change:
+        index -= 1
+    return index
+
+
+def _at_site(error: TelegradError, item: Any) -> TelegradError:
+    """An error with the user's line where a row was recorded."""
+    site = call_site_of(item)
+    if site is not None:
+        describe_site(error, *site)
+    return error

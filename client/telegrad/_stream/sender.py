@@ -25,6 +25,7 @@ from .batching import Batcher, Submission
 from .bulk import Bulk
 from .failures import Failures
 from .in_flight import InFlight
+from .leaving import Leaving
 from .queue import EPOCH, Barrier, Queue, RecordedRow, payload_of
 from .reads import Reads
 from .uploads import Uploads
@@ -45,7 +46,8 @@ class Sender:
     """The threads that send one session's rows and take the replies.
 
     A later session has another sender, so that a thread of this one that is still in the middle of a request reaches no
-    other session. After a failure of a row (`failures`) recording goes on; after `broken` nothing is sent.
+    other session. After a failure of a row (`failures`) recording goes on; after `broken` nothing is sent, nor
+    while `leaving`.
 
     Only threads of its own take its lock: a caller, whom an interrupt may stop between any two instructions, appends to
     the queue, rings the bell, and waits for flags.
@@ -73,6 +75,7 @@ class Sender:
         self.threads: list[threading.Thread] = []
         self.bulk = Bulk(self.end)
         self.uploads = Uploads(self.bulk)
+        self.leaving: Leaving | None = None
         self._on_failure = on_failure
 
     # What the stream calls --------------------------------------------------------------------------------
@@ -101,7 +104,7 @@ class Sender:
     def wake(self) -> None:
         """Wake a thread, and wait while too many rows are unsent."""
         self.queue.check_at_id = self.queue.next_id() + HAND_OVER
-        if self.error is not None:
+        if self.error is not None or self.leaving is not None:
             self.queue.check_at_id = 0
         self.ring()
         self.back_pressure.hold(lambda: self.error is not None, self._ready)
@@ -130,6 +133,26 @@ class Sender:
     def is_busy(self) -> bool:
         """Whether anything that was recorded has not been answered."""
         return bool(self.queue.items or self.in_flight)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a row has not been answered. Freed tensors alone are no work."""
+        return bool(self.in_flight) or any(isinstance(item, tuple) for item in list(self.queue.items))
+
+    def count_rows(self) -> int:
+        """How many rows have not been answered."""
+        with self.lock:
+            sent = sum(len(submission.items) for submission in self.in_flight.submissions())
+            return sent + sum(isinstance(item, tuple) for item in list(self.queue.items))
+
+    def last_epoch(self) -> int:
+        """The epoch of the row that was recorded last. Called with the lock held."""
+        return self.batcher.epoch + sum(item is EPOCH for item in list(self.queue.items))
+
+    def add_barrier(self, barrier: Barrier) -> None:
+        """Let a barrier pass once the submissions below its number are answered. Called with the lock held."""
+        self.barriers.append(barrier)
+        self._let_pass()
 
     def roll_back(self, error: BaseException) -> None:
         """Undo what later calls changed, and go on, unless this failure was raised before. Never on a caller's thread."""
@@ -210,6 +233,8 @@ class Sender:
 
     def _ready(self) -> bool:
         """Whether there is something to send that may be sent now. Called with the lock held."""
+        if self.leaving is not None:
+            return False
         if self.sending < IN_FLIGHT:
             return bool(self.queue.items)
         return self.sending < MOST_IN_FLIGHT and len(self.queue.items) >= FULL

@@ -14,16 +14,18 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from types import CodeType
+from contextlib import suppress
+from types import CodeType, FrameType
 from typing import Any
 
 from telegrad._http.session import Session
 from telegrad._tracing.call_sites import call_site
 from telegrad._tracing.frames import hide_frames
 from telegrad_protocol.devices import DEVICE_SHIFT, device_index
-from telegrad_protocol.errors import SessionGone
+from telegrad_protocol.errors import SessionGone, StreamStopped
 from telegrad_protocol.spec import OPS
 
+from .leaving import AT_EXIT, SAID_AFTER, Leaving, watch_interrupts
 from .queue import Queue, RecordedRow
 from .reads import Future
 from .sender import Sender
@@ -56,7 +58,7 @@ class Stream:
         self.host_only = False
         self.inherited = 0
         self.seed = secrets.randbits(63)
-        self.ended = False
+        self.ending = self.ended = False
         self.on_start: Callable[[], None] | None = None
         self.on_failure: Callable[[BaseException], None] | None = None
         self.sender = self._new_sender()
@@ -76,6 +78,8 @@ class Stream:
     def check(self) -> None:
         """Wake the senders, wait while too much is unsent, raise what failed."""
         self.start()
+        if self.sender.leaving is not None:
+            self._check_left(self.sender.leaving)
         if self.sender.error is not None:
             self.surface(self.sender.error)
         elif self.synchronous:
@@ -93,6 +97,7 @@ class Stream:
         if not self.sender.threads:
             if self.on_start is not None:
                 self.on_start()
+            watch_interrupts(self.leave)
             sender, session, site = self.sender, self.session, call_site()
             on_own_thread(lambda: sender.start(session, lambda: self._first_rows(session, site)))
 
@@ -168,45 +173,86 @@ class Stream:
             raise
         raise failure.with_traceback(None)  # one that was raised before has that traceback still
 
+    # Interrupts -------------------------------------------------------------------------------------------
+
+    def leave(self, frame: FrameType | None = None) -> Leaving | None:
+        """Begin to end the work that has not run, if there is any: an interrupt came while the main thread was in `frame`."""
+        sender = self.sender
+        if not sender.threads or sender.error is not None or sender.leaving is not None or self.ending:
+            return None
+        if not sender.has_work:
+            return None
+        leaving = Leaving(sender)
+        leaving.begin(frame)
+        return leaving
+
+    def finish_leaving(self) -> None:
+        """Wait until an interrupt has taken effect: the server may have been amid a kernel."""
+        if (leaving := self.sender.leaving) is not None:
+            leaving.wait(math.inf)
+
+    def _check_left(self, leaving: Leaving) -> None:
+        """Wait until an interrupt has taken effect; raise for a call that was recorded too early."""
+        leaving.wait(math.inf)
+        if leaving.has_dropped:
+            raise StreamStopped(
+                "this call came while the server was still in the kernel that Ctrl-C had interrupted, and was dropped",
+                hint="make it again",
+            )
+
     # Ending -----------------------------------------------------------------------------------------------
 
-    def restart(self, session: Session | None = None) -> None:
-        """Begin anew with another session; tensors of the old one are gone, and reads that wait for them fail."""
-        following = session or Session()
-        on_own_thread(lambda: self._follow(following))
+    def restart(self, session: Session | None = None, *, within: float | None = None) -> None:
+        """Begin anew with another session; tensors of the old one are gone, and reads that wait for them fail.
 
-    def _follow(self, session: Session) -> None:
+        `within`: wait no longer for the old one's server than so many seconds.
+        """
+        following = session or Session()
+        on_own_thread(lambda: self._follow(following, within))
+
+    def _follow(self, session: Session, within: float | None) -> None:
         sender, ended = self.sender, self.session
         sender.end(_closed())
         self.queue.items.clear()
         self.session, self.sender, self.queue.check_at_id = session, self._new_sender(), 0
-        ended.close()
-        sender.join(1.0)
+        ended.close(within)
+        sender.join(1.0 if within is None else 0.0)
 
-    def close(self) -> None:
-        """Stop sending and close the session."""
-        on_own_thread(self._close)
+    def close(self, within: float | None = None) -> None:
+        """Stop sending and close the session; wait no longer for its server than `within` seconds."""
+        on_own_thread(lambda: self._close(within))
 
-    def _close(self) -> None:
+    def _close(self, within: float | None) -> None:
         self.sender.end(_closed())
-        self.session.close()
-        self.sender.join(1.0)
+        self.session.close(within)
+        self.sender.join(1.0 if within is None else 0.0)
+
+    def _finish_at_exit(self) -> None:
+        """Wait for what was recorded, and say so if it takes long; raise what failed."""
+        if not self.sender.finish(SAID_AFTER):
+            count = self.sender.count_rows()
+            print(
+                f"telegrad: waiting for {count} recorded calls to run; Ctrl-C drops them", file=sys.stderr, flush=True
+            )
+        self.synchronize()
 
     def _at_exit(self) -> None:
         if not self.sender.threads:
             return
-        status = 0
+        self.ending = True  # an interrupt now ends the session, and all work with it
+        status, within = 0, AT_EXIT if _died() else None
         try:
-            if self.sender.broken is None and not _died():
-                self.synchronize()
+            if self.sender.broken is None and within is None:
+                self._finish_at_exit()
         except Exception as error:
             status = 1
             hide_frames(error)
             traceback.print_exception(error, file=sys.stderr)
-        except KeyboardInterrupt:
-            status = 130
+        except (KeyboardInterrupt, SystemExit):  # the latter from a handler of the program's own
+            status, within = 130, AT_EXIT
         self.ended = True
-        self.close()
+        with suppress(KeyboardInterrupt):
+            self.close(within)
         if status:
             sys.stdout.flush()
             sys.stderr.flush()

@@ -30,6 +30,11 @@ class Payload:
         self.done = False
         self.begun = threading.Lock()  # held from the moment that a thread sends them
 
+    def abandon(self) -> None:
+        """Let it not be sent, unless it is on its way: its row will be skipped."""
+        if self.begun.acquire(blocking=False):
+            self.done, self.array = True, None
+
 
 class Uploads:
     """The uploads of one session, on the threads of its `Bulk`."""

@@ -17,6 +17,9 @@ REQUESTS: Final[dict[str, type[Any]]] = {}
 UNREADABLE: Final = "unreadable"
 """The kind under which the worker gets a frame that it cannot read; its field is the error."""
 
+STOPPED: Final = "the stream was told to stop before this call ran: its caller was interrupted"
+"""What is said of rows that are skipped because of `stop_stream`."""
+
 Listed = tuple[int, str, tuple[int, ...], bool]
 """A tensor of a listing: id, dtype, shape, whether it requires grad."""
 
@@ -73,6 +76,15 @@ class OpenStream(NamedTuple):
 
     session: str
     stream: int
+
+
+@_request("stop_stream")
+class StopStream(NamedTuple):
+    """Run no more rows of a stream up to an epoch. Answered once the row that runs has ended."""
+
+    session: str
+    stream: int
+    epoch: int
 
 
 def _submitted(payload: Any) -> tuple[bytes, list[Transfer]]:

@@ -13,7 +13,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from telegrad_protocol import wire
-from telegrad_protocol.errors import Conflict, InternalError, StaleEpoch, SubmissionGap, TelegradError, TooMany
+from telegrad_protocol.errors import (
+    Conflict,
+    InternalError,
+    StaleEpoch,
+    StreamStopped,
+    SubmissionGap,
+    TelegradError,
+    TooMany,
+)
+from telegrad_server.channel.requests import STOPPED
 from telegrad_server.logs import log
 
 PARKED: Final = 64
@@ -69,6 +78,7 @@ class Stream:
         self._run = run
         self._next = 0
         self._epoch = 0
+        self._stopped = -1
         self._acknowledged = 0
         self._submissions: dict[int, Submission] = {}
         self._latest: dict[str, Submission] = {}
@@ -105,6 +115,10 @@ class Stream:
         submission = self._submissions[number] = Submission(epoch, device, body, digest)
         self._start_ready()
         return submission.reply
+
+    def stop(self, epoch: int) -> None:
+        """Let the submissions that have not been handed on yet, up to this epoch, be skipped."""
+        self._stopped = max(self._stopped, epoch)
 
     def close(self, error: TelegradError) -> None:
         """Answer the submissions that still wait with an error."""
@@ -156,6 +170,8 @@ class Stream:
     async def _execute(self, submission: Submission, body: bytes, before: list[Submission]) -> None:
         try:
             failed = await _failure_elsewhere(before, submission.epoch) if before else None
+            if failed is None and submission.epoch <= self._stopped:
+                failed = StreamStopped(STOPPED).to_dict()
             reply = await self._run(submission.epoch, body, submission.device, failed)
         except TelegradError as error:
             submission.fail(error)

@@ -147,6 +147,12 @@ class Session:
             await (await self._worker_on(device)).ask(requests.OpenStream(self.id, opened.stream))
         return opened
 
+    async def stop_stream(self, number: int, epoch: int) -> None:
+        """Skip the rows of a stream up to an epoch, on every device, from the next one on."""
+        self.stream(number).stop(epoch)
+        workers = [await self._worker_on(device) for device in self.devices]
+        await asyncio.gather(*(worker.ask(requests.StopStream(self.id, number, epoch)) for worker in workers))
+
     def stream(self, number: int) -> Stream:
         found = self.streams.get(number)
         if found is None:

@@ -68,6 +68,7 @@ class Executor:
         self.scheduler = Scheduler(self.sessions)
         self.rows_done = 0
         self.next_poll = 0.0
+        self.advancing: Stream | None = None  # its rows run at this moment
 
     def run(self) -> None:
         """Serve until the front closes its end."""
@@ -150,13 +151,25 @@ class Executor:
         self.session(session).streams[stream] = Stream()
         self.link.reply(request, None)
 
+    def on_stop_stream(self, request: Request, session: str, stream: int, epoch: int) -> None:
+        owner = self.session(session)
+        found = self._stream(owner, stream)
+        found.stop(epoch)
+        if found is not self.advancing:  # else its submission ends at the next row
+            self._drop_stopped(session, owner, found)
+        self.link.reply(request, None)
+
+    def _stream(self, session: Session, stream: int) -> Stream:
+        found = session.streams.get(stream)
+        if found is None:
+            raise NotFound(f"the session has no stream {stream}")
+        return found
+
     def on_submit(
         self, request: Request, session: str, stream: int, epoch: int, body: bytes, failed: dict[str, Any] | None = None
     ) -> None:
         rows = wire.decode_submission(body).rows
-        found = self.session(session).streams.get(stream)
-        if found is None:
-            raise NotFound(f"the session has no stream {stream}")
+        found = self._stream(self.session(session), stream)
         found.submissions.append(Submission(request, epoch, rows, None if failed is None else from_dict(failed)))
         self.scheduler.wake(session)
 
@@ -169,6 +182,7 @@ class Executor:
 
     def on_admit_upload(self, request: Request, session: str, upload: int, nbytes: int) -> None:
         owner = self.session(session)
+        owner.check_wanted(upload)
         owner.uploads[upload] = Upload(owner.xp, nbytes, owner.budget)
         self.link.reply(request, None)
 
@@ -255,11 +269,19 @@ class Executor:
                 self._advance(session_id, session, stream, submission)
                 if session_id not in self.sessions:
                     return
+                if submission.epoch <= stream.stopped:
+                    self._drop_stopped(session_id, session, stream)
+
+    def _drop_stopped(self, session_id: str, session: Session, stream: Stream) -> None:
+        """Answer the submissions of a stream that was told to stop, whatever its session's credit: none has rows to run."""
+        while stream.submissions and stream.submissions[0].epoch <= stream.stopped:
+            self._advance(session_id, session, stream, stream.submissions[0])
 
     def _advance(self, session_id: str, session: Session, stream: Stream, submission: Submission) -> None:
         """Run rows of one submission until it is done, waits, or the session's credit is spent."""
         begun = perf_counter()
         submission.waiting_since = 0.0  # its upload has come, and its next row may be of any kind
+        outer, self.advancing = self.advancing, stream
         try:
             self._enter(stream, submission)
             if stream.failed is None:
@@ -275,6 +297,8 @@ class Executor:
             self._end_if_lost(error)
             log.exception("row failed", op=submission.rows[submission.next].op)
             self._fail(stream, submission, InternalError(f"row {submission.next}: {error!r}"))
+        finally:
+            self.advancing = outer
         if stream.failed is not None:
             self._skip_rest(session, stream, submission)
         self.scheduler.charge(session_id, perf_counter() - begun)
@@ -283,10 +307,12 @@ class Executor:
     def _enter(self, stream: Stream, submission: Submission) -> None:
         try:
             stream.enter(submission.epoch)
-            stream.failed = stream.failed or submission.failed
         except StaleEpoch as error:
             submission.error = error.to_dict()
             submission.next = len(submission.rows)
+            return
+        stream.failed = stream.failed or submission.failed
+        stream.check_not_stopped(submission.epoch)
 
     def _run_rows(self, session_id: str, session: Session, submission: Submission, deadline: float) -> None:
         rows, results = submission.rows, submission.results
@@ -305,12 +331,17 @@ class Executor:
                     submission.next = index + 1
                     self._count_objects(session)
                     self._take_in(0)
-                    if now >= deadline or session_id not in self.sessions:
+                    if now >= deadline or self._is_over(session_id, submission):
                         return
             submission.next = len(rows)
         finally:
             self.rows_done += submission.next - first
             submission.room = session.room
+
+    def _is_over(self, session_id: str, submission: Submission) -> bool:
+        """Whether the session was closed, or its stream told to stop, while a row of this submission ran."""
+        stream = self.advancing
+        return session_id not in self.sessions or (stream is not None and submission.epoch <= stream.stopped)
 
     def _fail(self, stream: Stream, submission: Submission, error: TelegradError) -> None:
         # The error outlives the row; the objects that its traceback refers to, arrays too, must not.

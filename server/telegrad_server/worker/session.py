@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 
 from telegrad_protocol.errors import (
     Malformed,
+    NotFound,
     OutOfMemory,
     TelegradError,
     UnknownTensor,
@@ -34,6 +35,8 @@ MOST_FAILED: Final = 1 << 17
 class Session:
     """One client on one device. `tensors` maps ids to tensors, `failed` ids of failed results to the cause.
 
+    `unwanted` are uploads that had not come when the row that takes them was skipped.
+
     `autograd_calls` are the backward passes in steps that are under way; `room` is the bytes that values may still take
     in the reply of the submission that runs.
     """
@@ -46,6 +49,7 @@ class Session:
         self.failed: dict[int, TelegradError] = {}
         self.generators: dict[int | None, Any] = {None: xp.new_generator(DEFAULT_SEED)}
         self.uploads: dict[int, Upload] = {}
+        self.unwanted: set[int] = set()
         self.reads: dict[int, Read] = {}
         self.autograd_calls: dict[int, Any] = {}
         self.streams: dict[int, Stream] = {0: Stream()}
@@ -169,6 +173,19 @@ class Session:
         dropped = self.uploads.pop(upload_id, None)
         if dropped is not None:
             dropped.release()
+
+    def refuse_upload(self, upload_id: int) -> None:
+        """Forget an upload, or refuse it once it comes: the row that takes it was skipped."""
+        if upload_id in self.uploads:
+            self.drop_upload(upload_id)
+        elif len(self.unwanted) < MOST_FAILED:
+            self.unwanted.add(upload_id)
+
+    def check_wanted(self, upload_id: int) -> None:
+        """Raise `NotFound` for an upload whose row was skipped."""
+        if upload_id in self.unwanted:
+            self.unwanted.discard(upload_id)
+            raise NotFound(f"upload {upload_id} is not wanted: the row that takes it was skipped", got=upload_id)
 
     def close(self) -> None:
         """Free everything."""

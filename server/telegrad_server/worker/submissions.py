@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from telegrad_protocol.errors import StaleEpoch, TelegradError
+from telegrad_protocol.errors import StaleEpoch, StreamStopped, TelegradError
 from telegrad_protocol.messages import ReadResult, Row
-from telegrad_server.channel.requests import Request
+from telegrad_server.channel.requests import STOPPED, Request
 
 from .transfers import Sent
 
@@ -38,10 +38,11 @@ class Submission:
 
 
 class Stream:
-    """Submissions in order. `failed` is the error that ended the present epoch."""
+    """Submissions in order. `failed` is the error that ended the present epoch; epochs up to `stopped` were told to stop."""
 
     def __init__(self) -> None:
         self.epoch = 0
+        self.stopped = -1
         self.failed: TelegradError | None = None
         self.submissions: deque[Submission] = deque()
 
@@ -51,3 +52,14 @@ class Stream:
             raise StaleEpoch(f"epoch {epoch} is over", expected=self.epoch, got=epoch)
         if epoch > self.epoch:
             self.epoch, self.failed = epoch, None
+
+    def stop(self, epoch: int) -> None:
+        """Let no more rows run up to this epoch: not even those that wait for an upload go on waiting."""
+        self.stopped = max(self.stopped, epoch)
+        for submission in self.submissions:
+            submission.waiting_since = 0.0
+
+    def check_not_stopped(self, epoch: int) -> None:
+        """Raise `StreamStopped` if this epoch, in which nothing has failed yet, was told to stop."""
+        if epoch <= self.stopped and self.failed is None:
+            raise StreamStopped(STOPPED)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from telegrad_protocol import wire
 from telegrad_protocol.errors import Conflict, InternalError, SessionGone, StaleEpoch, SubmissionGap, TooMany
 from telegrad_server.sessions import exactly_once
 from telegrad_server.sessions.exactly_once import PARKED, Stream
@@ -247,3 +248,27 @@ def test_closing_answers_what_waits_and_leaves_what_was_answered() -> None:
         await asyncio.sleep(0)  # what the worker still answers changes nothing
 
     play(scenario)
+
+
+def test_a_stop_skips_what_has_not_been_handed_on() -> None:
+    """A submission for another device waits for those before it; it learns of the stop, and the next epoch does not."""
+    failures: list[str | None] = []
+
+    async def run(epoch: int, body: bytes, device: str, failed: Any) -> bytes:
+        failures.append(failed and failed["code"])
+        await gate.wait()
+        return wire.pack(([], None))
+
+    async def scenario() -> None:
+        stream = Stream(run)
+        first = await stream.put(0, 0, 0, b"a", "cpu")
+        other = await stream.put(1, 0, 0, b"b", "cuda:0")
+        await asyncio.sleep(0)
+        stream.stop(0)
+        gate.set()
+        await asyncio.gather(first, other)
+        await asyncio.gather(await stream.put(2, 0, 0, b"c"), await stream.put(3, 1, 0, b"d"))
+
+    gate = asyncio.Event()
+    asyncio.run(scenario())
+    assert failures == [None, "stream_stopped", "stream_stopped", None]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from telegrad_protocol import spec, wire
 from telegrad_protocol.devices import canonical
@@ -130,6 +130,21 @@ async def open_stream(request: Request, session_id: SessionId) -> Any:
     """Open a further stream of submissions, with an id range of its own."""
     opened: StreamOpened = await session_of(request, session_id).open_stream()
     return _answer(request, opened)
+
+
+@router.post("/v1/sessions/{session}/streams/{stream}/stop", tags=["rows"], responses=errors(SESSION))
+async def stop_stream(
+    request: Request,
+    session_id: SessionId,
+    stream: Annotated[int, Path(ge=0, le=9999, description="A stream of the session", examples=[0])],
+    epoch: Annotated[int, Query(ge=0, lt=10**15, description="The last epoch to stop", examples=[0])] = 0,
+) -> Empty:
+    """Run no more rows of a stream up to this epoch: those that have not run are skipped, as after a failure.
+
+    Answered once the row that runs has ended: a kernel is not stopped in its middle. Rows of the next epoch run.
+    """
+    await session_of(request, session_id).stop_stream(stream, epoch)
+    return Empty()
 
 
 def _answer(request: Request, opened: Any) -> Any:

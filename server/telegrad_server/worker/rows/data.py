@@ -44,6 +44,13 @@ def take_upload(session: Session, row: Row, upload_id: int, dtype: Any, shape: t
     session.bind(row.outs, session.adopt(data, meta), "upload")
 
 
+@releases("upload")
+def refuse_upload(session: Session, upload_id: Any, dtype: Any, shape: Any) -> None:
+    """Free the bytes of an upload that no row takes any more."""
+    if type(upload_id) is int:
+        session.refuse_upload(upload_id)
+
+
 @handles("set_data")
 def set_data(session: Session, row: Row, input: Tensor, data: Tensor) -> None:
     if input.requires_grad and not data.dtype.is_floating_point:
