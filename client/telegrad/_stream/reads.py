@@ -42,6 +42,12 @@ class Future:
             self._value = None
         return self._finished[0]
 
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """The error that it met, which `result()` raises; None if the value came. Waits until it is known."""
+        if not self._arrived.is_set():
+            self._stream.wait_for(self._arrived, timeout)
+        return self._error
+
     def set_result(self, value: Any, error: BaseException | None = None) -> None:
         """Give the threads that wait a value, or an error."""
         self._value, self._error = value, error
