@@ -193,7 +193,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sum of some": lambda a, *items: sum(iter(items), a),
     "fsum": lambda *items: math.fsum(items),
     "np.mean": lambda *items: float(np.mean(items)),
-    "mean": lambda *items: statistics.mean(items),
+    "mean": lambda a, *_: statistics.mean([a, a, -a, -a, a]),
     "max": lambda *items: max(items),
     "sorted": lambda *items: sorted(items)[0],
     "neg": lambda a, *_: -a,
@@ -266,10 +266,8 @@ def test_random_programs_give_the_same_bits(values: list[Any], steps: list[Any],
             for mine, wanted, step in zip(found, expected, [*values, *steps], strict=True):
                 value = outcome(deferred_numbers.plain, mine)
                 if isinstance(wanted, Exception):
-                    if isinstance(mine, Exception) and "coerce" in str(mine):
-                        continue  # the statistics module refuses deferred numbers beside plain ones
-                    assert type(value) is type(wanted), (step, value, wanted)
-                elif not (isinstance(value, TypeError) and "coerce" in str(value)):
+                    assert type(value) is type(wanted), step
+                else:
                     assert bits(value) == bits(wanted), step
     finally:
         deferred_numbers._unraised.clear()

@@ -46,6 +46,15 @@ class _Later(NamedTuple):
     lasti: int
 
 
+_OF_SCALARS: Final[dict[str, Callable[..., Any]]] = {
+    "power": operator.pow,
+    "floor_divide": operator.floordiv,
+    "remainder": operator.mod,
+    "divmod": divmod,
+}
+"""Operators of NumPy's numbers whose last bit may be another than that of the function on arrays."""
+
+
 class DeferredNumber:
     """A number that waits for its value when it is looked at.
 
@@ -116,6 +125,9 @@ class DeferredNumber:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         """NumPy computes with Python's number, whose dtype gives way to an array's."""
         given = {name: plain(value) for name, value in options.items()}
+        of_scalars = _OF_SCALARS.get(ufunc.__name__)
+        if of_scalars is not None and not given and not any(isinstance(value, np.ndarray) for value in inputs):
+            return of_scalars(*map(plain, inputs))
         return getattr(ufunc, method)(*map(plain, inputs), **given)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
