@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import copy
 import csv
 import functools
@@ -25,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bench.idioms import IDIOMS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.inprocess import LocalSession
@@ -396,6 +398,17 @@ def test_tensors_take_them(far: Gated) -> None:
         assert tg.nn.utils.clip_grad_norm_([], 1.0).item() == 0.0
 
 
+@pytest.mark.parametrize("name", [name for name, idiom in IDIOMS.items() if idiom.deferred is not None])
+def test_everyday_idioms_give_the_same(far: Gated, name: str) -> None:
+    found = []
+    for block in (contextlib.nullcontext(), tg.deferred()):
+        run = IDIOMS[name].build(tg)
+        tg.manual_seed(0)
+        with block:
+            found.append(run())
+    assert repr(found[0]) == repr(found[1])
+
+
 # Sums that Python adds up in another way than `+` ----------------------------------------------------------------
 
 
@@ -507,8 +520,9 @@ def test_a_failure_is_raised_where_somebody_looks(far: Gated) -> None:
 def test_a_failure_is_raised_at_the_end_of_the_block(far: Gated) -> None:
     far.gate.clear()
     threading.Timer(0.05, far.gate.set).start()
-    with pytest.raises(RuntimeError, match="index 7 is out of bounds"), tg.deferred():
+    with pytest.raises(RuntimeError, match="index 7 is out of bounds") as caught, tg.deferred():
         failing()
+    assert "deferred.py" not in "".join(traceback.format_tb(caught.tb)).replace("test_deferred.py", "")
     with tg.deferred():
         good = on_server(1.0).item()
     assert good == 1.0

@@ -12,8 +12,9 @@ from itertools import chain
 from typing import Any, Final
 
 from telegrad._runtime.process import stream
+from telegrad._tracing.frames import hide_frames
 
-from .deferred_numbers import DeferredNumber, kind_of, later, plain, settle_all
+from .deferred_numbers import DeferredNumber, kind_of, later, plain, raise_unraised, settle_all
 
 
 class Deferring:
@@ -77,8 +78,12 @@ class deferred:
         except BaseException:
             deferring.in_block = before
             raise
-        if kind is None:
-            finish()
+        try:
+            if kind is None:
+                finish()
+        except BaseException as problem:
+            hide_frames(problem)
+            raise
 
 
 def defer_everywhere() -> None:
@@ -89,10 +94,9 @@ def defer_everywhere() -> None:
 
 def finish() -> None:
     """Wait for the numbers that are on their way; raises what failed."""
-    try:
-        settle_all()
-    finally:
-        stream.surface(stream.sender.error)
+    settle_all()
+    stream.surface(stream.sender.error)
+    raise_unraised()
 
 
 # What Python's own functions must know -----------------------------------------------------------------------------

@@ -214,10 +214,14 @@ def settle(number: DeferredNumber, *, waits: bool) -> bool:
 
 
 def settle_all() -> None:
-    """Wait for every number that is on its way; raises what arithmetic met and nobody has seen."""
-    with suppress(IndexError):
+    """Wait for every number that is on its way."""
+    with suppress(IndexError):  # another thread takes them too
         for _ in range(len(_tracked)):
             settle(_tracked.popleft(), waits=True)
+
+
+def raise_unraised() -> None:
+    """Raise what arithmetic met and nobody has seen."""
     if _unraised:
         error = _unraised[0]
         _unraised.clear()
