@@ -446,7 +446,8 @@ def test_sums_of_others_are_as_they_were(items: Any) -> None:
 def test_pythons_sum_knows_them(far: Gated) -> None:
     values = [0.1] * 10
     assert bits(builtins.sum([number(v) for v in values])) == bits(mode._sum(values))
-    assert math.sumprod([number(v) for v in values], values) == math.sumprod(values, values)
+    found = [number(v) for v in [1e16, 1.0, -1e16]]
+    assert math.sumprod(found, [1, 1, 1]) == statistics.fmean(found, [1, 1, 1]) * 3 == 1.0
 
 
 # Bounds -----------------------------------------------------------------------------------------------------------

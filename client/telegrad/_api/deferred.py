@@ -113,8 +113,11 @@ def teach_python() -> None:
     """
     json.JSONEncoder.iterencode = _iterencode_plain  # type: ignore[method-assign]
     if sys.version_info >= (3, 12):
-        builtins.sum = sum_deferred  # type: ignore[assignment]
+        setattr(builtins, "sum", sum_deferred)  # noqa: B010  # type checkers know the original's overloads
         math.sumprod = _of_plain(math.sumprod)
+        if "statistics" in sys.modules:  # which has taken it from there
+            statistics: Any = sys.modules["statistics"]
+            statistics.sumprod = math.sumprod
 
 
 def sum_deferred(iterable: Iterable[Any], /, start: Any = 0) -> Any:

@@ -37,8 +37,9 @@ class Future:
             self._stream.wait_for(self._arrived, timeout)
         if self._error is not None:
             self._stream.surface(self._error)
+        value = self._value  # before the test: another thread may finish meanwhile
         if not self._finished:
-            self._finished.append(self._finish(self._value))
+            self._finished.append(self._finish(value))
             self._value = None
         return self._finished[0]
 
