@@ -580,26 +580,34 @@ def test_numbers_of_a_session_that_has_ended(far: Gated) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_child_does_not_wait_for_the_parents_numbers(far: Gated) -> None:
-    with tg.deferred():
-        come = on_server(2.0).item()
+def test_a_fork_waits_for_the_numbers_before_it(far: Gated) -> None:
+    far.gate.clear()
+    with pytest.raises(KeyError), tg.deferred():
+        late = on_server(3.0).item() + 1
+        raise KeyError
+    threading.Timer(0.05, far.gate.set).start()
+    child = os.fork()
+    if not child:
+        os._exit(int(late) if type(late) is DeferredFloat else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
+    assert late == 4.0
+
+
+def test_what_another_thread_asks_for_during_a_fork_is_the_parents(far: Gated) -> None:
     far.gate.clear()
     with pytest.raises(KeyError), tg.deferred():
         late = on_server(3.0).item()
         raise KeyError
-    child = os.fork()
-    if not child:
-        try:
-            assert come == 2.0
-            with pytest.raises(SessionGone, match="forked"):
-                float(late)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    far.gate.set()
-    assert os.waitpid(child, 0)[1] == 0
-    assert late == 3.0
+    deferred_numbers._in_forked_child()
+    with pytest.raises(SessionGone, match="forked"):
+        float(late + 1)
+
+
+def test_a_batch_of_them_is_a_batch_of_numbers(far: Gated) -> None:
+    collate = tg.utils.data.default_collate
+    for values in ([0.5, 1.5], [1, 2], [True, False]):
+        found, wanted = collate([number(v) for v in values]), collate(values)
+        assert (found.dtype, found.tolist()) == (wanted.dtype, wanted.tolist())
 
 
 def test_reads_tell_their_error_without_raising_it(far: Gated) -> None:

@@ -229,7 +229,7 @@ def raise_unraised() -> None:
 
 
 def _in_forked_child() -> None:
-    """The parent's values do not come here."""
+    """What another thread of the parent has asked for since `settle_all` does not come here."""
     for number in _tracked:
         read = number._pending
         if isinstance(read, Future) and not read.done():
@@ -239,7 +239,7 @@ def _in_forked_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_forked_child)
+    os.register_at_fork(before=settle_all, after_in_child=_in_forked_child)
 
 
 def plain(value: Any) -> Any:
