@@ -14,7 +14,10 @@ import numpy as np
 
 Run = Callable[[], Any]
 STEPS = 40
-"""Steps of one call: what waits once in all is a fortieth of a round trip per step."""
+"""Steps of one call."""
+
+ONCE = 1 / STEPS
+"""Round trips a step of what waits once in all."""
 
 
 class Idiom(NamedTuple):
@@ -329,24 +332,24 @@ IDIOMS: dict[str, Idiom] = {
     "a state dict of 100 tensors to NumPy": Idiom(state_dict(100), 1, "model", 2),
     "the norms of 4 gradients": Idiom(norms, 1, "loop", 2, deferred=1),
     "a confusion matrix, int(v) of 32 elements": Idiom(confusion, 1, "loop", 2),
-    "total += loss.item()": Idiom(running_loss, STEPS, "step", 1, deferred=0.05),
+    "total += loss.item()": Idiom(running_loss, STEPS, "step", 1, deferred=ONCE),
     'f"{loss:.4f}"': Idiom(each_step(lambda _, loss, i: f"{loss:.4f}"), STEPS, "step", 1),
     "if loss < best": Idiom(each_step(is_better([math.inf])), STEPS, "step", 1),
     "isnan(loss).any()": Idiom(
         each_step(lambda training, loss, i: bool(training.torch.isnan(loss).any())), STEPS, "step", 1
     ),
     "loss.detach().cpu().numpy()": Idiom(each_step(lambda _, loss, i: loss.detach().cpu().numpy()), STEPS, "step", 1),
-    "np.mean(losses)": Idiom(mean_of_losses, STEPS, "step", 1, deferred=0.05),
-    "stack(losses).mean()": Idiom(mean_of_tensors, STEPS, "step", 0.05),
-    "accuracy of each batch": Idiom(accuracy, STEPS, "step", 1, deferred=0.05),
-    "an evaluation loop": Idiom(evaluation, STEPS, "step", 2, deferred=0.05),
+    "np.mean(losses)": Idiom(mean_of_losses, STEPS, "step", 1, deferred=ONCE),
+    "stack(losses).mean()": Idiom(mean_of_tensors, STEPS, "step", ONCE),
+    "accuracy of each batch": Idiom(accuracy, STEPS, "step", 1, deferred=ONCE),
+    "an evaluation loop": Idiom(evaluation, STEPS, "step", 2, deferred=ONCE),
     "early stopping": Idiom(early_stopping, 4, "epoch", 1, deferred=1),
     "ReduceLROnPlateau": Idiom(plateau, 4, "epoch", 1),
     "printing every 10 steps": Idiom(each_step(printing_every_10), STEPS, "step", 0.1, deferred=0.1),
     "clip_grad_norm_": Idiom(clipping, STEPS, "step", 0),
     "GradScaler": Idiom(scaler, STEPS, "step", 1),
     "an average of the weights": Idiom(averaging, STEPS, "step", 0),
-    "generation": Idiom(generation(lambda found: None), STEPS, "token", 0.05),
+    "generation": Idiom(generation(lambda found: None), STEPS, "token", ONCE),
     "generation, each token printed": Idiom(
         generation(lambda found: CHARACTERS[found.item()]), STEPS, "token", 1, deferred=1
     ),
