@@ -18,6 +18,7 @@ from . import amp, cuda, linalg, nn, optim, random, utils
 from . import functional as _functional
 from ._api import absent as _absent
 from ._api import namespace as _namespace
+from ._api.deferred import deferred
 from ._api.printing import get_printoptions, printoptions, set_printoptions
 from ._api.size import Size
 from ._runtime.connection import connect, disconnect, synchronize

@@ -19,6 +19,7 @@ from telegrad._api.creation import linspace as linspace
 from telegrad._api.creation import logspace as logspace
 from telegrad._api.creation import tensor as tensor
 from telegrad._api.declared import SignLogabsdet, ValuesIndices
+from telegrad._api.deferred import deferred as deferred
 from telegrad._api.overloads.comparison import allclose as allclose
 from telegrad._api.overloads.comparison import equal as equal
 from telegrad._api.overloads.gather import nonzero as nonzero

@@ -20,6 +20,8 @@ from telegrad_protocol.spec import OPS
 
 from ._api import host_tensors, indexing
 from ._api.absent import Absent
+from ._api.deferred import deferring
+from ._api.deferred_numbers import arriving
 from ._api.printing import format_scalar, format_tensor, summary_slices
 from ._api.size import Size
 from ._api.uploading import uploaded
@@ -221,9 +223,11 @@ class Tensor(Declared, metaclass=TensorType):
         return host_tensors.from_array(array, host_tensors.dtype_of(array), "cpu")
 
     def item(self) -> Any:
-        """The one element as a Python number."""
+        """The one element as a Python number; under `deferred()` as one that waits when it is looked at."""
         if self.numel() != 1:
             raise RuntimeError(f"a Tensor with {self.numel()} elements cannot be converted to Scalar")
+        if deferring.on and self._id:
+            return arriving(self.read(), self._meta.dtype)
         return self._values().reshape(()).item()
 
     def tolist(self) -> Any:

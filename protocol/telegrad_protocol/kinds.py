@@ -170,6 +170,8 @@ def _number(value: Any) -> bool | int | float:
         return value if type(value) in (bool, int, float) else _plain(value)
     if hasattr(value, "dtype") and hasattr(value, "item"):  # a NumPy scalar
         return _number(value.item())
+    if hasattr(type(value), "plain_number"):  # one that is on its way
+        return _number(value.plain_number())
     raise TypeError
 
 

@@ -13,11 +13,13 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 from support.models import MODELS
 
+from bench.idioms import IDIOMS
 from bench.replay import Recording
 
 
@@ -57,14 +59,23 @@ def training(torch: Any, name: str) -> Callable[[int], Any]:
 
 def seconds_per_step(step: Callable[[int], Any], steps: int, read_every: int) -> float:
     """The mean over `steps`, the loss read every so many and at the end."""
-    step(0).item()
+    float(step(0))
     begun = time.perf_counter()
+    total = 0.0
     for i in range(steps):
         loss = step(i)
         if i % read_every == read_every - 1:
-            loss.item()
-    loss.item()
+            total += loss.item()
+    float(total + loss.item())  # which waits, under deferred metrics too
     return (time.perf_counter() - begun) / steps
+
+
+def idiom_of(torch: Any, name: str) -> Callable[[], Any]:
+    """An idiom that has run twice: what is made or asked once has been."""
+    run = IDIOMS[name].build(torch)
+    run()
+    run()
+    return run
 
 
 def recording(torch: Any, name: str, isolate: Callable[[], None]) -> float:
@@ -148,7 +159,22 @@ class Answers:
         self.isolate = isolate
         self._steps: dict[str, Callable[[int], Any]] = {}
         self._recordings: dict[tuple[str, int], Recording] = {}
+        self._idioms: dict[str, Callable[[], Any]] = {}
         self._prepared: Any = None
+
+    def idiom(self, name: str, deferred: bool) -> float:
+        if name not in self._idioms:
+            self._idioms[name] = idiom_of(self.torch, name)
+        self.isolate()
+        begun = time.perf_counter()
+        with self.torch.deferred() if deferred else nullcontext():
+            self._idioms[name]()
+        return time.perf_counter() - begun
+
+    def metrics(self, name: str, count: int) -> float:
+        """Steps that are read every step, under deferred metrics."""
+        with self.torch.deferred():
+            return self.steps(name, count, 1)
 
     def record(self, name: str) -> float:
         return recording(self.torch, name, self.isolate)

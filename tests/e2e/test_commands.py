@@ -57,6 +57,41 @@ def test_an_unmodified_script(server: str, tmp_path: Path) -> None:
     assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
 
 
+METRICS = """\
+import json, sys
+import torch
+
+total, history, parameter = 0.0, [], torch.ones(3, requires_grad=True)
+for step in range(5):
+    loss = (parameter * step).sum()
+    total += loss.item() * 2
+    history.append(loss.item())
+    kind = type(loss.item()).__name__
+print(kind, f"{total / 5:.2f}", sum(history) / len(history), json.dumps(history[:2]))
+if sys.argv[1:]:
+    worst = torch.gather(parameter, 0, torch.tensor([int(sys.argv[1])]))
+    found = worst.item()
+"""
+
+
+@pytest.mark.parametrize("module", [False, True])
+def test_a_script_with_deferred_metrics(server: str, tmp_path: Path, module: bool) -> None:
+    (tmp_path / "metrics.py").write_text(METRICS)
+    target = ("-m", "metrics") if module else ("metrics.py",)
+    environment = {**os.environ, "TELEGRAD_URL": server}
+    done = _command("run", "--deferred-metrics", *target, cwd=tmp_path, env=environment)
+    assert (done.stdout, done.stderr, done.returncode) == ("DeferredFloat 12.00 6.0 [0.0, 3.0]\n", "", 0)
+    done = _command("run", *target, cwd=tmp_path, env=environment)
+    assert (done.stdout, done.returncode) == ("float 12.00 6.0 [0.0, 3.0]\n", 0)
+    done = _command("run", "--deferred-metrics", *target, "7", cwd=tmp_path, env=environment)
+    assert done.returncode == 1
+    assert "index 7 is out of bounds" in done.stderr
+    assert "worst = torch.gather(" in done.stderr
+    assert "telegrad/_api" not in done.stderr
+    done = _command("run", "--deferred-metrics", cwd=tmp_path)
+    assert (done.returncode, done.stderr[:6]) == (2, "usage:")
+
+
 def _command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "telegrad", *arguments],

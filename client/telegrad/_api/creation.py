@@ -123,6 +123,7 @@ def full(
     requires_grad: bool = False,
 ) -> Tensor:
     """A tensor filled with one value, whose type decides the dtype if none is given."""
+    fill_value = host_tensors.number(fill_value)
     if dtype is None and isinstance(fill_value, float):
         dtype = defaults.dtype
     return finish(FUNCTIONS["full"](size, fill_value, dtype=dtype, device=device_name(device)), requires_grad)
@@ -152,7 +153,10 @@ def arange(
     """Numbers from `start` up to, and without, `end`."""
     if end is None:
         start, end = 0, start
-    values = [value.item() if hasattr(value, "item") else value for value in (start, end, step)]
+    values = [
+        host_tensors.number(value.item() if hasattr(value, "item") else value)
+        for value in map(host_tensors.number, (start, end, step))
+    ]
     if dtype is None and any(isinstance(value, float) for value in values):
         dtype = defaults.dtype
     return finish(FUNCTIONS["arange"](*values, dtype=dtype, device=device_name(device)), requires_grad)

@@ -16,6 +16,8 @@ from telegrad_protocol.rules import frozen_view
 from telegrad_protocol.shapes import Meta, contiguous, meta
 from telegrad_protocol.spec import OPS
 
+from .deferred_numbers import DeferredNumber, plain
+
 if TYPE_CHECKING:
     from telegrad._tensor import Tensor
 
@@ -114,7 +116,7 @@ def _dtype_of_item(item: Any, default: DType) -> DType:
     if isinstance(item, np.generic):
         return dtype_of(np.asarray(item))
     for kind in (bool, int, float):
-        if isinstance(item, kind):
+        if isinstance(item, kind) or (isinstance(item, DeferredNumber) and item.kind is kind):
             return _PLAIN[kind] or default
     if isinstance(item, str):
         raise ValueError("too many dimensions 'str'")
@@ -132,6 +134,8 @@ def _plain(data: Any) -> Any:
         if values.size != 1:
             raise ValueError("only one element tensors can be converted to Python scalars")
         return values.item()
+    if isinstance(data, DeferredNumber):
+        return plain(data)
     if not _is_sequence(data) or isinstance(data, np.ndarray) or all(kind in _PLAIN for kind in set(map(type, data))):
         return data
     return [_plain(item) for item in data]
@@ -163,8 +167,8 @@ def _explain(data: Any, sizes: list[int], dim: int = 0) -> None:
 
 
 def number(value: Any) -> Any:
-    """A NumPy number as Python's; anything else as it is."""
-    return value.item() if isinstance(value, np.generic) else value
+    """A NumPy number, or a deferred one, as Python's; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else plain(value)
 
 
 def beside(tensor: Any, value: Any) -> tuple[Any, Any]:

@@ -16,6 +16,7 @@ from telegrad_protocol.errors import OpIndexError
 from telegrad_protocol.spec import OPS
 
 from . import host_tensors
+from .deferred_numbers import plain
 
 
 def get(x: Any, index: Any) -> Any:
@@ -32,6 +33,7 @@ def get(x: Any, index: Any) -> Any:
 def put(x: Any, index: Any, value: Any) -> None:
     """`x[index] = value`: a write into the view, or `index_put_` where tensors index."""
     basic, advanced = _split(x, index)
+    value = plain(value)
     if isinstance(value, TensorBase):
         value = value.to(x.device)
     elif not isinstance(value, bool | int | float | np.generic):
@@ -150,6 +152,7 @@ def _consumes(item: Any) -> int:
 
 def _item(item: Any) -> Any:
     """One item of an index: None, Ellipsis, an int, (start, stop, step), or a tensor."""
+    item = plain(item)
     if item is None or item is Ellipsis:
         return item
     if isinstance(item, slice):

@@ -17,6 +17,7 @@ from telegrad_protocol.errors import OpTypeError
 from telegrad_protocol.spec import OPS, OpSpec
 
 from . import host_tensors
+from .deferred_numbers import DeferredNumber
 from .functions import FUNCTIONS
 
 BINARY: Final = {
@@ -109,12 +110,12 @@ def record_operator(spec: OpSpec, args: tuple[Any, ...]) -> Any:
 def operator(function: Callable[..., Any], *, arrays: bool = False) -> Callable[..., Any]:
     """A binary function as an operator: operands that it does not take are left to the other side.
 
-    NumPy's numbers are taken, and, if said, its arrays.
+    Deferred numbers and NumPy's are taken, and, if said, its arrays.
     """
 
     def apply(self: Any, other: Any) -> Any:
         try:
-            if isinstance(other, np.generic) or (arrays and isinstance(other, np.ndarray)):
+            if isinstance(other, np.generic | DeferredNumber) or (arrays and isinstance(other, np.ndarray)):
                 self, other = host_tensors.beside(self, other)
             return function(self, other) if isinstance(other, TensorBase | bool | int | float) else NotImplemented
         except BaseException as problem:

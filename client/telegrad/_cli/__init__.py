@@ -13,7 +13,7 @@ usage: telegrad COMMAND ...
   telegrad serve [--host H] [--port P] ...   run a server (needs telegrad[server])
   telegrad doctor [--device D] [--json]      report on this machine and try a device: ops, gradients, training, speed
   telegrad run SCRIPT.py [ARGUMENTS]         run an unmodified PyTorch script: its `import torch` gets telegrad
-  telegrad run -m MODULE [ARGUMENTS]         the same for a module
+  telegrad run -m MODULE [ARGUMENTS]         the same for a module; with --deferred-metrics `.item()` waits later
   telegrad demo [--epochs N] [--out DIR]     train a CNN on real images through a server of its own
   telegrad --version
 

@@ -13,16 +13,19 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, Final
 
+from telegrad._api import deferred
 from telegrad._api.absent import missing
 from telegrad._tracing.frames import hide_frames
 
 USAGE: Final = """\
-usage: telegrad run SCRIPT.py [ARGUMENTS]
-       telegrad run -m MODULE [ARGUMENTS]
+usage: telegrad run [--deferred-metrics] SCRIPT.py [ARGUMENTS]
+       telegrad run [--deferred-metrics] -m MODULE [ARGUMENTS]
 
 Runs a PyTorch script or module as `python` would, on a machine without torch: its `import torch` gets telegrad.
 Arguments after the script or module are its own. TELEGRAD_URL and TELEGRAD_TOKEN name the server; with neither, a
 local one is started.
+
+  --deferred-metrics   `.item()` gives a number that waits only when the script looks at it, as in `tg.deferred()`
 """
 
 
@@ -31,6 +34,9 @@ def main(command: str, arguments: list[str]) -> int:
     if arguments and arguments[0] in ("-h", "--help"):
         print(USAGE, end="")
         return 0
+    if arguments[:1] == ["--deferred-metrics"]:
+        deferred.defer_everywhere()
+        arguments = arguments[1:]
     as_module = arguments[:1] == ["-m"]
     target = arguments[as_module : as_module + 1]
     if not target or target[0].startswith("-"):
@@ -152,4 +158,6 @@ def _execute(loader: Any, spec: importlib.machinery.ModuleSpec | None, file: str
     main.__dict__["__builtins__"] = builtins
     sys.modules["__main__"] = main
     exec(loader.get_code(spec.name if spec else "__main__"), main.__dict__)
+    if deferred.deferring.everywhere:
+        deferred.finish()
     return 0

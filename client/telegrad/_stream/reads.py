@@ -37,10 +37,17 @@ class Future:
             self._stream.wait_for(self._arrived, timeout)
         if self._error is not None:
             self._stream.surface(self._error)
+        value = self._value  # before the test: another thread may finish meanwhile
         if not self._finished:
-            self._finished.append(self._finish(self._value))
+            self._finished.append(self._finish(value))
             self._value = None
         return self._finished[0]
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """The error that it met, which `result()` raises; None if the value came. Waits until it is known."""
+        if not self._arrived.is_set():
+            self._stream.wait_for(self._arrived, timeout)
+        return self._error
 
     def set_result(self, value: Any, error: BaseException | None = None) -> None:
         """Give the threads that wait a value, or an error."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.rows.idioms import idioms, idioms_near, reading
 from bench.rows.install import install
 from bench.rows.training import against_torch, delayed, in_process, recording
 from bench.rows.transport import memory, round_trip, transfers
@@ -11,6 +12,9 @@ ROWS = {
     "models": against_torch,
     "in_process": in_process,
     "delayed": delayed,
+    "idioms": idioms,
+    "idioms_near": idioms_near,
+    "reading": reading,
     "transfers": transfers,
     "memory": memory,
     "round_trip": round_trip,

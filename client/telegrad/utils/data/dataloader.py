@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple
 
 from telegrad._api import creation as creation
+from telegrad._api.deferred_numbers import plain
 from telegrad._api.overloads import joining
 from telegrad._tensor import Tensor
 from telegrad._tracing.frames import iterated
@@ -26,7 +27,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
     >>> tg.utils.data.default_collate([(1, 2.0), (3, 4.0)])
     [tensor([1, 3]), tensor([2., 4.], dtype=torch.float64)]
     """
-    first = batch[0]
+    first = plain(batch[0])
     if isinstance(first, Tensor):
         return joining.stack(list(batch))
     if hasattr(first, "__array__"):
