@@ -14,6 +14,8 @@ from telegrad_protocol.spec import OPS
 from telegrad_server.sessions.exactly_once import Stream
 from telegrad_server.sessions.session import Session
 
+from ..server_timing import timing
+
 
 def control_row(name: str, outs: int | None, *args: Any) -> Row:
     """A row that acts on the session."""
@@ -77,15 +79,18 @@ class OpStream:
 
     async def _send(self, rows: list[Row]) -> Outcome:
         """Run rows, after freeing the ids that a failure has left."""
+        timing().begin()
         async with self._turn:
             left = tuple(self._left)
             before = [control_row("free", None, left)] if left else []
             body = pack_rows([*before, *rows])
-            reply = await self._stream.put(self._number, self._number, self._number, body, self.device)
+            number = self._number
+            reply = await self._stream.put(number, number, number, body, self.device)
             self._number += 1
             del self._left[: len(left)]
         # The future belongs to the stream: a caller that goes away must not cancel it.
         results, error = wire.decode_reply(await asyncio.shield(reply))
+        timing().add_ran(self._stream.ran(number))
         if error is None:
             return Outcome(results)
         row = error.pop("row", None)
