@@ -131,12 +131,13 @@ def decode_timed_reply(data: bytes | memoryview) -> tuple[Reply, tuple[int, ...]
     >>> decode_timed_reply(pack(((), None, (1500, 20))))
     (Reply(results=(), error=None), (1500, 20))
     """
-    values, times = unpack(data), ()
+    values: Any = unpack(data)
+    times: tuple[int, ...] = ()
     if type(values) is tuple and len(values) == len(TimedReply._fields):
-        *values, times = values
+        values, times = values[:-1], values[-1]
         if type(times) is not tuple or not all(type(time) is int and time >= 0 for time in times):
             raise Malformed("the times of a reply are an array of nanoseconds", expected="array", got=shown(times))
-    results, error = _fields(Reply, tuple(values) if type(values) is list else values)
+    results, error = _fields(Reply, values)
     if type(results) is not tuple:
         raise Malformed("the results of a reply are an array", expected="array", got=type(results).__name__)
     return Reply(tuple(ReadResult(*_fields(ReadResult, item)) for item in results), error), times

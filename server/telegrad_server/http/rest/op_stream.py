@@ -11,10 +11,9 @@ from telegrad_protocol import wire
 from telegrad_protocol.errors import OpValueError, TelegradError, from_dict
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.spec import OPS
+from telegrad_server.http.server_timing import timing
 from telegrad_server.sessions.exactly_once import Stream
 from telegrad_server.sessions.session import Session
-
-from ..server_timing import timing
 
 
 def control_row(name: str, outs: int | None, *args: Any) -> Row:
