@@ -16,14 +16,17 @@ from typing import Any, Final
 from telegrad._api.absent import missing
 from telegrad._tracing.frames import hide_frames
 
-USAGE: Final = """\
-usage: telegrad run SCRIPT.py [ARGUMENTS]
-       telegrad run -m MODULE [ARGUMENTS]
+from . import profiling
+
+USAGE: Final = f"""\
+usage: telegrad run [--profile] [--json FILE] [--trace FILE] SCRIPT.py [ARGUMENTS]
+       telegrad run [--profile] [--json FILE] [--trace FILE] -m MODULE [ARGUMENTS]
 
 Runs a PyTorch script or module as `python` would, on a machine without torch: its `import torch` gets telegrad.
 Arguments after the script or module are its own. TELEGRAD_URL and TELEGRAD_TOKEN name the server; with neither, a
 local one is started.
-"""
+
+{profiling.OPTIONS}"""
 
 
 def main(command: str, arguments: list[str]) -> int:
@@ -31,12 +34,18 @@ def main(command: str, arguments: list[str]) -> int:
     if arguments and arguments[0] in ("-h", "--help"):
         print(USAGE, end="")
         return 0
+    try:
+        options, arguments = profiling.split(arguments)
+    except ValueError as error:
+        print(f"telegrad run: {error}", file=sys.stderr)
+        return 2
     as_module = arguments[:1] == ["-m"]
     target = arguments[as_module : as_module + 1]
     if not target or target[0].startswith("-"):
         print(USAGE, end="", file=sys.stderr)
         return 2
-    return (run_module if as_module else run_script)(target[0], arguments[as_module + 1 :])
+    run = run_module if as_module else run_script
+    return profiling.profiled(options, lambda: run(target[0], arguments[as_module + 1 :]))
 
 
 class TorchImports(importlib.abc.MetaPathFinder, importlib.abc.Loader):

@@ -56,9 +56,9 @@ class profile:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """End the measurement, after the work that the block recorded. What fails is raised by the next call, as ever."""
         try:
-            if kind is None and stream.sender.threads and self._process == os.getpid():
+            if kind in (None, SystemExit) and stream.sender.threads and self._process == os.getpid():
                 stream.sender.finish()
-            elif kind is not None:
+            elif kind not in (None, SystemExit):
                 self._interrupted = kind.__name__
         except BaseException as interrupt:
             self._interrupted = type(interrupt).__name__
