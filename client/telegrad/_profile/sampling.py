@@ -1,6 +1,6 @@
 """What a thread does while it does not wait: telegrad's own code, or the user's Python.
 
-A look at the thread's frames every few milliseconds decides it. Taking the time of each call would double the time of
+A look at the thread's frames every millisecond or two decides it. Taking the time of each call would double the time of
 recording one, and would measure itself.
 """
 
@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import sys
 import threading
+from random import uniform
 from types import FrameType
 from typing import Final
 
 from telegrad._stream.watching import WAITING
 from telegrad._tracing.frames import is_library, is_telegrads
 
-EVERY: Final = 0.002
-"""Seconds between looks."""
+EVERY: Final = (0.0005, 0.0015)
+"""Seconds between looks, at least and at most: steps that take as long every time must not be met at the same place."""
+
+SWITCH: Final = 5e-5
+"""Seconds after which Python lets the looking thread in. By default 5 ms: work between two waits is often shorter."""
+
+_running: list[Sampler] = []
+_switch_before = 0.0
 
 
 class Sampler:
@@ -30,11 +37,20 @@ class Sampler:
 
     def start(self) -> None:
         """Begin to look."""
+        global _switch_before
+        if not _running:
+            _switch_before = sys.getswitchinterval()
+            sys.setswitchinterval(min(SWITCH, _switch_before))
+        _running.append(self)
         threading.Thread(target=self._run, name="telegrad-profile", daemon=True).start()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Look no more. May be called again."""
         self._stop.set()
+        if self in _running:
+            _running.remove(self)
+            if not _running:
+                sys.setswitchinterval(_switch_before)
 
     def share(self) -> float:
         """Telegrad's share of the thread's time, as far as it did not wait; 1 if the thread was never seen at work."""
@@ -42,7 +58,7 @@ class Sampler:
         return self.recording / seen if seen else 1.0
 
     def _run(self) -> None:
-        while not self._stop.wait(EVERY):
+        while not self._stop.wait(uniform(*EVERY)):
             if self._thread in WAITING:
                 continue
             frame = sys._current_frames().get(self._thread)
