@@ -9,7 +9,7 @@ from telegrad._stream.watching import Trip
 from telegrad_protocol.devices import device_at
 
 from .lines import line_at
-from .observations import Observations
+from .observations import FREE, Observations
 from .phases import KERNELS, QUEUE, phases_of, way_back
 from .report import op_name
 
@@ -113,7 +113,7 @@ def _add_server(trace: Trace, trip: Trip, back: float, free: float) -> float:
         ended = moment + (nanoseconds or 0) / 1e9
         if nanoseconds is not None:
             trace.add(
-                SERVER, f"kernels on {device}", op_name(-1 if row is None else row[0]), moment, ended, line=str(line)
+                SERVER, f"kernels on {device}", op_name(FREE if row is None else row[0]), moment, ended, line=str(line)
             )
         moment = ended
     return moment

@@ -16,6 +16,9 @@ ROWS_KEPT: Final = 200_000
 LEAST_WAIT: Final = 20e-6
 """Seconds; what is shorter was no wait: the value, or the room, was there."""
 
+FREE: Final = -1
+"""Stands for the op of the sender's own rows, which free tensors."""
+
 Call = tuple[int, CodeType | None, int]
 """An op and the call site of its row."""
 
@@ -33,6 +36,11 @@ class Observations:
         self.names: dict[int, str] = {}
         self._counting = threading.Lock()  # only the sender's threads take it: an interrupt reaches none of them
 
+    @property
+    def did_anything(self) -> bool:
+        """Whether the server has run rows of the block, beside those that free tensors of before."""
+        return any(op != FREE for op, _, _ in list(self.calls))
+
     def waited(self, wait: Wait) -> None:
         if wait.ended - wait.begun >= LEAST_WAIT:
             self.names[wait.thread] = threading.current_thread().name
@@ -45,8 +53,7 @@ class Observations:
         """Count the rows of a submission by op and line."""
         with self._counting:
             for row, time in zip_longest(trip.rows, trip.row_times):
-                call = row or (-1, None, 0)
-                found = self.calls[call]
+                found = self.calls[row or (FREE, None, 0)]
                 found[0] += 1
                 found[1] += time or 0
             if self.rows >= ROWS_KEPT:

@@ -56,8 +56,9 @@ class profile:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """End the measurement, after the work that the block recorded. What fails is raised by the next call, as ever."""
         try:
-            if kind in (None, SystemExit) and stream.sender.threads and self._process == os.getpid():
-                stream.sender.finish()
+            if kind in (None, SystemExit) and self._process == os.getpid():
+                if stream.sender.threads and stream.sender.is_busy:
+                    stream.sender.finish()
             elif kind not in (None, SystemExit):
                 self._interrupted = kind.__name__
         except BaseException as interrupt:
@@ -135,7 +136,9 @@ class profile:
     def _notes(self) -> list[str]:
         """What a reader of the figures has to know."""
         seen, notes = self._seen, []
-        if not seen.trips:
+        if not self._ended:
+            notes.append("the block still runs: these are its figures so far")
+        if not seen.did_anything:
             notes.append("the block gave the server nothing to do that was answered in it")
         if self._interrupted:
             notes.append(f"the block ended with {self._interrupted}: work that was not answered by then is not counted")

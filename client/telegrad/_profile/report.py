@@ -10,7 +10,7 @@ from telegrad_protocol.spec import BY_INDEX
 
 from .advice import advice_for
 from .lines import Line, line_at
-from .observations import Observations
+from .observations import FREE, Observations
 from .phases import KERNELS, NETWORK, QUEUE, SERIALISATION, Busy, way_back
 
 OWN, RECORDING, OPENING = "own_python", "recording", "opening"
@@ -152,4 +152,4 @@ def _by_op(seen: Observations) -> list[OpTime]:
 
 def op_name(op: int) -> str:
     """The name of a row's op; the sender's own rows free tensors."""
-    return BY_INDEX[op].name if op >= 0 else "free"
+    return "free" if op == FREE else BY_INDEX[op].name
