@@ -43,7 +43,7 @@ def rows_of(prof: tg.profile) -> dict[str, int]:
 
 
 def train(steps: int, read_every: int = 1) -> list[float]:
-    model, optimizer, loss_of = MODELS["characters"].build(tg)
+    _, optimizer, loss_of = MODELS["characters"].build(tg)
     rng = np.random.default_rng(0)
     batch = [tg.tensor(array) for array in MODELS["characters"].batch(rng)]
     losses = []
