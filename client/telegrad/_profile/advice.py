@@ -5,14 +5,23 @@ from __future__ import annotations
 from typing import Final
 
 READ: Final = (
-    "read every N steps; or `future = t.detach().read()`, which does not wait, and `future.result()` a few steps later; "
+    "read, or print, every N steps; or `future = t.detach().read()`, which does not wait, and `future.result()` a few steps later; "
     "or leave the line as it is, in `with tg.deferred():` or `telegrad run --deferred-metrics`"
 )
 """For a number that each step reads."""
 
 _BY_FUNCTION: Final[dict[tuple[str, ...], str]] = {
-    ("item", "__float__", "__int__", "__index__", "__complex__", "__round__"): READ,
-    ("__format__", "__str__", "__repr__"): "print every N steps; or " + READ.partition("; or ")[2],
+    (
+        "item",
+        "__float__",
+        "__int__",
+        "__index__",
+        "__complex__",
+        "__round__",
+        "__format__",
+        "__str__",
+        "__repr__",
+    ): READ,
     ("__bool__",): (
         "an `if` needs the value: decide every N steps, choose with torch.where instead, or test a value that was read "
         "some steps before: `future = t.read()`, then `future.result()`"
@@ -37,7 +46,6 @@ _BY_NAME: Final = {name: advice for names, advice in _BY_FUNCTION.items() for na
 _BY_KIND: Final = {
     "backlog": "recording was ahead of the server, and waited for it: nothing here to change, the server is the limit",
     "room": "many bytes were on their way up: upload once, before the loop, or in a smaller dtype",
-    "session": "a session opens once: `tg.connect()` before the block leaves it out",
     "value": "start the read earlier: `future = t.read()`, then `future.result()` where the value is used",
 }
 

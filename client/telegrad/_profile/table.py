@@ -16,6 +16,9 @@ SHOWN: Final = 12
 LEAST: Final = 50e-6
 """Seconds below which a column is left empty."""
 
+MATTERS: Final = 0.01
+"""The share of the time from which a line's waits get advice."""
+
 _NAMES: Final = {
     OWN: "your own Python",
     RECORDING: "telegrad, recording calls",
@@ -52,7 +55,7 @@ Item = TypeVar("Item", LineWaits, OpTime)
 
 def table(report: Report) -> str:
     """The whole report."""
-    parts = [_head(report), _split(report), _waits(report.waits), _kernels(report)]
+    parts = [_head(report), _split(report), _waits(report.waits, report.wall), _kernels(report)]
     parts.append("\n".join(f"note: {note}" for note in report.notes))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -96,8 +99,8 @@ def _share(value: float, whole: float) -> str:
     return f"{100 * value / whole:.1f} %" if whole else "0.0 %"
 
 
-def _waits(waits: list[LineWaits]) -> str:
-    """The lines that waited, each with what to write instead."""
+def _waits(waits: list[LineWaits], wall: float) -> str:
+    """The lines that waited, those that matter with what to write instead."""
     if not waits:
         return "Waits: none."
     times, total = sum(w.times for w in waits), sum(w.seconds for w in waits)
@@ -105,16 +108,18 @@ def _waits(waits: list[LineWaits]) -> str:
         f"Waits by line: {times:,} in all, {duration(total)}",
         f"{'times':>9}{'total':>10}{'each':>10}  mostly   line",
     ]
+    given: set[str] = set()
     for found in waits[:SHOWN]:
         lines.append(_cut(f"{_numbers(found.times, found.seconds)}  {_WORDS[found.mostly]:<7}  {_place(found)}"))
-        lines += wrap(
-            found.advice and f"instead: {found.advice}",
-            WIDTH,
-            initial_indent=" " * _INDENT,
-            subsequent_indent=" " * _INDENT,
-            break_on_hyphens=False,
-        )
+        if found.advice and found.seconds >= MATTERS * wall:
+            lines += _indented("instead: " + ("as above" if found.advice in given else found.advice))
+            given.add(found.advice)
     return "\n".join(lines + _rest(waits, lambda w: w.times))
+
+
+def _indented(text: str) -> list[str]:
+    margin = " " * _INDENT
+    return wrap(text, WIDTH, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False)
 
 
 def _place(found: LineWaits) -> str:
