@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 READ: Final = (
-    "read, or print, every N steps; or `future = t.detach().read()`, which does not wait, and `future.result()` a few steps later; "
-    "or leave the line as it is, in `with tg.deferred():` or `telegrad run --deferred-metrics`"
+    "read, or print, every N steps; or `future = t.detach().read()`, which does not wait, and `future.result()` a few "
+    "steps later; or leave the line as it is, in `with tg.deferred():` or `telegrad run --deferred-metrics`"
 )
 """For a number that each step reads."""
 
