@@ -413,6 +413,20 @@ def _check_nesting(events: list[dict[str, Any]]) -> None:
             ends.append(ended)
 
 
+def test_a_long_trace_shows_later_rows_by_submission(
+    client: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("telegrad._profile.observations.ROWS_KEPT", 10)
+    with tg.profile() as prof:
+        for _ in range(20):
+            (tg.ones(2) + 1).sum().item()
+    assert rows_of(prof)["sum"] == 20
+    assert figures(prof)["rows"] >= 80
+    shown = [event["name"] for event in traced(prof, tmp_path) if event["ph"] == "X" and event["pid"] == 2]
+    assert 1 <= shown.count("sum") < 20
+    assert any(name.startswith("submission ") for name in shown)
+
+
 def test_the_trace_of_nothing(client: str, tmp_path: Path) -> None:
     tg.synchronize()
     with tg.profile() as prof:

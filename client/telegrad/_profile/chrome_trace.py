@@ -112,8 +112,7 @@ def _add_server(trace: Trace, trip: Trip, back: float, free: float) -> float:
         line = line_at(None if row is None or row[1] is None else (row[1], row[2]))
         ended = moment + (nanoseconds or 0) / 1e9
         if nanoseconds is not None:
-            trace.add(
-                SERVER, f"kernels on {device}", op_name(FREE if row is None else row[0]), moment, ended, line=str(line)
-            )
+            op = op_name(FREE if row is None else row[0]) if trip.rows else name
+            trace.add(SERVER, f"kernels on {device}", op, moment, ended, line=str(line))
         moment = ended
     return moment

@@ -56,8 +56,8 @@ class Observations:
                 found = self.calls[row or (FREE, None, 0)]
                 found[0] += 1
                 found[1] += time or 0
-            if self.rows >= ROWS_KEPT:
-                trip.rows, trip.row_times = [], (sum(trip.row_times),)
             self.rows += len(trip.rows)
             self.untimed += bool(trip.rows) and not trip.row_times
+            if self.rows > ROWS_KEPT:
+                trip.rows, trip.row_times = [], (sum(trip.row_times),)
             self.trips.append(trip)

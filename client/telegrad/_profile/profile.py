@@ -11,7 +11,7 @@ from telegrad._runtime.process import stream
 from telegrad._stream.watching import WATCHERS
 
 from .chrome_trace import trace_events
-from .observations import Observations
+from .observations import ROWS_KEPT, Observations
 from .report import Report, report
 from .sampling import Sampler
 from .table import table
@@ -148,6 +148,8 @@ class profile:
             )
         if seen.untimed:
             notes.append("the server sends no times of rows; is it older than this client?")
+        if seen.rows > ROWS_KEPT:
+            notes.append(f"the trace shows the first {ROWS_KEPT:,} rows one by one, later ones by submission")
         if any(trip.device_index for trip in seen.trips):
             notes.append("times of ops on cuda are the device's own, from one event to the next")
         others = {seen.names[wait.thread] for wait in seen.waits if wait.thread != self._thread}

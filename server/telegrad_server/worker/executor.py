@@ -348,6 +348,7 @@ class Executor:
         try:
             reply = wire.pack(self._reply(submission))
         except Exception as error:  # the loop goes on for every other session
+            self._end_if_lost(error)
             log.exception("reply not packed")
             self.link.fail(submission.request, InternalError(f"the reply could not be written: {error!r}"))
             return
