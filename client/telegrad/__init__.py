@@ -21,6 +21,7 @@ from ._api import namespace as _namespace
 from ._api.deferred import deferred
 from ._api.printing import get_printoptions, printoptions, set_printoptions
 from ._api.size import Size
+from ._profile.profile import profile
 from ._runtime.connection import connect, disconnect, synchronize
 from ._runtime.devices import device
 from ._tensor import Tensor

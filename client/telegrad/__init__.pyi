@@ -55,6 +55,7 @@ from telegrad._api.printing import printoptions as printoptions
 from telegrad._api.printing import set_printoptions as set_printoptions
 from telegrad._api.signatures import DeviceLike, Number, Sizes
 from telegrad._api.size import Size as Size
+from telegrad._profile.profile import profile as profile
 from telegrad._runtime.connection import connect as connect
 from telegrad._runtime.connection import disconnect as disconnect
 from telegrad._runtime.connection import synchronize as synchronize

@@ -56,6 +56,17 @@ class Reply(NamedTuple):
     error: dict[str, Any] | None
 
 
+class TimedReply(NamedTuple):
+    """The answer to a submission that was sent with `timing=rows`: a reply, and the nanoseconds that each row took.
+
+    The first rows have times, as many as were executed.
+    """
+
+    results: tuple[ReadResult, ...]
+    error: dict[str, Any] | None
+    row_times: tuple[int, ...]
+
+
 class OpenSession(NamedTuple):
     """A client's versions; `digest` is the fingerprint of its op table (`spec.digest()`)."""
 

@@ -13,7 +13,7 @@ import msgpack
 from .dtypes import DType
 from .errors import Malformed, TooLarge, shown
 from .limits import LIMITS, Limits
-from .messages import OpenSession, ReadResult, Reply, Row, SessionOpened, StreamOpened, Submission
+from .messages import OpenSession, ReadResult, Reply, Row, SessionOpened, StreamOpened, Submission, TimedReply
 
 CONTENT_TYPE: Final = "application/msgpack"
 ID_BITS: Final = 40
@@ -121,11 +121,26 @@ def _are_ids(outs: Any) -> bool:
 
 
 def decode_reply(data: bytes | memoryview) -> Reply:
-    """Decode the reply to a submission."""
-    results, error = _fields(Reply, unpack(data))
+    """Decode the reply to a submission, without the times of rows."""
+    return decode_timed_reply(data)[0]
+
+
+def decode_timed_reply(data: bytes | memoryview) -> tuple[Reply, tuple[int, ...]]:
+    """Decode the reply to a submission, and the times of its rows in nanoseconds: none if they were not asked for.
+
+    >>> decode_timed_reply(pack(((), None, (1500, 20))))
+    (Reply(results=(), error=None), (1500, 20))
+    """
+    values: Any = unpack(data)
+    times: tuple[int, ...] = ()
+    if type(values) is tuple and len(values) == len(TimedReply._fields):
+        values, times = values[:-1], values[-1]
+        if type(times) is not tuple or not all(type(time) is int and time >= 0 for time in times):
+            raise Malformed("the times of a reply are an array of nanoseconds", expected="array", got=shown(times))
+    results, error = _fields(Reply, values)
     if type(results) is not tuple:
         raise Malformed("the results of a reply are an array", expected="array", got=type(results).__name__)
-    return Reply(tuple(ReadResult(*_fields(ReadResult, item)) for item in results), error)
+    return Reply(tuple(ReadResult(*_fields(ReadResult, item)) for item in results), error), times
 
 
 Struct = TypeVar("Struct", OpenSession, SessionOpened, StreamOpened)

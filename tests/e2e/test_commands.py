@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -235,3 +236,56 @@ def test_a_million_tensors_leave_nothing_behind() -> None:
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) <= 20 << 20
+
+
+PROFILED = """
+import sys
+import torch
+
+x = torch.ones(8)
+for step in range(6):
+    print(step, (x * step).sum().item())
+sys.exit(int(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_script_is_profiled(server: str, tmp_path: Path, status: int) -> None:
+    (tmp_path / "script.py").write_text(PROFILED)
+    options = ["--profile", "--json", str(tmp_path / "p.json"), f"--trace={tmp_path / 't.json'}"]
+    environment = {**os.environ, "TELEGRAD_URL": server}
+    done = _command("run", *options, str(tmp_path / "script.py"), str(status), env=environment)
+    assert done.returncode == status, done.stderr
+    assert done.stdout.splitlines() == [f"{step} {8.0 * step}" for step in range(6)]
+    assert "telegrad profile:" in done.stderr
+    assert "script.py:7  print(step, (x * step).sum().item())" in done.stderr
+    found = json.loads((tmp_path / "p.json").read_text())
+    assert [w["times"] for w in found["waits"] if w["function"].endswith("item")] == [6]
+    assert sum(found["parts"].values()) == pytest.approx(found["wall"], rel=0.05)
+    assert json.loads((tmp_path / "t.json").read_text())["traceEvents"]
+
+
+def test_a_script_that_fails_is_profiled_up_to_there(server: str, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text("import torch\ntorch.ones(2).sum().item()\nraise ValueError('mine')\n")
+    done = _command("run", "--profile", str(tmp_path / "script.py"), env={**os.environ, "TELEGRAD_URL": server})
+    assert done.returncode == 1
+    assert "the block ended with ValueError" in done.stderr
+    assert done.stderr.rstrip().endswith("ValueError: mine")
+    assert "profiling.py" not in done.stderr, "telegrad's frames are left out of the traceback"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--json"], "--json takes the name of a file"),
+        (["--trace", "no/such/folder/t.json"], "no file can be written at no/such/folder/t.json"),
+        (["--json=/"], "no file can be written at /"),
+        (["--profiles"], "usage: telegrad run"),
+        (["--profile"], "usage: telegrad run"),
+    ],
+)
+def test_wrong_options_of_a_profile_run_nothing(options: list[str], said: str) -> None:
+    done = _command("run", *options)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stdout == ""

@@ -46,6 +46,12 @@ def test_a_sample_gives_what_numpy_gives(xp: CupyBackend, case: Case) -> None:
     compare(case, xp)
 
 
+def test_the_time_between_two_marks_is_the_devices(xp: CupyBackend) -> None:
+    begin = xp.mark()
+    xp.full((8, 8), 0.5, dtypes.float32)
+    assert xp.elapsed(begin, xp.mark()) == pytest.approx(1e-6), "the emulated clock always says a microsecond"
+
+
 @pytest.mark.parametrize("dtype", dtypes.ALL, ids=str)
 def test_bytes_go_there_and_back(xp: CupyBackend, dtype: Any) -> None:
     data = bytes(b & 1 if dtype is dtypes.bool_ else b for b in range(1, 49))

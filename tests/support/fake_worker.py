@@ -53,11 +53,17 @@ class FakeWorker(SlotTransfers):
         self.stopped.append((stream, epoch))
 
     async def on_submit(
-        self, session: str, stream: int, epoch: int, body: bytes, failed: dict[str, Any] | None = None
-    ) -> tuple[bytes, list[tuple[int, str, int]]]:
+        self,
+        session: str,
+        stream: int,
+        epoch: int,
+        body: bytes,
+        failed: dict[str, Any] | None = None,
+        timed: bool = False,
+    ) -> tuple[bytes, list[tuple[int, str, int]], float]:
         self.ran.append((stream, epoch, body))
         await self.gate.wait()
-        return body, []
+        return body, [], 0.0
 
     async def on_tensors(self, session: str, after: int, limit: int) -> list[tuple[int, str, tuple[int, ...], bool]]:
         return []

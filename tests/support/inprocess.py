@@ -33,7 +33,7 @@ class LocalSession(Session):
             with self.turn:
                 if number == getattr(self, "expected", 0):
                     self.expected = number + 1
-                    reply, _ = self.engine.ask("submit", "local", 0, epoch, body)
+                    reply, *_ = self.engine.ask("submit", "local", 0, epoch, body)
                     return reply
 
     def upload(self, upload: int, data: memoryview, device: str) -> None:

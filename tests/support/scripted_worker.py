@@ -21,7 +21,7 @@ def answer(link: WorkerEnd, request: Request) -> None:
     elif request.kind == "echo":
         link.reply(request, request.fields[0])
     elif request.kind == "submit":
-        link.reply(request, (request.fields[3], []))
+        link.reply(request, (request.fields[3], [], 0.0))
     elif request.kind == "refuse":
         link.fail(request, OpValueError("refused", argument="x"))
     elif request.kind == "write_piece":

@@ -22,6 +22,7 @@ _NO_FILES: Final = "np.savez(path, **{name: t.numpy() for name, t in model.state
 _AS_IT_IS: Final = "the function or module as it is: nothing has to be compiled"
 _NO_MEMORY: Final = "t.numpy() and torch.from_numpy(array): the tensor's memory is on the server"
 _SERVERS: Final = "`telegrad serve` has the threads: OMP_NUM_THREADS in its environment sets how many"
+_PROFILE: Final = "`with telegrad.profile() as prof:`, then print(prof) or prof.export_chrome_trace(path)"
 
 INSTEAD: Final[dict[str, str]] = {
     "torch.save": _NO_FILES,
@@ -30,6 +31,8 @@ INSTEAD: Final[dict[str, str]] = {
     "torch.compiler": _AS_IT_IS,
     "torch.jit": _AS_IT_IS,
     "torch.nn.Module.compile": _AS_IT_IS,
+    "torch.profiler": _PROFILE,
+    "torch.autograd.profiler": _PROFILE,
     "torch.set_num_threads": _SERVERS,
     "torch.get_num_threads": _SERVERS,
     "torch.set_num_interop_threads": _SERVERS,

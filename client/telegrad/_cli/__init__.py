@@ -14,6 +14,7 @@ usage: telegrad COMMAND ...
   telegrad doctor [--device D] [--json]      report on this machine and try a device: ops, gradients, training, speed
   telegrad run SCRIPT.py [ARGUMENTS]         run an unmodified PyTorch script: its `import torch` gets telegrad
   telegrad run -m MODULE [ARGUMENTS]         the same for a module; with --deferred-metrics `.item()` waits later
+  telegrad run --profile SCRIPT.py           say at its end where the time went, and what to write instead of waits
   telegrad demo [--epochs N] [--out DIR]     train a CNN on real images through a server of its own
   telegrad --version
 

@@ -17,15 +17,17 @@ from telegrad._api import deferred
 from telegrad._api.absent import missing
 from telegrad._tracing.frames import hide_frames
 
-USAGE: Final = """\
-usage: telegrad run [--deferred-metrics] SCRIPT.py [ARGUMENTS]
-       telegrad run [--deferred-metrics] -m MODULE [ARGUMENTS]
+from . import profiling
+
+USAGE: Final = f"""\
+usage: telegrad run [OPTIONS] SCRIPT.py [ARGUMENTS]
+       telegrad run [OPTIONS] -m MODULE [ARGUMENTS]
 
 Runs a PyTorch script or module as `python` would, on a machine without torch: its `import torch` gets telegrad.
 Arguments after the script or module are its own. TELEGRAD_URL and TELEGRAD_TOKEN name the server; with neither, a
 local one is started.
 
-  --deferred-metrics   `.item()` gives a number that waits only when the script looks at it, as in `tg.deferred()`
+{profiling.OPTIONS}  --deferred-metrics   `.item()` gives a number that waits only when the script looks at it, as in `tg.deferred()`
 """
 
 
@@ -34,6 +36,11 @@ def main(command: str, arguments: list[str]) -> int:
     if arguments and arguments[0] in ("-h", "--help"):
         print(USAGE, end="")
         return 0
+    try:
+        options, arguments = profiling.split(arguments)
+    except ValueError as error:
+        print(f"telegrad run: {error}", file=sys.stderr)
+        return 2
     if arguments[:1] == ["--deferred-metrics"]:
         deferred.defer_everywhere()
         arguments = arguments[1:]
@@ -42,7 +49,8 @@ def main(command: str, arguments: list[str]) -> int:
     if not target or target[0].startswith("-"):
         print(USAGE, end="", file=sys.stderr)
         return 2
-    return (run_module if as_module else run_script)(target[0], arguments[as_module + 1 :])
+    run = run_module if as_module else run_script
+    return profiling.profiled(options, lambda: run(target[0], arguments[as_module + 1 :]))
 
 
 class TorchImports(importlib.abc.MetaPathFinder, importlib.abc.Loader):

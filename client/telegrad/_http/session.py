@@ -156,15 +156,27 @@ class Session:
         return self._embedded is not None and self._embedded.ended
 
     def submit(
-        self, number: int, epoch: int, device_index: int, acknowledged: int, body: bytes, sent: Callable[[], None]
+        self,
+        number: int,
+        epoch: int,
+        device_index: int,
+        acknowledged: int,
+        body: bytes,
+        sent: Callable[[], None],
+        trip: Any = None,
     ) -> bytes | None:
         """Send a submission for a device; its reply, or None while it is still running.
 
-        `sent` is called as soon as its bytes have left.
+        `sent` is called as soon as its bytes have left. `trip` notes its times, and wants those of its rows.
         """
         path = f"{self._base}/streams/{self._id.stream}/submissions/{number}?epoch={epoch}&ack={acknowledged}"
         path += f"&device={device_at(device_index)}" if device_index else ""
-        status, _, answer = self.transport.request("PUT", path, headers=_MSGPACK, content=body, sent=sent)
+        if trip is not None:
+            path += "&timing=rows"
+            trip.sent = trip.sent or time.perf_counter()
+        status, headers, answer = self.transport.request("PUT", path, headers=_MSGPACK, content=body, sent=sent)
+        if trip is not None:
+            trip.answered, trip.server = time.perf_counter(), headers.get("server-timing")
         return None if status == 202 else self._checked(status, answer)
 
     def upload(self, upload: int, data: memoryview, device: str) -> None:

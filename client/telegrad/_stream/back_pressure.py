@@ -10,6 +10,7 @@ from telegrad._http.session import PATIENCE
 
 from .queue import Queue
 from .waiting import Flag
+from .watching import watched
 
 HAND_OVER: Final = 256
 """With so many rows waiting, recording pauses until a thread has sent some. Recording checks once per so many ids."""
@@ -32,11 +33,13 @@ class BackPressure:
         """Wait while rows wait unsent: `failed` tells that nobody will send them, `ready` that a thread may send now."""
         waiting = len(self._queue.items)
         if waiting > BACKLOG:
-            self._wait_for_backlog(failed)
+            with watched("backlog"):
+                self._wait_for_backlog(failed)
         elif waiting >= HAND_OVER and ready():
             # Recording keeps the interpreter to itself, 5 ms at a time: the threads would be late, and the server idle.
             left = self._left = Flag()
-            left.wait(HAND_OVER_WITHIN)
+            with watched("backlog"):
+                left.wait(HAND_OVER_WITHIN)
 
     def _wait_for_backlog(self, failed: Callable[[], bool]) -> None:
         """Wait until half of the backlog has gone, or something failed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, Final, NamedTuple
 
 from telegrad_protocol import wire
@@ -11,6 +12,7 @@ from telegrad_protocol.devices import DEVICE_SHIFT
 from telegrad_protocol.spec import OPS
 
 from .queue import Barrier, Item, change_of, freed_id, is_due
+from .watching import Trip, new_trip
 
 MAX_ROWS: Final = 1 << 10
 """Rows of one submission: packing more at once would leave the server idle. Of a long queue a quarter may go at once."""
@@ -24,13 +26,17 @@ _FREE: Final = OPS["free"].index
 
 
 class Submission(NamedTuple):
-    """Rows on their way: `items[k]` is the recorded row that became row k on the wire, None for a `free` row."""
+    """Rows on their way: `items[k]` is the recorded row that became row k on the wire, None for a `free` row.
+
+    `trip` notes its times while a profile runs.
+    """
 
     number: int
     epoch: int
     device_index: int
     items: list[Any]
     body: bytes
+    trip: Trip | None = None
 
 
 class Frees:
@@ -122,6 +128,7 @@ class Batcher:
 
     def cut(self) -> tuple[Submission | None, list[Barrier]]:
         """Take rows of one device, up to a limit, or to the next epoch; a submission of them, and the barriers passed."""
+        trip = new_trip()
         batch = Batch(self._frees, max(MAX_ROWS, len(self._items) // 4))
         barriers: list[Barrier] = []
         for _ in range(len(self._items)):  # items recorded meanwhile wait: a busy recorder must not hold this up
@@ -146,7 +153,10 @@ class Batcher:
             barrier.number = self.number + bool(batch.rows)
         if not batch.rows:
             return None, barriers
-        submission = Submission(self.number, self.epoch, self._device_index, batch.items, wire.encode_rows(batch.rows))
+        body = wire.encode_rows(batch.rows)
+        if trip is not None:
+            trip.packed, trip.number, trip.device_index = perf_counter(), self.number, self._device_index
+        submission = Submission(self.number, self.epoch, self._device_index, batch.items, body, trip)
         self.number += 1
         return submission, barriers
 

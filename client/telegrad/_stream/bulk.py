@@ -18,6 +18,7 @@ from telegrad_protocol.errors import TelegradError
 from telegrad_protocol.messages import ReadResult
 
 from .reads import Future
+from .watching import transfer
 
 THREADS: Final = 2
 
@@ -65,7 +66,8 @@ class Bulk:
             try:
                 size = math.prod(result.shape) * dtypes.by_name(result.dtype).itemsize
                 values: Any = np.empty(size, np.uint8)
-                self.session.download(result.id, device, values.data)
+                with transfer("download", size):
+                    self.session.download(result.id, device, values.data)
                 future.set_result(result._replace(data=values))
             except BaseException as error:
                 future.set_result(None, error)

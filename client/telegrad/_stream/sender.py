@@ -16,7 +16,6 @@ from typing import Final
 
 from telegrad._http.session import PATIENCE, Patience, Session
 from telegrad._http.transport import Interrupted, Unreachable
-from telegrad_protocol import wire
 from telegrad_protocol.errors import TelegradError
 from telegrad_protocol.messages import Reply
 
@@ -30,6 +29,7 @@ from .queue import EPOCH, Barrier, Queue, RecordedRow, payload_of
 from .reads import Reads
 from .uploads import Uploads
 from .waiting import WAIT_STEP
+from .watching import begin_wait, end_wait, unpack
 
 IN_FLIGHT: Final = 2
 """Submissions on their way, however small: one is executed while the next travels."""
@@ -122,12 +122,16 @@ class Sender:
         self.queue.items.append(barrier)
         self.ring()
         deadline = math.inf if seconds is None else time.monotonic() + seconds
-        while not barrier.passed.wait(max(0.0, min(WAIT_STEP, deadline - time.monotonic()))):
-            if self.error is not None:
-                return True
-            if time.monotonic() >= deadline:
-                return False
-        return True
+        try:
+            begin_wait()
+            while not barrier.passed.wait(max(0.0, min(WAIT_STEP, deadline - time.monotonic()))):
+                if self.error is not None:
+                    return True
+                if time.monotonic() >= deadline:
+                    return False
+            return True
+        finally:
+            end_wait("work")
 
     @property
     def is_busy(self) -> bool:
@@ -200,7 +204,7 @@ class Sender:
             waited = "" if self.session.ended else f"; waited {PATIENCE:.0f} s"
             self.end(ConnectionError(f"{error}{waited}. {self.session.how_to_start()}"))
         else:
-            self._receive(submission, wire.decode_reply(body))
+            self._receive(submission, unpack(submission.trip, submission.items, body))
 
     def _take(self) -> Submission | None:
         """The next submission, once there is one; None after the end."""
@@ -258,9 +262,10 @@ class Sender:
     def _deliver(self, submission: Submission) -> bytes:
         """PUT until it is answered: the same number with the same bytes is executed once, however often it arrives."""
         patience = Patience()
+        submit = self.session.submit if submission.trip is None else partial(self.session.submit, trip=submission.trip)
         while True:
             try:
-                body = self.session.submit(*submission[:3], self.in_flight.acknowledged, submission.body, self.has_left)
+                body = submit(*submission[:3], self.in_flight.acknowledged, submission.body, self.has_left)
             except (Unreachable, Interrupted):
                 if self.broken is not None or self.session.ended or not patience.wait():
                     raise

@@ -31,6 +31,7 @@ from .reads import Future
 from .sender import Sender
 from .uploads import Payload
 from .waiting import WAIT_STEP, Flag, on_own_thread
+from .watching import begin_wait, end_wait, watched
 
 
 def _closed() -> SessionGone:
@@ -99,7 +100,8 @@ class Stream:
                 self.on_start()
             watch_interrupts(self.leave)
             sender, session, site = self.sender, self.session, call_site()
-            on_own_thread(lambda: sender.start(session, lambda: self._first_rows(session, site)))
+            with watched("session"):
+                on_own_thread(lambda: sender.start(session, lambda: self._first_rows(session, site)))
 
     def _first_rows(self, session: Session, site: tuple[CodeType, int]) -> list[RecordedRow]:
         """The first rows of a session: its generators start from this process's seed."""
@@ -131,7 +133,8 @@ class Stream:
         """The bytes of an upload, which a row is to carry; waits while too many bytes are on their way."""
         self.start()
         sender = self.sender
-        sender.uploads.make_room(lambda: sender.error is not None)
+        with watched("room"):
+            sender.uploads.make_room(lambda: sender.error is not None)
         return Payload(upload_id, array, device)
 
     def upload(self, payload: Payload) -> None:
@@ -154,9 +157,13 @@ class Stream:
         self.start()
         self.sender.ring()
         deadline = math.inf if timeout is None else time.monotonic() + timeout
-        while not arrived.wait(max(0.0, min(WAIT_STEP, deadline - time.monotonic()))):
-            if time.monotonic() >= deadline:
-                raise TimeoutError("the value has not come yet")
+        try:
+            begin_wait()
+            while not arrived.wait(max(0.0, min(WAIT_STEP, deadline - time.monotonic()))):
+                if time.monotonic() >= deadline:
+                    raise TimeoutError("the value has not come yet")
+        finally:
+            end_wait("value")
 
     def surface(self, error: BaseException | None) -> None:
         """Raise a failure in the caller, roll local metadata back to the failing row, and open the next epoch."""

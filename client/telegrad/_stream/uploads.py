@@ -11,6 +11,7 @@ from typing import Any, Final
 from telegrad_protocol.errors import TelegradError
 
 from .bulk import Bulk
+from .watching import transfer
 
 MOST_BYTES: Final = 256 << 20
 """Bytes of uploads that may be on their way before recording waits."""
@@ -64,7 +65,8 @@ class Uploads:
         if not payload.begun.acquire(blocking=False):
             return
         try:
-            self._bulk.session.upload(payload.upload_id, memoryview(payload.array).cast("B"), payload.device)
+            with transfer("upload", payload.nbytes):
+                self._bulk.session.upload(payload.upload_id, memoryview(payload.array).cast("B"), payload.device)
         except TelegradError:
             pass  # refused: the tensor that the row makes fails with the server's words
         finally:

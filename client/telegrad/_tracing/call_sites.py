@@ -43,13 +43,19 @@ def warn(message: str, kind: type[Warning] = UserWarning) -> None:
 
 def describe_site(error: BaseException, code: CodeType, lasti: int) -> None:
     """Add the user's line that made the call to an error that surfaced late."""
-    positions = list(code.co_positions())
-    line = positions[lasti // 2][0] if lasti // 2 < len(positions) else code.co_firstlineno
-    text = _source_line(code.co_filename, line)
+    line = line_of(code, lasti)
+    text = source_line(code.co_filename, line)
     where = f'"{code.co_filename}", line {line}, in {code.co_name}'
-    if (cell := _cell_of(code.co_filename)) is not None:
+    if (cell := cell_of(code.co_filename)) is not None:
         where = f"{cell}, line {line}" + ("" if code.co_name == "<module>" else f", in {code.co_name}")
     error.add_note(f"raised by the call at {where}" + (f"\n    {text}" if text else ""))
+
+
+def line_of(code: CodeType, lasti: int) -> int:
+    """The number of the line of an instruction."""
+    positions = list(code.co_positions())
+    line = positions[lasti // 2][0] if lasti // 2 < len(positions) else None
+    return code.co_firstlineno if line is None else line
 
 
 def notebook() -> Any:
@@ -58,14 +64,15 @@ def notebook() -> Any:
     return module.get_ipython() if module is not None and hasattr(module, "get_ipython") else None
 
 
-def _cell_of(filename: str) -> str | None:
+def cell_of(filename: str) -> str | None:
     """`Cell In[4]`, as a notebook's own tracebacks name the code of a cell; None for anything else."""
     shell = notebook()
     named = None if shell is None else shell.compile.format_code_name(filename)
     return None if named is None else " ".join(named)
 
 
-def _source_line(filename: str, line: int | None) -> str:
+def source_line(filename: str, line: int) -> str:
+    """The text of a line; empty where the source is not there."""
     import linecache
 
-    return linecache.getline(filename, line).strip() if line else ""
+    return linecache.getline(filename, line).strip()

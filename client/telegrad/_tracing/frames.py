@@ -62,7 +62,7 @@ def _users_entries(entry: TracebackType | None) -> TracebackType | None:
     inside = False
     while entry is not None:
         file = entry.tb_frame.f_code.co_filename
-        inside = file.startswith(_OURS) or (inside and _is_library(file))
+        inside = file.startswith(_OURS) or (inside and is_library(file))
         if not inside:
             kept.append(entry)
         entry = entry.tb_next
@@ -71,7 +71,12 @@ def _users_entries(entry: TracebackType | None) -> TracebackType | None:
     return kept[0] if kept else None
 
 
-def _is_library(file: str) -> bool:
+def is_telegrads(file: str) -> bool:
+    """Whether a file, or generated code, is telegrad's own."""
+    return file.startswith(_OURS)
+
+
+def is_library(file: str) -> bool:
     """Whether a file belongs to Python or to a dependency: what telegrad's own code calls."""
     for folder in _INSTALLED:
         _, found, path = file.rpartition(folder)

@@ -88,6 +88,14 @@ class Device(ABC):
     def give_back(self) -> None:
         """Gives unused memory of the process back to the system."""
 
+    # Time ---------------------------------------------------------------------------------------------------
+
+    def mark(self) -> Any:
+        """A point in time: when the device has done all the work that it has been given so far."""
+
+    def elapsed(self, begin: Any, end: Any) -> float:
+        """Seconds between two marks. Waits until the device has passed the second."""
+
     # Copies -------------------------------------------------------------------------------------------------
 
     def pin(self, memory: memoryview) -> None:

@@ -87,18 +87,26 @@ class StopStream(NamedTuple):
     epoch: int
 
 
-def _submitted(payload: Any) -> tuple[bytes, list[Transfer]]:
-    reply, sent = payload
+class Submitted(NamedTuple):
+    """What came of a submission: the reply to the client, the values that leave for another device, seconds that it ran."""
+
+    reply: bytes
+    sent: list[Transfer]
+    ran: float
+
+
+def _submitted(payload: Any) -> Submitted:
+    reply, sent, ran = payload
     if not isinstance(reply, bytes):
         raise Malformed("the worker's reply is not bytes")
-    return reply, list(sent)
+    return Submitted(reply, list(sent), ran)
 
 
 @_request("submit", _submitted)
 class Submit(NamedTuple):
-    """Run rows. The answer is the reply to the client, and the values that leave for another device.
+    """Run rows. The answer is `Submitted`.
 
-    `failed`: the error that ended the epoch on another device.
+    `failed`: the error that ended the epoch on another device. `timed`: the reply is to have the time of each row.
     """
 
     session: str
@@ -106,6 +114,7 @@ class Submit(NamedTuple):
     epoch: int
     body: bytes
     failed: dict[str, Any] | None = None
+    timed: bool = False
 
 
 @_request("tensors", list[Listed])

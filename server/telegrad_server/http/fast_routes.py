@@ -21,6 +21,7 @@ from .responses import (
     send_body,
     send_error,
 )
+from .server_timing import new_timing
 from .submissions import submit
 
 _ROUTE: Final = re.compile(
@@ -31,13 +32,16 @@ _HEALTHY: Final = b'{"status":"ok"}\n'
 
 
 class _Answer:
-    """A response on its way; knows whether it has begun."""
+    """A response on its way; knows whether it has begun, and says where the request's time went."""
 
     def __init__(self, send: Any) -> None:
         self._send = send
         self._begun = False
+        self._timing = new_timing()
 
     async def send(self, message: Any) -> None:
+        if not self._begun and message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), *self._timing.headers()]
         self._begun = True
         await self._send(message)
 

@@ -15,6 +15,7 @@ from telegrad_server.sessions.session import Session
 
 from .request_bodies import device_of, read_body
 from .responses import MSGPACK, need_content_type, send_body
+from .server_timing import timing
 
 ANSWER_WITHIN: Final = 20.0
 """Seconds after which a submission that still runs is answered with 202; the client then asks again."""
@@ -30,11 +31,13 @@ async def submit(
     body = await read_body(scope, receive, LIMITS.body_bytes)
     if not submissions.knows(number):
         sessions.check_open()
-    reply = await submissions.put(number, epoch, acknowledged, body, device_of(scope))
+    timing().begin()
+    reply = await submissions.put(number, epoch, acknowledged, body, device_of(scope), timed=_wants_row_times(scope))
     scope["body"].keep(reply)
     if not reply.done():
         await asyncio.wait([reply], timeout=ANSWER_WITHIN)
     session.renew()
+    timing().add_ran(submissions.ran(number))
     if reply.done():
         await send_body(send, 200, reply.result(), MSGPACK)
     else:
@@ -47,6 +50,16 @@ def _stream_of(session: Session, number: int) -> Stream:
     except NotFound as error:
         error.details["hint"] = "POST /v1/sessions/{s}/streams opens one"
         raise
+
+
+def _wants_row_times(scope: Any) -> bool:
+    """Whether the query asks for the time of each row."""
+    query: bytes = scope["query_string"]
+    found = re.search(rb"(?:^|&)timing=([^&]*)", query)
+    if found is not None and found[1] != b"rows":
+        got = found[1].decode("latin-1")[:50]
+        raise Malformed("timing is `rows`, or is left out", argument="timing", expected="rows", got=got)
+    return found is not None
 
 
 def _numbers(scope: Any) -> tuple[int, int]:

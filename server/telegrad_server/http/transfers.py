@@ -12,6 +12,7 @@ from telegrad_server.sessions.uploads import Upload
 
 from .request_bodies import body_chunks, device_of
 from .responses import EMPTY, JSON, header, need_content_type, send_body, send_read
+from .server_timing import timing
 
 OCTETS: Final = b"application/octet-stream"
 
@@ -43,6 +44,7 @@ async def _fill(session: Session, upload: Upload, receive: Any) -> None:
 
 async def read(session: Session, read_id: int, scope: Any, send: Any) -> None:
     """Send the bytes of a read, from the start of the range that was asked for."""
+    timing().begin()
     holder = await session.on(device_of(scope))
     size = await reads.size(holder, read_id)
     start = _range_start(header(scope, b"range"), size)

@@ -36,18 +36,21 @@ KEPT: Final = 256
 KEPT_BYTES: Final = 64 << 20
 """Replies that a client has not acknowledged; beyond this it must, before it may send more."""
 
-Run = Callable[[int, bytes, str, dict[str, Any] | None], Awaitable[bytes]]
-"""Runs a submission: epoch, body, device, and the error that ended the epoch on another device, if one did."""
+Run = Callable[[int, bytes, str, dict[str, Any] | None, bool], Awaitable[tuple[bytes, float]]]
+"""Runs a submission: epoch, body, device, the error that ended the epoch on another device, if one did, and whether the
+reply is to have the time of each row. Returns the reply, and the seconds that the rows ran."""
 
 
 class Submission:
     """One submission that has arrived: its fingerprint, and its reply or the wait for it."""
 
-    __slots__ = ("body", "device", "digest", "epoch", "reply", "size")
+    __slots__ = ("body", "device", "digest", "epoch", "ran", "reply", "size", "timed")
 
-    def __init__(self, epoch: int, device: str, body: bytes, digest: bytes) -> None:
+    def __init__(self, epoch: int, device: str, body: bytes, digest: bytes, timed: bool) -> None:
         self.epoch = epoch
         self.device = device
+        self.timed = timed
+        self.ran = 0.0
         self.body: bytes | None = body
         self.size = len(body)
         self.digest = digest
@@ -94,9 +97,11 @@ class Stream:
         return number < self._next or number in self._submissions
 
     async def put(
-        self, number: int, epoch: int, acknowledged: int, body: bytes, device: str = "cpu"
+        self, number: int, epoch: int, acknowledged: int, body: bytes, device: str = "cpu", *, timed: bool = False
     ) -> asyncio.Future[bytes]:
-        """Take a submission; the future of its reply. The same call again gives the same reply.
+        """Take a submission; the future of its reply, with the time of each row if it is `timed`.
+
+        The same call again gives the same reply.
 
         Raises `Conflict` for other bytes or another epoch under a used number, `SubmissionGap` for one too far ahead,
         `StaleEpoch` for an epoch that is over, `TooMany` while too many replies are unacknowledged.
@@ -112,13 +117,18 @@ class Stream:
         if epoch < self._epoch:
             raise StaleEpoch(f"epoch {epoch} is over", expected=self._epoch, got=epoch)
         self._check_room(number, body)
-        submission = self._submissions[number] = Submission(epoch, device, body, digest)
+        submission = self._submissions[number] = Submission(epoch, device, body, digest, timed)
         self._start_ready()
         return submission.reply
 
     def stop(self, epoch: int) -> None:
         """Let the submissions that have not been handed on yet, up to this epoch, be skipped."""
         self._stopped = max(self._stopped, epoch)
+
+    def ran(self, number: int) -> float:
+        """Seconds that the rows of an answered submission ran; 0 for one that was acknowledged, or still runs."""
+        found = self._submissions.get(number)
+        return 0.0 if found is None else found.ran
 
     def close(self, error: TelegradError) -> None:
         """Answer the submissions that still wait with an error."""
@@ -172,13 +182,14 @@ class Stream:
             failed = await _failure_elsewhere(before, submission.epoch) if before else None
             if failed is None and submission.epoch <= self._stopped:
                 failed = StreamStopped(STOPPED).to_dict()
-            reply = await self._run(submission.epoch, body, submission.device, failed)
+            reply, ran = await self._run(submission.epoch, body, submission.device, failed, submission.timed)
         except TelegradError as error:
             submission.fail(error)
         except Exception as error:  # a defect must reach the client too
             log.exception("submission failed")
             submission.fail(InternalError(f"the server failed at this submission ({type(error).__name__})"))
         else:
+            submission.ran = ran
             if not submission.reply.done():
                 submission.reply.set_result(reply)
 

@@ -86,14 +86,16 @@ class Session:
         if number >= STREAMS:
             raise TooMany(f"a session has at most {STREAMS} streams")
 
-        async def run(epoch: int, body: bytes, device: str, failed: dict[str, Any] | None) -> bytes:
+        async def run(
+            epoch: int, body: bytes, device: str, failed: dict[str, Any] | None, timed: bool
+        ) -> tuple[bytes, float]:
             worker = await self._worker_on(device)
             reply: bytes
-            reply, sent = await worker.ask(requests.Submit(self.id, number, epoch, body, failed))
+            reply, sent, ran = await worker.ask(requests.Submit(self.id, number, epoch, body, failed, timed))
             for value_id, target, nbytes in sent:
                 assert self._carry is not None, "a value was sent where there is one device"
                 await self._carry(self, value_id, nbytes, device, target)
-            return reply
+            return reply, ran
 
         self.streams[number] = Stream(run)
         return StreamOpened(number, (number << wire.ID_BITS) + 1)

@@ -20,12 +20,13 @@ from telegrad_protocol.errors import (
     UnknownTensor,
     from_dict,
 )
-from telegrad_protocol.messages import Reply
+from telegrad_protocol.messages import Reply, TimedReply
 from telegrad_server.channel.requests import REQUESTS, UNREADABLE, Request
 from telegrad_server.logs import log
 
 from .dispatch import execute, skip
 from .memory import SLACK, Budget
+from .row_timer import RowTimer
 from .rows.registry import Blocked
 from .scheduler import Scheduler
 from .session import Session
@@ -166,11 +167,20 @@ class Executor:
         return found
 
     def on_submit(
-        self, request: Request, session: str, stream: int, epoch: int, body: bytes, failed: dict[str, Any] | None = None
+        self,
+        request: Request,
+        session: str,
+        stream: int,
+        epoch: int,
+        body: bytes,
+        failed: dict[str, Any] | None = None,
+        timed: bool = False,
     ) -> None:
         rows = wire.decode_submission(body).rows
-        found = self._stream(self.session(session), stream)
-        found.submissions.append(Submission(request, epoch, rows, None if failed is None else from_dict(failed)))
+        owner = self.session(session)
+        timer = RowTimer(owner.xp, execute) if timed else None
+        error = None if failed is None else from_dict(failed)
+        self._stream(owner, stream).submissions.append(Submission(request, epoch, rows, error, timer))
         self.scheduler.wake(session)
 
     def on_tensors(self, request: Request, session: str, after: int, limit: int) -> None:
@@ -301,7 +311,9 @@ class Executor:
             self.advancing = outer
         if stream.failed is not None:
             self._skip_rest(session, stream, submission)
-        self.scheduler.charge(session_id, perf_counter() - begun)
+        seconds = perf_counter() - begun
+        submission.ran += seconds
+        self.scheduler.charge(session_id, seconds)
         self._end_if_done(stream, submission)
 
     def _enter(self, stream: Stream, submission: Submission) -> None:
@@ -316,12 +328,13 @@ class Executor:
 
     def _run_rows(self, session_id: str, session: Session, submission: Submission, deadline: float) -> None:
         rows, results = submission.rows, submission.results
+        run = execute if submission.timer is None else submission.timer.execute
         first, session.room = submission.next, submission.room
         self._count_objects(session)
         try:
             for index in range(first, len(rows)):
                 submission.next = index
-                result = execute(session, rows[index])
+                result = run(session, rows[index])
                 if isinstance(result, Sent):
                     submission.sent.append(result)
                 elif result is not None:
@@ -366,12 +379,23 @@ class Executor:
             return
         stream.submissions.popleft()
         try:
-            reply = wire.pack(Reply(tuple(submission.results), submission.error))
+            reply = wire.pack(self._reply(submission))
         except Exception as error:  # the loop goes on for every other session
+            self._end_if_lost(error)
             log.exception("reply not packed")
             self.link.fail(submission.request, InternalError(f"the reply could not be written: {error!r}"))
             return
-        self.link.reply(submission.request, (reply, submission.sent))
+        self.link.reply(submission.request, (reply, submission.sent, submission.ran))
+
+    def _reply(self, submission: Submission) -> Reply | TimedReply:
+        """The reply, with the time of each row where the client wants it: on a GPU that waits for the last of them."""
+        results, error = tuple(submission.results), submission.error
+        if submission.timer is None:
+            return Reply(results, error)
+        begun = perf_counter()
+        times = submission.timer.nanoseconds()
+        submission.ran += perf_counter() - begun
+        return TimedReply(results, error, times)
 
 
 HANDLERS: dict[str, Callable[..., None]] = {kind: getattr(Executor, f"on_{kind}") for kind in (*REQUESTS, UNREADABLE)}

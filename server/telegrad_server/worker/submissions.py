@@ -9,6 +9,7 @@ from telegrad_protocol.errors import StaleEpoch, StreamStopped, TelegradError
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_server.channel.requests import STOPPED, Request
 
+from .row_timer import RowTimer
 from .transfers import Sent
 
 REPLY_BYTES = 8 << 20
@@ -19,12 +20,22 @@ class Submission:
     """A submission on its way: the next row, the results so far, the bytes that the reply may still hold.
 
     `failed` is the error that ended its epoch on another device. `sent` are values that leave for another device.
-    `waiting_since` is set while it waits for an upload.
+    `waiting_since` is set while it waits for an upload. `ran` are the seconds that its rows have run; `timer` takes the
+    time of each, where the client wants it.
     """
 
-    __slots__ = ("epoch", "error", "failed", "next", "request", "results", "room", "rows", "sent", "waiting_since")
+    __slots__ = (
+        "epoch", "error", "failed", "next", "ran", "request", "results", "room", "rows", "sent", "timer", "waiting_since"
+    )  # fmt: skip
 
-    def __init__(self, request: Request, epoch: int, rows: tuple[Row, ...], failed: TelegradError | None) -> None:
+    def __init__(
+        self,
+        request: Request,
+        epoch: int,
+        rows: tuple[Row, ...],
+        failed: TelegradError | None,
+        timer: RowTimer | None = None,
+    ) -> None:
         self.request = request
         self.epoch = epoch
         self.rows = rows
@@ -35,6 +46,8 @@ class Submission:
         self.sent: list[Sent] = []
         self.error: dict[str, Any] | None = None
         self.waiting_since = 0.0
+        self.ran = 0.0
+        self.timer = timer
 
 
 class Stream:

@@ -76,7 +76,7 @@ def test_large_submissions_go_out_while_others_come_in(loop: Callable[[], asynci
     async def scenario(worker: WorkerProcess, deaths: list[str]) -> None:
         bodies = [bytes([n]) * size for n, size in enumerate((20 << 20, 5, 3 << 20, 0, 1 << 20))]
         answers = await asyncio.gather(*[worker.ask(Submit("s", 0, 0, body)) for body in bodies])
-        assert answers == [(body, []) for body in bodies]
+        assert answers == [(body, [], 0.0) for body in bodies]
 
     play(scenario, loop)
 

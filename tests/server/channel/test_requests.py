@@ -46,9 +46,9 @@ def test_a_request_outside_the_list_is_an_error_of_that_request_alone() -> None:
 
 def test_answers_have_the_types_that_the_list_says() -> None:
     assert OpenSession.answer("anything") is None
-    assert Submit.answer((b"reply", ((1, "cpu", 4),))) == (b"reply", [(1, "cpu", 4)])
+    assert Submit.answer((b"reply", ((1, "cpu", 4),), 0.5)) == (b"reply", [(1, "cpu", 4)], 0.5)
     assert Tensors.answer(((1, "float32", (2,), False),)) == [(1, "float32", (2,), False)]
     assert ReadSize.answer(8) == 8
     assert Health.answer({"rows": 0}) == {"rows": 0}
     with pytest.raises(Malformed, match="not bytes"):
-        Submit.answer(("text", []))
+        Submit.answer(("text", [], 0.0))

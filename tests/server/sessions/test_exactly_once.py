@@ -25,12 +25,12 @@ class Engine:
         self.gate.set()
         self.fault: Exception | None = None
 
-    async def run(self, epoch: int, body: bytes, device: str, failed: Any) -> bytes:
+    async def run(self, epoch: int, body: bytes, device: str, failed: Any, timed: bool) -> tuple[bytes, float]:
         self.ran.append((epoch, body))
         await self.gate.wait()
         if self.fault is not None:
             raise self.fault
-        return b"reply to " + body
+        return b"reply to " + body, 0.0
 
 
 def body_of(number: int) -> bytes:

@@ -107,6 +107,15 @@ class CupyBackend(
     def synchronize(self) -> None:
         self.cp.cuda.Device(self.device.index).synchronize()
 
+    def mark(self) -> Any:
+        event = self.cp.cuda.Event()
+        event.record()
+        return event
+
+    def elapsed(self, begin: Any, end: Any) -> float:
+        end.synchronize()
+        return float(self.cp.cuda.get_elapsed_time(begin, end)) / 1e3
+
     def lost(self) -> str | None:
         """Why the device can never be used again; None while it works.
 

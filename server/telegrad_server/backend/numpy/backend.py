@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from contextlib import AbstractContextManager, nullcontext
+from time import perf_counter
 
 import psutil
 
@@ -83,6 +84,12 @@ class NumpyBackend(
 
     def synchronize(self) -> None:
         """Nothing: an operation has ended when it returns."""
+
+    def mark(self) -> float:
+        return perf_counter()
+
+    def elapsed(self, begin: float, end: float) -> float:
+        return end - begin
 
     def lost(self) -> str | None:
         return None

@@ -11,6 +11,7 @@ from telegrad_protocol import wire
 from telegrad_protocol.errors import OpValueError, TelegradError, from_dict
 from telegrad_protocol.messages import ReadResult, Row
 from telegrad_protocol.spec import OPS
+from telegrad_server.http.server_timing import timing
 from telegrad_server.sessions.exactly_once import Stream
 from telegrad_server.sessions.session import Session
 
@@ -77,15 +78,18 @@ class OpStream:
 
     async def _send(self, rows: list[Row]) -> Outcome:
         """Run rows, after freeing the ids left by a failure."""
+        timing().begin()
         async with self._turn:
             left = tuple(self._left)
             before = [control_row("free", None, left)] if left else []
             body = pack_rows([*before, *rows])
-            reply = await self._stream.put(self._number, self._number, self._number, body, self.device)
+            number = self._number
+            reply = await self._stream.put(number, number, number, body, self.device)
             self._number += 1
             del self._left[: len(left)]
         # The future belongs to the stream: a caller that goes away must not cancel it.
         results, error = wire.decode_reply(await asyncio.shield(reply))
+        timing().add_ran(self._stream.ran(number))
         if error is None:
             return Outcome(results)
         row = error.pop("row", None)
