@@ -25,7 +25,7 @@ from .batching import Batcher, Submission
 from .bulk import Bulk
 from .failures import Failures
 from .in_flight import InFlight
-from .queue import EPOCH, Barrier, Queue, RecordedRow, payload_of
+from .queue import Barrier, Queue, RecordedRow, payload_of
 from .reads import Reads
 from .uploads import Uploads
 from .waiting import WAIT_STEP
@@ -137,7 +137,7 @@ class Sender:
             if error is self.failures.unraised:
                 self.failures.roll_back(self.in_flight.submissions(), list(self.queue.items))
                 self.queue.check_at_id = 0
-                self.queue.items.append(EPOCH)
+                self.queue.begin_epoch()
 
     def end(self, error: BaseException) -> None:
         """End the session: waiting reads and every later call raise this error. Never on a caller's thread."""

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeAlias, TypeVar, overload
 from telegrad._runtime.process import stream
 from telegrad._stream.changes import Change
 from telegrad._tensor import Tensor, ask_has_grad
+from telegrad._tracing.contents import mark_bulk_written, since
 from telegrad._tracing.leaf_sets import restore
 from telegrad._tracing.proxy import TensorBase
 from telegrad._tracing.rows import append, append_all, as_row
@@ -138,12 +139,15 @@ class Optimizer:
             fresh = {p: {name: self._slot(name, p._meta) for name in names} for p in params if not self.state[p]}
             held = [fresh.get(p) or self.state[p] for p in params]
         state = tuple([slots[name]._server_id() for slots in held for name in names])
+        mark_bulk_written([t for t in params if not t._bulk_written])
+        mark_bulk_written([t for slots in held for name in names if not (t := slots[name])._bulk_written])
         before = [(counter := p.counter, counter._version) for p in params]
 
         def apply() -> None:
             self.state.update(fresh)
             for counter, version in before:
                 counter._version = version + 1
+            since.bulk_write()
 
         def undo() -> None:
             for counter, version in before:
@@ -152,6 +156,7 @@ class Optimizer:
                 self.state.pop(p, None)
 
         append(OPS[self.row], (tuple(params), state, *self.arguments(group)), None, change=Change(apply, undo))
+        since.bulk_write()
 
     def _slot(self, name: str, meta: Meta) -> Any:
         """The proxy of a state tensor, which the first step creates."""
