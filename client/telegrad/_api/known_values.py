@@ -86,7 +86,7 @@ class _Kept:
         self._at_most = 0  # bytes, with those of tensors that are gone since it was counted last
 
     def add(self, known: Known) -> None:
-        number = next(self._numbers)
+        number = known.used = next(self._numbers)
         self._references[number] = weakref.ref(known, lambda _: self._references.pop(number, None))
         self._at_most += known.nbytes + _OVERHEAD
         if self._at_most > MOST_BYTES:
@@ -164,14 +164,15 @@ def read(tensor: Any) -> Future:
     elif stream.sender.error is not None:
         stream.surface(stream.sender.error)
     kept.touch(known)
-    assert known.future is not None
-    return Share(known.future, piece.offset, tensor._meta)
+    future = known.future or _ask(piece).future  # another thread may have made room meanwhile
+    assert future is not None
+    return Share(future, piece.offset, tensor._meta)
 
 
 def _piece_of(tensor: Any) -> Piece | None:
     """What to read for a tensor; None to read the tensor itself."""
     root = tensor.root
-    if tensor._stray or since.any is None or not _owns_memory(root) or tensor._id in stream.sender.failures.causes:
+    if tensor._stray or not _owns_memory(root) or tensor._id in stream.sender.failures.causes:
         return None
     meta, whole = tensor.__dict__.get("_meta"), root.__dict__.get("_meta")
     if meta is None or whole is None or meta.dtype is not whole.dtype or not 0 < meta.nbytes <= SMALL:

@@ -16,16 +16,19 @@ class Since:
     """Objects that are replaced when knowledge ends: knowledge holds those of its time, and is compared with these.
 
     `bulk`: replaced by rows that write to many tensors. `any`: replaced by a write to memory of which the client does
-    not know whose it is.
+    not know whose it is. `strays_too`: rows that write to many tensors may write to such memory.
     """
 
     def __init__(self) -> None:
         self.bulk = object()
-        self.any: object | None = object()
+        self.any = object()
+        self.strays_too = False
 
     def bulk_write(self) -> None:
         """End what is known of tensors that rows write to many at a time; called before and after such a row is recorded."""
         self.bulk = object()
+        if self.strays_too:
+            self.any = object()
 
     def stray_write(self) -> None:
         """End all that is known."""
@@ -54,9 +57,8 @@ def mark_bulk_written(tensors: Iterable[Any]) -> None:
     for tensor in tensors:
         if not tensor._bulk_written:
             tensor._bulk_written = tensor.root._bulk_written = True
+            since.strays_too = since.strays_too or tensor._stray
             since.bulk_write()
-            if tensor._stray:
-                since.any = None  # its memory may be that of any tensor: nothing is known any more
 
 
 def left_behind(tensor: Any) -> list[weakref.ref[Any]]:

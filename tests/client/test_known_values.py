@@ -1,0 +1,263 @@
+"""Values that were read once: what is not asked for again, and that no program can tell."""
+
+from __future__ import annotations
+
+import gc
+import random
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from support.inprocess import LocalSession
+from support.reading_programs import Reader
+
+import telegrad as tg
+from telegrad._api import known_values
+from telegrad._runtime.process import stream
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """The rows that were asked for an answer in the block."""
+    asked: list[str] = []
+    ask = stream.ask
+
+    def counting(op: str, *args: Any) -> Any:
+        asked.append(op)
+        return ask(op, *args)
+
+    stream.ask = counting  # type: ignore[method-assign]
+    try:
+        yield asked
+    finally:
+        del stream.ask
+
+
+def fails_here(reader: Reader, draw: random.Random) -> None:
+    """A row fails; what is recorded after it, before that is known, never happened."""
+    before = [t.detach().clone() for t in reader.tensors]
+    written, seen = draw.choice(reader.tensors), draw.choice(reader.tensors)
+    made: list[Any] = []
+    try:
+        if draw.random() < 0.5:
+            _ = [t.tolist() for t in draw.sample(reader.tensors, 2)]
+        tg.zeros(3)[tg.tensor([0, 7])]
+        made.append(seen.detach()[:1] if seen.ndim else seen.detach())
+        with tg.no_grad():
+            written.data.zero_()
+        if draw.random() < 0.5:
+            written.grad = None
+        made.append(written.detach())
+        if draw.random() < 0.5:
+            written.tolist()
+        tg.synchronize()
+    except IndexError:
+        pass
+    else:
+        pytest.fail("the failure was not raised")
+    for tensor in made:
+        with pytest.raises(IndexError):
+            tensor.tolist()
+    tg.synchronize()
+    for tensor, values in zip(reader.tensors, before, strict=True):
+        assert tensor.tolist() == values.tolist()
+
+
+def ran(lib: Any, seed: int) -> list[Any]:
+    """What a program reads."""
+
+    def fails(reader: Reader, draw: random.Random) -> None:
+        seed = draw.random()
+        if lib is tg:  # with draws of its own, so that the steps after it are the same everywhere
+            fails_here(reader, random.Random(seed))
+
+    reader = Reader(lib, fails)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's, of writes to expanded tensors
+        reader.run(seed, 60)
+    return [*reader.read, *[t.detach().tolist() for t in reader.tensors]]
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_programs_read_the_same_as_if_nothing_were_known(
+    here: LocalSession, part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(part * 15, (part + 1) * 15):
+        found = ran(tg, seed)
+        with monkeypatch.context() as patch:
+            patch.setattr(known_values, "_piece_of", lambda tensor: None)
+            assert ran(tg, seed) == found, f"seed {seed}"
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("part", range(4))
+def test_programs_read_what_torch_reads(here: LocalSession, part: int) -> None:
+    torch = pytest.importorskip("torch", reason="the oracle, torch, is not installed")
+    for seed in range(1000 + part * 40, 1000 + (part + 1) * 40):
+        assert ran(tg, seed) == ran(torch, seed), f"seed {seed}"
+
+
+IDIOMS = {
+    "elements": (lambda y: [float(v) for v in y[:10]], 1),
+    "iterating": (lambda y: [v.item() for v in y[:10]], 1),
+    "by index": (lambda y: [y[i].item() for i in range(10)], 1),
+    "again": (lambda y: [y[:5].tolist(), y[:5].tolist(), y[3].item(), bool(y[1] == 0)], 2),
+    "formatting": (lambda y: f"{y[0]} {y[1]:.2f} {y[2].item()}", 1),
+    "as an index": (lambda y: [range(9)[i] for i in y[:4].long().clone()], 1),
+    "numpy": (lambda y: [y[i : i + 2].numpy() for i in range(5)], 1),
+    "with a write between": (lambda y: [y[0].item(), y[1].add_(1).item(), y[0].item()], 2),
+    "through a detached alias": (lambda y: [y[0].item(), y.detach().mul_(2)[0].item(), y[0].item()], 2),
+    "through data": (lambda y: [y[0].item(), y.data.mul_(2)[0].item(), y[0].item()], 2),
+    "an array that is changed": (lambda y: [y[:3].numpy().fill(7), y[:3].tolist()], 1),
+}
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+@pytest.mark.parametrize("name", IDIOMS)
+def test_idioms_ask_once(here: LocalSession, name: str, size: int) -> None:
+    idiom, asks = IDIOMS[name]
+    y = tg.arange(float(size)) + 1
+    with counted() as asked:
+        idiom(y)
+    assert asked == ["read"] * asks
+
+
+def test_a_write_ends_what_is_known(here: LocalSession) -> None:
+    x = tg.zeros(4) + 0
+    for value, write in enumerate(
+        [
+            lambda: x.add_(1),
+            lambda: x[:].fill_(2),
+            lambda: x.data.fill_(3),
+            lambda: x.__setitem__(slice(None), tg.full((4,), 4.0)),
+            lambda: tg.nn.init.constant_(x, 5),
+            lambda: x.view(2, 2).t().copy_(tg.full((2, 2), 6.0)),
+            lambda: setattr(x, "data", tg.full((4,), 7.0)),
+            lambda: x.uniform_(8, 8),
+        ],
+        1,
+    ):
+        assert x.tolist() == [value - 1] * 4
+        write()
+        assert x.tolist() == [value] * 4
+        assert x[2].item() == value
+
+
+def test_memory_that_a_tensor_has_left_is_known_no_more_once_a_view_of_it_is_written_to(here: LocalSession) -> None:
+    z = tg.ones(3) + 0
+    x = z.detach()
+    view = x[:]
+    x.data = tg.zeros(3)
+    assert z.tolist() == [1, 1, 1]
+    view.add_(1)
+    assert (z.tolist(), view.tolist(), x.tolist()) == ([2, 2, 2], [2, 2, 2], [0, 0, 0])
+    inner = view.detach()[1:]
+    inner.add_(1)
+    assert (z.tolist(), inner.tolist()) == ([2, 3, 3], [3, 3])
+
+
+def test_rows_that_write_to_many_tensors_end_what_is_known_of_them(here: LocalSession) -> None:
+    w = tg.ones(2, requires_grad=True)
+    alias = w.detach()
+    optimizer = tg.optim.Adam([w], lr=0.5)
+    (w * 2).sum().backward()
+    gradient = w.grad
+    assert (gradient.tolist(), alias.tolist()) == ([2, 2], [1, 1])
+    optimizer.step()
+    first = optimizer.state[w]["exp_avg"].tolist()
+    assert alias.tolist() == pytest.approx([0.5, 0.5])
+    (w * 2).sum().backward()
+    assert gradient.tolist() == [4, 4]
+    optimizer.step()
+    assert optimizer.state[w]["exp_avg"].tolist() != first
+    given = tg.ones(2)
+    w.grad = given
+    assert given.tolist() == [1, 1]
+    (w * 2).sum().backward()
+    assert given.tolist() == [3, 3]
+
+
+def test_a_failed_tensor_stays_failed_and_what_it_shares_memory_with_does_not(here: LocalSession) -> None:
+    x = tg.ones(3) + 1
+    assert x.tolist() == [2, 2, 2]
+    tg.zeros(3)[tg.tensor([7])]
+    view = x[1:]
+    x.add_(1)
+    with pytest.raises(IndexError):
+        x.tolist()
+    for _ in range(2):
+        with pytest.raises(IndexError):
+            view.tolist()
+        assert x.tolist() == [2, 2, 2]
+        assert x[1:].tolist() == [2, 2]
+
+
+def test_a_read_that_failed_with_its_epoch_is_asked_again(here: LocalSession) -> None:
+    x = tg.ones(3) + 1
+    tg.synchronize()
+    tg.zeros(3)[tg.tensor([7])]
+    future = x.read()
+    with pytest.raises(IndexError):
+        tg.synchronize()
+    assert x.tolist() == [2, 2, 2]
+    with pytest.raises(IndexError):
+        future.result()
+
+
+def test_tensors_of_an_ended_session_are_not_known(here: LocalSession) -> None:
+    x = tg.ones(3) + 1
+    assert x.tolist() == [2, 2, 2]
+    stream.restart(LocalSession())
+    with pytest.raises(tg.SessionGone if hasattr(tg, "SessionGone") else Exception, match="session"):
+        x.tolist()
+
+
+def test_what_is_known_stays_within_bounds(here: LocalSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_values, "MOST_BYTES", 64 << 10)
+    held = [tg.zeros(1000) + i for i in range(50)]
+    first = held[0]
+    for x in held:
+        x.tolist()
+        first.tolist()
+        assert known_values.kept.total() <= 64 << 10
+    with counted() as asked:
+        assert first[0].item() == 0  # it was used last
+        assert held[-1][0].item() == 49
+        assert held[1][0].item() == 1
+    assert asked == ["read"]
+    big = tg.zeros(100_000) + 1
+    big.tolist()
+    assert big._known is None
+
+
+def test_what_is_known_goes_with_its_tensor(here: LocalSession) -> None:
+    gc.collect()
+    before = len(known_values.kept.all())
+    x = tg.zeros(1000) + 1
+    x[0].item()
+    assert len(known_values.kept.all()) == before + 1
+    del x
+    gc.collect()
+    assert len(known_values.kept.all()) == before
+
+
+def test_threads_that_write_and_read_leave_nothing_stale(here: LocalSession) -> None:
+    x = tg.zeros(4) + 0
+    stop = threading.Event()
+
+    def reading() -> None:
+        while not stop.is_set():
+            x[1].item()
+
+    reader = threading.Thread(target=reading)
+    reader.start()
+    try:
+        for i in range(1, 300):
+            x.fill_(i)
+            assert x.tolist() == [i] * 4
+    finally:
+        stop.set()
+        reader.join()
