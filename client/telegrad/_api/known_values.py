@@ -7,6 +7,7 @@ around it. `contents` says how a write ends what is known.
 from __future__ import annotations
 
 import itertools
+import sys
 import weakref
 from typing import Any, Final, NamedTuple
 
@@ -15,14 +16,13 @@ import numpy as np
 from telegrad._runtime.process import stream
 from telegrad._stream.queue import RecordedRow
 from telegrad._stream.reads import Future
-from telegrad._tracing.call_sites import call_site
+from telegrad._tracing.call_sites import call_site, outside
 from telegrad._tracing.contents import since
-from telegrad._tracing.proxy import TensorBase
 from telegrad_protocol import dtypes
 from telegrad_protocol.messages import ReadResult
 from telegrad_protocol.spec import OPS
 
-from . import host_tensors
+from . import asking_ahead, host_tensors
 
 SMALL: Final = 16 << 10
 """Bytes of memory that a read of any part of it brings as a whole."""
@@ -32,6 +32,9 @@ BLOCK: Final = 4 << 10
 
 MOST_BYTES: Final = 16 << 20
 """Bytes that are kept in all; what was used least recently goes first."""
+
+LARGE: Final = -1
+"""Stands for the start of memory that was asked for ahead as a whole; it is kept for one read."""
 
 _OVERHEAD: Final = 512
 """Bytes that knowledge of one value takes beside the value."""
@@ -78,16 +81,19 @@ def _is_of_this_epoch(tensor: Any) -> bool:
 
 
 class _Kept:
-    """All that is known, to keep within bounds. What nobody holds any more is not counted."""
+    """All that is known, to keep within bounds.
+
+    What went with its tensor is counted until the bound is reached: a callback in Python could swallow an interrupt.
+    """
 
     def __init__(self) -> None:
-        self._references: dict[int, weakref.ref[Known]] = {}
+        self._references: list[weakref.ref[Known]] = []
         self._numbers = itertools.count(1)
         self._at_most = 0  # bytes, with those of tensors that are gone since it was counted last
 
     def add(self, known: Known) -> None:
-        number = known.used = next(self._numbers)
-        self._references[number] = weakref.ref(known, lambda _: self._references.pop(number, None))
+        known.used = next(self._numbers)
+        self._references.append(weakref.ref(known))
         self._at_most += known.nbytes + _OVERHEAD
         if self._at_most > MOST_BYTES:
             self._shrink()
@@ -105,10 +111,11 @@ class _Kept:
             total -= known.nbytes + _OVERHEAD
             known.future = None
         self._at_most = total
+        self._references = [weakref.ref(known) for known in self.all()]
 
     def all(self) -> list[Known]:
         """What is known now."""
-        held = [reference() for reference in list(self._references.values())]
+        held = [reference() for reference in list(self._references)]
         return [known for known in held if known is not None and known.future is not None]
 
     def total(self) -> int:
@@ -120,11 +127,11 @@ kept: Final = _Kept()
 
 
 class Piece(NamedTuple):
-    """The memory to read for a tensor: `count` elements of `root` from `start`, and where the tensor's first one is there."""
+    """The memory to read for a tensor: `length` elements of `root` from `start`, `offset`: where its first is there."""
 
     root: Any
     start: int
-    count: int
+    length: int
     offset: int
 
 
@@ -152,66 +159,109 @@ class Share(Future):
 
 def read(tensor: Any) -> Future:
     """Ask for the values of a tensor on the server, unless they are known or on their way."""
-    piece = _piece_of(tensor)
-    if piece is None:
-        return stream.ask("read", (tensor._id,), tensor.device_bits, call_site(), _fetch)
-    root = piece.root
+    root = _owner(tensor)
+    if root is None:
+        return _read_itself(tensor, call_site())
+    piece = _piece(tensor, root)
     known = None if root._known is None else root._known.get(piece.start)
     if known is None or not known.holds_for(tensor, root):
-        if tensor is not root and not _is_of_this_epoch(tensor):
-            return stream.ask("read", (tensor._id,), tensor.device_bits, call_site(), _fetch)
-        known = _ask(piece)
-    elif stream.sender.error is not None:
+        return _ask_for(tensor, piece)
+    if stream.sender.error is not None:
         stream.surface(stream.sender.error)
     kept.touch(known)
-    future = known.future or _ask(piece).future  # another thread may have made room meanwhile
-    assert future is not None
+    future = known.future
+    if future is None:  # another thread has made room
+        return _ask_for(tensor, piece)
+    if piece.start == LARGE:
+        root._known.pop(LARGE, None)
     return Share(future, piece.offset, tensor._meta)
 
 
-def _piece_of(tensor: Any) -> Piece | None:
-    """What to read for a tensor; None to read the tensor itself."""
+def _owner(tensor: Any) -> Any:
+    """The tensor on the server that owns the memory of this one, if it still has it; None if that is not known."""
     root = tensor.root
-    if tensor._stray or not _owns_memory(root) or tensor._id in stream.sender.failures.causes:
+    if tensor._stray or not root._id or root._base is not None or root._offset:
+        return None
+    if (root._memory is not None and root._memory is not root) or tensor._id in stream.sender.failures.causes:
         return None
     meta, whole = tensor.__dict__.get("_meta"), root.__dict__.get("_meta")
-    if meta is None or whole is None or meta.dtype is not whole.dtype or not 0 < meta.nbytes <= SMALL:
+    if meta is None or whole is None or meta.dtype is not whole.dtype or not meta.numel:
         return None
-    if whole.nbytes <= SMALL:
-        return Piece(root, 0, whole.numel, tensor._offset)
+    return root
+
+
+def _piece(tensor: Any, root: Any) -> Piece:
+    """What to read for a tensor: all memory if it is small, the block around a small part of more, or the tensor itself."""
+    meta, numel, itemsize = tensor._meta, root._meta.numel, root._meta.dtype.itemsize
     first = tensor._offset
+    if numel * itemsize <= SMALL and meta.nbytes <= SMALL:
+        return Piece(root, 0, numel, first)
+    length = BLOCK // itemsize
     last = first + sum((n - 1) * step for n, step in zip(meta.shape, meta.strides, strict=True))
-    size = BLOCK // meta.dtype.itemsize
-    start = first // size * size
-    if tensor is root or last >= start + size:
-        return None
-    return Piece(root, start, min(size, whole.numel - start), first - start)
+    start = first // length * length
+    if tensor is root or last >= start + length or meta.nbytes > SMALL:
+        return Piece(root, LARGE, numel, first)
+    return Piece(root, start, min(length, numel - start), first - start)
 
 
-def _owns_memory(root: TensorBase) -> bool:
-    """Whether a tensor, the first on its memory, is on the server and still has that memory."""
-    return root._id != 0 and root._base is None and (root._memory is None or root._memory is root) and not root._offset
+def _ask_for(tensor: Any, piece: Piece) -> Future:
+    """Ask for a tensor's values, and for those that the program will ask for next."""
+    frame = outside(sys._getframe(1))
+    site = frame.f_code, frame.f_lasti
+    if piece.start == LARGE or not _may_ask(tensor, piece.root):
+        future = _read_itself(tensor, site)
+    else:
+        future = Share(_ask(piece, site), piece.offset, tensor._meta)
+    left = asking_ahead.MOST_BYTES
+    for other in asking_ahead.asking_ahead.following(tensor, frame):
+        left -= _ask_ahead(other, site)
+        if left <= 0:
+            break
+    return future
 
 
-def _ask(piece: Piece) -> Known:
+def _read_itself(tensor: Any, site: Any) -> Future:
+    return stream.ask("read", (tensor._id,), tensor.device_bits, site, _fetch)
+
+
+def _may_ask(tensor: Any, root: Any) -> bool:
+    """Whether a read of the memory fails if the tensor has failed."""
+    return tensor is root or _is_of_this_epoch(tensor)
+
+
+def _ask_ahead(tensor: Any, site: Any) -> int:
+    """Ask for what a later read of a tensor will need, unless it is known; its bytes."""
+    root = _owner(tensor) if tensor._id > stream.inherited else None
+    if root is None or not _may_ask(tensor, root):
+        return 0
+    piece = _piece(tensor, root)
+    known = None if root._known is None else root._known.get(piece.start)
+    nbytes: int = piece.length * root._meta.dtype.itemsize
+    if nbytes > asking_ahead.MOST_BYTES or (known is not None and known.holds_for(tensor, root)):
+        return 0
+    _ask(piece, site)
+    return nbytes
+
+
+def _ask(piece: Piece, site: Any) -> Future:
     """Ask for a piece of memory, and keep it with its owner."""
-    root, device_bits, site = piece.root, piece.root.device_bits, call_site()
-    known = Known(piece.count * root._meta.dtype.itemsize)
+    root, device_bits = piece.root, piece.root.device_bits
+    known = Known(piece.length * root._meta.dtype.itemsize)
     if root._known is None:
         root._known = {}
     root._known[piece.start] = known  # before the row: a write that another thread records meanwhile ends it
-    if piece.count == root._meta.numel:
-        known.future = stream.ask("read", (root._id,), device_bits, site, _fetch)
+    if piece.length == root._meta.numel:
+        future = known.future = stream.ask("read", (root._id,), device_bits, site, _fetch)
     else:
         part = known.answer_id
-        cut = (root._id, (piece.count,), (1,), piece.start)
+        cut = (root._id, (piece.length,), (1,), piece.start)
         stream.queue.items.append(RecordedRow(_AS_STRIDED, device_bits, part, cut, *site))
         try:
-            known.future = stream.ask("read", (part,), device_bits, site, _fetch)
+            future = known.future = stream.ask("read", (part,), device_bits, site, _fetch)
         finally:
             stream.queue.free(part)
     kept.add(known)
-    return known
+    return future
 
 
 def _fetch(result: ReadResult) -> np.ndarray:

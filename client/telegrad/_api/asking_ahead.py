@@ -1,0 +1,148 @@
+"""Which values a loop will ask for next, so that they are asked for together and the loop waits once.
+
+Where a line has waited twice in a row, for two tensors of one module, list, tuple or dict, it will ask for those that
+follow. A list is found among the variables of the line's function and its callers, and among attributes of those.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import operator
+import sys
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from itertools import repeat
+from types import CodeType, FrameType, ModuleType
+from typing import Any, Final
+
+from telegrad._tracing.proxy import TensorBase
+
+MOST_BYTES: Final = 8 << 20
+"""Bytes that are asked for ahead at once."""
+
+WORTH_IT: Final = 0.002
+"""Seconds that a wait takes at least where it is worth to look for what comes next."""
+
+LINES: Final = 256
+"""Lines of which it is remembered that nothing was found."""
+
+CALLERS: Final = 3
+"""Functions, from the line's outwards, whose variables are looked at."""
+
+LONGEST: Final = 1 << 16
+"""Items of the longest list that is looked at."""
+
+Site = tuple[CodeType, int]
+
+
+class AskingAhead:
+    """Follows the waits of the program, and finds what comes next.
+
+    `walked`: the module whose parameters, buffers or state were asked for last.
+    """
+
+    def __init__(self) -> None:
+        self.walked: weakref.ref[Any] | None = None
+        self._site: Site | None = None
+        self._before: tuple[weakref.ref[TensorBase], weakref.ref[TensorBase]] | None = None
+        self._asked_at = 0.0
+        self._pauses: dict[Site, tuple[int, int]] = {}
+
+    def following(self, tensor: TensorBase, frame: FrameType) -> list[TensorBase]:
+        """The tensors that the line of `frame` will ask for next; it is about to wait for the values of one."""
+        site = frame.f_code, frame.f_lasti
+        before = self._before if self._site == site else None
+        now = time.monotonic()
+        waited = now - self._asked_at
+        self._site, self._before, self._asked_at = site, (weakref.ref(tensor), weakref.ref(tensor.root)), now
+        if before is None or waited < WORTH_IT or not self._has_turn(site):
+            return []
+        module = None if self.walked is None else self.walked()
+        found = _in_module(before[1](), tensor.root, module) or _in_frames(before[0](), tensor, frame)
+        if found:
+            self._pauses.pop(site, None)
+        return found
+
+    def _has_turn(self, site: Site) -> bool:
+        """Whether to look this time: while nothing is found, after twice as many waits as the last time."""
+        if len(self._pauses) >= LINES:
+            self._pauses.clear()
+        left, length = self._pauses.get(site, (0, 1))
+        self._pauses[site] = (left - 1, length) if left else (length, 2 * length)
+        return not left
+
+
+def _in_module(before: TensorBase | None, tensor: TensorBase, module: Any) -> list[TensorBase]:
+    """What follows in the memory of a module's state, which tensors outside the graph share."""
+    if module is None or before is None:
+        return []
+    return _behind(before, tensor, [found.root for found in (*module.parameters(), *module.buffers())])
+
+
+def _in_frames(before: TensorBase | None, tensor: TensorBase, frame: FrameType | None) -> list[TensorBase]:
+    """What follows in what variables hold."""
+    for _ in range(CALLERS):
+        if frame is None or before is None or before is tensor:
+            break
+        for value in _variables(frame):
+            for held in _held(value):
+                if len(held) <= LONGEST and (found := _behind(before, tensor, held)):
+                    return found
+        frame = frame.f_back
+    return []
+
+
+def _variables(frame: FrameType) -> list[Any]:
+    found = frame.f_locals
+    values = list(found.values())
+    # Before Python 3.13 the frame keeps this copy, which would keep tensors alive, unless the program has it as well.
+    if frame.f_code.co_flags & inspect.CO_OPTIMIZED and type(found) is dict and sys.getrefcount(found) <= 3:
+        found.clear()
+    return values
+
+
+def _held(value: Any) -> Iterator[list[Any]]:
+    """The items of a container, of what an iterator goes through, and of containers in a dict or in attributes."""
+    if isinstance(value, list | tuple | deque):
+        yield list(value)
+    elif isinstance(value, dict):
+        yield from _of_dict(value)
+    elif hasattr(type(value), "__next__") and not inspect.isgenerator(value):
+        for below in gc.get_referents(value):
+            yield from _held(below)
+    elif not isinstance(value, TensorBase | type | ModuleType) and isinstance(held := _attributes(value), dict):
+        yield from _of_dict(held)
+
+
+def _attributes(value: Any) -> Any:
+    try:
+        return object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return None
+
+
+def _of_dict(found: dict[Any, Any]) -> Iterator[list[Any]]:
+    values = list(found.values())
+    yield values
+    for value in values:
+        if isinstance(value, list | tuple | deque):
+            yield list(value)
+
+
+def _behind(before: Any, tensor: Any, items: list[Any]) -> list[TensorBase]:
+    """The tensors behind the second of two, which come in this order; none if they do not."""
+    at = _place(before, items, 0)
+    at = -1 if at < 0 else _place(tensor, items, at + 1)
+    return [] if at < 0 else [item for item in items[at + 1 :] if isinstance(item, TensorBase)]
+
+
+def _place(tensor: Any, items: list[Any], start: int) -> int:
+    """Where a tensor stands, not before `start`; -1 if nowhere."""
+    same = map(operator.is_, items[start:], repeat(tensor))
+    return next((start + i for i, found in enumerate(same) if found), -1)
+
+
+asking_ahead: Final = AskingAhead()
