@@ -30,7 +30,7 @@ from ._runtime.process import stream
 from ._stream.changes import Change
 from ._stream.reads import Future
 from ._tracing.call_sites import call_site
-from ._tracing.contents import left_behind, mark_bulk_written, set_stray
+from ._tracing.contents import left_behind, mark_bulk_written, set_stray, since
 from ._tracing.frames import hide_frames
 from ._tracing.leaf_sets import Leaf, LeafSet, only, union
 from ._tracing.proxy import TensorBase
@@ -402,7 +402,9 @@ class Tensor(Declared, metaclass=TensorType):
         if value is None and leaf.has_grad is False:
             return
         before, after = leaf.state(), (value is not None, value, None)
+        since.bulk_write()
         control("set_grad", self, value, change=Change(lambda: leaf.restore(after), lambda: leaf.restore(before)))
+        since.bulk_write()
 
     def _check_grad(self, value: Any) -> None:
         """Raise unless a value may become this tensor's gradient."""

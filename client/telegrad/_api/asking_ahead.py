@@ -38,6 +38,25 @@ LONGEST: Final = 1 << 16
 Site = tuple[CodeType, int]
 
 
+class Pauses:
+    """On which lines to look: while nothing is found on one, after twice as many waits as the last time."""
+
+    def __init__(self) -> None:
+        self._of: dict[Site, tuple[int, int]] = {}
+
+    def has_turn(self, site: Site) -> bool:
+        """Whether to look this time."""
+        if len(self._of) >= LINES:
+            self._of.clear()
+        left, length = self._of.get(site, (0, 1))
+        self._of[site] = (left - 1, length) if left else (length, 2 * length)
+        return not left
+
+    def forget(self, site: Site) -> None:
+        """Something was found."""
+        self._of.pop(site, None)
+
+
 class AskingAhead:
     """Follows the waits of the program, and finds what comes next.
 
@@ -49,7 +68,7 @@ class AskingAhead:
         self._site: Site | None = None
         self._before: tuple[weakref.ref[TensorBase], weakref.ref[TensorBase]] | None = None
         self._asked_at = 0.0
-        self._pauses: dict[Site, tuple[int, int]] = {}
+        self._pauses = Pauses()
 
     def following(self, tensor: TensorBase, frame: FrameType) -> list[TensorBase]:
         """The tensors that the line of `frame` will ask for next; it is about to wait for the values of one."""
@@ -58,21 +77,13 @@ class AskingAhead:
         now = time.monotonic()
         waited = now - self._asked_at
         self._site, self._before, self._asked_at = site, (weakref.ref(tensor), weakref.ref(tensor.root)), now
-        if before is None or waited < WORTH_IT or not self._has_turn(site):
+        if before is None or waited < WORTH_IT or not self._pauses.has_turn(site):
             return []
         module = None if self.walked is None else self.walked()
         found = _in_module(before[1](), tensor.root, module) or _in_frames(before[0](), tensor, frame)
         if found:
-            self._pauses.pop(site, None)
+            self._pauses.forget(site)
         return found
-
-    def _has_turn(self, site: Site) -> bool:
-        """Whether to look this time: while nothing is found, after twice as many waits as the last time."""
-        if len(self._pauses) >= LINES:
-            self._pauses.clear()
-        left, length = self._pauses.get(site, (0, 1))
-        self._pauses[site] = (left - 1, length) if left else (length, 2 * length)
-        return not left
 
 
 def _in_module(before: TensorBase | None, tensor: TensorBase, module: Any) -> list[TensorBase]:
@@ -82,17 +93,32 @@ def _in_module(before: TensorBase | None, tensor: TensorBase, module: Any) -> li
     return _behind(before, tensor, [found.root for found in (*module.parameters(), *module.buffers())])
 
 
-def _in_frames(before: TensorBase | None, tensor: TensorBase, frame: FrameType | None) -> list[TensorBase]:
+def _in_frames(before: TensorBase | None, tensor: TensorBase, frame: FrameType) -> list[TensorBase]:
     """What follows in what variables hold."""
+    if before is None or before is tensor:
+        return []
+    return next((found for held in _in_variables(frame) if (found := _behind(before, tensor, held))), [])
+
+
+def _in_variables(frame: FrameType) -> Iterator[list[Any]]:
+    """The items of all that variables hold, from the inner function outwards."""
+    caller: FrameType | None = frame
     for _ in range(CALLERS):
-        if frame is None or before is None or before is tensor:
+        if caller is None:
             break
-        for value in _variables(frame):
-            for held in _held(value):
-                if len(held) <= LONGEST and (found := _behind(before, tensor, held)):
-                    return found
-        frame = frame.f_back
-    return []
+        for value in _variables(caller):
+            yield from (held for held in _held(value) if len(held) <= LONGEST)
+        caller = caller.f_back
+
+
+def holders(frame: FrameType) -> Iterator[list[Any]]:
+    """Parameters of the module that was iterated over last, their gradients, and what variables hold."""
+    module = None if asking_ahead.walked is None else asking_ahead.walked()
+    if module is not None:
+        parameters = list(module.parameters())
+        yield parameters
+        yield [None if p._leaf is None else p._leaf.grad for p in parameters]
+    yield from _in_variables(frame)
 
 
 def _variables(frame: FrameType) -> list[Any]:

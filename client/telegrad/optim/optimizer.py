@@ -38,7 +38,9 @@ def clear_grads(parameters: list[Any], set_to_none: bool = True) -> None:
         return
     before = [(p._leaf, p._leaf.state()) for p in having]
     change = Change(lambda: restore([(leaf, (False, None, None)) for leaf, _ in before]), lambda: restore(before))
+    since.bulk_write()
     append_all([as_row(OPS["clear_grads"], (tuple(found),), None) for found in by_device(having)], change)
+    since.bulk_write()
 
 
 def by_device(parameters: list[Any]) -> list[list[Any]]:
