@@ -70,14 +70,18 @@ class AskingAhead:
         self._asked_at = 0.0
         self._pauses = Pauses()
 
+    def is_worth_it(self) -> bool:
+        """Whether waits are long: the time since the last value was asked for. To be called for each that is."""
+        now = time.monotonic()
+        waited, self._asked_at = now - self._asked_at, now
+        return waited >= WORTH_IT
+
     def following(self, tensor: TensorBase, frame: FrameType) -> list[TensorBase]:
         """The tensors that the line of `frame` will ask for next; it is about to wait for the values of one."""
         site = frame.f_code, frame.f_lasti
         before = self._before if self._site == site else None
-        now = time.monotonic()
-        waited = now - self._asked_at
-        self._site, self._before, self._asked_at = site, (weakref.ref(tensor), weakref.ref(tensor.root)), now
-        if before is None or waited < WORTH_IT or not self._pauses.has_turn(site):
+        self._site, self._before = site, (weakref.ref(tensor), weakref.ref(tensor.root))
+        if before is None or not self._pauses.has_turn(site):
             return []
         module = None if self.walked is None else self.walked()
         found = _in_module(before[1](), tensor.root, module) or _in_frames(before[0](), tensor, frame)

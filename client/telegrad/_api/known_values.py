@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import sys
 import weakref
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -209,20 +210,28 @@ def _ask_for(tensor: Any, piece: Piece) -> Future:
     """Ask for a tensor's values, and for those that the program will ask for next."""
     frame = outside(sys._getframe(1))
     site = frame.f_code, frame.f_lasti
-    computed = repeated_calls.value(tensor, frame)
-    if computed is not None:
+    if repeated_calls.expected and (computed := repeated_calls.value(tensor, frame)) is not None:
         return Share(computed, 0, tensor._meta)
+    worth_it = asking_ahead.asking_ahead.is_worth_it()
+    # Found before the first row is recorded, so that all rows travel together.
+    following = asking_ahead.asking_ahead.following(tensor, frame) if worth_it else ()
     if piece.start == LARGE or not _may_ask(tensor, piece.root):
         future = _read_itself(tensor, site)
     else:
         future = Share(_ask(piece, site), piece.offset, tensor._meta)
+    if worth_it:
+        _ask_for_all(following, site)
+        repeated_calls.go_ahead(tensor, frame, _fetch)
+    return future
+
+
+def _ask_for_all(tensors: Iterable[Any], site: Any) -> None:
+    """Ask for tensors ahead, up to a bound."""
     left = asking_ahead.MOST_BYTES
-    for other in asking_ahead.asking_ahead.following(tensor, frame):
-        left -= _ask_ahead(other, site)
+    for tensor in tensors:
+        left -= _ask_ahead(tensor, site)
         if left <= 0:
             break
-    repeated_calls.go_ahead(tensor, frame, _fetch)
-    return future
 
 
 def _read_itself(tensor: Any, site: Any) -> Future:

@@ -7,7 +7,6 @@ values have come already. Nothing is computed ahead that may fail for its values
 
 from __future__ import annotations
 
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
@@ -85,22 +84,20 @@ class Expected:
 
 
 class RepeatedCalls:
-    """Follows what lines compute before they wait."""
+    """Follows what lines compute before they wait. `expected`: what has been computed ahead."""
 
     def __init__(self) -> None:
         self._site: tuple[CodeType, int] | None = None
         self._before: Recipe | None = None
-        self._waited_at = 0.0
-        self._expected: dict[Recipe, Expected] = {}
+        self.expected: dict[Recipe, Expected] = {}
         self._pauses = asking_ahead.Pauses()
 
     def value(self, tensor: TensorBase, frame: FrameType) -> Future | None:
         """The value that was computed ahead for a tensor that is about to be asked for, if there is one."""
-        site = frame.f_code, frame.f_lasti
-        if site != self._site or not self._expected:
+        if (frame.f_code, frame.f_lasti) != self._site:
             return None
         recipe = _recipe_of(tensor)
-        expected = None if recipe is None else self._expected.pop(recipe, None)
+        expected = None if recipe is None else self.expected.pop(recipe, None)
         if expected is None or not expected.holds() or tensor._id < stream.queue.epoch_start:
             return None
         self._before = recipe
@@ -108,21 +105,16 @@ class RepeatedCalls:
 
     def go_ahead(self, tensor: TensorBase, frame: FrameType, finish: Callable[[Any], Any]) -> None:
         """Make the line's calls on the tensors that follow; it is about to wait for the values of this one."""
-        site, now = (frame.f_code, frame.f_lasti), time.monotonic()
+        site = frame.f_code, frame.f_lasti
         before = self._before if site == self._site else None
-        waited, self._waited_at = now - self._waited_at, now
-        if site != self._site:
-            self._expected = {}
-        self._site, self._before = site, None
-        if waited < asking_ahead.WORTH_IT and before is not None:
-            return
-        recipe = self._before = _recipe_of(tensor)
+        recipe = _recipe_of(tensor)
+        self._site, self._before, self.expected = site, recipe, {}
         if recipe is None or before is None or recipe.steps != before.steps or not self._pauses.has_turn(site):
             return
         following = _following(before.source, recipe.source, frame)
         if following:
             self._pauses.forget(site)
-        self._expected = dict(_asked(recipe.steps, following, site, finish))
+        self.expected = dict(_asked(recipe.steps, following, site, finish))
 
 
 def _recipe_of(tensor: TensorBase) -> Recipe | None:

@@ -22,6 +22,14 @@ class Failed(NamedTuple):
     items: list[Any]
 
 
+class Skipped(NamedTuple):
+    """Rows of a submission that were not executed, or not yet."""
+
+    number: int
+    epoch: int
+    items: list[Any]
+
+
 class Failures:
     """The failures of one session; every method is called with the sender's lock held.
 
@@ -34,17 +42,19 @@ class Failures:
         self._first_id = first_id  # lower ones are of earlier sessions
         self._of_another_session = of_another_session
         self._latest: TelegradError | None = None
-        self._skipped: list[tuple[int, list[Any]]] = []
+        self._skipped: list[Skipped] = []
+        self._first = (0, 0)  # number and epoch of the submission that has the failing row
         self._unexplained: list[Failed] = []
 
     def add(self, submission: Submission, error: dict[str, Any], epoch: int) -> bool:
         """Note the failure of a submission. Returns whether the next call raises it."""
         row_index = error.get("row")
         items = submission.items[row_index or 0 :]
-        self._skipped.append((submission.number, items))
+        self._skipped.append(Skipped(submission.number, submission.epoch, items))
         self._unexplained.append(Failed(submission.number, submission.epoch, error, items))
         if row_index is None or submission.epoch != epoch:
             return False
+        self._first = submission.number, submission.epoch
         self.unraised = self._latest = self._cause(submission.items[row_index], error)
         return True
 
@@ -91,9 +101,15 @@ class Failures:
             self.causes.pop(tensor_id, None)
 
     def roll_back(self, in_flight: Iterable[Submission], recorded: Iterable[Item]) -> None:
-        """Undo what calls from the failing one on changed on this side."""
-        later = sorted([*self._skipped, *((s.number, s.items) for s in in_flight)], key=lambda pair: pair[0])
-        for item in reversed([*(item for _, items in later for item in items), *recorded]):
+        """Undo what calls from the failing one on changed on this side.
+
+        The replies to submissions before it may come later than its own. Those of earlier epochs were undone with these.
+        """
+        number, epoch = self._first
+        unanswered = [Skipped(s.number, s.epoch, s.items) for s in in_flight]
+        later = [s for s in (*self._skipped, *unanswered) if s.number >= number and s.epoch == epoch]
+        later.sort(key=lambda skipped: skipped.number)
+        for item in reversed([*(item for skipped in later for item in skipped.items), *recorded]):
             change = change_of(item)
             if change is not None:
                 change.roll_back()

@@ -6,7 +6,8 @@ import copy
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, TypeAlias, TypeVar, overload
+from operator import attrgetter
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar, overload
 
 from telegrad._runtime.process import stream
 from telegrad._stream.changes import Change
@@ -24,6 +25,13 @@ Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple
 """Parameters, groups of them, or parameters with their names."""
 
 R = TypeVar("R")
+
+_IS_MARKED: Final = attrgetter("_bulk_written")
+
+_MARKED: Final[set[tuple[int, ...]]] = set()
+"""The ids of states that are marked as written to by steps."""
+
+_MOST_MARKED: Final = 64
 
 
 def clear_grads(parameters: list[Any], set_to_none: bool = True) -> None:
@@ -141,8 +149,13 @@ class Optimizer:
             fresh = {p: {name: self._slot(name, p._meta) for name in names} for p in params if not self.state[p]}
             held = [fresh.get(p) or self.state[p] for p in params]
         state = tuple([slots[name]._server_id() for slots in held for name in names])
-        mark_bulk_written([t for t in params if not t._bulk_written])
-        mark_bulk_written([t for slots in held for name in names if not (t := slots[name])._bulk_written])
+        if not all(map(_IS_MARKED, params)):
+            mark_bulk_written(params)
+        if state not in _MARKED:
+            mark_bulk_written([slots[name] for slots in held for name in names])
+            if len(_MARKED) >= _MOST_MARKED:
+                _MARKED.clear()
+            _MARKED.add(state)
         before = [(counter := p.counter, counter._version) for p in params]
 
         def apply() -> None:
