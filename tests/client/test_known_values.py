@@ -10,6 +10,7 @@ import warnings
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -336,6 +337,13 @@ LOOPS = {
     "norms of what is outside the graph": (model, lambda m: [float(p.detach().norm(2)) for p in m.parameters()], 2),
     "norms of gradients": (trained, lambda m: [p.grad.norm().item() for p in m.parameters()], 2),
     "largest elements": (model, lambda m: [p.abs().max().item() for p in m.parameters()], 2),
+    "an attribute": (lambda: SimpleNamespace(losses=losses()), lambda run: [loss.item() for loss in run.losses], 2),
+    "a history": (lambda: {"loss": losses()}, lambda history: [loss.item() for loss in history["loss"]], 2),
+    "iterators": (
+        losses,
+        lambda losses: [i * float(a) for i, (a, _) in enumerate(zip(losses, losses, strict=True))],
+        2,
+    ),
     "sums of a list": (lambda: [tg.ones(3) + i for i in range(60)], lambda xs: [x.sum().item() for x in xs], 2),
     "elements": (lambda: tg.arange(100_000.0) + 1, lambda y: [float(v) for v in y[:10]], 1),
 }

@@ -14,8 +14,9 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import repeat
-from types import CodeType, FrameType, ModuleType
+from types import CodeType, FrameType, GeneratorType, ModuleType
 from typing import Any, Final
 
 from telegrad._tracing.proxy import TensorBase
@@ -34,6 +35,9 @@ CALLERS: Final = 3
 
 LONGEST: Final = 1 << 16
 """Items of the longest list that is looked at."""
+
+NESTED: Final = 3
+"""Iterators in iterators that are looked into, as in `enumerate(zip(a, b))`."""
 
 Site = tuple[CodeType, int]
 
@@ -134,39 +138,45 @@ def _variables(frame: FrameType) -> list[Any]:
     return values
 
 
-def _held(value: Any) -> Iterator[list[Any]]:
-    """The items of a container, of what an iterator goes through, and of containers in a dict or in attributes."""
-    if isinstance(value, list | tuple | deque):
-        yield list(value)
-    elif isinstance(value, dict):
+def _held(value: Any, depth: int = 0) -> Iterator[list[Any]]:
+    """The items of a container, of what an iterator goes through, and of containers in a dict or in attributes.
+
+    No method of the program's own classes is called.
+    """
+    kind = type(value)
+    if issubclass(kind, list | tuple | deque):
+        yield _items(value)
+    elif issubclass(kind, dict):
         yield from _of_dict(value)
-    elif hasattr(type(value), "__next__") and not inspect.isgenerator(value):
+    elif hasattr(kind, "__next__") and kind is not GeneratorType and depth < NESTED:
         for below in gc.get_referents(value):
-            yield from _held(below)
-    elif not isinstance(value, TensorBase | type | ModuleType) and isinstance(held := _attributes(value), dict):
-        yield from _of_dict(held)
+            yield from _held(below, depth + 1)
+    elif not issubclass(kind, TensorBase | type | ModuleType):
+        with suppress(AttributeError):
+            yield from _of_dict(object.__getattribute__(value, "__dict__"))
 
 
-def _attributes(value: Any) -> Any:
-    try:
-        return object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        return None
+def _items(container: Any) -> list[Any]:
+    """The items of a list, tuple or deque, whatever a class derived from it does."""
+    base = next(base for base in (list, tuple, deque) if issubclass(type(container), base))
+    return list(base.__iter__(container))
 
 
-def _of_dict(found: dict[Any, Any]) -> Iterator[list[Any]]:
-    values = list(found.values())
+def _of_dict(found: Any) -> Iterator[list[Any]]:
+    if not issubclass(type(found), dict):  # a class has attributes in something else
+        return
+    values = list(dict.values(found))
     yield values
     for value in values:
-        if isinstance(value, list | tuple | deque):
-            yield list(value)
+        if issubclass(type(value), list | tuple | deque):
+            yield _items(value)
 
 
 def _behind(before: Any, tensor: Any, items: list[Any]) -> list[TensorBase]:
     """The tensors behind the second of two, which come in this order; none if they do not."""
     at = _place(before, items, 0)
     at = -1 if at < 0 else _place(tensor, items, at + 1)
-    return [] if at < 0 else [item for item in items[at + 1 :] if isinstance(item, TensorBase)]
+    return [] if at < 0 else [item for item in items[at + 1 :] if issubclass(type(item), TensorBase)]
 
 
 def _place(tensor: Any, items: list[Any], start: int) -> int:

@@ -166,7 +166,7 @@ def _step(row: tuple[Any, ...]) -> Step | None:
 def _following(before: int, source: int, frame: FrameType) -> list[TensorBase]:
     """The tensors that follow those with two ids, in this order, in a module or in what variables hold."""
     for held in asking_ahead.holders(frame):
-        tensors = [item for item in held if isinstance(item, TensorBase)]
+        tensors = [item for item in held if issubclass(type(item), TensorBase)]
         ids = [tensor._id for tensor in tensors]
         if source in ids and before in ids[: ids.index(source)]:
             at = ids.index(source)
