@@ -18,7 +18,7 @@ from telegrad_protocol.messages import ReadResult
 from telegrad_protocol.shapes import Meta, contiguous, is_contiguous, like, wrap_dim
 from telegrad_protocol.spec import OPS
 
-from ._api import host_tensors, indexing
+from ._api import host_tensors, indexing, known_values
 from ._api.absent import Absent
 from ._api.deferred import deferring
 from ._api.deferred_numbers import arriving
@@ -32,6 +32,7 @@ from ._runtime.process import stream
 from ._stream.changes import Change
 from ._stream.reads import Future
 from ._tracing.call_sites import call_site
+from ._tracing.contents import left_behind, mark_bulk_written, set_stray, since
 from ._tracing.frames import hide_frames
 from ._tracing.leaf_sets import Leaf, LeafSet, only, union
 from ._tracing.proxy import TensorBase
@@ -53,7 +54,7 @@ RETAINED: Final[weakref.WeakSet[Leaf]] = weakref.WeakSet()
 """The gradient states of results that keep their gradient."""
 
 
-_MEMORY: Final = ("_meta", "_base", "_memory", "_offset", "_version", "_own_version")
+_MEMORY: Final = ("_meta", "_base", "_memory", "_offset", "_version", "_own_version", "_stray")
 """What a tensor knows of its memory."""
 
 
@@ -200,8 +201,7 @@ class Tensor(Declared, metaclass=TensorType):
             future.set_result(host_tensors.widened(self._host.copy(), self.dtype.name))
             return future
         stream.check_own(self._id)
-        device_bits = self.device_bits
-        return stream.ask("read", (self._id,), device_bits, call_site(), _fetch)
+        return known_values.read(self)
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The values as a NumPy array of its own. A tensor that requires grad needs `detach()` or `force=True`."""
@@ -389,6 +389,7 @@ class Tensor(Declared, metaclass=TensorType):
             ask_has_grad([self])
         if leaf.has_grad and leaf.grad is None:
             made = TensorBase.make(stream.next_id(), like(self._meta))
+            made._bulk_written = True
             if leaf.grad_leaves is not None:
                 made._leaves, made._fn, made._free_now = leaf.grad_leaves, "gradients", True
             control("get_grad", self, outs=made._id)
@@ -400,11 +401,14 @@ class Tensor(Declared, metaclass=TensorType):
     def grad(self, value: Tensor | None) -> None:
         if value is not None:
             self._check_grad(value)
+            mark_bulk_written([value])
         leaf = self._leaf = self._leaf or Leaf(self)
         if value is None and leaf.has_grad is False:
             return
         before, after = leaf.state(), (value is not None, value, None)
+        since.bulk_write()
         control("set_grad", self, value, change=Change(lambda: leaf.restore(after), lambda: leaf.restore(before)))
+        since.bulk_write()
 
     def _check_grad(self, value: Any) -> None:
         """Raise unless a value may become this tensor's gradient."""
@@ -448,22 +452,31 @@ class Tensor(Declared, metaclass=TensorType):
             self._move_to_memory_of(value)
             return
         before = {name: getattr(self, name) for name in _MEMORY}
-        version = self.counter._version
+        version, left = self.counter._version, left_behind(self)
 
         def apply() -> None:
             self._meta = value._meta
+            set_stray(left, True)
             self._takes_memory_of(value, version)
 
-        control("set_data", self, value, change=Change(apply, lambda: self.__dict__.update(before)))
+        def undo() -> None:
+            self.__dict__.update(before)
+            set_stray(left, False)
+
+        control("set_data", self, value, change=Change(apply, undo))
 
     def _takes_memory_of(self, value: TensorBase, version: int) -> None:
         self._base, self._memory, self._offset = None, value.root, value._offset
         self._version, self._own_version = version, True
+        self._stray, self._known = value._stray, None
+        if self._bulk_written:
+            mark_bulk_written([value])
         value.root.add_alias(self)
 
     def _move_to_memory_of(self, value: Tensor) -> None:
         """Become a tensor with the memory of `value`, which is on another device; a gradient stays behind."""
         twin, left_id = value.detach(), self._id
+        set_stray(left_behind(self), True)
         self._id, self._host, twin._id = twin._id, twin._host, 0
         self._meta = twin._meta
         self._takes_memory_of(twin, self.counter._version)
@@ -557,16 +570,6 @@ def _backward_name(fn: str | None) -> str:
 
 def _as_is(value: Any) -> Any:
     return value
-
-
-def _fetch(result: ReadResult) -> np.ndarray:
-    """The array of a finished read; a large one came into memory of its own."""
-    dtype = host_tensors.NUMPY[dtypes.by_name(result.dtype)]
-    if type(result.data) is bytes:
-        values = np.frombuffer(result.data, dtype).copy()
-    else:
-        values = np.asarray(result.data).view(dtype)
-    return host_tensors.widened(values.reshape(result.shape), result.dtype)
 
 
 def _rebuild(cls: type[Tensor], values: np.ndarray, dtype: str, requires_grad: bool, device: str) -> Tensor:

@@ -20,6 +20,7 @@ from ._runtime.process import stream
 from ._stream.changes import Change
 from ._tensor import RETAINED, Tensor
 from ._tracing.call_sites import call_site
+from ._tracing.contents import since
 from ._tracing.leaf_sets import Leaf, LeafSet, joined, may_be_reached, only, reached, restore, union
 from ._tracing.proxy import TensorBase
 from ._tracing.record import record
@@ -210,6 +211,7 @@ def backward(
             walk.end(change=_expect_gradients(taking, perhaps, depends))
     else:
         control("backward", *args, change=_expect_gradients(taking, perhaps, depends))
+    since.bulk_write()
     for bridge in sorted((leaf for leaf in certain if isinstance(leaf, Bridge)), key=lambda bridge: -bridge.number):
         bridge.bring_back(retain_graph, create_graph)
 
@@ -249,7 +251,12 @@ def _expect_gradients(certain: list[Leaf], possible: list[Leaf], depends: LeafSe
     before = [(leaf, leaf.state()) for leaf in (*certain, *possible)]
     after = [(leaf, _expected(leaf, True, depends)) for leaf in certain]
     after += [(leaf, _expected(leaf, leaf.has_grad or None, depends)) for leaf in possible]
-    return Change(lambda: restore(after), lambda: restore(before))
+
+    def apply() -> None:
+        restore(after)
+        since.bulk_write()
+
+    return Change(apply, lambda: restore(before))
 
 
 def _expected(leaf: Leaf, has_grad: bool | None, depends: LeafSet | None) -> tuple[bool | None, Any, LeafSet | None]:
@@ -284,7 +291,9 @@ class Bridge(Leaf):
         control("clear_grads", (self.arrived,))
         self.has_grad = False
         moved = carry(cast("Tensor", gradient), self.source._meta.device)
+        since.bulk_write()
         control("backward", (self.source,), (moved,), (), bool(retain_graph), False)
+        since.bulk_write()
 
 
 def carry(tensor: Tensor, device: str) -> Tensor:
@@ -383,6 +392,7 @@ def grad(
 def _gradient(tensor_id: int, target: Tensor, depends: LeafSet | None) -> Tensor:
     """The proxy of a gradient; `depends` are the leaves that it may depend on under `create_graph`."""
     made = cast("Tensor", TensorBase.make(tensor_id, like(target._meta)))
+    made._bulk_written = True
     if depends is not None:
         made._leaves, made._fn, made._free_now = depends.uncertain(), "gradients", True
     return made

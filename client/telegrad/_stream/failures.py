@@ -25,6 +25,14 @@ class Failed(NamedTuple):
     items: list[Any]
 
 
+class Skipped(NamedTuple):
+    """Rows of a submission that were not executed, or not yet."""
+
+    number: int
+    epoch: int
+    items: list[Any]
+
+
 class Failures:
     """The failures of one session; every method is called with the sender's lock held.
 
@@ -40,7 +48,8 @@ class Failures:
         self._of_another_session = of_another_session
         self._latest: TelegradError | None = None
         self._dropped: TelegradError | None = None
-        self._skipped: list[tuple[int, list[Any]]] = []
+        self._skipped: list[Skipped] = []
+        self._first = (0, 0)  # number and epoch of the submission that has the failing row
         self._unexplained: list[Failed] = []
 
     def add(self, submission: Submission, error: dict[str, Any], epoch: int) -> bool:
@@ -49,12 +58,13 @@ class Failures:
         left = error.get("code") == StreamStopped.code and submission.epoch <= self.left
         first = _begin_of_call(submission.items, row_index or 0) if left else row_index or 0
         items = submission.items[first:]
-        self._skipped.append((submission.number, items))
+        self._skipped.append(Skipped(submission.number, submission.epoch, items))
         self._unexplained.append(Failed(submission.number, submission.epoch, error, items))
         if left and (self._dropped is None or row_index is not None):
             self._dropped = _at_site(from_dict({**error, "row": None}), submission.items[first])
         if left or row_index is None or submission.epoch != epoch:
             return False
+        self._first = submission.number, submission.epoch
         self.unraised = self._latest = self._cause(submission.items[row_index], error)
         return True
 
@@ -104,9 +114,15 @@ class Failures:
             self.causes.pop(tensor_id, None)
 
     def roll_back(self, in_flight: Iterable[Submission], recorded: Iterable[Item]) -> None:
-        """Undo what calls from the failing one on changed on this side."""
-        later = sorted([*self._skipped, *((s.number, s.items) for s in in_flight)], key=lambda pair: pair[0])
-        for item in reversed([*(item for _, items in later for item in items), *recorded]):
+        """Undo what calls from the failing one on changed on this side.
+
+        The replies to submissions before it may come later than its own. Those of earlier epochs were undone with these.
+        """
+        number, epoch = self._first
+        unanswered = [Skipped(s.number, s.epoch, s.items) for s in in_flight]
+        later = [s for s in (*self._skipped, *unanswered) if s.number >= number and s.epoch == epoch]
+        later.sort(key=lambda skipped: skipped.number)
+        for item in reversed([*(item for skipped in later for item in skipped.items), *recorded]):
             change = change_of(item)
             if change is not None:
                 change.roll_back()
@@ -122,8 +138,8 @@ class Failures:
 
         Host tensors return to the host, where they were before such a call uploaded them. Returns the ids that they had.
         """
-        skipped = sorted(self._skipped, key=lambda pair: pair[0])
-        items = [*(item for _, items in skipped for item in items), *recorded]
+        skipped = sorted(self._skipped, key=lambda each: each.number)
+        items = [*(item for each in skipped for item in each.items), *recorded]
         self._skipped.clear()
         unused: list[int] = []
         for item in reversed(items):

@@ -72,12 +72,20 @@ class Queue:
     """The items, the counter of ids, and when recording calls `Stream.check`: once ids reach `check_at_id`.
 
     0 means the next call: no thread is sending, or something failed. It is all that recording tests per call.
+    `epoch_start`: calls of this epoch make ids from here on.
     """
 
     def __init__(self) -> None:
         self.items: deque[Item] = deque()
         self.next_id: Callable[[], int] = itertools.count(1).__next__
         self.check_at_id = 0
+        self.epoch_start = 0
+
+    def begin_epoch(self) -> None:
+        """Let the next epoch begin after what was recorded so far."""
+        self.epoch_start = self.next_id()
+        self.items.append(EPOCH)
+        self.epoch_start = self.next_id()  # calls of other threads between the two may be on either side
 
     def free(self, tensor_id: int, *, now: bool = False) -> None:
         """Record that the server may forget a tensor; `now`, if it holds much, without waiting for others."""

@@ -31,6 +31,10 @@ class Future:
         """Whether `result()` would return, or raise, at once."""
         return self._arrived.is_set()
 
+    def failed(self) -> bool:
+        """Whether `result()` would raise at once."""
+        return self._error is not None
+
     def result(self, timeout: float | None = None) -> Any:
         """The value. Raises TimeoutError after `timeout` seconds, and the stream's error if the value never came."""
         if not self._arrived.is_set():

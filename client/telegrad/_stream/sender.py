@@ -164,7 +164,7 @@ class Sender:
             if error is self.failures.unraised:
                 self.failures.roll_back(self.in_flight.submissions(), list(self.queue.items))
                 self.queue.check_at_id = 0
-                self.queue.items.append(EPOCH)
+                self.queue.begin_epoch()
 
     def end(self, error: BaseException) -> None:
         """End the session: waiting reads and every later call raise this error. Never on a caller's thread."""

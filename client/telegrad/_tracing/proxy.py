@@ -9,6 +9,7 @@ from telegrad._stream.changes import Change
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import HasMeta, Meta
 
+from .contents import forget
 from .leaf_sets import Leaf, LeafSet, only, union
 
 
@@ -38,6 +39,8 @@ class TensorBase(HasMeta):
     - `_memory`: for a detached tensor, the one whose memory it shares without its history. `_aliases`: live tensors on
       the same memory, kept by the first. `_version`: in-place writes so far, kept by the first, or where `_own_version`
       says so by a detached tensor. `_inference`: its memory was made in inference mode.
+    - `_known`: what was read of its memory since the last write, kept by the first. `_bulk_written`: rows that write to many
+      tensors may write to its memory. `_stray`: the tensor that it names as the owner of its memory has other memory now.
     - `_free_now`: it holds, or may hold, so much memory that the server is told at once when it is freed.
     """
 
@@ -61,6 +64,9 @@ class TensorBase(HasMeta):
     _device_bits: int = 0
     _free_now: bool = False
     _inference: bool = False
+    _known: dict[int, Any] | None = None
+    _bulk_written: bool = False
+    _stray: bool = False
 
     @classmethod
     def make(cls, tensor_id: int, meta: Meta | None) -> TensorBase:
@@ -166,6 +172,7 @@ class TensorBase(HasMeta):
 
         def apply() -> None:
             counter._version = version + 1
+            forget(self)
             for reference, _, _ in before:
                 tensor = reference()
                 if tensor is not None:

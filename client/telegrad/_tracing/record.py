@@ -14,6 +14,7 @@ from telegrad_protocol.spec import Inferred, OpSpec
 
 from .arguments import leaves_of, on_one_device, tensors_of
 from .call_sites import warn
+from .contents import forget
 from .leaf_sets import LeafSet
 from .proxy import TensorBase
 from .rows import append
@@ -89,6 +90,8 @@ def _make_view(spec: OpSpec, number: int, view: TensorBase, source: TensorBase, 
         frozen = frozen_view(spec, grad_mode.on, number) or source._frozen
         if frozen is not None:
             view._frozen = frozen
+    if source._stray:
+        view._stray = True
     source.root.add_alias(view)
 
 
@@ -138,4 +141,5 @@ def inplace(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     if leaves is not None and (leaves.large or any(tensor._free_now for tensor in tensors_of(spec, args))):
         target._free_now = True
     append(spec, args, None, INPLACE, target.written(leaves, spec.name))
+    forget(target)
     return target

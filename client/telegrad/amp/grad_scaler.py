@@ -12,6 +12,7 @@ from telegrad._runtime.process import stream
 from telegrad._stream.reads import Future
 from telegrad._tensor import Tensor
 from telegrad._tracing.call_sites import call_site
+from telegrad._tracing.contents import since
 from telegrad.optim.optimizer import with_gradients
 from telegrad_protocol.dtypes import float16, float32
 
@@ -113,7 +114,9 @@ class GradScaler:
         found = []
         for device_bits in dict.fromkeys(p.device_bits for p in params):
             names = tuple([p._server_id() for p in params if p.device_bits == device_bits])
+            since.bulk_write()
             found.append(stream.ask("unscale_grads", (names, 1.0 / self._scale), device_bits, call_site(), _truth))
+            since.bulk_write()
         return found
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:

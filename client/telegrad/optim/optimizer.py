@@ -6,11 +6,13 @@ import copy
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, TypeAlias, TypeVar, overload
+from operator import attrgetter
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar, overload
 
 from telegrad._runtime.process import stream
 from telegrad._stream.changes import Change
 from telegrad._tensor import Tensor, ask_has_grad
+from telegrad._tracing.contents import mark_bulk_written, since
 from telegrad._tracing.leaf_sets import restore
 from telegrad._tracing.proxy import TensorBase
 from telegrad._tracing.rows import append, append_all, as_row
@@ -23,6 +25,13 @@ Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple
 """Parameters, groups of them, or parameters with their names."""
 
 R = TypeVar("R")
+
+_IS_MARKED: Final = attrgetter("_bulk_written")
+
+_MARKED: Final[set[tuple[int, ...]]] = set()
+"""The ids of states that are marked as written to by steps."""
+
+_MOST_MARKED: Final = 64
 
 
 def clear_grads(parameters: list[Any], set_to_none: bool = True) -> None:
@@ -37,7 +46,9 @@ def clear_grads(parameters: list[Any], set_to_none: bool = True) -> None:
         return
     before = [(p._leaf, p._leaf.state()) for p in having]
     change = Change(lambda: restore([(leaf, (False, None, None)) for leaf, _ in before]), lambda: restore(before))
+    since.bulk_write()
     append_all([as_row(OPS["clear_grads"], (tuple(found),), None) for found in by_device(having)], change)
+    since.bulk_write()
 
 
 def by_device(parameters: list[Any]) -> list[list[Any]]:
@@ -138,12 +149,20 @@ class Optimizer:
             fresh = {p: {name: self._slot(name, p._meta) for name in names} for p in params if not self.state[p]}
             held = [fresh.get(p) or self.state[p] for p in params]
         state = tuple([slots[name]._server_id() for slots in held for name in names])
+        if not all(map(_IS_MARKED, params)):
+            mark_bulk_written(params)
+        if state not in _MARKED:
+            mark_bulk_written([slots[name] for slots in held for name in names])
+            if len(_MARKED) >= _MOST_MARKED:
+                _MARKED.clear()
+            _MARKED.add(state)
         before = [(counter := p.counter, counter._version) for p in params]
 
         def apply() -> None:
             self.state.update(fresh)
             for counter, version in before:
                 counter._version = version + 1
+            since.bulk_write()
 
         def undo() -> None:
             for counter, version in before:
@@ -152,6 +171,7 @@ class Optimizer:
                 self.state.pop(p, None)
 
         append(OPS[self.row], (tuple(params), state, *self.arguments(group)), None, change=Change(apply, undo))
+        since.bulk_write()
 
     def _slot(self, name: str, meta: Meta) -> Any:
         """The proxy of a state tensor, which the first step creates."""

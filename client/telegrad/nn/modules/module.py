@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, Self, TypeVar, overload
 
 from telegrad._api.absent import absent
+from telegrad._api.asking_ahead import asking_ahead
 from telegrad._api.handles import RemovableHandle
 from telegrad._api.signatures import DeviceLike
 from telegrad._tensor import Tensor
@@ -219,6 +221,7 @@ class Module:
         return (module for _, module in self.named_children())
 
     def _named(self, kind: str, prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
+        asking_ahead.walked = weakref.ref(self)
         seen: set[int] = set()
         modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
         for path, module in modules:
@@ -282,6 +285,7 @@ class Module:
                 module.state_dict(destination=found, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
         for hook in list(self._state_dict_hooks.values()):
             hook(self, found, prefix, {})
+        asking_ahead.walked = weakref.ref(self)  # and not one below it
         return found
 
     def _own_state(self) -> list[tuple[str, Tensor]]:
