@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 from telegrad._profile.profile import profile
 
 OPTIONS: Final = """\
-  --profile      at the end, say on stderr where the time went: parts of it, waits by line, kernels by op
-  --json FILE    write the profile's figures as JSON
-  --trace FILE   write a trace that https://ui.perfetto.dev opens
+  --profile            at the end, say on stderr where the time went: parts of it, waits by line, kernels by op
+  --json FILE          write the profile's figures as JSON
+  --trace FILE         write a trace that https://ui.perfetto.dev opens
 """
 
 

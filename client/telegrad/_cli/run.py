@@ -27,8 +27,8 @@ Runs a PyTorch script or module as `python` would, on a machine without torch: i
 Arguments after the script or module are its own. TELEGRAD_URL and TELEGRAD_TOKEN name the server; with neither, a
 local one is started.
 
-{profiling.OPTIONS}  --deferred-metrics   `.item()` gives a number that waits only when the script looks at it, as in `tg.deferred()`
-"""
+  --deferred-metrics   `.item()` gives a number that waits only when the script looks at it, as in `tg.deferred()`
+{profiling.OPTIONS}"""
 
 
 def main(command: str, arguments: list[str]) -> int:

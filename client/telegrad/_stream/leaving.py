@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from telegrad_protocol.errors import TelegradError
 
 from .changes import Change
-from .queue import EPOCH, Barrier, Item, RecordedRow
+from .queue import Barrier, Item, RecordedRow
 from .waiting import WAIT_STEP, Flag
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Leaving:
         queue = self._sender.queue
         unused = self._sender.failures.drop(list(queue.items))
         _lighten(queue.items)
-        queue.items.append(EPOCH)
+        queue.begin_epoch()
         queue.items.extend(unused)  # as freed tensors
         self.has_dropped = True
 
