@@ -150,6 +150,12 @@ class Share(Future):
     def failed(self) -> bool:
         return self._whole.failed()
 
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        return self._whole.exception(timeout)
+
+    def set_result(self, value: Any, error: BaseException | None = None) -> None:
+        self._whole.set_result(value, error)
+
     def result(self, timeout: float | None = None) -> Any:
         if not self._found:
             memory = self._whole.result(timeout)
