@@ -196,22 +196,40 @@ def tensor_like(source: Tensor, array: np.ndarray) -> Tensor:
 
 def alias(source: Tensor, *, own_version: bool = False) -> Tensor:
     """Another host tensor on the same memory, outside the graph."""
-    made = _sharing(source, source._host, source._meta, source._offset)
+    made = _sharing(source, None, source._meta, source._offset)
+    made._make = lambda: source._host
     made._memory, made._own_version = source.root, own_version
     return made
 
 
-def view(source: Tensor, array: np.ndarray, strides: tuple[int, ...], offset: int) -> Tensor:
+def view(source: Tensor, viewed: Meta, offset: int, frozen: str | None) -> Tensor:
     """A host tensor that shows memory of another; named on the server when the other is."""
-    made = _sharing(source, array, meta(array.shape, source._meta.dtype, strides, source._meta.device), offset)
+    made = _sharing(source, None, viewed, offset)
     made._base = source.base
-    made._frozen = frozen_view(OPS["_slice"], grad_mode.on) or source._frozen
-    return made
+    made._frozen = frozen or source._frozen
+    root = source.root
+    made._make = lambda: _shown(root, viewed, offset)
+    return born(made)  # type: ignore[no-any-return]
 
 
-def _sharing(source: Tensor, array: np.ndarray, meta: Meta, offset: int) -> Tensor:
+def _shown(root: TensorBase, viewed: Meta, offset: int) -> np.ndarray:
+    """A view of a tensor's array, by strides in elements."""
+    array = root._host
+    if not array.flags.c_contiguous:
+        root._host = array = np.ascontiguousarray(array)  # nobody writes to it, so a copy is as good
+    size = array.itemsize
+    strides = tuple([size * stride for stride in viewed.strides])
+    if not viewed.numel:
+        return np.empty(viewed.shape, array.dtype)
+    shown: np.ndarray = np.ndarray(viewed.shape, array.dtype, array, offset * size, strides)
+    return shown
+
+
+def _sharing(source: Tensor, array: np.ndarray | None, meta: Meta, offset: int) -> Tensor:
     made = cast("Tensor", object.__new__(TensorBase.proxy))
-    made._host, made._meta, made._offset = array, meta, offset
+    if array is not None:
+        made._host = array
+    made._meta, made._offset = meta, offset
     made._free_now = True
     source.root.add_alias(made)
     return made
@@ -219,4 +237,4 @@ def _sharing(source: Tensor, array: np.ndarray, meta: Meta, offset: int) -> Tens
 
 def all_on_host(tensors: Sequence[Any]) -> bool:
     """Whether every tensor still is on the host and takes no part in autograd."""
-    return all(isinstance(t, TensorBase) and t._host is not None and t._leaves is None for t in tensors)
+    return all(isinstance(t, TensorBase) and not t._id and t._leaves is None for t in tensors)

@@ -22,8 +22,8 @@ from .arguments import generator_id
 from .call_sites import USERS_FILES, outside
 from .frames import hide_frames
 from .leaf_sets import UNIONS, joined, union
-from .proxy import TensorBase, upload
-from .record import inplace, record
+from .proxy import OnHost, TensorBase, upload, upload_unless_on_host
+from .record import ON_HOST_TOO, inplace, record
 
 _FAST: Final = """
 def {name}({signature}):
@@ -44,13 +44,7 @@ def {name}({signature}):
             result = new()
             result._id = out
             result._meta = meta
-            append(({index}, meta.device_bits + grad, out, ({wire},), code, frame.f_lasti))
-            if meta.large:
-                result._free_now = True
-{leaves}            if out >= queue.check_at_id:
-                stream.check()
-            return result
-        return slow(spec, {bound})
+{recorded}        return slow(spec, {bound})
     except BaseException as problem:
         hide_frames(problem)
         raise
@@ -66,6 +60,25 @@ def {name}({signature}):
         hide_frames(problem)
         raise
 """
+
+_APPEND: Final = """\
+            append(({index}, meta.device_bits + grad, out, ({wire},), code, frame.f_lasti))
+"""
+
+_RECORDED: Final = """\
+            if meta.large:
+                result._free_now = True
+{leaves}            if out >= queue.check_at_id:
+                stream.check()
+            return result
+"""
+
+_OR_ON_HOST: Final = """\
+            try:
+{append}            except OnHost:
+                result._id = 0
+            else:
+{recorded}"""
 
 _TAKEN: Final = frozenset("append code frame grad item leaves meta more out result".split())
 """Names that the fast form uses for itself: an op with such a parameter takes the general path."""
@@ -260,7 +273,8 @@ def _scope(spec: OpSpec, slow: Callable[..., Any]) -> dict[str, Any]:
         "bound": bound,
         "MISSING": MISSING,
         "TensorBase": TensorBase,
-        "upload": upload,
+        "upload": upload_unless_on_host if spec.name in ON_HOST_TOO else upload,
+        "OnHost": OnHost,
         "generator_id": generator_id,
         "union": union,
         "unions": UNIONS,
@@ -283,6 +297,7 @@ def _source(spec: OpSpec, scope: dict[str, Any], *, fast: bool, operator: bool, 
     names = f"({', '.join(param.name for param in params)},)"
     if aliases:
         names = f"bound(spec, {names}, ({', '.join(aliases)},))"
+    wire = ", ".join(_wire_source(param) for param in params) if fast else ""
     return (_FAST if fast else _SLOW).format(
         name=spec.name,
         doc=f"{spec.doc}\n\nSignature: {spec.signature}",
@@ -291,11 +306,18 @@ def _source(spec: OpSpec, scope: dict[str, Any], *, fast: bool, operator: bool, 
         bound=names,
         operands="".join(f"        is_{p.name} = isinstance({p.name}, TensorBase)\n" for p in params if _is_operand(p)),
         key="(" + ", ".join(_key_source(param, scope) for param in params) + ",)",
-        index=spec.index,
         grad=GRAD,
-        wire=", ".join(_wire_source(param) for param in params) if fast else "",
-        leaves=indent(_leaves_source(spec), " " * 8),
+        recorded=_recorded_source(spec, wire),
     )
+
+
+def _recorded_source(spec: OpSpec, wire: str) -> str:
+    """Appends the row and completes the result; where the op is done on the host as well, it may turn out to be."""
+    append = _APPEND.format(index=spec.index, wire=wire)
+    recorded = _RECORDED.format(leaves=indent(_leaves_source(spec), " " * 8))
+    if spec.name not in ON_HOST_TOO:
+        return append + recorded
+    return _OR_ON_HOST.format(append=indent(append, " " * 4), recorded=indent(recorded, " " * 4))
 
 
 def _is_operand(param: Param) -> bool:
