@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
@@ -187,6 +187,13 @@ def from_array(array: np.ndarray, dtype: DType, device: str | None = None) -> Te
     made = cast("Tensor", born(object.__new__(TensorBase.proxy)))
     made._host = array
     made._meta = contiguous(array.shape, dtype, device)
+    return made
+
+
+def on_demand(made_meta: Meta, make: Callable[[], np.ndarray]) -> Tensor:
+    """A host tensor whose values are made when they are first looked at."""
+    made = cast("Tensor", born(object.__new__(TensorBase.proxy)))
+    made._make, made._meta = make, made_meta
     return made
 
 

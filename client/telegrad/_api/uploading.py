@@ -28,16 +28,16 @@ class Twin:
 
     _free_now = False
 
-    def __init__(self, tensor_id: int) -> None:
+    def __init__(self, tensor_id: int, *, exact: bool = True) -> None:
         self._id = tensor_id
+        self._exact = exact  # the same bits wherever they are computed
         self._sender = stream.sender
 
     __del__ = stream.queue.finalizer()
 
-    @property
-    def is_there(self) -> bool:
-        """Whether the present session is the one that has it, and nobody has taken it."""
-        return bool(self._id) and self._sender is stream.sender
+    def stands_for(self, tensor: TensorBase) -> bool:
+        """Whether it is in the present session, and has the values that a tensor has, or may have shown already."""
+        return bool(self._id) and self._sender is stream.sender and (self._exact or tensor._make is not None)
 
 
 class Recipe(NamedTuple):
@@ -58,7 +58,7 @@ def uploaded(tensor: TensorBase) -> int:
 def _upload_values(tensor: TensorBase) -> None:
     """Record the rows that make a host tensor, and every live tensor on its memory, on the server."""
     source = tensor._source
-    twin = source if isinstance(source, Twin) and source.is_there else None
+    twin = source if isinstance(source, Twin) and source.stands_for(tensor) else None
     ids = {t: stream.next_id() for t in tensor.sharers() if t is not tensor and t.is_on_host}
     ids = {tensor: stream.next_id() if twin is None else twin._id, **ids}
     payload, rows = (None, []) if twin is not None else _rows_of_values(tensor, ids[tensor])

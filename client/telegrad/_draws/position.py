@@ -116,12 +116,12 @@ class Words:
         found = self._twister.state["state"]
         return State(position.start.seed, found["key"], found["pos"], float_normal=position.start.float_normal)
 
-    def rebased(self, position: Position) -> Position:
-        """The same position, counted from a state that is not far behind."""
-        if position.words < _REBASE:
+    def rebased(self, drawn: Position, position: Position) -> Position:
+        """A position, counted from where words were drawn last if that is far from its start."""
+        if drawn.words < _REBASE or position.words < drawn.words:
             return position
-        self._start, self._at = self.state(position), 0
-        return position._replace(start=self._start, words=0)
+        self._start, self._at = self.state(drawn), 0
+        return position._replace(start=self._start, words=position.words - drawn.words)
 
     def _go_to(self, position: Position) -> None:
         start = position.start

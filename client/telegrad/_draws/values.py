@@ -10,7 +10,7 @@ import numpy as np
 from .fused import box_muller
 from .position import Position, Words
 
-_SINGLY: Final = 16
+SINGLY: Final = 16
 """Fewer normals than this are drawn one by one."""
 
 
@@ -47,7 +47,7 @@ class Drawing:
     def randn(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
         """Normal, with mean 0 and deviation 1."""
         count = math.prod(shape)
-        values = self.normals(count) if count < _SINGLY else self._blocks(count, dtype)
+        values = self.normals(count) if count < SINGLY else self._blocks(count, dtype)
         return values.astype(dtype, copy=False).reshape(shape)
 
     def normals(self, count: int) -> np.ndarray:
@@ -68,13 +68,13 @@ class Drawing:
         """Blocks of 16. A ragged end is made good by drawing the last 16 values again."""
         transform = _box_muller64 if dtype == np.float64 else box_muller
         # PyTorch draws a unit for each value of 32 bits and more, but below that only for whole blocks.
-        missing = count % _SINGLY if dtype.itemsize < 4 else 0
+        missing = count % SINGLY if dtype.itemsize < 4 else 0
         values = self._units(count - missing, dtype)
         if missing:
             values = np.append(values, np.empty(missing, np.float32))
         values = transform(values)
-        if count % _SINGLY:
-            values[-_SINGLY:] = transform(self._units(_SINGLY, dtype))
+        if count % SINGLY:
+            values[-SINGLY:] = transform(self._units(SINGLY, dtype))
         return values
 
     def randint(self, low: int, high: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
@@ -99,9 +99,32 @@ class Drawing:
         return np.array(out, dtype)
 
 
+    def multinomial(self, weights: np.ndarray, count: int, replacement: bool) -> np.ndarray:
+        """Indices drawn by valid weights, `[n]` or `[rows, n]`."""
+        if replacement and count > 1:
+            return self._with_replacement(weights, count)
+        # The race: the smallest of exponentials with these rates comes first.
+        units = self._units(weights.size, np.dtype(np.float64)).tolist()
+        times = np.array([-1.0 * math.log1p(-unit) for unit in units]).astype(weights.dtype).reshape(weights.shape)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            keys = weights / times
+        if count == 1:
+            return np.asarray(keys.argmax(-1, keepdims=True))
+        return np.argsort(-keys.astype(np.float64), axis=-1, kind="stable")[..., :count].copy()
+
+    def _with_replacement(self, weights: np.ndarray, count: int) -> np.ndarray:
+        rows = weights.reshape(-1, weights.shape[-1])
+        sums = np.cumsum(rows, axis=1)
+        sums /= sums[:, -1:].copy()
+        sums[:, -1] = 1
+        units = self._units(len(rows) * count, np.dtype(np.float64)).reshape(len(rows), count)
+        drawn = [np.searchsorted(found.astype(np.float64), unit) for found, unit in zip(sums, units, strict=True)]
+        return np.array(drawn, np.int64).reshape(*weights.shape[:-1], count)
+
+
 def _box_muller64(units: np.ndarray) -> np.ndarray:
     """`box_muller` in float64, by the C library's functions."""
-    whole = units.size // _SINGLY * _SINGLY
+    whole = units.size // SINGLY * SINGLY
     blocks = units[:whole].reshape(-1, 2, 8)
     radius = [math.sqrt(-2.0 * math.log(1.0 - unit)) for unit in blocks[:, 0].ravel().tolist()]
     theta = [2 * math.pi * unit for unit in blocks[:, 1].ravel().tolist()]

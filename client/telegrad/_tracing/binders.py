@@ -283,8 +283,8 @@ def _scope(spec: OpSpec, slow: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _has_fast_form(spec: OpSpec) -> bool:
-    """Whether the common case of an op is done inline: one new result, of a shape that no value decides."""
-    if not spec.static_shape or spec.view or spec.returns != ("out",) or spec.control:
+    """Whether the common case of an op is done inline: one new result, of a shape that no value or draw decides."""
+    if not spec.static_shape or spec.view or spec.returns != ("out",) or spec.control or spec.generator_slot is not None:
         return False
     plain = all(param.kind.wire_source is not None for param in spec.params)
     return plain and bool(spec.tensor_slots) and not _TAKEN & set(spec.names)

@@ -172,7 +172,7 @@ def fails_strangely(index: int) -> Any:
         (fails_strangely, RuntimeError, "a class that does not travel"),
         (lambda index: lambda: index, RuntimeError, "pickle"),
         (lambda index: os._exit(3), RuntimeError, "exited unexpectedly"),
-        (lambda index: tg.rand(2), RuntimeError, "forked from one that uses telegrad"),
+        (lambda index: tg.rand(2).exp(), RuntimeError, "forked from one that uses telegrad"),
     ],
     ids=["raises", "raises strangely", "cannot be pickled", "dies", "computes"],
 )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any, Generic, TypeVar, cast
 
 from telegrad import random as tg_random
+from telegrad._api import creation
 from telegrad._tensor import Tensor
 
 T = TypeVar("T", covariant=True)
@@ -44,6 +45,16 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
 
     def __len__(self) -> int:
         return int(self.tensors[0].size(0))
+
+    def rows(self, indices: Any) -> list[Tensor] | None:
+        """Samples collated into batches, one gather for each tensor; None where that would not be the same."""
+        count = len(self)
+        if type(indices) is not list or not indices or any(type(i) is not int or not 0 <= i < count for i in indices):
+            return None
+        if any(t.requires_grad for t in self.tensors):
+            return None
+        index = creation.tensor(indices)
+        return [t[index] for t in self.tensors]
 
 
 class ConcatDataset(Dataset[Any]):
