@@ -37,7 +37,8 @@ class Change:
             raise
 
     def roll_back(self) -> None:
-        """Undo the change: the server skips its rows."""
+        """Undo the change, once: the server skips its rows, and may say so again after others have been recorded."""
         self._fate.setdefault("counts", True)
-        if not self.lasting:
+        if not self.lasting and not self._fate.get("undone"):
             self.undo()
+            self._fate["undone"] = True

@@ -22,7 +22,7 @@ from telegrad._stream.queue import RecordedRow
 from telegrad_protocol.devices import DEVICE_SHIFT
 from telegrad_protocol.dtypes import FLOAT, float64
 from telegrad_protocol.shapes import Meta
-from telegrad_protocol.spec import OpSpec
+from telegrad_protocol.spec import OPS, OpSpec
 
 from .proxy import TensorBase
 
@@ -77,7 +77,9 @@ lock: Final = _Lock()
 class _Default(Replica):
     """Of the default generator, which each session starts from the process's seed."""
 
-    _sender: Any = None
+    def __init__(self) -> None:
+        super().__init__()
+        self._sender: Any = None  # so that the first look finds the session's start
 
     @property
     def position(self) -> Position | None:
@@ -260,7 +262,15 @@ def _multinomial_words(args: tuple[Any, ...]) -> int:
     return int(2 * weights.numel)
 
 
+def _made(name: str, args: tuple[Any, ...]) -> Meta:
+    return OPS[name].infer(args).meta
+
+
 WORDS: Final[dict[str, Callable[[tuple[Any, ...]], int]]] = {
+    "rand": lambda args: unit_words(_made("rand", args)),
+    "randn": lambda args: normal_words(_made("randn", args)),
+    "randint": lambda args: range_words(_made("randint", args), args[0], args[1]),
+    "randperm": lambda args: max(args[0] - 1, 0),
     "_uniform": lambda args: unit_words(args[0]._meta),
     "_normal": lambda args: normal_words(args[0]._meta),
     "_random": _random_words,
@@ -274,4 +284,4 @@ WORDS: Final[dict[str, Callable[[tuple[Any, ...]], int]]] = {
     "dropout3d": lambda args: _dropout_words(args, _channels(args[0]._meta)),
     "scaled_dot_product_attention": _attention_words,
 }
-"""The words that the calls of each op take that is always done on the server."""
+"""The words that a call of each op takes."""

@@ -17,7 +17,8 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -
     """Joins tensors of one shape along a new dimension; on the host while all of them are there."""
     dim = dim if axis is None else axis
     if (
-        len(tensors)
+        isinstance(tensors, list | tuple)
+        and len(tensors)
         and host_tensors.all_on_host(tensors)
         and len({(t._meta.shape, t.dtype, t._meta.device) for t in tensors}) == 1
     ):
@@ -29,7 +30,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -
 def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """Joins tensors along an existing dimension; on the host while all of them are there."""
     dim = dim if axis is None else axis
-    if len(tensors) and host_tensors.all_on_host(tensors) and _joinable(tensors, dim):
+    if isinstance(tensors, list | tuple) and len(tensors) and host_tensors.all_on_host(tensors) and _joinable(tensors, dim):
         joined = np.concatenate([t._host for t in tensors], axis=dim)
         return host_tensors.from_array(joined, tensors[0].dtype, tensors[0]._meta.device)
     return F["cat"](tensors, dim)
