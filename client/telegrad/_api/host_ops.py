@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
 from typing import Any, Final
 
 import numpy as np
 
 from telegrad._runtime.grad_mode import grad_mode
 from telegrad._tracing.call_sites import warn
+from telegrad._tracing.host_integers import ARITHMETIC, COMPARISONS, DIVISIONS, divides
 from telegrad._tracing.proxy import TensorBase
 from telegrad._tracing.record import ON_HOST, ON_HOST_TOO, several
 from telegrad_protocol import dtypes
@@ -42,57 +43,44 @@ def _view(spec: OpSpec, args: tuple[Any, ...]) -> Any:
 
 def at(x: Any, index: Any) -> Any:
     """`x[index]` of a host tensor for the commonest indices: an integer, or a slice; None for any other."""
-    shape, strides = x._meta.shape, x._meta.strides
-    if not shape:
+    seen = x._meta
+    if not seen.ndim:
         return None
     if type(index) is slice:
-        start, stop = _bound(index.start), _bound(index.stop)
+        start, stop = _bound(index.start, 0), _bound(index.stop, seen.shape[0])
         if index.step is not None or start is None or stop is None:
             return None
-        start, stop, _ = slice(start, None if stop == _OPEN else stop).indices(shape[0])
-        viewed = meta((max(stop - start, 0), *shape[1:]), x._meta.dtype, strides, x._meta.device)
-        offset = start * strides[0]
+        start, stop, _ = slice(start, stop).indices(seen.shape[0])
+        viewed = _row_meta(seen, max(stop - start, 0))
     else:
-        found = _bound(index)
-        if found is None or index is None or not -shape[0] <= found < shape[0]:
+        start = _bound(index, None)
+        if start is None or not -seen.shape[0] <= start < seen.shape[0]:
             return None
-        viewed = meta(shape[1:], x._meta.dtype, strides[1:], x._meta.device)
-        offset = found % shape[0] * strides[0]
-    return host_tensors.view(x, viewed, x._offset + offset, frozen_view(_SLICE, grad_mode.on))
+        start %= seen.shape[0]
+        viewed = _row_meta(seen, None)
+    frozen = None if grad_mode.on else frozen_view(_SLICE, False)
+    return host_tensors.view(x, viewed, x._offset + start * seen.strides[0], frozen)
 
 
-_OPEN: Final = 1 << 62
-"""Stands for a slice's end that is left open."""
+@functools.lru_cache(maxsize=1024)
+def _row_meta(seen: Meta, count: int | None) -> Meta:
+    """What a view of so many rows is, or, without a number, of one without its dimension."""
+    if count is None:
+        return meta(seen.shape[1:], seen.dtype, seen.strides[1:], seen.device)
+    return meta((count, *seen.shape[1:]), seen.dtype, seen.strides, seen.device)
 
 
-def _bound(value: Any) -> int | None:
-    """An integer, also one in a host tensor; None for what is neither."""
+def _bound(value: Any, open_end: int | None) -> int | None:
+    """An integer, also one in a host tensor, or what None stands for; None for what is neither."""
     if type(value) is int:
         return value
     if value is None:
-        return None
+        return open_end
     if isinstance(value, TensorBase) and not value._id:
         found = value._meta
         if not found.ndim and found.dtype.category == dtypes.INT and found.dtype is not dtypes.uint8:
             return int(value._host)
     return None
-
-
-_ARITHMETIC: Final[dict[str, Callable[..., Any]]] = {
-    "add": np.add,
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "floor_divide": np.floor_divide,
-    "remainder": np.remainder,
-}
-_COMPARISONS: Final[dict[str, Callable[..., Any]]] = {
-    "eq": np.equal,
-    "ne": np.not_equal,
-    "lt": np.less,
-    "le": np.less_equal,
-    "gt": np.greater,
-    "ge": np.greater_equal,
-}
 
 
 def _integers(spec: OpSpec, args: tuple[Any, ...]) -> Any:
@@ -101,14 +89,14 @@ def _integers(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     if not (_is_integer(first) and _is_integer(second)) or any(value != 1 for value in args[2:]):
         return None
     found = spec.infer(args).meta
-    compares = spec.name in _COMPARISONS
+    compares = spec.name in COMPARISONS
     dtype = np.dtype(np.int64) if compares else host_tensors.NUMPY[found.dtype]
-    if spec.name in ("floor_divide", "remainder") and not _divides(second):
+    if spec.name in DIVISIONS and not (type(second) is int and divides(second)):
         return None
     if any(type(value) is int and not _fits(value, other, found) for value, other in ((first, second), (second, first))):
         return None
     arrays = [np.asarray(value._host if isinstance(value, TensorBase) else value).astype(dtype) for value in (first, second)]
-    made = np.asarray((_COMPARISONS if compares else _ARITHMETIC)[spec.name](*arrays))
+    made = np.asarray((COMPARISONS if compares else ARITHMETIC)[spec.name](*arrays))
     return host_tensors.from_array(made, found.dtype, found.device)
 
 
@@ -116,11 +104,6 @@ def _is_integer(value: Any) -> bool:
     if not isinstance(value, TensorBase):
         return type(value) is int
     return not value._id and not value._meta.large and value._meta.dtype.category == dtypes.INT and value.is_on_host
-
-
-def _divides(divisor: Any) -> bool:
-    """Whether a divisor is a number that neither fails nor overflows."""
-    return type(divisor) is int and divisor not in (0, -1)
 
 
 def _fits(number: int, tensor: Any, found: Meta) -> bool:

@@ -21,7 +21,7 @@ from . import host_ops, host_tensors
 
 def get(x: Any, index: Any) -> Any:
     """The value of `x[index]`."""
-    if not x._id and x._leaves is None and x.is_on_host and (found := host_ops.at(x, index)) is not None:
+    if not x._id and x._leaves is None and (found := host_ops.at(x, index)) is not None:
         return found
     basic, advanced = _split(x, index)
     if advanced and not x._id and x._leaves is None and x.is_on_host:

@@ -21,6 +21,7 @@ from telegrad_protocol.spec import OpSpec, Param
 from .arguments import generator_id
 from .call_sites import USERS_FILES, outside
 from .frames import hide_frames
+from .host_integers import with_number
 from .leaf_sets import UNIONS, joined, union
 from .proxy import OnHost, TensorBase, upload, upload_unless_on_host
 from .record import ON_HOST_TOO, inplace, record
@@ -77,6 +78,8 @@ _OR_ON_HOST: Final = """\
             try:
 {append}            except OnHost:
                 result._id = 0
+                if on_host({name!r}, meta, result, {names}):
+                    return result
             else:
 {recorded}"""
 
@@ -275,6 +278,7 @@ def _scope(spec: OpSpec, slow: Callable[..., Any]) -> dict[str, Any]:
         "TensorBase": TensorBase,
         "upload": upload_unless_on_host if spec.name in ON_HOST_TOO else upload,
         "OnHost": OnHost,
+        "on_host": with_number,
         "generator_id": generator_id,
         "union": union,
         "unions": UNIONS,
@@ -294,7 +298,7 @@ def _source(spec: OpSpec, scope: dict[str, Any], *, fast: bool, operator: bool, 
     """The source of a generated function; puts the defaults that it names in its globals."""
     aliases = {} if operator else spec.aliases
     params = _named(spec, operator)
-    names = f"({', '.join(param.name for param in params)},)"
+    names = _names(params)
     if aliases:
         names = f"bound(spec, {names}, ({', '.join(aliases)},))"
     wire = ", ".join(_wire_source(param) for param in params) if fast else ""
@@ -307,17 +311,21 @@ def _source(spec: OpSpec, scope: dict[str, Any], *, fast: bool, operator: bool, 
         operands="".join(f"        is_{p.name} = isinstance({p.name}, TensorBase)\n" for p in params if _is_operand(p)),
         key="(" + ", ".join(_key_source(param, scope) for param in params) + ",)",
         grad=GRAD,
-        recorded=_recorded_source(spec, wire),
+        recorded=_recorded_source(spec, wire, _names(params)),
     )
 
 
-def _recorded_source(spec: OpSpec, wire: str) -> str:
+def _names(params: list[Param]) -> str:
+    return f"({', '.join(param.name for param in params)},)"
+
+
+def _recorded_source(spec: OpSpec, wire: str, names: str) -> str:
     """Appends the row and completes the result; where the op is done on the host as well, it may turn out to be."""
     append = _APPEND.format(index=spec.index, wire=wire)
     recorded = _RECORDED.format(leaves=indent(_leaves_source(spec), " " * 8))
     if spec.name not in ON_HOST_TOO:
         return append + recorded
-    return _OR_ON_HOST.format(append=indent(append, " " * 4), recorded=indent(recorded, " " * 4))
+    return _OR_ON_HOST.format(name=spec.name, names=names, append=indent(append, " " * 4), recorded=indent(recorded, " " * 4))
 
 
 def _is_operand(param: Param) -> bool:
