@@ -21,7 +21,7 @@ from telegrad_protocol.spec import OPS, OpSpec
 from . import host_tensors
 from .uploading import Twin
 
-MOST_NORMALS: Final = 1 << 12
+MOST_NORMALS: Final = 1 << 13
 """Normals that are drawn here; more cost more than a request on a fast network."""
 
 MOST_PERMUTED: Final = 1 << 20

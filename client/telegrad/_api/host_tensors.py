@@ -211,11 +211,17 @@ def alias(source: Tensor, *, own_version: bool = False) -> Tensor:
 
 def view(source: Tensor, viewed: Meta, offset: int, frozen: str | None) -> Tensor:
     """A host tensor that shows memory of another; named on the server when the other is."""
-    made = _sharing(source, None, viewed, offset)
-    made._base = source.base
-    made._frozen = frozen or source._frozen
-    root = source.root
-    made._make = lambda: _shown(root, viewed, offset)
+    base = source if source._base is None else source._base
+    root = base if base._memory is None else base._memory
+    made: Any = object.__new__(TensorBase.proxy)
+    if root.__dict__.get("_host") is not None:
+        made._host = _shown(root, viewed, offset)
+    else:
+        made._make = lambda: _shown(root, viewed, offset)
+    made._meta, made._offset, made._base, made._free_now = viewed, offset, base, True
+    if frozen or source._frozen:
+        made._frozen = frozen or source._frozen
+    root.add_alias(made)
     return born(made)  # type: ignore[no-any-return]
 
 
@@ -224,12 +230,14 @@ def _shown(root: TensorBase, viewed: Meta, offset: int) -> np.ndarray:
     array = root._host
     if not array.flags.c_contiguous:
         root._host = array = np.ascontiguousarray(array)  # nobody writes to it, so a copy is as good
-    size = array.itemsize
-    strides = tuple([size * stride for stride in viewed.strides])
     if not viewed.numel:
         return np.empty(viewed.shape, array.dtype)
-    shown: np.ndarray = np.ndarray(viewed.shape, array.dtype, array, offset * size, strides)
-    return shown
+    size = array.itemsize
+    if viewed.ndim == 1:
+        strides: tuple[int, ...] = (size * viewed.strides[0],)
+    else:
+        strides = tuple([size * stride for stride in viewed.strides])
+    return np.ndarray(viewed.shape, array.dtype, array, offset * size, strides)
 
 
 def _sharing(source: Tensor, array: np.ndarray | None, meta: Meta, offset: int) -> Tensor:

@@ -8,9 +8,12 @@ import math
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any, Generic, TypeVar, cast
 
+import numpy as np
+
 from telegrad import random as tg_random
-from telegrad._api import creation
+from telegrad._api import host_tensors
 from telegrad._tensor import Tensor
+from telegrad_protocol import dtypes
 
 T = TypeVar("T", covariant=True)
 
@@ -53,8 +56,9 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
             return None
         if any(t.requires_grad for t in self.tensors):
             return None
-        index = creation.tensor(indices)
-        return [t[index] for t in self.tensors]
+        array = np.array(indices)
+        index = host_tensors.from_array(array, dtypes.int64)
+        return [t[index] if t._id else host_tensors.tensor_like(t, t._host[array]) for t in self.tensors]
 
 
 class ConcatDataset(Dataset[Any]):
