@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, overload
 
+from telegrad._draws.position import seeded
+from telegrad._stream.changes import Change
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import contiguous
 from telegrad_protocol.spec import OPS
 
-from telegrad._draws.position import seeded
-from telegrad._stream.changes import Change
 from ._api import host_draws
 from ._api.creation import finish, need_tensor, sizes
 from ._api.functions import FUNCTIONS
@@ -25,7 +25,7 @@ from ._tensor import Tensor
 from ._tracing import draws
 from ._tracing.proxy import TensorBase
 from ._tracing.record import inplace
-from ._tracing.rows import append, control
+from ._tracing.rows import control
 
 __all__ = ["fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"]
 
@@ -194,15 +194,14 @@ def fork_rng(devices: Any = (), enabled: bool = True, device_type: str = "cuda")
     if not enabled:
         yield
         return
-    from . import cuda  # which imports this module
-
-    state, of_gpus = get_rng_state(), [(each, cuda.get_rng_state(each)) for each in devices or ()]
+    gpus = [str(check_device(each if isinstance(each, str | device) else device("cuda", each))) for each in devices]
+    state, of_gpus = get_rng_state(), [_read_state(None, name) for name in gpus]
     try:
         yield
     finally:
         set_rng_state(state)
-        for each, other in of_gpus:
-            cuda.set_rng_state(other, each)
+        for other in of_gpus:
+            control("set_generator_state", other, None)
 
 
 def draw_seed(generator: Generator | None = None) -> int:
@@ -219,10 +218,14 @@ def draw_seed(generator: Generator | None = None) -> int:
 def _state_of(generator: Generator | None) -> Tensor:
     device = "cpu" if generator is None else generator._device
     if device == "cpu" and (known := host_draws.state_of(generator, _replica_of(generator))) is not None:
-        return known
+        return known  # type: ignore[no-any-return]
+    return _read_state(generator, device)
+
+
+def _read_state(generator: Generator | None, device: str) -> Tensor:
     size = _STATE_BYTES if device == "cpu" else _CUDA_STATE_BYTES
     made: Any = TensorBase.make(stream.next_id(), contiguous((size,), dtypes.uint8, device))
-    append(OPS["get_generator_state"], (generator,), made._id)
+    control("get_generator_state", generator, outs=made._id, device=device)
     return made  # type: ignore[no-any-return]
 
 

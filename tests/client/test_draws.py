@@ -1,4 +1,4 @@
-"""Draws on the host and on the server: one generator, whoever draws; PyTorch's numbers, and the same with all on the server."""
+"""Draws on the host and on the server: one generator, whoever draws, and PyTorch's numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from support.inprocess import LocalSession
 
 import telegrad as tg
 from telegrad._runtime.process import stream
-from telegrad._tracing import draws
 from telegrad._tracing.record import ON_HOST
 
 SIZES = (0, 1, 2, 3, 7, 15, 16, 17, 40, 64, 700, 5000)
@@ -52,7 +51,9 @@ class Program:
             self.kept.append(tensor)
 
     def size(self) -> tuple[int, ...]:
-        return (self.dice.choice(SIZES),) if self.dice.random() < 0.8 else (self.dice.randrange(6), self.dice.randrange(9))
+        return (
+            (self.dice.choice(SIZES),) if self.dice.random() < 0.8 else (self.dice.randrange(6), self.dice.randrange(9))
+        )
 
     def floating(self) -> Any:
         return getattr(self.lib, self.dice.choice(["float32", "float32", "float32", "float64", "float16"]))
@@ -70,7 +71,9 @@ class Program:
     step_randn_again = step_randn
 
     def step_randint(self) -> None:
-        low, high, dtype = self.dice.choice([(0, 10, "int64"), (-5, 2**40, "int64"), (3, 9, "int32"), (0, 256, "uint8")])
+        low, high, dtype = self.dice.choice(
+            [(0, 10, "int64"), (-5, 2**40, "int64"), (3, 9, "int32"), (0, 256, "uint8")]
+        )
         self.keep(self.lib.randint(low, high, self.size(), dtype=getattr(self.lib, dtype), **self.generator()))
 
     def step_randperm(self) -> None:
@@ -156,7 +159,8 @@ def same(some: list[Any], others: list[Any]) -> None:
     assert len(some) == len(others)
     for number, ((dtype, a), (other, b)) in enumerate(zip(some, others, strict=True)):
         assert dtype.rpartition(".")[2] == other.rpartition(".")[2]
-        assert a.shape == b.shape and np.array_equal(a, b, equal_nan=True), number
+        assert a.shape == b.shape, number
+        assert np.array_equal(a, b, equal_nan=True), number
 
 
 @contextlib.contextmanager
@@ -192,11 +196,23 @@ def test_programs_draw_on_the_host_what_the_server_draws(here: LocalSession, fir
 
 
 DRAWS_ON_SERVER: dict[str, Callable[[], Any]] = {
-    "large": lambda: (tg.rand(300, 100), tg.randn(301, 99), tg.randint(0, 9, (99, 999)), tg.randn(9, dtype=tg.bfloat16)),
-    "in place": lambda: (tg.zeros(9).normal_(), tg.zeros(99).normal_(), tg.zeros(9).uniform_(), tg.zeros(9).exponential_()),
+    "large": lambda: (
+        tg.rand(300, 100),
+        tg.randn(301, 99),
+        tg.randint(0, 9, (99, 999)),
+        tg.randn(9, dtype=tg.bfloat16),
+    ),
+    "in place": lambda: (
+        tg.zeros(9).normal_(),
+        tg.zeros(99).normal_(),
+        tg.zeros(9).uniform_(),
+        tg.zeros(9).exponential_(),
+    ),
     "integers": lambda: (tg.zeros(9, dtype=tg.int64).random_(), tg.zeros(9, dtype=tg.int32).random_(3, 9)),
     "bernoulli": lambda: (tg.zeros(9).bernoulli_(0.5), tg.bernoulli(tg.rand(9)), tg.zeros(9).bernoulli_(tg.rand(9))),
-    "dropout": lambda: [tg.nn.functional.dropout(tg.ones(4, 5), p, on) for p in (0.0, 0.5, 1.0) for on in (True, False)],
+    "dropout": lambda: [
+        tg.nn.functional.dropout(tg.ones(4, 5), p, on) for p in (0.0, 0.5, 1.0) for on in (True, False)
+    ],
     "channels": lambda: (tg.nn.functional.dropout1d(tg.ones(4, 5, 6)), tg.nn.functional.dropout2d(tg.ones(2, 3, 4, 5))),
     "attention": lambda: tg.nn.functional.scaled_dot_product_attention(*[tg.ones(2, 3, 4, 5)] * 3, dropout_p=0.5),
     "multinomial": lambda: (tg.multinomial(tg.rand(9).exp(), 3), tg.multinomial(tg.rand(2, 9).exp(), 20, True)),

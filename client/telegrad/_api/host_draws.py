@@ -73,7 +73,13 @@ def _randperm(made: Meta, args: tuple[Any, ...]) -> tuple[int, Make] | None:
     return max(n - 1, 0), lambda drawing: drawing.randperm(n, host_tensors.NUMPY[made.dtype])
 
 
-_DRAWS: Final = {"rand": _rand, "randn": _randn, "randint": _randint, "randperm": _randperm, "multinomial": _multinomial}
+_DRAWS: Final = {
+    "rand": _rand,
+    "randn": _randn,
+    "randint": _randint,
+    "randperm": _randperm,
+    "multinomial": _multinomial,
+}
 """The words that a draw takes, and what makes its numbers; None for one that is left to the server."""
 
 
@@ -93,9 +99,7 @@ def _drawn(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     return _recorded(spec, args, replica, made, found)
 
 
-def _recorded(
-    spec: OpSpec, args: tuple[Any, ...], replica: draws.Replica, made: Meta, found: tuple[int, Make]
-) -> Any:
+def _recorded(spec: OpSpec, args: tuple[Any, ...], replica: draws.Replica, made: Meta, found: tuple[int, Make]) -> Any:
     with draws.lock.held:
         before = replica.now()
         if before is None:

@@ -27,7 +27,8 @@ def _eye(made: Meta, *_: Any) -> np.ndarray:
 
 def _arange(made: Meta, start: Any, end: Any, step: Any, *_: Any) -> np.ndarray:
     exact = np.arange(made.shape[0], dtype=np.int64 if type(start) is type(step) is int else np.float64)
-    return (exact * step + start).astype(host_tensors.NUMPY[made.dtype])
+    values: np.ndarray = (exact * step + start).astype(host_tensors.NUMPY[made.dtype])
+    return values
 
 
 def _linspace(made: Meta, start: Any, end: Any, steps: int, *_: Any) -> np.ndarray:

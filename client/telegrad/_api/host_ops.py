@@ -93,9 +93,13 @@ def _integers(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     dtype = np.dtype(np.int64) if compares else host_tensors.NUMPY[found.dtype]
     if spec.name in DIVISIONS and not (type(second) is int and divides(second)):
         return None
-    if any(type(value) is int and not _fits(value, other, found) for value, other in ((first, second), (second, first))):
+    if any(
+        type(value) is int and not _fits(value, other, found) for value, other in ((first, second), (second, first))
+    ):
         return None
-    arrays = [np.asarray(value._host if isinstance(value, TensorBase) else value).astype(dtype) for value in (first, second)]
+    arrays = [
+        np.asarray(value._host if isinstance(value, TensorBase) else value).astype(dtype) for value in (first, second)
+    ]
     made = np.asarray((COMPARISONS if compares else ARITHMETIC)[spec.name](*arrays))
     return host_tensors.from_array(made, found.dtype, found.device)
 

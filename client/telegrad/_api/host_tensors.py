@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
-from telegrad._runtime.grad_mode import born, grad_mode
+from telegrad._runtime.grad_mode import born
 from telegrad._tracing.proxy import TensorBase
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
-from telegrad_protocol.rules import frozen_view
-from telegrad_protocol.shapes import Meta, contiguous, meta
-from telegrad_protocol.spec import OPS
+from telegrad_protocol.shapes import Meta, contiguous
 
 if TYPE_CHECKING:
     from telegrad._tensor import Tensor

@@ -25,7 +25,8 @@ def fma(x: Any, y: Any, z: Any) -> np.ndarray:
     halfway = (total.view(np.int64) & _BELOW) == _HALF
     if halfway.any():
         _round_once(total, halfway, product, z)
-    return total.astype(_F)
+    rounded: np.ndarray = total.astype(_F)
+    return rounded
 
 
 def _round_once(total: np.ndarray, halfway: np.ndarray, product: np.ndarray, z: Any) -> None:

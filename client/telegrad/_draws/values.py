@@ -83,7 +83,8 @@ class Drawing:
         # Below 2**28 one word leaves a skew that PyTorch accepts.
         words = self._words64(count) if span >= 2**28 else self._words32(count)
         values = (words % words.dtype.type(span)).astype(np.uint64, copy=False) + np.uint64(low % 2**64)
-        return values.view(np.int64).astype(dtype, copy=False).reshape(shape)
+        found: np.ndarray = values.view(np.int64).astype(dtype, copy=False).reshape(shape)
+        return found
 
     def seed(self) -> int:
         """A number of 63 bits, as `random_` draws an int64."""
@@ -97,7 +98,6 @@ class Drawing:
         for i, j in enumerate(chosen.tolist()):
             out[i], out[j] = out[j], out[i]
         return np.array(out, dtype)
-
 
     def multinomial(self, weights: np.ndarray, count: int, replacement: bool) -> np.ndarray:
         """Indices drawn by valid weights, `[n]` or `[rows, n]`."""

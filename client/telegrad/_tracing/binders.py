@@ -288,7 +288,13 @@ def _scope(spec: OpSpec, slow: Callable[..., Any]) -> dict[str, Any]:
 
 def _has_fast_form(spec: OpSpec) -> bool:
     """Whether the common case of an op is done inline: one new result, of a shape that no value or draw decides."""
-    if not spec.static_shape or spec.view or spec.returns != ("out",) or spec.control or spec.generator_slot is not None:
+    if (
+        not spec.static_shape
+        or spec.view
+        or spec.returns != ("out",)
+        or spec.control
+        or spec.generator_slot is not None
+    ):
         return False
     plain = all(param.kind.wire_source is not None for param in spec.params)
     return plain and bool(spec.tensor_slots) and not _TAKEN & set(spec.names)
@@ -325,7 +331,9 @@ def _recorded_source(spec: OpSpec, wire: str, names: str) -> str:
     recorded = _RECORDED.format(leaves=indent(_leaves_source(spec), " " * 8))
     if spec.name not in ON_HOST_TOO:
         return append + recorded
-    return _OR_ON_HOST.format(name=spec.name, names=names, append=indent(append, " " * 4), recorded=indent(recorded, " " * 4))
+    return _OR_ON_HOST.format(
+        name=spec.name, names=names, append=indent(append, " " * 4), recorded=indent(recorded, " " * 4)
+    )
 
 
 def _is_operand(param: Param) -> bool:

@@ -31,8 +31,16 @@ class Replica:
     """What is known of a generator: where it is, or None."""
 
     def __init__(self) -> None:
-        self.position: Position | None = None
+        self._position: Position | None = None
         self._words = Words()
+
+    @property
+    def position(self) -> Position | None:
+        return self._position
+
+    @position.setter
+    def position(self, position: Position | None) -> None:
+        self._position = position
 
     def now(self) -> Position | None:
         """Where the generator is, if its next numbers can be made here."""

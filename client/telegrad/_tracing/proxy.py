@@ -45,9 +45,9 @@ class TensorBase(HasMeta):
 
     Attributes are set on an instance only where they differ from these defaults, which keeps recording cheap.
 
-    - `_id`: the id on the server, 0 while the values are on the host (`_host`, which `_make` makes on first use, if it is
-      set). `_source`: how the server makes, or has made, these values itself; None if they are uploaded. `_meta`: absent while the shape depends
-      on values that were not fetched; `_device_bits` then has the device.
+    - `_id`: the id on the server, 0 while the values are on the host (`_host`, which `_make`, where it is set, makes on
+      first use). `_source`: how the server makes, or has made, these values itself; None if they are uploaded.
+    - `_meta`: absent while the shape depends on values that were not fetched; `_device_bits` then has the device.
     - `_leaves`: the leaves that gradients flow to; None if it does not require grad. `_mark`: has the hooks of a result.
     - `_base`, `_offset`: for a view, the tensor whose memory it shows and whose history it follows, and where.
       `_frozen`: why no in-place op may change the history of this view. `_renewed`: one has.

@@ -19,7 +19,6 @@ from .leaf_sets import LeafSet
 from .proxy import TensorBase
 from .rows import append
 
-
 ON_HOST: Final[dict[str, Callable[[OpSpec, tuple[Any, ...]], Any]]] = {}
 """Ops that are done on the host where all their tensors are there: such a function gives None where it does not apply."""
 
