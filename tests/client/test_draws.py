@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -231,3 +232,119 @@ def test_a_draw_on_the_server_is_counted_on_the_host(here: LocalSession, kind: s
         tg.manual_seed(4)
         DRAWS_ON_SERVER[kind]()
         assert found.tolist() == tg.rand(3).tolist()
+
+
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The values that are asked of the server from now on."""
+    found: list[str] = []
+    ask = stream.ask
+    monkeypatch.setattr(stream, "ask", lambda op, *args: (found.append(op), ask(op, *args))[1])
+    return found
+
+
+def lecture_batch(lib: Any, table: Any, block: int, batch: int) -> tuple[Any, Any]:
+    ix = lib.randint(len(table) - block, (batch,))
+    x = lib.stack([table[i : i + block] for i in ix])
+    y = lib.stack([table[i + 1 : i + block + 1] for i in ix])
+    return x, y
+
+
+def test_a_batch_of_slices_asks_nothing(here: LocalSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, found = tg.tensor(list(range(1000))), asked(monkeypatch)
+    x, y = lecture_batch(tg, table, 8, 32)
+    assert x.shape == (32, 8)
+    assert (x + 1).tolist() == y.tolist()
+    assert found == []
+
+
+@pytest.mark.parametrize("width", [4, 4000])
+def test_a_shuffled_epoch_asks_nothing(here: LocalSession, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    table, found = tg.utils.data.TensorDataset(tg.randn(64, width), tg.arange(64)), asked(monkeypatch)
+    rows = tg.utils.data.DataLoader(table, 16, shuffle=True)
+    first, second = (tg.cat([y for _, y in rows]).tolist() for _ in range(2))
+    assert sorted(first) == sorted(second) == list(range(64))
+    assert first != second
+    tg.utils.data.random_split(range(10), [0.5, 0.5])
+    list(tg.utils.data.WeightedRandomSampler([1.0, 2.0], 9))
+    list(tg.utils.data.WeightedRandomSampler([1.0, 2.0], 2, False))
+    assert found == []
+
+
+class Drawn:
+    """A data set whose samples are drawn."""
+
+    def __init__(self, lib: Any) -> None:
+        self.lib = lib
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> Any:
+        rest = self.lib.randperm(3), self.lib.randint(9, (2,), generator=self.lib.Generator().manual_seed(index))
+        state = self.lib.get_rng_state()
+        drawn = self.lib.rand(2)
+        self.lib.set_rng_state(state)
+        return drawn, self.lib.rand(2), *rest, self.lib.randn(40) if index % 2 else self.lib.zeros(40)
+
+
+@pytest.mark.oracle
+def test_workers_draw_pytorchs_numbers(here: LocalSession) -> None:
+    torch = pytest.importorskip("torch", reason="the oracle, torch, is not installed")
+    found = []
+    for lib in (tg, torch):
+        lib.manual_seed(3)
+        loader = lib.utils.data.DataLoader(Drawn(lib), 2, num_workers=2, multiprocessing_context="fork")
+        found.append([[column.tolist() for column in batch] for batch in loader])
+    assert found[0] == found[1]
+
+
+def test_what_has_been_looked_at_stays_what_it_is(here: LocalSession) -> None:
+    """Looked at first or computed with first, through views or not: one draw has one value."""
+    tg.manual_seed(1)
+    x, y = tg.randn(20), tg.randn(20)
+    view, seen = x[3:], x.tolist()
+    assert (x * 1).tolist() == seen
+    assert (view * 1).tolist() == seen[3:]
+    x += 1
+    assert view.tolist() == x.tolist()[3:] != seen[3:]
+    half = y[10:]
+    computed = (y * 1).tolist()
+    assert half.tolist() == computed[10:]
+
+
+def test_a_position_that_is_too_far_is_left_to_the_server(here: LocalSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telegrad._draws.position.FAR", 50)
+    tg.manual_seed(1)
+    tg.zeros(100).uniform_()
+    far = tg.rand(3)
+    assert not far.is_on_host
+    tg.manual_seed(1)
+    assert tg.rand(103)[100:].tolist() == far.tolist()
+
+
+def test_another_sessions_generator_starts_anew(here: LocalSession) -> None:
+    tg.manual_seed(5)
+    first = tg.rand(3).tolist()
+    kept = tg.rand(4)
+    stream.restart(LocalSession())
+    assert tg.rand(3).tolist() == first
+    assert (kept * 1).tolist() == kept.tolist()
+
+
+def test_threads_draw_each_number_once(here: LocalSession) -> None:
+    tg.manual_seed(2)
+    found: list[list[float]] = []
+
+    def draw() -> None:
+        for _ in range(60):
+            found.append(tg.rand(2).tolist())
+            found.append(tg.zeros(2).uniform_().tolist())
+
+    threads = [threading.Thread(target=draw) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    drawn = sorted(value for values in found for value in values)
+    tg.manual_seed(2)
+    assert drawn == sorted(tg.rand(720).tolist())

@@ -83,10 +83,6 @@ _DRAWS: Final = {
 """The words that a draw takes, and what makes its numbers; None for one that is left to the server."""
 
 
-_BY_LIBRARY: Final = ("randn", "multinomial")
-"""Draws whose last bit is the C library's: where one has been looked at here, these are its values everywhere."""
-
-
 def _drawn(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     """A draw on the host and on the server alike; None for one that is the server's alone."""
     made = spec.infer(args).meta
@@ -127,7 +123,12 @@ def _tell(
     if stream.host_only:
         replica.position = after
         return
-    tensor._source = twin = Twin(stream.next_id(), exact=spec.name not in _BY_LIBRARY)
+    twin = Twin(stream.next_id(), exact=spec.name != "randn")
+    if spec.name == "multinomial":  # its own row would upload the weights, which are wanted here again
+        generator, words = args[-1], after.words - before.words
+        spec, args = OPS["rand"], ((words // 2,), dtypes.float64, generator, "cpu")
+    else:
+        tensor._source = twin
     draws.place(as_row(spec, args, twin._id), draws.moving(replica, before, after))
 
 

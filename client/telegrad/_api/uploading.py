@@ -30,7 +30,7 @@ class Twin:
 
     def __init__(self, tensor_id: int, *, exact: bool = True) -> None:
         self._id = tensor_id
-        self._exact = exact  # the same bits wherever they are computed
+        self._exact = exact  # the same bits with every C library
         self._sender = stream.sender
 
     __del__ = stream.queue.finalizer()

@@ -34,6 +34,7 @@ class Failures:
         self._first_id = first_id  # lower ones are of earlier sessions
         self._of_another_session = of_another_session
         self._latest: TelegradError | None = None
+        self._failed_in = 0
         self._skipped: list[tuple[int, list[Any]]] = []
         self._unexplained: list[Failed] = []
 
@@ -46,6 +47,7 @@ class Failures:
         if row_index is None or submission.epoch != epoch:
             return False
         self.unraised = self._latest = self._cause(submission.items[row_index], error)
+        self._failed_in = submission.number
         return True
 
     def _cause(self, item: Any, error: dict[str, Any]) -> TelegradError:
@@ -92,7 +94,9 @@ class Failures:
 
     def roll_back(self, in_flight: Iterable[Submission], recorded: Iterable[Item]) -> None:
         """Undo what calls from the failing one on changed on this side."""
-        later = sorted([*self._skipped, *((s.number, s.items) for s in in_flight)], key=lambda pair: pair[0])
+        # A reply to an earlier submission, whose rows have been executed, may still be on its way.
+        refused = [(s.number, s.items) for s in in_flight if s.number > self._failed_in]
+        later = sorted([*self._skipped, *refused], key=lambda pair: pair[0])
         for item in reversed([*(item for _, items in later for item in items), *recorded]):
             change = change_of(item)
             if change is not None:
