@@ -21,6 +21,7 @@ from telegrad_protocol.spec import OpSpec, Param
 from .arguments import generator_id
 from .call_sites import USERS_FILES, outside
 from .frames import hide_frames
+from .draws import append_draw
 from .host_integers import with_number
 from .leaf_sets import UNIONS, joined, union
 from .proxy import OnHost, TensorBase, upload, upload_unless_on_host
@@ -64,6 +65,10 @@ def {name}({signature}):
 
 _APPEND: Final = """\
             append(({index}, meta.device_bits + grad, out, ({wire},), code, frame.f_lasti))
+"""
+
+_APPEND_DRAW: Final = """\
+            append_draw(spec, ({index}, meta.device_bits + grad, out, ({wire},), code, frame.f_lasti), {names})
 """
 
 _RECORDED: Final = """\
@@ -270,6 +275,7 @@ def _scope(spec: OpSpec, slow: Callable[..., Any]) -> dict[str, Any]:
         "off": grad_mode.off,
         "next_id": stream.queue.next_id,
         "append": stream.queue.items.append,
+        "append_draw": append_draw,
         "queue": stream.queue,
         "stream": stream,
         "new": _maker(),
@@ -287,14 +293,8 @@ def _scope(spec: OpSpec, slow: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _has_fast_form(spec: OpSpec) -> bool:
-    """Whether the common case of an op is done inline: one new result, of a shape that no value or draw decides."""
-    if (
-        not spec.static_shape
-        or spec.view
-        or spec.returns != ("out",)
-        or spec.control
-        or spec.generator_slot is not None
-    ):
+    """Whether the common case of an op is done inline: one new result, of a shape that no value decides."""
+    if not spec.static_shape or spec.view or spec.returns != ("out",) or spec.control:
         return False
     plain = all(param.kind.wire_source is not None for param in spec.params)
     return plain and bool(spec.tensor_slots) and not _TAKEN & set(spec.names)
@@ -327,7 +327,7 @@ def _names(params: list[Param]) -> str:
 
 def _recorded_source(spec: OpSpec, wire: str, names: str) -> str:
     """Appends the row and completes the result; where the op is done on the host as well, it may turn out to be."""
-    append = _APPEND.format(index=spec.index, wire=wire)
+    append = (_APPEND if spec.generator_slot is None else _APPEND_DRAW).format(index=spec.index, wire=wire, names=names)
     recorded = _RECORDED.format(leaves=indent(_leaves_source(spec), " " * 8))
     if spec.name not in ON_HOST_TOO:
         return append + recorded

@@ -127,6 +127,18 @@ def enqueue(make: Callable[[], RecordedRow], change: Change | None, spec: OpSpec
         place(row, both(moving(replica, before, after), change))
 
 
+def append_draw(spec: OpSpec, row: tuple[Any, ...], args: tuple[Any, ...]) -> None:
+    """Put the row of a generated function on the queue, together with its generator's move."""
+    replica = replica_of(spec, args, row[1] >> DEVICE_SHIFT)
+    if replica is None:
+        stream.queue.items.append(row)
+        return
+    with lock.held:
+        before = replica.position
+        change = moving(replica, before, _after(replica, before, spec, args))
+        change.enqueue(stream.queue.items, [RecordedRow(*row, change)])
+
+
 def place(row: RecordedRow, change: Change | None) -> None:
     """Put a row on the queue, with its change."""
     if change is None:
