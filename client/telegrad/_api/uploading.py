@@ -64,7 +64,9 @@ def _upload_values(tensor: TensorBase) -> None:
     payload, rows = (None, []) if twin is not None else _rows_of_values(tensor, ids[tensor])
     rows += _rows_of_sharers(tensor, ids)
     hosts = [(weakref.ref(t), tensor_id, t._make, t.__dict__.get("_host")) for t, tensor_id in ids.items()]
-    change = Change(partial(_now_on_server, hosts, twin), partial(_still_on_host, hosts, twin), lasting=True)
+    # Where an earlier row has failed, small values are on the host again, as before it; large ones are not sent twice.
+    lasting = payload is not None
+    change = Change(partial(_now_on_server, hosts, twin), partial(_still_on_host, hosts, twin), lasting=lasting)
     append_all(rows, change)
     if payload is not None:
         stream.upload(payload)

@@ -296,6 +296,8 @@ def _has_fast_form(spec: OpSpec) -> bool:
     """Whether the common case of an op is done inline: one new result, of a shape that no value decides."""
     if not spec.static_shape or spec.view or spec.returns != ("out",) or spec.control:
         return False
+    if spec.generator_slot is not None and not spec.differentiable:
+        return False  # a draw is looked at whether it can be made on the host
     plain = all(param.kind.wire_source is not None for param in spec.params)
     return plain and bool(spec.tensor_slots) and not _TAKEN & set(spec.names)
 

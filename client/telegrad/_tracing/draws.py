@@ -33,6 +33,7 @@ class Replica:
     def __init__(self) -> None:
         self._position: Position | None = None
         self._words = Words()
+        self._sender: Any = stream.sender
 
     @property
     def position(self) -> Position | None:
@@ -45,6 +46,8 @@ class Replica:
     def now(self) -> Position | None:
         """Where the generator is, if its next numbers can be made here."""
         position = self.position
+        if self._sender is not stream.sender and not stream.host_only:
+            return None  # of an earlier session: its use is an error, which the server's part of the call raises
         return position if position is not None and self._words.reaches(position) else None
 
     def draw(self, position: Position, make: Callable[[Drawing], Any]) -> Any:
@@ -87,7 +90,7 @@ class _Default(Replica):
 
     def __init__(self) -> None:
         super().__init__()
-        self._sender: Any = None  # so that the first look finds the session's start
+        self._sender = None  # so that the first look finds the session's start
 
     @property
     def position(self) -> Position | None:
