@@ -20,8 +20,8 @@ from telegrad_protocol.spec import OpSpec, Param
 
 from .arguments import generator_id
 from .call_sites import USERS_FILES, outside
-from .frames import hide_frames
 from .draws import append_draw
+from .frames import hide_frames
 from .host_integers import with_number
 from .leaf_sets import UNIONS, joined, union
 from .proxy import OnHost, TensorBase, upload, upload_unless_on_host
