@@ -139,7 +139,7 @@ def append_draw(spec: OpSpec, row: tuple[Any, ...], args: tuple[Any, ...]) -> No
     with lock.held:
         before = replica.position
         change = moving(replica, before, _after(replica, before, spec, args))
-        change.enqueue(stream.queue.items, [RecordedRow(*row[:6], change)])
+        change.enqueue(stream.queue.items, [RecordedRow(*row)._replace(change=change)])
 
 
 def place(row: RecordedRow, change: Change | None) -> None:
