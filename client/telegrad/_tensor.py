@@ -210,6 +210,8 @@ class Tensor(Declared, metaclass=TensorType):
         return self._values()
 
     def _values(self) -> np.ndarray:
+        if not self._id:
+            return host_tensors.widened(self._host.copy(), self.dtype.name)
         values: np.ndarray = self.read().result()
         return values
 
@@ -262,7 +264,7 @@ class Tensor(Declared, metaclass=TensorType):
     def __iter__(self) -> Iterator[Tensor]:
         if not self._meta.ndim:
             raise TypeError("iteration over a 0-d tensor")
-        if self._host is not None:
+        if self.is_on_host and self._leaves is None:
             return iter([self[i] for i in range(len(self))])
         rows = len(self)
         if rows <= ITERATED:
@@ -441,7 +443,7 @@ class Tensor(Declared, metaclass=TensorType):
     @property
     def data(self) -> Tensor:
         """The same memory, outside the graph; writes to it are not seen by what autograd has saved."""
-        if not self._id and self._host is not None:
+        if self.is_on_host:
             return host_tensors.alias(self, own_version=True)
         found: Tensor = record(OPS["_data"], (self,))
         return found
@@ -494,7 +496,7 @@ class Tensor(Declared, metaclass=TensorType):
 
     def detach(self) -> Tensor:
         """The same memory, outside the graph."""
-        if not self._id and self._host is not None:
+        if self.is_on_host:
             return host_tensors.alias(self)
         found: Tensor = record(OPS["detach"], (self,))
         return found

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, overload
 
+from telegrad._draws.position import seeded
+from telegrad._stream.changes import Change
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
 from telegrad_protocol.shapes import contiguous
 from telegrad_protocol.spec import OPS
 
+from ._api import host_draws
 from ._api.creation import finish, need_tensor, sizes
 from ._api.functions import FUNCTIONS
 from ._api.signatures import DeviceLike, Draw, Sizes
@@ -18,11 +22,12 @@ from ._runtime.defaults import check_device, defaults, device_name
 from ._runtime.devices import device
 from ._runtime.process import stream
 from ._tensor import Tensor
+from ._tracing import draws
 from ._tracing.proxy import TensorBase
 from ._tracing.record import inplace
-from ._tracing.rows import append, control
+from ._tracing.rows import control
 
-__all__ = ["get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"]
+__all__ = ["fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"]
 
 _STATE_BYTES, _CUDA_STATE_BYTES = 5056, 16
 _DEFAULT_SEED = 67280421310721
@@ -38,13 +43,18 @@ class Generator:
     """
 
     def __init__(self, device: DeviceLike = "cpu") -> None:
-        self._id = stream.next_id()
         self._seed = _DEFAULT_SEED
         self._device = str(check_device(device))
-        control("new_generator", _DEFAULT_SEED, outs=self._id, device=self._device)
+        if self._device == "cpu":
+            self.replica = draws.Replica()
+            self.replica.position = seeded(_DEFAULT_SEED)
+        self._id = stream.next_id()
+        if not stream.host_only:
+            control("new_generator", _DEFAULT_SEED, outs=self._id, device=self._device)
 
     _id: int | None = None
     _free_now = False
+    replica: draws.Replica | None = None
 
     __del__ = stream.queue.finalizer()
 
@@ -54,8 +64,8 @@ class Generator:
 
     def manual_seed(self, seed: int) -> Generator:
         """Set the seed."""
-        self._seed = checked_seed(seed)
-        control("manual_seed", self._seed, self)
+        before, self._seed = self._seed, checked_seed(seed)
+        _seed_row(self._seed, self, "cpu", lambda seed: setattr(self, "_seed", seed), before)
         return self
 
     def initial_seed(self) -> int:
@@ -73,19 +83,19 @@ class Generator:
 
     def set_state(self, state: Tensor) -> None:
         """Set the state."""
-        control("set_generator_state", state.to(self._device), self)
+        _set_state(state.to(self._device), self)
 
 
 class _DefaultGenerator(Generator):
     """The CPU's default generator, which has no id on the wire."""
 
     def __init__(self) -> None:
-        self._id, self._device = None, "cpu"
+        self._id, self._device, self.replica = None, "cpu", draws.default
 
     def manual_seed(self, seed: int) -> Generator:
         """Set the seed."""
-        stream.seed = checked_seed(seed)
-        control("manual_seed", stream.seed, None)
+        before, stream.seed = stream.seed, checked_seed(seed)
+        _seed_row(stream.seed, None, "cpu", _set_stream_seed, before)
         return self
 
     def initial_seed(self) -> int:
@@ -116,10 +126,38 @@ def fresh_seed() -> int:
 
 def manual_seed(seed: int) -> Generator:
     """Seed the default generator of every device; on the CPU the draws are PyTorch's for that seed."""
-    stream.seed = checked_seed(seed)
-    for name in stream.devices():
-        control("manual_seed", stream.seed, None, device=name)
+    before, stream.seed = stream.seed, checked_seed(seed)
+    for name in ("cpu",) if stream.host_only else stream.devices():
+        _seed_row(stream.seed, None, name, _set_stream_seed, before)
     return default_generator
+
+
+def _set_stream_seed(seed: int) -> None:
+    stream.seed = seed
+
+
+def _seed_row(seed: int, generator: Generator | None, device: str, keep: Callable[[int], None], before: int) -> None:
+    """Record that a generator is seeded; what is kept of the seed here goes back if an earlier row fails."""
+    if stream.host_only:
+        _replica_of(generator).position = seeded(seed)
+        return
+    change = Change(lambda: keep(seed), lambda: keep(before))
+    control("manual_seed", seed, generator, change=change, device=device)
+
+
+def _set_state(state: Tensor, generator: Generator | None) -> None:
+    if not stream.host_only:
+        control("set_generator_state", state, generator)
+    elif (position := draws.position_of(state)) is None:
+        raise RuntimeError("Invalid mt19937 state")
+    else:
+        _replica_of(generator).position = position
+
+
+def _replica_of(generator: Generator | None) -> draws.Replica:
+    found = draws.default if generator is None else generator.replica
+    assert found is not None
+    return found
 
 
 def seed() -> int:
@@ -140,14 +178,54 @@ def get_rng_state() -> Tensor:
 
 def set_rng_state(new_state: Tensor) -> None:
     """Set the state of the default generator."""
-    control("set_generator_state", new_state.to("cpu"), None)
+    _set_state(new_state.to("cpu"), None)
+
+
+@contextmanager
+def fork_rng(devices: Any = (), enabled: bool = True, device_type: str = "cuda") -> Iterator[None]:
+    """A block whose draws leave no trace: the CPU's generator, and those of the GPUs named, are after it as before it.
+
+    >>> import telegrad as tg
+    >>> with tg.random.fork_rng():
+    ...     inside = tg.rand(2)
+    >>> bool((tg.rand(2) == inside).all())
+    True
+    """
+    if not enabled:
+        yield
+        return
+    gpus = [str(check_device(each if isinstance(each, str | device) else device("cuda", each))) for each in devices]
+    state, of_gpus = get_rng_state(), [_read_state(None, name) for name in gpus]
+    try:
+        yield
+    finally:
+        set_rng_state(state)
+        for other in of_gpus:
+            control("set_generator_state", other, None)
+
+
+def draw_seed(generator: Generator | None = None) -> int:
+    """A seed drawn from a CPU generator, as PyTorch's loaders draw it."""
+
+    def drawn() -> Any:
+        return FUNCTIONS["empty"]((), dtype=dtypes.int64).random_(generator=generator)
+
+    replica = draws.default if generator is None else generator.replica
+    known = None if replica is None else host_draws.seed_of(replica, drawn)
+    return int(drawn().item()) if known is None else known
 
 
 def _state_of(generator: Generator | None) -> Tensor:
     device = "cpu" if generator is None else generator._device
+    if device == "cpu" and (known := host_draws.state_of(generator, _replica_of(generator))) is not None:
+        return known  # type: ignore[no-any-return]
+    return _read_state(generator, device)
+
+
+def _read_state(generator: Generator | None, device: str) -> Tensor:
     size = _STATE_BYTES if device == "cpu" else _CUDA_STATE_BYTES
     made: Any = TensorBase.make(stream.next_id(), contiguous((size,), dtypes.uint8, device))
-    append(OPS["get_generator_state"], (generator,), made._id)
+    control("get_generator_state", generator, outs=made._id, device=device)
     return made  # type: ignore[no-any-return]
 
 

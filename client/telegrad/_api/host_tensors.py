@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
-from telegrad._runtime.grad_mode import born, grad_mode
+from telegrad._runtime.grad_mode import born
 from telegrad._tracing.proxy import TensorBase
 from telegrad_protocol import dtypes
 from telegrad_protocol.dtypes import DType
-from telegrad_protocol.rules import frozen_view
-from telegrad_protocol.shapes import Meta, contiguous, meta
-from telegrad_protocol.spec import OPS
+from telegrad_protocol.shapes import Meta, contiguous
 
 from .deferred_numbers import DeferredNumber, plain
 
@@ -194,28 +192,61 @@ def from_array(array: np.ndarray, dtype: DType, device: str | None = None) -> Te
     return made
 
 
+def on_demand(made_meta: Meta, make: Callable[[], np.ndarray]) -> Tensor:
+    """A host tensor whose values are made when they are first looked at."""
+    made = cast("Tensor", born(object.__new__(TensorBase.proxy)))
+    made._make, made._meta = make, made_meta
+    return made
+
+
 def tensor_like(source: Tensor, array: np.ndarray) -> Tensor:
     return from_array(array, source.dtype, source._meta.device)
 
 
 def alias(source: Tensor, *, own_version: bool = False) -> Tensor:
     """Another host tensor on the same memory, outside the graph."""
-    made = _sharing(source, source._host, source._meta, source._offset)
+    made = _sharing(source, None, source._meta, source._offset)
+    made._make = lambda: source._host
     made._memory, made._own_version = source.root, own_version
     return made
 
 
-def view(source: Tensor, array: np.ndarray, strides: tuple[int, ...], offset: int) -> Tensor:
+def view(source: Tensor, viewed: Meta, offset: int, frozen: str | None) -> Tensor:
     """A host tensor that shows memory of another; named on the server when the other is."""
-    made = _sharing(source, array, meta(array.shape, source._meta.dtype, strides, source._meta.device), offset)
-    made._base = source.base
-    made._frozen = frozen_view(OPS["_slice"], grad_mode.on) or source._frozen
-    return made
+    base = source if source._base is None else source._base
+    root = base if base._memory is None else base._memory
+    made: Any = object.__new__(TensorBase.proxy)
+    if root.__dict__.get("_host") is not None:
+        made._host = _shown(root, viewed, offset)
+    else:
+        made._make = lambda: _shown(root, viewed, offset)
+    made._meta, made._offset, made._base, made._free_now = viewed, offset, base, True
+    if frozen or source._frozen:
+        made._frozen = frozen or source._frozen
+    root.add_alias(made)
+    return born(made)  # type: ignore[no-any-return]
 
 
-def _sharing(source: Tensor, array: np.ndarray, meta: Meta, offset: int) -> Tensor:
+def _shown(root: TensorBase, viewed: Meta, offset: int) -> np.ndarray:
+    """A view of a tensor's array, by strides in elements."""
+    array = root._host
+    if not array.flags.c_contiguous:
+        root._host = array = np.ascontiguousarray(array)  # nobody writes to it, so a copy is as good
+    if not viewed.numel:
+        return np.empty(viewed.shape, array.dtype)
+    size = array.itemsize
+    if viewed.ndim == 1:
+        strides: tuple[int, ...] = (size * viewed.strides[0],)
+    else:
+        strides = tuple([size * stride for stride in viewed.strides])
+    return np.ndarray(viewed.shape, array.dtype, array, offset * size, strides)
+
+
+def _sharing(source: Tensor, array: np.ndarray | None, meta: Meta, offset: int) -> Tensor:
     made = cast("Tensor", object.__new__(TensorBase.proxy))
-    made._host, made._meta, made._offset = array, meta, offset
+    if array is not None:
+        made._host = array
+    made._meta, made._offset = meta, offset
     made._free_now = True
     source.root.add_alias(made)
     return made
@@ -223,4 +254,4 @@ def _sharing(source: Tensor, array: np.ndarray, meta: Meta, offset: int) -> Tens
 
 def all_on_host(tensors: Sequence[Any]) -> bool:
     """Whether every tensor still is on the host and takes no part in autograd."""
-    return all(isinstance(t, TensorBase) and t._host is not None and t._leaves is None for t in tensors)
+    return all(isinstance(t, TensorBase) and not t._id and t._leaves is None for t in tensors)

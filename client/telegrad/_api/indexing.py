@@ -15,14 +15,17 @@ from telegrad_protocol import dtypes
 from telegrad_protocol.errors import OpIndexError
 from telegrad_protocol.spec import OPS
 
-from . import host_tensors
+from . import host_factories as host_factories
+from . import host_ops, host_tensors
 from .deferred_numbers import plain
 
 
 def get(x: Any, index: Any) -> Any:
     """The value of `x[index]`."""
+    if not x._id and x._leaves is None and (found := host_ops.at(x, index)) is not None:
+        return found
     basic, advanced = _split(x, index)
-    if x._host is not None and x._leaves is None:
+    if advanced and not x._id and x._leaves is None and x.is_on_host:
         found = _on_host(x, basic, advanced)
         if found is not None:
             return found
@@ -169,7 +172,7 @@ def _item(item: Any) -> Any:
             dtypes.int16,
             dtypes.int8,
         )
-        return int(item._host) if is_integer and item._host is not None else _index_tensor(item)
+        return int(item._host) if is_integer and not item._id else _index_tensor(item)
     if isinstance(item, np.ndarray):
         return _index_tensor(host_tensors.from_array(np.array(item), host_tensors.dtype_of(item)))
     if _is_sequence(item):
@@ -218,18 +221,13 @@ def _gathering(tensors: tuple[Any, ...]) -> Any:
 
 
 def _on_host(x: Any, basic: tuple[Any, ...], advanced: tuple[Any, ...]) -> Any:
-    """Indexing of a host tensor by NumPy; None where a tensor on the server takes part."""
-    if any(t is not None and t._host is None for t in advanced):
+    """Indexing of a host tensor by others in NumPy; None where a tensor on the server takes part."""
+    if any(t is not None and not t.is_on_host for t in advanced):
         return None
-    inferred = OPS["_slice"].infer((x, basic))
-    picked = x._host[tuple([slice(*item) if isinstance(item, tuple) else item for item in basic])]
-    assert isinstance(inferred.offset, int)
-    viewed = host_tensors.view(x, np.asarray(picked), inferred.meta.strides, x._offset + inferred.offset)
-    if not advanced:
-        return viewed
+    viewed = record(OPS["_slice"], (x, basic))
     _gathering(advanced).infer((viewed, advanced))
     index = tuple([slice(None) if t is None else t._host for t in advanced])
     try:
-        return host_tensors.tensor_like(x, np.asarray(picked[index], order="C"))
+        return host_tensors.tensor_like(x, np.asarray(viewed._host[index], order="C"))
     except IndexError as error:
         raise OpIndexError(str(error).replace("for axis", "for dimension"), argument="index") from None

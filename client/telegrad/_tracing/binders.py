@@ -20,10 +20,12 @@ from telegrad_protocol.spec import OpSpec, Param
 
 from .arguments import generator_id
 from .call_sites import USERS_FILES, outside
+from .draws import append_draw
 from .frames import hide_frames
+from .host_integers import with_number
 from .leaf_sets import UNIONS, joined, union
-from .proxy import TensorBase, upload
-from .record import inplace, record
+from .proxy import OnHost, TensorBase, upload, upload_unless_on_host
+from .record import ON_HOST_TOO, inplace, record
 
 _FAST: Final = """
 def {name}({signature}):
@@ -44,13 +46,7 @@ def {name}({signature}):
             result = new()
             result._id = out
             result._meta = meta
-            append(({index}, meta.device_bits + grad, out, ({wire},), code, frame.f_lasti))
-            if meta.large:
-                result._free_now = True
-{leaves}            if out >= queue.check_at_id:
-                stream.check()
-            return result
-        return slow(spec, {bound})
+{recorded}        return slow(spec, {bound})
     except BaseException as problem:
         hide_frames(problem)
         raise
@@ -66,6 +62,31 @@ def {name}({signature}):
         hide_frames(problem)
         raise
 """
+
+_APPEND: Final = """\
+            append(({index}, meta.device_bits + grad, out, ({wire},), code, frame.f_lasti))
+"""
+
+_APPEND_DRAW: Final = """\
+            append_draw(spec, ({index}, meta.device_bits + grad, out, ({wire},), code, frame.f_lasti), {names})
+"""
+
+_RECORDED: Final = """\
+            if meta.large:
+                result._free_now = True
+{leaves}            if out >= queue.check_at_id:
+                stream.check()
+            return result
+"""
+
+_OR_ON_HOST: Final = """\
+            try:
+{append}            except OnHost:
+                result._id = 0
+                if on_host({name!r}, meta, result, {names}):
+                    return result
+            else:
+{recorded}"""
 
 _TAKEN: Final = frozenset("append code frame grad item leaves meta more out result".split())
 """Names that the fast form uses for itself: an op with such a parameter takes the general path."""
@@ -254,13 +275,16 @@ def _scope(spec: OpSpec, slow: Callable[..., Any]) -> dict[str, Any]:
         "off": grad_mode.off,
         "next_id": stream.queue.next_id,
         "append": stream.queue.items.append,
+        "append_draw": append_draw,
         "queue": stream.queue,
         "stream": stream,
         "new": _maker(),
         "bound": bound,
         "MISSING": MISSING,
         "TensorBase": TensorBase,
-        "upload": upload,
+        "upload": upload_unless_on_host if spec.name in ON_HOST_TOO else upload,
+        "OnHost": OnHost,
+        "on_host": with_number,
         "generator_id": generator_id,
         "union": union,
         "unions": UNIONS,
@@ -272,6 +296,8 @@ def _has_fast_form(spec: OpSpec) -> bool:
     """Whether the common case of an op is done inline: one new result, of a shape that no value decides."""
     if not spec.static_shape or spec.view or spec.returns != ("out",) or spec.control:
         return False
+    if spec.generator_slot is not None and not spec.differentiable:
+        return False  # a draw is looked at whether it can be made on the host
     plain = all(param.kind.wire_source is not None for param in spec.params)
     return plain and bool(spec.tensor_slots) and not _TAKEN & set(spec.names)
 
@@ -280,9 +306,10 @@ def _source(spec: OpSpec, scope: dict[str, Any], *, fast: bool, operator: bool, 
     """The source of a generated function; puts the defaults that it names in its globals."""
     aliases = {} if operator else spec.aliases
     params = _named(spec, operator)
-    names = f"({', '.join(param.name for param in params)},)"
+    names = _names(params)
     if aliases:
         names = f"bound(spec, {names}, ({', '.join(aliases)},))"
+    wire = ", ".join(_wire_source(param) for param in params) if fast else ""
     return (_FAST if fast else _SLOW).format(
         name=spec.name,
         doc=f"{spec.doc}\n\nSignature: {spec.signature}",
@@ -291,10 +318,23 @@ def _source(spec: OpSpec, scope: dict[str, Any], *, fast: bool, operator: bool, 
         bound=names,
         operands="".join(f"        is_{p.name} = isinstance({p.name}, TensorBase)\n" for p in params if _is_operand(p)),
         key="(" + ", ".join(_key_source(param, scope) for param in params) + ",)",
-        index=spec.index,
         grad=GRAD,
-        wire=", ".join(_wire_source(param) for param in params) if fast else "",
-        leaves=indent(_leaves_source(spec), " " * 8),
+        recorded=_recorded_source(spec, wire, _names(params)),
+    )
+
+
+def _names(params: list[Param]) -> str:
+    return f"({', '.join(param.name for param in params)},)"
+
+
+def _recorded_source(spec: OpSpec, wire: str, names: str) -> str:
+    """Appends the row and completes the result; where the op is done on the host as well, it may turn out to be."""
+    append = (_APPEND if spec.generator_slot is None else _APPEND_DRAW).format(index=spec.index, wire=wire, names=names)
+    recorded = _RECORDED.format(leaves=indent(_leaves_source(spec), " " * 8))
+    if spec.name not in ON_HOST_TOO:
+        return append + recorded
+    return _OR_ON_HOST.format(
+        name=spec.name, names=names, append=indent(append, " " * 4), recorded=indent(recorded, " " * 4)
     )
 
 

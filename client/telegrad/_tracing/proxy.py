@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from telegrad._stream.changes import Change
-from telegrad_protocol.dtypes import DType
+from telegrad_protocol.dtypes import FLOAT, DType
 from telegrad_protocol.shapes import HasMeta, Meta
 
 from .contents import forget
@@ -26,13 +27,28 @@ class Unresolved:
         return found
 
 
+class OnDemand:
+    """Stands for the values of a host tensor that are made on first use, and then take this descriptor's place."""
+
+    def __get__(self, tensor: Any, owner: Any = None) -> Any:
+        if tensor is None:
+            return self
+        make = tensor._make
+        if make is None:
+            return None
+        tensor._host = found = make()
+        tensor._make = None
+        return found
+
+
 class TensorBase(HasMeta):
     """The state of a proxy.
 
     Attributes are set on an instance only where they differ from these defaults, which keeps recording cheap.
 
-    - `_id`: the id on the server, 0 while the values are on the host (`_host`). `_meta`: absent while the shape depends
-      on values that were not fetched; `_device_bits` then has the device.
+    - `_id`: the id on the server, 0 while the values are on the host (`_host`, which `_make`, where it is set, makes on
+      first use). `_source`: how the server makes, or has made, these values itself; None if they are uploaded.
+    - `_meta`: absent while the shape depends on values that were not fetched; `_device_bits` then has the device.
     - `_leaves`: the leaves that gradients flow to; None if it does not require grad. `_mark`: has the hooks of a result.
     - `_base`, `_offset`: for a view, the tensor whose memory it shows and whose history it follows, and where.
       `_frozen`: why no in-place op may change the history of this view. `_renewed`: one has.
@@ -60,7 +76,9 @@ class TensorBase(HasMeta):
     _aliases: list[weakref.ref[TensorBase]] | None = None
     _version: int = 0
     _fn: str | None = None
-    _host: Any = None
+    _host: Any = OnDemand()
+    _make: Callable[[], Any] | None = None
+    _source: Any = None
     _device_bits: int = 0
     _free_now: bool = False
     _inference: bool = False
@@ -106,6 +124,11 @@ class TensorBase(HasMeta):
         """The device, as row flags carry it; known also while the shape is not."""
         meta = self.__dict__.get("_meta")
         return self._device_bits if meta is None else int(meta.device_bits)
+
+    @property
+    def is_on_host(self) -> bool:
+        """Whether the values are on the host; does not make them."""
+        return not self._id and (self._make is not None or self.__dict__.get("_host") is not None)
 
     @property
     def base(self) -> TensorBase:
@@ -194,4 +217,15 @@ class TensorBase(HasMeta):
 
 def upload(tensor: TensorBase) -> int:
     """Upload a host tensor; its id."""
+    return tensor._upload()
+
+
+class OnHost(Exception):
+    """Raised instead of an upload: the general path looks first whether the call can be done on the host."""
+
+
+def upload_unless_on_host(tensor: TensorBase) -> int:
+    """Upload a host tensor for an op that is also done on the host, on integers; its id."""
+    if tensor._meta.dtype.category != FLOAT and not tensor._meta.large:
+        raise OnHost
     return tensor._upload()

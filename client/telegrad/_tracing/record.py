@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from telegrad._runtime.grad_mode import born, grad_mode
 from telegrad._runtime.process import stream
@@ -19,6 +20,13 @@ from .leaf_sets import LeafSet
 from .proxy import TensorBase
 from .rows import append
 
+ON_HOST: Final[dict[str, Callable[[OpSpec, tuple[Any, ...]], Any]]] = {}
+"""Ops that are done on the host where all their tensors are there: such a function gives None where it does not apply."""
+
+
+ON_HOST_TOO: Final = frozenset("add sub mul floor_divide remainder eq ne lt le gt ge".split())
+"""Ops on integers that are done on the host while all their tensors are there."""
+
 
 def record(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     """Record a call of any op on arguments in declared order. Raises what metadata alone tells."""
@@ -27,6 +35,9 @@ def record(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     args = spec.convert(args)
     if len(spec.tensor_slots) > 1 or spec.takes_lists:
         args = on_one_device(spec, args)
+    on_host = ON_HOST.get(spec.name)
+    if on_host is not None and (found := on_host(spec, args)) is not None:
+        return found
     if not spec.static_shape:
         return _record_dynamic_shape(spec, args)
     inferred = spec.infer(args)
@@ -36,7 +47,7 @@ def record(spec: OpSpec, args: tuple[Any, ...]) -> Any:
     leaves = leaves_of(spec, args) if grad_mode.on and spec.differentiable else None
     results = _wrap(spec, args, inferred, outs, leaves)
     append(spec, args, outs[0] if spec.returns == ("out",) else outs)
-    return results[0] if spec.returns == ("out",) else _several(spec, results)
+    return results[0] if spec.returns == ("out",) else several(spec, results)
 
 
 def _record_dynamic_shape(spec: OpSpec, args: tuple[Any, ...]) -> Any:
@@ -52,7 +63,7 @@ def _record_dynamic_shape(spec: OpSpec, args: tuple[Any, ...]) -> Any:
             _join_graph(result, spec, args, leaves)
         results.append(result)
     append(spec, args, outs[0] if spec.returns == ("out",) else outs)
-    return results[0] if spec.returns == ("out",) else _several(spec, tuple(results))
+    return results[0] if spec.returns == ("out",) else several(spec, tuple(results))
 
 
 def _wrap(
@@ -95,7 +106,7 @@ def _make_view(spec: OpSpec, number: int, view: TensorBase, source: TensorBase, 
     source.root.add_alias(view)
 
 
-def _several(spec: OpSpec, results: tuple[TensorBase, ...]) -> Any:
+def several(spec: OpSpec, results: tuple[TensorBase, ...]) -> Any:
     return results if spec.returns is None else return_type(spec)(*results)
 
 

@@ -14,12 +14,17 @@ from telegrad_protocol.spec import OPS, OpSpec
 
 from .arguments import device_bits_of, to_wire
 from .call_sites import call_site
+from .draws import enqueue
 
 queue: Final = stream.queue
 
 
 def append(spec: OpSpec, args: tuple[Any, ...], outs: Any, flags: int = 0, change: Change | None = None) -> None:
     """Put a row on the stream, with the call's local change."""
+    if spec.generator_slot is not None:
+        enqueue(lambda: as_row(spec, args, outs, flags), change, spec, args)
+        check()
+        return
     row = as_row(spec, args, outs, flags)
     if change is not None:
         append_all([row], change)
@@ -29,11 +34,16 @@ def append(spec: OpSpec, args: tuple[Any, ...], outs: Any, flags: int = 0, chang
         stream.check()
 
 
+def check() -> None:
+    """Let the stream look after itself, if it is due."""
+    if queue.check_at_id <= queue.next_id():
+        stream.check()
+
+
 def append_all(rows: list[RecordedRow], change: Change) -> None:
     """Put rows on the stream together with their local change."""
     change.enqueue(queue.items, [RecordedRow(*row[:6], change, row.payload) for row in rows])
-    if queue.check_at_id <= queue.next_id():
-        stream.check()
+    check()
 
 
 def as_row(spec: OpSpec, args: tuple[Any, ...], outs: Any, flags: int = 0) -> RecordedRow:

@@ -80,7 +80,7 @@ def move(self: Tensor, where: str) -> Tensor:
     """The values on another device: from the host straight there, between devices of the server without the client."""
     if self._meta.device == where:
         return self
-    if self._host is not None and self._leaves is None:
+    if self.is_on_host and self._leaves is None:
         return host_tensors.from_array(np.asarray(self._host, order="C"), self.dtype, where)
     return autograd.carry(self, where)
 
@@ -91,7 +91,7 @@ _SMALL = 1 << 12
 
 def cast(self: Tensor, dtype: DType) -> Tensor:
     """The values in another dtype; on the host while they are there."""
-    if self._host is not None and self._leaves is None and self.numel() <= _SMALL:
+    if self.is_on_host and self._leaves is None and self.numel() <= _SMALL:
         values = host_tensors.widened(self._host, self.dtype.name)
         with np.errstate(invalid="ignore", over="ignore"):
             return host_tensors.from_array(

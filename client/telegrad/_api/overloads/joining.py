@@ -16,23 +16,28 @@ from telegrad._tensor import Tensor
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """Joins tensors of one shape along a new dimension; on the host while all of them are there."""
     dim = dim if axis is None else axis
-    if (
-        len(tensors)
-        and host_tensors.all_on_host(tensors)
-        and len({(t._meta.shape, t.dtype, t._meta.device) for t in tensors}) == 1
-    ):
-        joined = np.stack([t._host for t in tensors], axis=dim)
-        return host_tensors.from_array(joined, tensors[0].dtype, tensors[0]._meta.device)
+    if isinstance(tensors, list | tuple) and tensors and host_tensors.all_on_host(tensors) and _alike(tensors):
+        first = tensors[0]._meta
+        if dim == 0 and first.ndim:
+            joined = np.concatenate([t._host for t in tensors]).reshape(len(tensors), *first.shape)
+        else:
+            joined = np.stack([t._host for t in tensors], axis=dim)
+        return host_tensors.from_array(joined, first.dtype, first.device)
     return F["stack"](tensors, dim)
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """Joins tensors along an existing dimension; on the host while all of them are there."""
     dim = dim if axis is None else axis
-    if len(tensors) and host_tensors.all_on_host(tensors) and _joinable(tensors, dim):
+    if isinstance(tensors, list | tuple) and tensors and host_tensors.all_on_host(tensors) and _joinable(tensors, dim):
         joined = np.concatenate([t._host for t in tensors], axis=dim)
         return host_tensors.from_array(joined, tensors[0].dtype, tensors[0]._meta.device)
     return F["cat"](tensors, dim)
+
+
+def _alike(tensors: Sequence[Tensor]) -> bool:
+    """Whether these have one shape, dtype and device."""
+    return len({t._meta for t in tensors}) == 1 or len({(t._meta.shape, t.dtype, t._meta.device) for t in tensors}) == 1
 
 
 def _joinable(tensors: Sequence[Tensor], dim: int) -> bool:

@@ -11,12 +11,12 @@ from telegrad._api.deferred_numbers import plain
 from telegrad._api.overloads import joining
 from telegrad._tensor import Tensor
 from telegrad._tracing.frames import iterated
-from telegrad.random import Generator
+from telegrad.random import Generator, draw_seed
 from telegrad_protocol import dtypes
 
-from .dataset import Dataset, IterableDataset, T
+from .dataset import Dataset, IterableDataset, T, TensorDataset
 from .hosted import Hosted
-from .sampler import BatchSampler, RandomSampler, SequentialSampler, draw_seed
+from .sampler import BatchSampler, RandomSampler, SequentialSampler
 from .worker import Ended, Pool
 
 
@@ -80,6 +80,10 @@ class Samples(NamedTuple):
         """The batch of these indices, or one sample."""
         if self.batch_size is None:
             return self.collate(self.dataset[indices])
+        if type(self.dataset) is TensorDataset and self.collate is default_collate:
+            rows = self.dataset.rows(indices)
+            if rows is not None:
+                return rows
         if hasattr(self.dataset, "__getitems__"):
             return self.collate(self.dataset.__getitems__(indices))
         return self.collate([self.dataset[i] for i in indices])

@@ -8,8 +8,12 @@ import math
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any, Generic, TypeVar, cast
 
+import numpy as np
+
 from telegrad import random as tg_random
+from telegrad._api import host_tensors
 from telegrad._tensor import Tensor
+from telegrad_protocol import dtypes
 
 T = TypeVar("T", covariant=True)
 
@@ -44,6 +48,17 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
 
     def __len__(self) -> int:
         return int(self.tensors[0].size(0))
+
+    def rows(self, indices: Any) -> list[Tensor] | None:
+        """Samples collated into batches, one gather for each tensor; None where that would not be the same."""
+        count = len(self)
+        if type(indices) is not list or not indices or any(type(i) is not int or not 0 <= i < count for i in indices):
+            return None
+        if any(t.requires_grad for t in self.tensors):
+            return None
+        array = np.array(indices)
+        index = host_tensors.from_array(array, dtypes.int64)
+        return [t[index] if t._id else host_tensors.tensor_like(t, t._host[array]) for t in self.tensors]
 
 
 class ConcatDataset(Dataset[Any]):

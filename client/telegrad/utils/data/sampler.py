@@ -33,11 +33,6 @@ class SequentialSampler(Sampler[int]):
         return len(self.data_source)
 
 
-def draw_seed(generator: Any = None) -> int:
-    """A seed from a generator, drawn as PyTorch draws it."""
-    return int(creation.empty((), dtype=dtypes.int64).random_(generator=generator).item())
-
-
 class RandomSampler(Sampler[int]):
     """Indices in random order, or with replacement."""
 
@@ -56,7 +51,7 @@ class RandomSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         count = len(self.data_source)
-        generator = self.generator or tg_random.Generator().manual_seed(draw_seed())
+        generator = self.generator or tg_random.Generator().manual_seed(tg_random.draw_seed())
         if self.replacement:
             for _ in range(self.num_samples // 32):
                 yield from tg_random.randint(0, count, (32,), generator=generator).tolist()
