@@ -569,9 +569,10 @@ def test_numbers_of_a_session_that_has_ended(far: Gated) -> None:
     with pytest.raises(KeyError), tg.deferred():
         late = on_server(2.0).item()
         raise KeyError
-    restarting = threading.Timer(0.05, far.gate.set)
+    following = LocalSession()
+    restarting = threading.Timer(0.5, far.gate.set)
     restarting.start()
-    stream.restart(LocalSession())
+    stream.restart(following)
     assert come == 3.0
     with pytest.raises(SessionGone, match="closed"):
         float(late + come)
