@@ -28,7 +28,7 @@ from .waiting import WAIT_STEP, Flag
 if TYPE_CHECKING:
     from .sender import Sender
 
-WITHIN: Final = 0.5
+WITHIN: Final = 0.8
 """Seconds that an interrupt waits for the server, which may be amid a kernel. The next call waits for the rest."""
 
 AT_EXIT: Final = 0.25

@@ -254,10 +254,10 @@ def test_a_stop_skips_what_has_not_been_handed_on() -> None:
     """A submission for another device waits for those before it; it learns of the stop, and the next epoch does not."""
     failures: list[str | None] = []
 
-    async def run(epoch: int, body: bytes, device: str, failed: Any) -> bytes:
+    async def run(epoch: int, body: bytes, device: str, failed: Any, timed: bool) -> tuple[bytes, float]:
         failures.append(failed and failed["code"])
         await gate.wait()
-        return wire.pack(([], None))
+        return wire.pack(([], None)), 0.0
 
     async def scenario() -> None:
         stream = Stream(run)

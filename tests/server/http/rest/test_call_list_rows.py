@@ -37,7 +37,9 @@ class ScriptedWorker(FakeWorker):
         self.failing = failing
         self.submissions: list[list[str]] = []
 
-    async def on_submit(self, session: str, stream: int, epoch: int, body: bytes, failed: Any = None) -> Any:
+    async def on_submit(
+        self, session: str, stream: int, epoch: int, body: bytes, failed: Any = None, timed: bool = False
+    ) -> Any:
         rows = wire.decode_submission(body).rows
         names = [BY_INDEX[row.op].name for row in rows]
         self.submissions.append(names)
@@ -45,9 +47,9 @@ class ScriptedWorker(FakeWorker):
         results = []
         for name, row in zip(names[:last], rows, strict=False):
             if name in ("describe", "read"):
-                results.append(ReadResult(row.outs, "float32", (), b"\0" * (1 if name == "describe" else 4)))
+                results.append(ReadResult(row.outs or 0, "float32", (), b"\0" * (1 if name == "describe" else 4)))
         error = {"code": "op_failed", "message": "no", "row": last} if last < len(names) else None
-        return wire.pack(Reply(tuple(results), error)), []
+        return wire.pack(Reply(tuple(results), error)), [], 0.0
 
 
 def play(worker: ScriptedWorker, scenario: Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]) -> None:
