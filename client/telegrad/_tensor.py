@@ -31,6 +31,7 @@ from ._runtime.grad_mode import born, grad_mode, grad_wanted
 from ._runtime.process import stream
 from ._stream.changes import Change
 from ._stream.reads import Future
+from ._tracing.arguments import by_device
 from ._tracing.call_sites import call_site
 from ._tracing.contents import left_behind, mark_bulk_written, set_stray, since
 from ._tracing.frames import hide_frames
@@ -555,9 +556,8 @@ def ask_has_grad(tensors: list[Tensor]) -> None:
     """Ask the server which of these have a gradient, where the client cannot know; one wait for each device."""
     asked = [t for t in tensors if t._leaf is not None and t._leaf.has_grad is None]
     answers = [
-        (found, stream.ask("has_grad", (tuple([t._id for t in found]),), device_bits, call_site(), _as_is))
-        for device_bits in dict.fromkeys(t.device_bits for t in asked)
-        if (found := [t for t in asked if t.device_bits == device_bits])
+        (found, stream.ask("has_grad", (tuple([t._id for t in found]),), found[0].device_bits, call_site(), _as_is))
+        for found in by_device(asked)
     ]
     for found, answer in answers:
         for tensor, has in zip(found, answer.result().data, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from telegrad_protocol.devices import DEVICE_SHIFT, device_index
@@ -35,6 +35,14 @@ def device_bits_of(spec: OpSpec, args: tuple[Any, ...]) -> int:
     if device is None and spec.generator_slot is not None:
         device = getattr(args[spec.generator_slot], "_device", None)
     return 0 if device is None else device_index(device) << DEVICE_SHIFT
+
+
+def by_device(tensors: Iterable[Any]) -> list[list[Any]]:
+    """The tensors of each device."""
+    found: dict[int, list[Any]] = {}
+    for tensor in tensors:
+        found.setdefault(tensor.device_bits, []).append(tensor)
+    return list(found.values())
 
 
 def on_one_device(spec: OpSpec, args: tuple[Any, ...]) -> tuple[Any, ...]:

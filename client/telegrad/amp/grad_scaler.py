@@ -11,6 +11,7 @@ from telegrad._api.functions import FUNCTIONS
 from telegrad._runtime.process import stream
 from telegrad._stream.reads import Future
 from telegrad._tensor import Tensor
+from telegrad._tracing.arguments import by_device
 from telegrad._tracing.call_sites import call_site
 from telegrad._tracing.contents import since
 from telegrad.optim.optimizer import with_gradients
@@ -112,10 +113,10 @@ class GradScaler:
             if p._leaf.grad is not None:
                 p._leaf.grad.counter._version += 1
         found = []
-        for device_bits in dict.fromkeys(p.device_bits for p in params):
-            names = tuple([p._server_id() for p in params if p.device_bits == device_bits])
+        for there in by_device(params):
+            args = tuple([p._server_id() for p in there]), 1.0 / self._scale
             since.bulk_write()
-            found.append(stream.ask("unscale_grads", (names, 1.0 / self._scale), device_bits, call_site(), _truth))
+            found.append(stream.ask("unscale_grads", args, there[0].device_bits, call_site(), _truth))
             since.bulk_write()
         return found
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final, TypeAlias, TypeVar, overload
 from telegrad._runtime.process import stream
 from telegrad._stream.changes import Change
 from telegrad._tensor import Tensor, ask_has_grad
+from telegrad._tracing.arguments import by_device
 from telegrad._tracing.contents import mark_bulk_written, since
 from telegrad._tracing.leaf_sets import restore
 from telegrad._tracing.proxy import TensorBase
@@ -49,14 +50,6 @@ def clear_grads(parameters: list[Any], set_to_none: bool = True) -> None:
     since.bulk_write()
     append_all([as_row(OPS["clear_grads"], (tuple(found),), None) for found in by_device(having)], change)
     since.bulk_write()
-
-
-def by_device(parameters: list[Any]) -> list[list[Any]]:
-    """The parameters of each device."""
-    found: dict[int, list[Any]] = {}
-    for p in parameters:
-        found.setdefault(p.device_bits, []).append(p)
-    return list(found.values())
 
 
 def with_gradients(parameters: Iterable[Any]) -> list[Any]:

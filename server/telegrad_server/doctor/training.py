@@ -62,12 +62,12 @@ def _step(engine: Engine, batch: list[Tensor], parameters: list[Tensor]) -> Tens
     ops, (x, y), (w1, b1, w2, b2) = engine.recorded, batch, parameters
     for parameter in parameters:
         parameter.grad = None
-    loss = ops.mse_loss(ops.linear(ops.relu(ops.linear(x, w1, b1)), w2, b2), y)
+    loss: Tensor = ops.mse_loss(ops.linear(ops.relu(ops.linear(x, w1, b1)), w2, b2), y)
     backward = backward_pass(engine, create_graph=False, retain=False)
     backward.start(edge_of(loss), engine.xp.ones((), dtypes.float32), loss._meta)
     backward.run()
     backward.write_grads()
-    return loss  # type: ignore[no-any-return]
+    return loss
 
 
 class Adam:

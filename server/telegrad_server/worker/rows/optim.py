@@ -169,12 +169,11 @@ def _of_state(meta: Meta) -> Meta:
 
 def _checked(state: Any, meta: Meta) -> Tensor:
     """A state tensor. Raises `ShapeError` if it has another shape or dtype, or is not contiguous."""
-    found = state._meta if type(state) is Tensor else None
-    if found is not meta and (
-        found is None or not found.contiguous or (found.shape, found.dtype) != (meta.shape, meta.dtype)
-    ):
-        raise ShapeError(f"the optimizer's state should be {meta!r}", argument="state")
-    return state  # type: ignore[no-any-return]
+    if isinstance(state, Tensor):
+        found = state._meta
+        if found is meta or (found.contiguous and (found.shape, found.dtype) == (meta.shape, meta.dtype)):
+            return state
+    raise ShapeError(f"the optimizer's state should be {meta!r}", argument="state")
 
 
 def _pins(tensor: Any) -> tuple[Any, ...]:
