@@ -204,7 +204,7 @@ class OpSpec:
             return Inferred(())
         values = [param.kind.to_rule(value) for param, value in zip(self.params, args, strict=True)]
         if self.needs_tensor and not any(isinstance(values[i], Meta) for i in self.tensor_slots):
-            raise self._not_of_kind(self.tensor_slots[0], args[self.tensor_slots[0]], "Tensor")
+            raise self.not_of_kind(self.tensor_slots[0], args[self.tensor_slots[0]])
         if getattr(self.rule, "operands_only", False):
             values = [values[i] for i in self.tensor_slots]
         try:
@@ -274,16 +274,15 @@ class OpSpec:
         try:
             return param.kind.convert(value)
         except (TypeError, ValueError, OverflowError) as error:
-            raise self._not_of_kind(position, value, param.kind.shown, str(error), called) from None
+            raise self.not_of_kind(position, value, str(error), called) from None
 
-    def _not_of_kind(
-        self, position: int, value: Any, kind: str, why: str = "", called: str | None = None
-    ) -> OpTypeError:
+    def not_of_kind(self, position: int, value: Any, why: str = "", called: str = "") -> OpTypeError:
+        """The error of a call whose argument at `position` is of another kind than declared."""
         return OpTypeError(
             self._refusal(position, value, called or self.shown) + (f" ({why})" if why else ""),
             op=self.name,
             argument=self.params[position].name,
-            expected=kind,
+            expected=self.params[position].kind.shown,
             got=describe(value),
         )
 

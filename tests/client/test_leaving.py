@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -19,7 +19,7 @@ import telegrad as tg
 from telegrad._runtime.process import stream
 from telegrad._stream import leaving as module
 from telegrad._stream.changes import Change
-from telegrad._stream.leaving import WITHIN
+from telegrad._stream.leaving import wait_briefly
 from telegrad_protocol.errors import StreamStopped
 
 STEPS = ("add", "view", "draw", "use", "slow", "zero", "forward", "backward", "step", "host", "large", "detach", "flag")
@@ -37,7 +37,7 @@ def leave(frame: FrameType | None = None) -> None:
     """As an interrupt does it."""
     leaving = stream.leave(frame)
     if leaving is not None:
-        leaving.wait(WITHIN)
+        wait_briefly(leaving)
 
 
 class World:
@@ -216,23 +216,76 @@ def test_with_nothing_recorded_nothing_is_stopped(session: LocalSession) -> None
     assert x.tolist() == [1.0] * 3
 
 
-def test_a_call_amid_a_kernel_that_goes_on_says_so(session: LocalSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server cannot stop a kernel: the prompt is back before it ends, and the next call waits."""
+def interrupted_amid_a_kernel(session: LocalSession, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A tensor that was added to behind much work, after an interrupt that the server has yet to hear of."""
     stopped, go_on = session.stop, threading.Event()
     monkeypatch.setattr(session, "stop", lambda epoch: (go_on.wait(10), stopped(epoch)))
     x, m = tg.zeros(3), tg.full((600, 600), 1 / 600)
+    x.add_(1)
     tg.synchronize()
     for _ in range(20):
         m = m @ m
     x.add_(1)
     begun = time.monotonic()
     leave()
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 5
     threading.Timer(0.2, go_on.set).start()
+    return x
+
+
+@pytest.fixture
+def amid_a_kernel(session: LocalSession, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    yield interrupted_amid_a_kernel(session, monkeypatch)
+    sys.setprofile(None)
+
+
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "a read": lambda x: x.tolist(),
+    "a write": lambda x: x.add_(1),
+    "a write without a result": lambda x: tg.optim.SGD([x], lr=0.1).zero_grad(),
+    "a shape": lambda x: x.shape,
+    "a new tensor": lambda x: x.clone(),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_call_amid_a_kernel_that_goes_on_waits(amid_a_kernel: Any, call: Callable[[Any], Any]) -> None:
+    """The server cannot stop a kernel: the prompt is back before it ends, and the next call waits, and counts."""
+    call(amid_a_kernel)
+    assert sys.getprofile() is None
+    assert amid_a_kernel.tolist() == [float(amid_a_kernel._version)] * 3
+
+
+def test_another_interrupt_ends_that_wait(amid_a_kernel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WITHIN", 0.01)
+    threading.Timer(0.02, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        amid_a_kernel.tolist()
     with pytest.raises(StreamStopped, match="make it again"):
-        x.add_(1)
-    known = x._version
-    assert x.tolist() == [float(known)] * 3
+        amid_a_kernel.tolist()
+    assert amid_a_kernel.tolist() == [float(amid_a_kernel._version)] * 3
+
+
+def test_what_ends_blocks_does_not_wait(session: LocalSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(LookupError), tg.no_grad():
+        x = interrupted_amid_a_kernel(session, monkeypatch)
+        y = x._id
+        del x
+        raise LookupError(y)
+    waits = sys.getprofile() is not None
+    sys.setprofile(None)
+    assert waits
+
+
+def test_beside_a_profiler_such_a_call_is_refused(session: LocalSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    sys.setprofile(lambda *_: None)
+    try:
+        x = interrupted_amid_a_kernel(session, monkeypatch)
+        with pytest.raises(StreamStopped, match="make it again"):
+            x.add_(1)
+    finally:
+        sys.setprofile(None)
+    assert x.tolist() == [float(x._version)] * 3
 
 
 def test_an_interrupt_that_a_finalizer_swallows_drops_nothing(

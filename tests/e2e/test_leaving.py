@@ -32,12 +32,12 @@ BEGIN = """
         timer.daemon = True
         timer.start()
 
-    x = tg.rand(700, 700)
+    x = tg.rand(1000, 1000)
     counter = tg.zeros(3)
     tg.synchronize()
 
-    def work(count=8000):
-        # A minute and more: each product takes some 8 ms.
+    def work(count=4000):
+        # A minute and more: each product takes some 20 ms.
         y = x
         for _ in range(count):
             y = (y @ x) * 1e-3
@@ -50,7 +50,7 @@ WAITS = {
     "amid sleep": "work(); time.sleep(60)",
     "blocked in item": "work().sum().item()",
     "blocked in synchronize": "work(); tg.synchronize()",
-    "in back-pressure": "work(80_000)",
+    "in back-pressure": "work(40_000)",
 }
 
 

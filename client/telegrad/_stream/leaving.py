@@ -8,7 +8,9 @@ stopped in its middle.
 from __future__ import annotations
 
 import _weakrefset
+import math
 import signal
+import sys
 import threading
 import time
 import weakref
@@ -19,6 +21,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
+from telegrad._tracing.frames import is_telegrads
 from telegrad_protocol.errors import TelegradError
 
 from .changes import Change
@@ -143,6 +146,40 @@ def _lighten(items: deque[Item]) -> None:
         items.append(item)
 
 
+_NEEDS_NO_ANSWER: Final = (*FINALIZERS, "__exit__")
+"""Functions that Python calls while an exception goes up."""
+
+_BETWEEN_CELLS: Final = "telegrad._runtime.notebook"
+
+
+def wait_briefly(leaving: Leaving) -> None:
+    """Wait `WITHIN` for an interrupt to take effect; if it has not, this thread's next call of telegrad waits for it.
+
+    It does so before it looks at any tensor: what it would see is about to be undone. A profiler has the hook that this
+    takes: beside one, `Stream.check` refuses the call.
+    """
+    leaving.wait(WITHIN)
+    if leaving.done.is_set() or sys.getprofile() is not None:
+        return
+
+    def wait(frame: FrameType, event: str, _: Any) -> None:
+        if leaving.done.is_set():
+            sys.setprofile(None)
+        elif event == "call" and _is_users_call(frame):
+            leaving.wait(math.inf)
+            sys.setprofile(None)
+
+    sys.setprofile(wait)
+
+
+def _is_users_call(frame: FrameType) -> bool:
+    """Whether a function of telegrad's begins that the program has called."""
+    code, caller = frame.f_code, frame.f_back
+    if caller is None or not is_telegrads(code.co_filename) or is_telegrads(caller.f_code.co_filename):
+        return False
+    return code.co_name not in _NEEDS_NO_ANSWER and frame.f_globals.get("__name__") != _BETWEEN_CELLS
+
+
 def watch_interrupts(begin: Callable[[FrameType | None], Leaving | None]) -> None:
     """From now on, when Ctrl-C comes, `begin` to leave and wait a moment for it before KeyboardInterrupt is raised.
 
@@ -158,7 +195,7 @@ def watch_interrupts(begin: Callable[[FrameType | None], Leaving | None]) -> Non
         finally:
             signal.signal(number, interrupt)
         if leaving is not None:
-            leaving.wait(WITHIN)
+            wait_briefly(leaving)
         signal.default_int_handler(number, frame)
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

@@ -183,10 +183,13 @@ class Stream:
     # Interrupts -------------------------------------------------------------------------------------------
 
     def leave(self, frame: FrameType | None = None) -> Leaving | None:
-        """Begin to end the work that has not run, if there is any: an interrupt came while the main thread was in `frame`."""
+        """Begin to end the work that has not run, if there is any: an interrupt came while the main thread was in `frame`.
+
+        Returns what is under way, of an earlier interrupt too.
+        """
         sender = self.sender
-        if not sender.threads or sender.error is not None or sender.leaving is not None or self.ending:
-            return None
+        if sender.leaving is not None or not sender.threads or sender.error is not None or self.ending:
+            return sender.leaving
         if not sender.has_work:
             return None
         leaving = Leaving(sender)

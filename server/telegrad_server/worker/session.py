@@ -10,13 +10,14 @@ from typing import Any, Final, NoReturn
 from telegrad_protocol.errors import (
     Malformed,
     NotFound,
+    OpTypeError,
     OutOfMemory,
     TelegradError,
     UnknownTensor,
     shown,
 )
 from telegrad_protocol.kinds import Role
-from telegrad_protocol.spec import OpSpec, describe
+from telegrad_protocol.spec import OpSpec
 from telegrad_server.kernels.registry import OpImpl
 
 from .engine import Engine
@@ -204,12 +205,11 @@ def _is_list(spec: OpSpec, slot: int) -> bool:
     return spec.params[slot].kind.role is Role.TENSORS
 
 
-def _not_declared(spec: OpSpec, args: tuple[Any, ...]) -> Malformed:
-    for param, value in zip(spec.params, args, strict=True):
-        if not param.kind.check(value):
-            break
-    message = f"{spec.name}(): argument '{param.name}' must be {param.kind.shown}, not {describe(value)}"
-    return Malformed(message, op=spec.name, argument=param.name, expected=param.kind.shown, got=shown(value))
+def _not_declared(spec: OpSpec, args: tuple[Any, ...]) -> OpTypeError:
+    """As the client says it of a call that it had not seen before: `sum(dim=1.0)` travels after `sum(dim=1)`."""
+    checked = enumerate(zip(spec.params, args, strict=True))
+    position = next(position for position, (param, value) in checked if not param.kind.check(value))
+    return spec.not_of_kind(position, args[position])
 
 
 def _as_ids(outs: int | tuple[int, ...] | None) -> tuple[int, ...]:
