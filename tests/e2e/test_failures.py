@@ -249,7 +249,7 @@ def test_a_restarted_server_says_that_its_sessions_are_gone() -> None:
         assert x.tolist() == [2.0, 2.0]
     port = url.rpartition(":")[2]
     with live_server("--port", port):
-        assert x.tolist() == [1.0, 1.0]  # it is known, and nobody has been told yet
+        assert x.tolist() == [2.0, 2.0]  # it is known, and nobody has been told yet
         with pytest.raises(RuntimeError, match="restarted"):
             (x + 1).tolist()
         with pytest.raises(RuntimeError, match="restarted"):
