@@ -43,7 +43,10 @@ Site = tuple[CodeType, int]
 
 
 class Pauses:
-    """On which lines to look: while nothing is found on one, after twice as many waits as the last time."""
+    """On which lines to look: while nothing is found on one, twice, and then after twice as many waits as the last time.
+
+    The first wait of a loop that runs again finds nothing: it comes after the last one of the time before.
+    """
 
     def __init__(self) -> None:
         self._of: dict[Site, tuple[int, int]] = {}
@@ -52,8 +55,8 @@ class Pauses:
         """Whether to look this time."""
         if len(self._of) >= LINES:
             self._of.clear()
-        left, length = self._of.get(site, (0, 1))
-        self._of[site] = (left - 1, length) if left else (length, 2 * length)
+        left, length = self._of.get(site, (0, 0))
+        self._of[site] = (left - 1, length) if left else (length, 2 * length or 1)
         return not left
 
     def forget(self, site: Site) -> None:
