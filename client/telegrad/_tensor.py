@@ -18,7 +18,7 @@ from telegrad_protocol.messages import ReadResult
 from telegrad_protocol.shapes import Meta, contiguous, is_contiguous, like, wrap_dim
 from telegrad_protocol.spec import OPS
 
-from ._api import host_tensors, indexing, known_values
+from ._api import host_ops, host_tensors, indexing, known_values
 from ._api.absent import Absent
 from ._api.deferred import deferring
 from ._api.deferred_numbers import arriving
@@ -266,7 +266,7 @@ class Tensor(Declared, metaclass=TensorType):
         if not self._meta.ndim:
             raise TypeError("iteration over a 0-d tensor")
         if self.is_on_host and self._leaves is None:
-            return iter([self[i] for i in range(len(self))])
+            return iter(host_ops.rows(self))
         rows = len(self)
         if rows <= ITERATED:
             return iter(record(OPS["unbind"], (self, 0)))

@@ -81,9 +81,11 @@ def each_step(use: Callable[[Training, Any, int], Any]) -> Callable[[Any], Run]:
 def lecture_batch(torch: Any) -> Run:
     data, size = torch.tensor(np.random.default_rng(0).integers(0, 65, 10_000)), 8
 
-    def run() -> Any:
-        ix = torch.randint(len(data) - size, (32,))
-        return torch.stack([data[i : i + size] for i in ix]), torch.stack([data[i + 1 : i + size + 1] for i in ix])
+    def run() -> None:
+        for _ in range(STEPS):
+            ix = torch.randint(len(data) - size, (32,))
+            torch.stack([data[i : i + size] for i in ix])
+            torch.stack([data[i + 1 : i + size + 1] for i in ix])
 
     return run
 
@@ -325,7 +327,7 @@ def is_better(best: list[Any]) -> Callable[[Training, Any, int], Any]:
 CHARACTERS = "".join(map(chr, range(40, 105)))
 
 IDIOMS: dict[str, Idiom] = {
-    "a batch by randint, slices and stack": Idiom(lecture_batch, 1, "batch", 0, times_torch=2.0),
+    "a batch by randint, slices and stack": Idiom(lecture_batch, STEPS, "batch", 0, times_torch=2.0),
     "a shuffled DataLoader's epoch": Idiom(loader_epoch, 1, "epoch", 1, times_torch=2.0),
     "[float(v) for v in y[:10]]": Idiom(iteration, 1, "loop", 1),
     "a state dict of 4 tensors to NumPy": Idiom(state_dict(4), 1, "model", 2),

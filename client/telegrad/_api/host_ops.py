@@ -46,20 +46,31 @@ def at(x: Any, index: Any) -> Any:
     seen = x._meta
     if not seen.ndim:
         return None
+    size = seen.shape[0]
     if type(index) is slice:
-        start, stop = _bound(index.start, 0), _bound(index.stop, seen.shape[0])
+        start, stop = _bound(index.start, 0), _bound(index.stop, size)
         if index.step is not None or start is None or stop is None:
             return None
-        start, stop, _ = slice(start, stop).indices(seen.shape[0])
-        viewed = _row_meta(seen, max(stop - start, 0))
+        if not 0 <= start <= stop <= size:
+            start, stop, _ = slice(start, stop).indices(size)
+        viewed = _row_meta(seen, stop - start if stop > start else 0)
     else:
         start = _bound(index, None)
-        if start is None or not -seen.shape[0] <= start < seen.shape[0]:
+        if start is None or not -size <= start < size:
             return None
-        start %= seen.shape[0]
+        start %= size
         viewed = _row_meta(seen, None)
-    frozen = None if grad_mode.on else frozen_view(_SLICE, False)
-    return host_tensors.view(x, viewed, x._offset + start * seen.strides[0], frozen)
+    return host_tensors.view(x, viewed, x._offset + start * seen.strides[0], _frozen_now())
+
+
+def rows(x: Any) -> list[Any]:
+    """What iteration over a host tensor gives."""
+    return host_tensors.rows(x, _row_meta(x._meta, None), _frozen_now())
+
+
+def _frozen_now() -> str | None:
+    """Why views of host tensors that are made now are frozen, if they are."""
+    return frozen_view(_SLICE, False) if grad_mode.off and not grad_mode.on else None
 
 
 @functools.lru_cache(maxsize=1024)

@@ -227,9 +227,18 @@ def view(source: Tensor, viewed: Meta, offset: int, frozen: str | None) -> Tenso
     return born(made)  # type: ignore[no-any-return]
 
 
+def rows(source: Tensor, row: Meta, frozen: str | None) -> list[Tensor]:
+    """Each of the rows of a host tensor, whose metadata is `row`."""
+    step = source._meta.strides[0]
+    return [view(source, row, source._offset + at * step, frozen) for at in range(source._meta.shape[0])]
+
+
 def _shown(root: TensorBase, viewed: Meta, offset: int) -> np.ndarray:
     """A view of a tensor's array, by strides in elements."""
     array = root._host
+    if viewed.ndim == 1 and array.ndim == 1 and viewed.strides[0] == 1 and array.strides[0] == array.itemsize:
+        found: np.ndarray = array[offset : offset + viewed.shape[0]]  # as below, in half the time
+        return found
     if not array.flags.c_contiguous:
         root._host = array = np.ascontiguousarray(array)  # nobody writes to it, so a copy is as good
     if not viewed.numel:
