@@ -59,8 +59,9 @@ def _upload_values(tensor: TensorBase) -> None:
     """Record the rows that make a host tensor, and every live tensor on its memory, on the server."""
     source = tensor._source
     twin = source if isinstance(source, Twin) and source.stands_for(tensor) else None
-    ids = {t: stream.next_id() for t in tensor.sharers() if t is not tensor and t.is_on_host}
-    ids = {tensor: stream.next_id() if twin is None else twin._id, **ids}
+    ids = {tensor: stream.next_id() if twin is None else twin._id}
+    if tensor._aliases:
+        ids.update((t, stream.next_id()) for t in tensor.sharers() if t is not tensor and t.is_on_host)
     payload, rows = (None, []) if twin is not None else _rows_of_values(tensor, ids[tensor])
     rows += _rows_of_sharers(tensor, ids)
     hosts = [(weakref.ref(t), tensor_id, t._make, t.__dict__.get("_host")) for t, tensor_id in ids.items()]
@@ -119,6 +120,8 @@ def _rows_of_values(tensor: TensorBase, tensor_id: int) -> tuple[Payload | None,
 
 def _rows_of_sharers(tensor: TensorBase, ids: dict[TensorBase, int]) -> list[RecordedRow]:
     """The rows that make the other tensors on one memory: views, also detached."""
+    if len(ids) == 1 and tensor._leaves is None:
+        return []
     tensor_id, meta, rows = ids[tensor], tensor._meta, []
     whole: dict[TensorBase, int] = {tensor: tensor_id}
     for other in list(ids)[1:]:

@@ -10,6 +10,7 @@ import math
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -42,6 +43,9 @@ class Replica:
     @position.setter
     def position(self, position: Position | None) -> None:
         self._position = position
+
+    def go(self, position: Position | None) -> None:
+        self.position = position
 
     def now(self) -> Position | None:
         """Where the generator is, if its next numbers can be made here."""
@@ -138,8 +142,12 @@ def append_draw(spec: OpSpec, row: tuple[Any, ...], args: tuple[Any, ...]) -> No
         return
     with lock.held:
         before = replica.position
-        change = moving(replica, before, _after(replica, before, spec, args))
-        change.enqueue(stream.queue.items, [RecordedRow(*row)._replace(change=change)])
+        after = _after(replica, before, spec, args)
+        if after is before:
+            stream.queue.items.append(row)
+            return
+        change = moving(replica, before, after)
+        change.enqueue(stream.queue.items, [RecordedRow(*row, change)])
 
 
 def place(row: RecordedRow, change: Change | None) -> None:
@@ -147,16 +155,12 @@ def place(row: RecordedRow, change: Change | None) -> None:
     if change is None:
         stream.queue.items.append(row)
     else:
-        change.enqueue(stream.queue.items, [row._replace(change=change)])
+        change.enqueue(stream.queue.items, [RecordedRow(*row[:6], change, row.payload)])
 
 
 def moving(replica: Replica, before: Position | None, after: Position | None) -> Change:
     """The change of a row that moves a generator."""
-
-    def go(position: Position | None) -> None:
-        replica.position = position
-
-    return Change(lambda: go(after), lambda: go(before))
+    return Change(partial(replica.go, after), partial(replica.go, before))
 
 
 def both(first: Change, second: Change | None) -> Change:
@@ -189,8 +193,10 @@ def _after(replica: Replica, before: Position | None, spec: OpSpec, args: tuple[
 
 def moved(replica: Replica, before: Position, words: int) -> Position | None:
     """The position behind a draw of so many words, or, where negative, of so many single normals."""
-    if words >= 0:
-        return before._replace(words=before.words + words)
+    if not words:
+        return before
+    if words > 0:
+        return Position(before.start, before.words + words, before.normal)
     if replica.now() is None:
         return None
     return replica.draw_through(before, lambda drawing: drawing.normals(-words))[1]
