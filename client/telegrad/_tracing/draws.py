@@ -147,7 +147,7 @@ def append_draw(spec: OpSpec, row: tuple[Any, ...], args: tuple[Any, ...]) -> No
             stream.queue.items.append(row)
             return
         change = moving(replica, before, after)
-        change.enqueue(stream.queue.items, [RecordedRow(*row, change)])
+        change.enqueue(stream.queue.items, [RecordedRow._make((*row, change, None))])
 
 
 def place(row: RecordedRow, change: Change | None) -> None:
