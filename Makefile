@@ -6,7 +6,7 @@ EMULATION := .venv/.emulation
 # Tests run in a process for each core, four at most; PARALLEL="-n 0" runs them in one.
 PARALLEL ?= --numprocesses auto --maxprocesses 4
 
-.PHONY: demo test test-slow test-gpu lint stubs bench serve oracle clean
+.PHONY: demo test test-slow test-gpu gpu-wheels gpu-check gpu-rehearsal lint stubs bench serve oracle clean
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -28,6 +28,18 @@ test: $(EMULATION)
 # The op samples, gradients and models on real CuPy over an emulated runtime; every kernel through NVRTC.
 test-gpu: $(EMULATION)
 	$(BIN)/pytest $(PARALLEL) --dist worksteal tests/gpu -m gpu
+
+# For a machine with a GPU and without a network: wheels of what it lacks, for its Python (`PYTHON=3.12`), then there
+# the check, with its own Python. Reports are kept in tests/gpu/hardware/reports.
+gpu-wheels:
+	cd tests && python3 -m gpu.hardware.packages --python $(PYTHON)
+
+gpu-check:
+	cd tests && $(PYTHON) -m gpu.hardware $(CHECK)
+
+# The same on an emulated device, reduced.
+gpu-rehearsal: $(EMULATION)
+	cd tests && ../$(BIN)/python -m gpu.hardware --emulated --out ../out/gpu-rehearsal $(CHECK)
 
 test-slow: $(EMULATION)
 	$(BIN)/pytest -m 'slow and not gpu'

@@ -1,0 +1,1 @@
+"""The steps of the check. Each module has `run(card, findings)`."""
