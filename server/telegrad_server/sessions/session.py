@@ -150,8 +150,14 @@ class Session:
         return opened
 
     async def stop_stream(self, number: int, epoch: int) -> None:
-        """Skip the rows of a stream up to an epoch, on every device, from the next one on."""
-        self.stream(number).stop(epoch)
+        """Skip the rows of a stream up to an epoch, on every device, from the next one on.
+
+        Raises `NotFound` for that of the HTTP calls too: each has an epoch of its own, and a caller who waits.
+        """
+        found = self.stream(number)
+        if self.op_stream is not None and self.op_stream.stream is found:
+            raise NotFound(f"stream {number} has the session's HTTP calls, which are not stopped")
+        found.stop(epoch)
         workers = [await self._worker_on(device) for device in self.devices]
         await asyncio.gather(*(worker.ask(requests.StopStream(self.id, number, epoch)) for worker in workers))
 

@@ -256,10 +256,11 @@ def test_a_submission_counts_until_it_is_answered() -> None:
 def test_a_stream_is_stopped_up_to_an_epoch() -> None:
     async def scenario(server: Server) -> None:
         session = await server.open()
+        stream = (await server.client.post(f"{session}/streams")).json()["stream"]
         for query in ("", "?epoch=3"):
-            response = await server.client.post(f"{session}/streams/0/stop{query}")
+            response = await server.client.post(f"{session}/streams/{stream}/stop{query}")
             assert (response.status_code, response.json()) == (200, {})
-        assert server.worker.stopped == [(0, 0), (0, 3)]
+        assert server.worker.stopped == [(stream, 0), (stream, 3)]
         error_of(await server.client.post(f"{session}/streams/7/stop"), 404, "not_found")
         error_of(await server.client.post(f"{session}/streams/0/stop?epoch=-1"), 400, "malformed")
         error_of(await server.client.get(f"{session}/streams/0/stop"), 405, "method_not_allowed")

@@ -37,7 +37,7 @@ class OpStream:
     """
 
     def __init__(self, stream: Stream, first_id: int, device: str) -> None:
-        self._stream = stream
+        self.stream = stream
         self.device = device
         self._ids = count(first_id)
         self._scratch_ids = count(first_id + (1 << (wire.ID_BITS - 1)))
@@ -84,12 +84,12 @@ class OpStream:
             before = [control_row("free", None, left)] if left else []
             body = pack_rows([*before, *rows])
             number = self._number
-            reply = await self._stream.put(number, number, number, body, self.device)
+            reply = await self.stream.put(number, number, number, body, self.device)
             self._number += 1
             del self._left[: len(left)]
         # The future belongs to the stream: a caller that goes away must not cancel it.
         results, error = wire.decode_reply(await asyncio.shield(reply))
-        timing().add_ran(self._stream.ran(number))
+        timing().add_ran(self.stream.ran(number))
         if error is None:
             return Outcome(results)
         row = error.pop("row", None)

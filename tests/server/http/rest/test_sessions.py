@@ -45,3 +45,16 @@ def test_versions_that_differ_are_refused_with_what_to_do(hello: dict[str, Any],
         assert re.search(words, record["message"])
 
     play(scenario)
+
+
+def test_the_stream_of_http_calls_cannot_be_stopped() -> None:
+    async def scenario(server: Server) -> None:
+        opened = (await server.client.post("/v1/sessions", json={})).json()
+        path = f"/v1/sessions/{opened['session']}"
+        record = error_of(await server.client.post(f"{path}/streams/0/stop?epoch=9"), 404, "not_found")
+        assert "HTTP calls" in record["message"]
+        more = (await server.client.post(f"{path}/streams")).json()["stream"]
+        assert (await server.client.post(f"{path}/streams/{more}/stop")).status_code == 200
+        assert server.worker.stopped == [(more, 0)]
+
+    play(scenario)
