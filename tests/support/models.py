@@ -54,24 +54,33 @@ def cnn_batch(rng: np.random.Generator) -> Arrays:
     return rng.standard_normal((64, 1, 28, 28), dtype=np.float32), rng.integers(0, 10, 64)
 
 
-VOCABULARY, CONTEXT, WIDTH, HEADS, LAYERS = 65, 64, 128, 4, 4
+class Sizes(NamedTuple):
+    """Of a GPT."""
+
+    vocabulary: int
+    context: int
+    width: int
+    heads: int
+    layers: int
+    batch: int
 
 
-def _gpt_classes(torch: Any) -> Any:
+def _gpt_classes(torch: Any, sizes: Sizes) -> Any:
     nn = torch.nn
     functional = nn.functional
+    width = sizes.width
 
     class Block(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.first, self.second = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
-            self.qkv, self.out = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
-            self.up, self.down = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(4 * WIDTH, WIDTH)
+            self.first, self.second = nn.LayerNorm(width), nn.LayerNorm(width)
+            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+            self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
         def forward(self, x: Any) -> Any:
             b, t, c = x.shape
-            q, k, v = self.qkv(self.first(x)).split(WIDTH, dim=2)
-            q, k, v = (z.view(b, t, HEADS, c // HEADS).transpose(1, 2) for z in (q, k, v))
+            q, k, v = self.qkv(self.first(x)).split(width, dim=2)
+            q, k, v = (z.view(b, t, sizes.heads, c // sizes.heads).transpose(1, 2) for z in (q, k, v))
             y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
             x = x + self.out(y.transpose(1, 2).reshape(b, t, c))
             return x + self.down(functional.gelu(self.up(self.second(x))))
@@ -79,12 +88,12 @@ def _gpt_classes(torch: Any) -> Any:
     class GPT(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.token, self.place = nn.Embedding(VOCABULARY, WIDTH), nn.Embedding(CONTEXT, WIDTH)
-            self.blocks = nn.ModuleList([Block() for _ in range(LAYERS)])
-            self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, VOCABULARY, bias=False)
+            self.token, self.place = nn.Embedding(sizes.vocabulary, width), nn.Embedding(sizes.context, width)
+            self.blocks = nn.ModuleList([Block() for _ in range(sizes.layers)])
+            self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, sizes.vocabulary, bias=False)
 
         def forward(self, tokens: Any) -> Any:
-            x = self.token(tokens) + self.place(torch.arange(tokens.shape[1]))
+            x = self.token(tokens) + self.place(torch.arange(tokens.shape[1], device=tokens.device))
             for block in self.blocks:
                 x = block(x)
             return self.head(self.norm(x))
@@ -92,20 +101,59 @@ def _gpt_classes(torch: Any) -> Any:
     return GPT
 
 
-def build_gpt(torch: Any) -> Any:
-    """4 layers, width 128, 4 heads, context 64, AdamW."""
-    model = _gpt_classes(torch)()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+def gpt(sizes: Sizes) -> Model:
+    """A GPT of these sizes, AdamW."""
 
-    def loss(x: Any, y: Any) -> Any:
-        return torch.nn.functional.cross_entropy(model(x).view(-1, VOCABULARY), y.view(-1))
+    def build(torch: Any) -> Any:
+        model = _gpt_classes(torch, sizes)()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
 
-    return model, optimizer, loss
+        def loss(x: Any, y: Any) -> Any:
+            return torch.nn.functional.cross_entropy(model(x).view(-1, sizes.vocabulary), y.view(-1))
+
+        return model, optimizer, loss
+
+    def batch(rng: np.random.Generator) -> Arrays:
+        tokens = rng.integers(0, sizes.vocabulary, (sizes.batch, sizes.context + 1))
+        return np.ascontiguousarray(tokens[:, :-1]), np.ascontiguousarray(tokens[:, 1:])
+
+    return Model(build, batch)
 
 
-def gpt_batch(rng: np.random.Generator) -> Arrays:
-    tokens = rng.integers(0, VOCABULARY, (16, CONTEXT + 1))
-    return np.ascontiguousarray(tokens[:, :-1]), np.ascontiguousarray(tokens[:, 1:])
+def build_lstm(torch: Any) -> Any:
+    """A cell of 64 units, written out, over 16 steps of 32 numbers, Adam."""
+    nn = torch.nn
+
+    class LSTM(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gates, self.head = nn.Linear(32 + 64, 4 * 64), nn.Linear(64, 10)
+
+        def forward(self, x: Any) -> Any:
+            h = c = x.new_zeros(x.shape[0], 64)
+            for step in range(x.shape[1]):
+                i, f, g, o = self.gates(torch.cat([x[:, step], h], 1)).chunk(4, 1)
+                c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+                h = torch.sigmoid(o) * torch.tanh(c)
+            return self.head(h)
+
+    model = LSTM()
+    return model, torch.optim.Adam(model.parameters(), lr=1e-3), _classify(torch, model)
+
+
+def lstm_batch(rng: np.random.Generator) -> Arrays:
+    return rng.standard_normal((32, 16, 32), dtype=np.float32), rng.integers(0, 10, 32)
+
+
+def build_tiny(torch: Any) -> Any:
+    """8-16-4, Adam."""
+    nn = torch.nn
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+    return model, torch.optim.Adam(model.parameters(), lr=1e-3), _classify(torch, model)
+
+
+def tiny_batch(rng: np.random.Generator) -> Arrays:
+    return rng.standard_normal((16, 8), dtype=np.float32), rng.integers(0, 4, 16)
 
 
 def build_characters(torch: Any) -> Any:
@@ -122,8 +170,13 @@ def characters_batch(rng: np.random.Generator) -> Arrays:
 MODELS = {
     "mlp": Model(build_mlp, mlp_batch),
     "cnn": Model(build_cnn, cnn_batch),
-    "gpt": Model(build_gpt, gpt_batch),
+    "gpt": gpt(Sizes(vocabulary=65, context=64, width=128, heads=4, layers=4, batch=16)),
     "characters": Model(build_characters, characters_batch),
+    # For GPUs, and for their rehearsal.
+    "lstm": Model(build_lstm, lstm_batch),
+    "gpt-768": gpt(Sizes(vocabulary=32_000, context=512, width=768, heads=12, layers=12, batch=8)),
+    "tiny": Model(build_tiny, tiny_batch),
+    "gpt-tiny": gpt(Sizes(vocabulary=11, context=8, width=16, heads=2, layers=1, batch=2)),
 }
 
 
