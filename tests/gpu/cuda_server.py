@@ -1,4 +1,5 @@
-"""A server with devices that are no GPUs: `python -m gpu.cuda_server strict|emulated COUNT [options of serve]`."""
+"""A server with devices that are no GPUs, or with those that are and that SIGUSR1 breaks:
+`python -m gpu.cuda_server strict|emulated|real COUNT [options of serve]`."""
 
 from __future__ import annotations
 

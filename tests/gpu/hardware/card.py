@@ -42,9 +42,7 @@ class Card:
 
     @contextmanager
     def server(self, *options: str) -> Iterator[str]:
-        """The URL of a server with the device."""
-        command = ["-m", "telegrad_server", "serve", "--port", "0", "--device", self.name]
-        if self.emulated:
-            command = ["-m", "gpu.cuda_server", "emulated", "1"]
-        with serving([sys.executable, *command, *options]) as url:
+        """The URL of a server with the device. SIGUSR1 breaks the device for its worker: see `gpu.cuda_worker`."""
+        kind = "emulated" if self.emulated else "real"
+        with serving([sys.executable, "-m", "gpu.cuda_server", kind, "1", *options]) as url:
             yield url

@@ -1,0 +1,127 @@
+"""What only a real device shows: copies while kernels run, memory that is not enough, and a device that is lost."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from typing import Any
+
+import numpy as np
+import psutil
+from gpu.hardware.card import Card
+from gpu.hardware.findings import Findings
+
+import telegrad as tg
+from telegrad_protocol import dtypes
+
+
+def run(card: Card, findings: Findings) -> None:
+    # On its own memory limit the server would refuse before the card does.
+    with card.server("--memory", "4T") as url:
+        findings.attempt("one tensor beyond the card's memory", _one_too_large, card, url)
+        findings.attempt("many tensors beyond the card's memory", _many, card, url)
+        findings.attempt("an illegal address", _lost, card, url)
+    findings.attempt("copies while kernels run", _copies, card)
+
+
+def _one_too_large(card: Card, url: str) -> dict[str, Any]:
+    with tg.connect(url, device=card.name):
+        kept = tg.arange(5.0)
+        refusal = _refusal(lambda: tg.zeros(1 << 31, 1 << 7).sum().item())
+        return {"ok": _is_out_of_memory(refusal) and (kept + 1).tolist() == [1, 2, 3, 4, 5], "told": str(refusal)[:200]}
+
+
+def _many(card: Card, url: str) -> dict[str, Any]:
+    """Tensors of a sixteenth of the card, until it is full; then half of them again."""
+    with tg.connect(url, device=card.name):
+        numel = (1 << 32 if card.emulated else _memory(card)) // 64
+        held: list[Any] = []
+
+        def fill() -> None:
+            for _ in range(40):
+                held.append(tg.zeros(numel))
+                tg.synchronize()
+
+        refusal = _refusal(fill)
+        count = len(held)
+        held.clear()
+        again = [tg.zeros(numel) for _ in range(count // 2)]
+        right = _is_out_of_memory(refusal) and again[-1][:2].tolist() == [0.0, 0.0]
+        return {"ok": right, "tensors": count, "told": str(refusal)[:200]}
+
+
+def _memory(card: Card) -> int:
+    """The card's bytes, asked for in another process: this one must not hold any."""
+    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0]) << 20
+
+
+def _refusal(work: Any) -> Exception | None:
+    try:
+        work()
+    except Exception as error:
+        return error
+    return None
+
+
+def _is_out_of_memory(error: Exception | None) -> bool:
+    return isinstance(error, tg.OutOfMemoryError)
+
+
+def _lost(card: Card, url: str) -> dict[str, Any]:
+    """The session hears of it, and a new worker serves."""
+    tg.connect(url, device=card.name)
+    x = tg.ones(2)
+    assert x.tolist() == [1.0, 1.0]
+    _worker(card).send_signal(signal.SIGUSR1)
+    begun = time.monotonic()
+    refusal = _refusal(lambda: [(x + 1).tolist() for _ in range(100)])
+    tg.disconnect()
+    with tg.connect(url, device=card.name):
+        serves = (tg.ones(2) + 1).tolist() == [2.0, 2.0]
+    told = refusal is not None and "worker process ended" in str(refusal)
+    return {"ok": told and serves, "seconds": time.monotonic() - begun, "told": str(refusal)[:200]}
+
+
+def _worker(card: Card) -> psutil.Process:
+    """The process that has the card."""
+    children = psutil.Process().children(recursive=True)
+    return next(child for child in children if "gpu.cuda_worker" in child.cmdline() and card.name in child.cmdline())
+
+
+def _copies(card: Card) -> dict[str, Any]:
+    """Bytes go to the card and back on a stream of their own, from pinned memory, while products run."""
+    xp = card.backend.for_session(1 << 30)
+    nbytes, size = (1 << 20, 64) if card.emulated else (256 << 20, 4096)
+    sent = np.random.default_rng(0).integers(0, 256, nbytes, np.uint8).data
+    back = np.zeros(nbytes, np.uint8).data
+    with xp.active():
+        a = xp.full((size, size), 0.5, dtypes.float32)
+        for memory in (sent, back):
+            xp.pin(memory)
+        alone = _timed(xp, lambda: _there_and_back(xp, sent, back))
+        products = _timed(xp, lambda: [xp.matmul(a, a) for _ in range(20)])
+        both = _timed(xp, lambda: [*[xp.matmul(a, a) for _ in range(20)], _there_and_back(xp, sent, back)])
+        for memory in (sent, back):
+            xp.unpin(memory)
+    figures = {"copies_ms": alone, "products_ms": products, "both_ms": both, "both_to_sum": both / (alone + products)}
+    return {"ok": bytes(back) == bytes(sent), **figures}
+
+
+def _there_and_back(xp: Any, sent: memoryview, back: memoryview) -> None:
+    there = xp.upload_buffer(len(sent))
+    arrived = xp.copy_in(there, 0, sent, xp.record_event())
+    left = xp.copy_out(there, 0, back, arrived)
+    while not left.done:
+        time.sleep(0)
+
+
+def _timed(xp: Any, work: Any) -> float:
+    """Milliseconds of the second time, until all is done."""
+    for _ in range(2):
+        xp.synchronize()
+        begun = time.perf_counter()
+        work()
+        xp.synchronize()
+    return 1000 * (time.perf_counter() - begun)

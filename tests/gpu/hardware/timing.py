@@ -1,0 +1,26 @@
+"""How long work takes on the card."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+from gpu.hardware.card import Card
+
+REPEATS = 10
+
+
+def milliseconds(card: Card, work: Callable[[], Any], repeats: int = REPEATS) -> float:
+    """The median of a few runs, by the card's own clock, after one that prepares."""
+    cuda = card.cp.cuda
+    work()
+    taken = []
+    for _ in range(1 if card.emulated else repeats):
+        begin, end = cuda.Event(), cuda.Event()
+        begin.record()
+        work()
+        end.record()
+        end.synchronize()
+        taken.append(cuda.get_elapsed_time(begin, end))
+    return statistics.median(taken)
