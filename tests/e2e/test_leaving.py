@@ -112,7 +112,8 @@ def check_idle(server: str, sessions: int) -> None:
         before = worker_seconds()
         time.sleep(0.2)
         idle = worker_seconds() - before < 0.1
-        if idle and info["sessions"] == sessions and info["memory"]["cpu"]["bytes_used"] <= sessions * 5_000_000:
+        memory = info["memory"]["cpu"]  # None while a worker that was in a kernel is started anew
+        if idle and info["sessions"] == sessions and memory and memory["bytes_used"] <= sessions * 5_000_000:
             return
         assert time.monotonic() < deadline, (info, worker_seconds() - before)
 
