@@ -45,9 +45,9 @@ class LocalLink:
 class LocalEngine:
     """An executor that is asked directly: `ask(kind, *fields)` runs until the answer is there."""
 
-    def __init__(self, memory: int = 4 << 30) -> None:
+    def __init__(self, memory: int = 4 << 30, backend: Any = None) -> None:
         self.link = LocalLink()
-        self.executor = Executor(NumpyBackend(), memory, self.link)
+        self.executor = Executor(backend or NumpyBackend(), memory, self.link)
         self.lock = threading.Lock()
         self.next = itertools.count().__next__
 

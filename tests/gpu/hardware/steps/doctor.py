@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from importlib.metadata import distributions
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from gpu.hardware.card import Card
@@ -12,66 +13,87 @@ from gpu.hardware.findings import Findings
 
 from telegrad_server.samples import SAMPLES
 
-TOLD = 5
+TOLD: Final = 5
 """Failures that a part repeats."""
 
-REHEARSED = ("exp", "add", "sum", "linear", "softmax", "conv2d", "gelu", "embedding", "cumsum", "sort")
-"""The ops whose samples an emulated device runs: its threads are slow."""
+REHEARSED: Final = (
+    "exp add sum linear softmax layer_norm gelu relu conv2d max_pool2d embedding cross_entropy matmul "
+    "scaled_dot_product_attention cumsum sort gather where dropout"
+).split()
+"""The ops whose samples an emulated device runs: its threads are slow, and each kernel takes g++ a second."""
+
+PACKAGES: Final = ("cupy", "torch", "numba")
+"""What the names of packages start with whose versions the report is read with."""
 
 
 def run(card: Card, findings: Findings) -> None:
-    findings.add("card", **describe(card))
+    findings.attempt("card", describe, card)
+    for name, part in _parts(card):
+        findings.add(name, part.get("ok"), **_figures(part))
+
+
+def _parts(card: Card) -> Iterable[tuple[str, dict[str, Any]]]:
+    """The doctor's parts, each when it is there."""
     from telegrad_server.doctor import examination
 
-    if card.emulated:
-        reduce()
-        parts = examination.try_device(card.name, True)
-    else:
-        parts = examination.examine(card.name, True)
-    for name, part in parts:
-        findings.add(name, part.get("ok"), **_figures(part))
+    if not card.emulated:
+        return examination.examine(card.name, True)
+    reduce(card)
+    return examination.examine(card.name, True)
 
 
 def describe(card: Card) -> dict[str, Any]:
     """What the report is read with."""
-    runtime = card.cp.cuda.runtime
+    cuda = card.cp.cuda.runtime
     free, total = card.backend.memory_info()
-    properties = runtime.getDeviceProperties(0)
-    packages = {d.name: d.version for d in distributions() if d.name.lower().startswith(("cupy", "torch", "numba"))}
+    properties = cuda.getDeviceProperties(0)
+    names = ((d.name or "", d.version) for d in distributions())  # one without metadata has no name
     return {
         "name": properties["name"].decode(),
         "compute_capability": f"{properties['major']}.{properties['minor']}",
         "memory_gb": total / 1e9,
         "free_gb": free / 1e9,
-        "driver": runtime.driverGetVersion(),
-        "runtime": runtime.runtimeGetVersion(),
+        "driver": _version(cuda.driverGetVersion()),
+        "runtime": _version(cuda.runtimeGetVersion()),
         "python": platform.python_version(),
         "numpy": np.__version__,
-        **packages,
+        **{name: version for name, version in names if name.lower().startswith(PACKAGES)},
     }
 
 
-def reduce() -> None:
-    """Let the doctor look at few ops, and measure little."""
-    from telegrad_server.doctor import samples, speed, training
+def _version(number: int) -> str:
+    """CUDA's version, of its number.
 
+    >>> _version(13020)
+    '13.2'
+    """
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def reduce(card: Card) -> None:
+    """Let the doctor look at few ops of an emulated device, and measure little."""
+    from telegrad_server.backend.cupy import describe_device
+    from telegrad_server.backend.probe import Found
+    from telegrad_server.doctor import examination, samples, speed
+
+    name, memory = describe_device(0)
+    examination.found_devices = lambda: [Found(card.name, True, "", name, memory)]
     speed.SIZES = {**speed.SIZES, "cuda": (64, 64)}
     speed.BYTES = (1 << 20, 1 << 20)
-    training.ROWS, training.HIDDEN = 64, 16
     samples.SAMPLES = {op: SAMPLES[op] for op in REHEARSED}
 
 
 def _figures(part: dict[str, Any]) -> dict[str, Any]:
     """A part's numbers and texts, and its first failures."""
-    found = {name: value for name, value in part.items() if not isinstance(value, dict) and name not in ("ok", "error")}
+    found: dict[str, Any] = {}
     failures = [str(part["error"])] if "error" in part else []
-    for name, check in part.items():
-        if isinstance(check, dict) and "failures" in check:
-            run = sum(counts["run"] for counts in check["counts"].values())
-            found[name] = f"{run} run, {len(check['failures'])} failed"
-            failures += [f"{failure['sample']}: {failure['error']}" for failure in check["failures"]]
-        elif isinstance(check, dict):
-            found[name] = check
+    for name, value in part.items():
+        if isinstance(value, dict) and "failures" in value:
+            counts = value["counts"].values()
+            found[name] = {kind: sum(each[kind] for each in counts) for kind in ("passed", "failed", "skipped")}
+            failures += [f"{failure['sample']}: {failure['error']}" for failure in value["failures"]]
+        elif name not in ("ok", "error", "hint"):
+            found[name] = value
     if failures:
         found["why"] = "; ".join(failures[:TOLD])
     return found

@@ -1,41 +1,44 @@
-"""Every op's samples and their gradients in every dtype against NumPy, family by family."""
+"""Every op's samples and their gradients in every floating dtype against NumPy, family by family.
+
+A process for each family, several at a time: on a card that ran nothing before, compiling a thousand small kernels
+takes longer than running them.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, Final
 
 from gpu.hardware.card import Card
 from gpu.hardware.findings import Findings
 
-from telegrad_protocol import dtypes
 from telegrad_protocol.spec import OPS
-from telegrad_server.checks.compare import Case, cases, compare, skip_reason
 from telegrad_server.samples import SAMPLES
+from telegrad_server.samples.base import FLOATING
 
-FIRST: Final = ("linalg", "matmul", "convolution", "attention", "normalization", "loss", "reduction", "sorting", "scan")
-"""Families whose kernels, or libraries, no emulation shows as they are."""
+FIRST: Final = (
+    *("linalg", "matmul", "convolution", "attention", "normalization", "pooling", "embedding", "loss", "activation"),
+    *("reduction", "sorting", "scan"),
+)
+"""Families of libraries that no emulation has, of networks, and of kernels that no emulation shows as they are."""
 
-REHEARSED: Final = ("scan",)
-TOLD: Final = 8
-MEMORY: Final = 4 << 30
-
-
-class Lost(Exception):
-    """The device no longer answers."""
+REHEARSED: Final = ("attention", "embedding", "scan")
+PROCESSES: Final = 8
+PATIENCE: Final = 75.0
+"""Seconds that a family may take."""
 
 
 def run(card: Card, findings: Findings) -> None:
-    backend = card.backend
-    xp = backend.for_session(min(MEMORY, backend.memory_info()[0] // 2))
-    names = ["float32"] if card.emulated else [dtype.name for dtype in dtypes.ALL]
-    with xp.active():
-        for family in REHEARSED if card.emulated else _families():
-            try:
-                findings.add(family, **_tried(xp, list(cases([family], names))))
-            except Lost as error:
-                findings.add(family, False, why=f"{error}: no further family was tried")
-                return
+    families = REHEARSED if card.emulated else _families()
+    with ThreadPoolExecutor(min(PROCESSES, len(os.sched_getaffinity(0)))) as pool:
+        begun = {pool.submit(_tried, family, card.emulated): family for family in families}
+        for done in as_completed(begun):
+            findings.attempt(begun[done], done.result)
 
 
 def _families() -> list[str]:
@@ -43,29 +46,20 @@ def _families() -> list[str]:
     return [*(family for family in FIRST if family in found), *sorted(found.difference(FIRST))]
 
 
-def _tried(xp: Any, chosen: list[Case]) -> dict[str, Any]:
-    """How many samples of a family passed, and how the others failed."""
-    counts: Counter[str] = Counter()
-    failures = []
-    for case in chosen:
-        outcome = _outcome(case, xp)
-        counts["passed" if outcome is None else "skipped" if outcome == "" else "failed"] += 1
-        failures += [f"{case}: {outcome}"] if outcome else []
-    why = {"why": "; ".join(failures[:TOLD])} if failures else {}
-    return {"ok": not failures, **{name: counts[name] for name in ("passed", "skipped", "failed")}, **why}
-
-
-def _outcome(case: Case, xp: Any) -> str | None:
-    """None for a sample that agrees, an empty text for one that cannot be compared, else how it differs."""
+def _tried(family: str, emulated: bool) -> dict[str, Any]:
+    """What a family's process finds. Raises what it says last where it does not come to its end."""
+    command = [sys.executable, "-P", "-m", "gpu.hardware.sampled", family]
+    command += ["float32", "--emulated"] if emulated else FLOATING
+    begun = time.monotonic()
     try:
-        if skip_reason(case) is not None:
-            return ""
-        compare(case, xp)
-    except Exception as error:  # a sample may fail in any way; go on with the others
-        text = f"{type(error).__name__}: {error}"[:500]
-        try:
-            xp.synchronize()
-        except Exception as last:  # some CUDA errors are final for the process
-            raise Lost(f"{case}: {text}; then {last}") from error
-        return text
-    return None
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(f"not done after {PATIENCE:.0f} s, at {_last((error.stderr or b'').decode())}") from error
+    if not done.stdout:
+        raise RuntimeError(f"its process ended with status {done.returncode}, at {_last(done.stderr)}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return {**found, "seconds": time.monotonic() - begun}
+
+
+def _last(text: str) -> str:
+    return " / ".join(text.splitlines()[-3:])[-500:]
