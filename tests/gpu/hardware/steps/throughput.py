@@ -76,14 +76,14 @@ def _beside_torch(card: Card, findings: Findings, sizes: tuple[int, ...], ours: 
     theirs = asked(card.emulated, "products", PATIENCE, sizes=sizes, kinds=kinds)
     if "why" in theirs:
         findings.add("products, beside PyTorch", why=theirs["why"])
-        return
     told = {"why": "PyTorch on the CPU: only tried"} if card.emulated else {}
     for kind in kinds:
         names = {str(size): f"{kind} {size}" for size in sizes if f"{kind} {size}" in theirs}
         tflops = {size: _tflops(int(size), theirs[name]) for size, name in names.items()}
         ratios = {size: theirs[name] / ours[name] for size, name in names.items() if name in ours}
         figures = {"tflops_ratio_to_torch": ratios} if ratios else {}
-        findings.add(f"products in {kind}, beside PyTorch", **figures, torch_tflops=tflops, **told)
+        if tflops:
+            findings.add(f"products in {kind}, beside PyTorch", **figures, torch_tflops=tflops, **told)
 
 
 def _tflops(size: int, milliseconds: float) -> float:
