@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
 from importlib.metadata import distributions
 from typing import Any, Final
 
@@ -27,19 +26,13 @@ PACKAGES: Final = ("cupy", "torch", "numba")
 
 
 def run(card: Card, findings: Findings) -> None:
-    findings.attempt("card", describe, card)
-    for name, part in _parts(card):
-        findings.add(name, part.get("ok"), **_figures(part))
-
-
-def _parts(card: Card) -> Iterable[tuple[str, dict[str, Any]]]:
-    """The doctor's parts, each when it is there."""
+    findings.attempt("card", describe, card)  # first: the report's head is made of it
     from telegrad_server.doctor import examination
 
-    if not card.emulated:
-        return examination.examine(card.name, True)
-    reduce(card)
-    return examination.examine(card.name, True)
+    if card.emulated:
+        reduce(card)
+    for name, part in examination.examine(card.name, True):
+        findings.add(name, part.get("ok"), **_figures(part))
 
 
 def describe(card: Card) -> dict[str, Any]:
