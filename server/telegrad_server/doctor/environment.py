@@ -33,7 +33,7 @@ def environment() -> Part:
 
 def versions() -> Part:
     """What is installed. CuPy is not imported for it."""
-    gpu = {d.name: d.version for d in distributions() if d.name.lower().startswith(GPU_PACKAGES)}
+    gpu = {d.name: d.version for d in distributions() if (d.name or "").lower().startswith(GPU_PACKAGES)}
     return {
         "telegrad": version("telegrad"),
         "protocol": str(PROTOCOL_VERSION),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 
 class Plant(NamedTuple):
@@ -38,12 +38,7 @@ def _wrong_result() -> None:
     """An op that is a little off on the device."""
     from telegrad_server.backend.cupy import CupyBackend
 
-    right = CupyBackend.exp
-
-    def exp(self: Any, array: Any, *args: Any, **kwargs: Any) -> Any:
-        return right(self, array, *args, **kwargs) * 1.01
-
-    CupyBackend.exp = exp
+    CupyBackend.exp = lambda self, array: self.cp.exp(array) * 1.01  # type: ignore[attr-defined]
 
 
 def _hang() -> None:

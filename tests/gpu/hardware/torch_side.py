@@ -1,6 +1,6 @@
 """PyTorch's times on the same card, in a process of its own: `python -m gpu.hardware.torch_side '{"what": ..., ...}'`.
 
-Prints one JSON object: figures by name, `why` for each that could not be had. `asked` starts it.
+Prints JSON objects, each figure as soon as it is known: by name, `why` for each that could not be had. `asked` starts it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -28,14 +29,31 @@ def asked(emulated: bool, what: str, seconds: float, **request: Any) -> Figures:
         "gpu.hardware.torch_side",
         json.dumps({"what": what, "on": device, **request}),
     ]
+    if seconds <= 0:
+        return {"why": "no time was left for PyTorch"}
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return {"why": f"PyTorch took longer than {seconds:.0f} s"}
+    except subprocess.TimeoutExpired as late:  # what it has told so far stands
+        said = late.stdout.decode() if isinstance(late.stdout, bytes) else late.stdout or ""
+        return {**_merged(said), "why": f"PyTorch took longer than {seconds:.0f} s"}
+    found = _merged(done.stdout)
     if done.returncode:
-        return {"why": f"PyTorch: {done.stderr.strip().splitlines()[-1][:300]}"}
-    found: Figures = json.loads(done.stdout.splitlines()[-1])
+        last = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+        return {**found, "why": f"PyTorch: {last[0][:300]}"}
     return found
+
+
+def _merged(said: str) -> Figures:
+    """All figures of lines of JSON; a line that was cut off is left out."""
+    found: Figures = {}
+    for line in said.splitlines():
+        with suppress(json.JSONDecodeError):
+            found |= json.loads(line)
+    return found
+
+
+def tell(**figures: Any) -> None:
+    print(json.dumps(figures), flush=True)
 
 
 def median_ms(torch: Any, device: str, work: Callable[[], Any], repeats: int) -> float:
@@ -54,16 +72,14 @@ def median_ms(torch: Any, device: str, work: Callable[[], Any], repeats: int) ->
 # Steps of models ----------------------------------------------------------------------------------------------------
 
 
-def model(torch: Any, device: str, name: str, steps: int) -> Figures:
-    """Milliseconds a step: eager, compiled, and replayed as a CUDA graph."""
-    found: Figures = {}
-    kinds = {"eager": _eager, "compile": _compiled, "graph": _graphed} if device == "cuda" else {"eager": _eager}
+def model(torch: Any, device: str, name: str, steps: int) -> None:
+    """Milliseconds a step: eager, replayed as a CUDA graph, and compiled, which takes longest to prepare."""
+    kinds = {"eager": _eager, "graph": _graphed, "compile": _compiled} if device == "cuda" else {"eager": _eager}
     for kind, make in kinds.items():
         try:
-            found[kind] = _milliseconds_a_step(torch, device, make(torch, device, name), steps)
+            tell(**{kind: _milliseconds_a_step(torch, device, make(torch, device, name), steps)})
         except Exception as error:  # a compiler that is missing, a step that cannot be captured
-            found[f"why_no_{kind}"] = f"{type(error).__name__}: {error}"[:300]
-    return found
+            tell(**{f"why_no_{kind}": f"{type(error).__name__}: {error}"[:300]})
 
 
 def _milliseconds_a_step(torch: Any, device: str, step: Callable[[], Any], steps: int) -> float:
@@ -145,28 +161,23 @@ def _built(torch: Any, device: str, name: str, *, capturable: bool = False) -> t
 # Products and convolutions ------------------------------------------------------------------------------------------
 
 
-def products(torch: Any, device: str, sizes: list[int], kinds: list[str]) -> Figures:
+def products(torch: Any, device: str, sizes: list[int], kinds: list[str]) -> None:
     """Milliseconds of square products, by dtype and size; `tf32` is float32 with fewer bits."""
-    found: Figures = {}
     for kind in kinds:
         torch.backends.cuda.matmul.allow_tf32 = kind == "tf32"
         for size in sizes:
-            a = torch.full(
-                (size, size), 0.5, dtype=getattr(torch, "float32" if kind == "tf32" else kind), device=device
-            )
-            found[f"{kind} {size}"] = median_ms(torch, device, lambda a=a: a @ a, 5)
-    return found
+            dtype = getattr(torch, "float32" if kind == "tf32" else kind)
+            a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+            tell(**{f"{kind} {size}": median_ms(torch, device, lambda a=a, b=b: a @ b, 5)})
 
 
-def convolutions(torch: Any, device: str, shapes: list[list[int]], batch: int) -> Figures:
+def convolutions(torch: Any, device: str, shapes: list[list[int]], batch: int) -> None:
     """Milliseconds of forward and backward, by shape."""
-    found: Figures = {}
     for shape in shapes:
         channels, out, side, kernel, stride = shape
         layer = torch.nn.Conv2d(channels, out, kernel, stride, kernel // 2, bias=False, device=device)
         x = torch.ones(batch, channels, side, side, device=device, requires_grad=True)
-        found[str(shape)] = median_ms(torch, device, lambda layer=layer, x=x: layer(x).sum().backward(), 5)
-    return found
+        tell(**{str(shape): median_ms(torch, device, lambda layer=layer, x=x: layer(x).sum().backward(), 5)})
 
 
 def main() -> None:
@@ -177,8 +188,10 @@ def main() -> None:
     if device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("the PyTorch that is installed here has no CUDA")
     torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False  # as ours: by default PyTorch's convolutions of float32 use fewer bits
+    tell(torch=torch.__version__)
     work = {"model": model, "products": products, "convolutions": convolutions}[request.pop("what")]
-    print(json.dumps({**work(torch, device, **request), "torch": torch.__version__}))
+    work(torch, device, **request)
 
 
 if __name__ == "__main__":

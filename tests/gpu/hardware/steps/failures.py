@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from typing import Any
 
@@ -35,7 +34,7 @@ def _one_too_large(card: Card, url: str) -> dict[str, Any]:
 def _many(card: Card, url: str) -> dict[str, Any]:
     """Tensors of a sixteenth of the card, until it is full; then half of them again."""
     with tg.connect(url, device=card.name):
-        numel = (1 << 32 if card.emulated else _memory(card)) // 64
+        numel = tg.cuda.mem_get_info()[1] // 64
         held: list[Any] = []
 
         def fill() -> None:
@@ -49,12 +48,6 @@ def _many(card: Card, url: str) -> dict[str, Any]:
         again = [tg.zeros(numel) for _ in range(count // 2)]
         right = _is_out_of_memory(refusal) and again[-1][:2].tolist() == [0.0, 0.0]
         return {"ok": right, "tensors": count, "told": str(refusal)[:200]}
-
-
-def _memory(card: Card) -> int:
-    """The card's bytes, asked for in another process: this one must not hold any."""
-    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0]) << 20
 
 
 def _refusal(work: Any) -> Exception | None:
@@ -91,30 +84,41 @@ def _worker(card: Card) -> psutil.Process:
 
 
 def _copies(card: Card) -> dict[str, Any]:
-    """Bytes go to the card and back on a stream of their own, from pinned memory, while products run."""
+    """Bytes go to the card and others come back on a stream of their own, from pinned memory, while products run."""
     xp = card.backend.for_session(1 << 30)
-    nbytes, size = (1 << 20, 64) if card.emulated else (256 << 20, 4096)
-    sent = np.random.default_rng(0).integers(0, 256, nbytes, np.uint8).data
-    back = np.zeros(nbytes, np.uint8).data
+    nbytes, size, count = (1 << 20, 64, 2) if card.emulated else (256 << 20, 4096, 20)
+    sent = np.random.default_rng(0).integers(0, 256, nbytes, np.uint8)
+    back = np.zeros(nbytes, np.uint8)
     with xp.active():
-        a = xp.full((size, size), 0.5, dtypes.float32)
-        for memory in (sent, back):
+        a = xp.randn(xp.new_generator(0), (size, size), dtypes.float32)
+        there, kept = xp.upload_buffer(nbytes), xp.cp.arange(nbytes, dtype=np.uint8)
+        now = xp.record_event()  # before the products: what is copied waits for nothing that comes later
+        products: list[Any] = []
+
+        def multiply() -> None:
+            for _ in range(count):
+                products[:] = [xp.matmul(a, a)]
+
+        def copy() -> None:
+            xp.copy_in(there, 0, sent.data, now)
+            xp.copy_out(kept, 0, back.data, now)
+
+        for memory in (sent.data, back.data):
             xp.pin(memory)
-        alone = _timed(xp, lambda: _there_and_back(xp, sent, back))
-        products = _timed(xp, lambda: [xp.matmul(a, a) for _ in range(20)])
-        both = _timed(xp, lambda: [*[xp.matmul(a, a) for _ in range(20)], _there_and_back(xp, sent, back)])
-        for memory in (sent, back):
+        milliseconds = {"copies": _timed(xp, copy), "products": _timed(xp, multiply)}
+        product = xp.to_host(products[0])
+        back[:] = 0
+        there.fill(0)
+        milliseconds["both"] = _timed(xp, lambda: [multiply(), copy()])
+        for memory in (sent.data, back.data):
             xp.unpin(memory)
-    figures = {"copies_ms": alone, "products_ms": products, "both_ms": both, "both_to_sum": both / (alone + products)}
-    return {"ok": bytes(back) == bytes(sent), **figures}
-
-
-def _there_and_back(xp: Any, sent: memoryview, back: memoryview) -> None:
-    there = xp.upload_buffer(len(sent))
-    arrived = xp.copy_in(there, 0, sent, xp.record_event())
-    left = xp.copy_out(there, 0, back, arrived)
-    while not left.done:
-        time.sleep(0)
+        right = {
+            "bytes_sent_right": bool((xp.to_host(there) == sent).all()),
+            "bytes_back_right": bool((back == np.arange(nbytes).astype(np.uint8)).all()),
+            "product_right": bool(np.allclose(xp.to_host(products[0]), product, rtol=1e-5, atol=1e-4)),
+        }
+    share = milliseconds["both"] / (milliseconds["copies"] + milliseconds["products"])
+    return {"ok": all(right.values()), **right, "milliseconds": milliseconds, "both_to_sum": share}
 
 
 def _timed(xp: Any, work: Any) -> float:
