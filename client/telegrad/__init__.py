@@ -20,6 +20,7 @@ from ._api import absent as _absent
 from ._api import namespace as _namespace
 from ._api.deferred import deferred
 from ._api.printing import get_printoptions, printoptions, set_printoptions
+from ._api.read_all import read_all
 from ._api.size import Size
 from ._profile.profile import profile
 from ._runtime.connection import connect, disconnect, synchronize

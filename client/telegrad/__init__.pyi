@@ -53,6 +53,7 @@ from telegrad._api.overloads.reduction import var_mean as var_mean
 from telegrad._api.printing import get_printoptions as get_printoptions
 from telegrad._api.printing import printoptions as printoptions
 from telegrad._api.printing import set_printoptions as set_printoptions
+from telegrad._api.read_all import read_all as read_all
 from telegrad._api.signatures import DeviceLike, Number, Sizes
 from telegrad._api.size import Size as Size
 from telegrad._profile.profile import profile as profile

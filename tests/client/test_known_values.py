@@ -367,6 +367,32 @@ def test_loops_over_many_values_wait_for_two_round_trips(
     assert str(found) == str(expected)
 
 
+def test_read_all_waits_once(away: Distant) -> None:
+    tensors = [tg.full((3,), float(i), requires_grad=i % 2 == 0).exp().log() for i in range(150)]
+    tensors += [tg.ones(70, 70).exp(), tg.zeros(2), tg.ones(2, dtype=tg.bfloat16).exp().log()]
+    with round_trips() as trips:
+        values = tg.read_all(tensors)
+    assert trips[0] == 1
+    assert [value.tolist() for value in values] == [t.detach().tolist() for t in tensors]
+    values[-2][:] = 7  # the caller's own
+    assert tensors[-2].tolist() == [0.0, 0.0]
+
+
+def test_read_all_of_a_state_dict_has_its_names(away: Distant) -> None:
+    state = model().state_dict()
+    found = tg.read_all(state)
+    assert {name: value.tolist() for name, value in found.items()} == {name: t.tolist() for name, t in state.items()}
+    assert tg.read_all([]) == []
+    assert len(tg.read_all(tg.ones(4, 2).exp())) == 4
+
+
+def test_read_all_of_what_is_no_tensor_names_it(away: Distant) -> None:
+    with pytest.raises(TypeError, match=r"read_all\(\): item 1 must be Tensor, not float"):
+        tg.read_all([tg.ones(1), 2.0])  # type: ignore[list-item]
+    with pytest.raises(IndexError, match="index 7"):
+        tg.read_all([tg.ones(1).exp(), tg.zeros(3).exp()[tg.tensor([7])]])
+
+
 def written_between(xs: list[tg.Tensor]) -> list[float]:
     return [[x.norm().item(), x.mul_(2), xs[-1].add_(1)][0] for x in xs]
 

@@ -27,7 +27,7 @@ _BY_FUNCTION: Final[dict[tuple[str, ...], str]] = {
         "some steps before: `future = t.read()`, then `future.result()`"
     ),
     ("numpy", "__array__", "tolist"): (
-        "start all reads before the first is used: `futures = [t.read() for t in tensors]`, then `future.result()` of each"
+        "read them at once: `read_all(tensors)`; or `futures = [t.read() for t in tensors]`, then `future.result()` of each"
     ),
     ("__iter__", "__next__", "__contains__"): "take all elements at once: `for value in t.tolist():`",
     ("result",): "the value was on its way still: ask for it some steps later",
