@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 
 
+# A mapping is an iterable of its keys; no tensor is one.
 @overload
-def read_all(tensors: Mapping[K, Tensor]) -> dict[K, np.ndarray]: ...
+def read_all(tensors: Mapping[K, Tensor]) -> dict[K, np.ndarray]: ...  # type: ignore[overload-overlap]
 @overload
 def read_all(tensors: Iterable[Tensor]) -> list[np.ndarray]: ...
 def read_all(tensors: Any) -> Any:
