@@ -23,7 +23,7 @@ TRAINING = """
 
 
 OURS = {
-    "telegrad": {"connect", "deferred", "disconnect", "get_printoptions", "printoptions", "profile", "synchronize"},
+    "telegrad": set("connect deferred disconnect get_printoptions printoptions profile read_all synchronize".split()),
     "telegrad.amp": {"get_autocast_dtype", "is_autocast_enabled"},
 }
 """What public modules list that PyTorch's do not."""
