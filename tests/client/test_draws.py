@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from support.inprocess import LocalSession
+from support.inprocess import LocalSession, all_on_server
 
 import telegrad as tg
 from telegrad._runtime.process import stream
-from telegrad._tracing.record import ON_HOST
 
 SIZES = (0, 1, 2, 3, 7, 15, 16, 17, 40, 64, 700, 5000)
 
@@ -162,16 +161,6 @@ def same(some: list[Any], others: list[Any]) -> None:
         assert dtype.rpartition(".")[2] == other.rpartition(".")[2]
         assert a.shape == b.shape, number
         assert np.array_equal(a, b, equal_nan=True), number
-
-
-@contextlib.contextmanager
-def all_on_server() -> Iterator[None]:
-    kept = dict(ON_HOST)
-    ON_HOST.clear()
-    try:
-        yield
-    finally:
-        ON_HOST.update(kept)
 
 
 def ran(seed: int, *without: str) -> list[Any]:

@@ -9,13 +9,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import pytest
-from support.inprocess import LocalSession
+from support.inprocess import LocalSession, all_on_server
 from support.reading_programs import Reader
 
 import telegrad as tg
 from telegrad._api import asking_ahead, known_values
 from telegrad._runtime.process import stream
-from telegrad._tracing.record import ON_HOST
 
 STEPS = 40
 
@@ -100,16 +99,6 @@ class Mixed:
             tg.manual_seed(3)
             _ = [w.detach().sum() for w in reader.weights]
             tg.synchronize()
-
-
-@contextmanager
-def all_on_server() -> Iterator[None]:
-    kept = dict(ON_HOST)
-    ON_HOST.clear()
-    try:
-        yield
-    finally:
-        ON_HOST.update(kept)
 
 
 @contextmanager

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from support.local_engine import LocalEngine
 
 from telegrad._http.session import Session
+from telegrad._tracing.record import ON_HOST
 from telegrad_protocol.messages import SessionOpened
 
 
@@ -55,3 +57,14 @@ class LocalSession(Session):
 
     def close(self, within: float | None = None) -> None:
         self.opened = None
+
+
+@contextmanager
+def all_on_server() -> Iterator[None]:
+    """A block in which small draws, factories and host tensors' ops are recorded like any other."""
+    kept = dict(ON_HOST)
+    ON_HOST.clear()
+    try:
+        yield
+    finally:
+        ON_HOST.update(kept)

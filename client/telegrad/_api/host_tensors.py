@@ -227,12 +227,6 @@ def view(source: Tensor, viewed: Meta, offset: int, frozen: str | None) -> Tenso
     return born(made)  # type: ignore[no-any-return]
 
 
-def rows(source: Tensor, row: Meta, frozen: str | None) -> list[Tensor]:
-    """Each of the rows of a host tensor, whose metadata is `row`."""
-    step = source._meta.strides[0]
-    return [view(source, row, source._offset + at * step, frozen) for at in range(source._meta.shape[0])]
-
-
 def _shown(root: TensorBase, viewed: Meta, offset: int) -> np.ndarray:
     """A view of a tensor's array, by strides in elements."""
     array = root._host

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import itertools
 import platform
 import re
 import signal
@@ -28,7 +27,7 @@ def main() -> int:
     arguments = ["--emulated"] if options.emulated else []
     arguments += ["--plant", options.plant] if options.plant else []
     seconds = options.seconds or (TOTAL_OF_REHEARSAL if options.emulated else TOTAL)
-    folder = options.out or REPORTS / "unfinished"
+    folder = options.out or REPORTS / f"{datetime.datetime.now():%Y-%m-%d-%H%M%S}"
     runner = Runner(folder, seconds, arguments, environment(wheels=not options.emulated))
     runner.tell({"step": "", "event": "head", **_head(options.emulated)})
     chosen = [step for step in STEPS if options.only is None or step.name in options.only]
@@ -42,7 +41,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="gpu-check", description=__doc__)
-    parser.add_argument("--out", type=Path, help="a folder (default: one of reports/, named by the card)")
+    parser.add_argument("--out", type=Path, help="a folder (default: one of reports/, named by time and card)")
     parser.add_argument("--only", nargs="+", choices=[step.name for step in STEPS], help="only these steps")
     parser.add_argument("--seconds", type=float, help="for all steps together")
     parser.add_argument("--emulated", action="store_true", help="rehearse on an emulated device, reduced")
@@ -64,14 +63,10 @@ def _head(emulated: bool) -> dict[str, str]:
 
 
 def _named(folder: Path, lines: list[Line]) -> Path:
-    """The folder of the report, by the day and the card."""
+    """The folder of the report, with the card's name."""
     card = next((line.get("name") for line in lines if line.get("what") == "card"), None)
     words = re.sub(r"[^a-z0-9]+", "-", str(card or "no-card").lower()).strip("-")
-    for number in itertools.count(1):
-        named = folder.with_name(f"{datetime.date.today()}-{words}" + (f"-{number}" if number > 1 else ""))
-        if not named.exists():
-            return folder.rename(named)
-    raise AssertionError
+    return folder.rename(folder.with_name(f"{folder.name}-{words}"))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,3 +25,15 @@ def milliseconds(card: Card, work: Callable[[], Any], repeats: int = REPEATS) ->
         end.synchronize()
         taken.append(cuda.get_elapsed_time(begin, end))
     return statistics.median(taken)
+
+
+def waited(xp: Any, work: Callable[[], Any], repeats: int = 5) -> float:
+    """The median of the milliseconds until a call's work is done, as the host sees it, after one that prepares."""
+    taken = []
+    for _ in range(1 + repeats):
+        xp.synchronize()
+        begun = time.perf_counter()
+        work()
+        xp.synchronize()
+        taken.append(1000 * (time.perf_counter() - begun))
+    return statistics.median(taken[1:])

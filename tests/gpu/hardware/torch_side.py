@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,9 @@ def median_ms(torch: Any, device: str, work: Callable[[], Any], repeats: int) ->
 
 def model(torch: Any, device: str, name: str, steps: int) -> None:
     """Milliseconds a step: eager, replayed as a CUDA graph, and compiled, which takes longest to prepare."""
-    kinds = {"eager": _eager, "graph": _graphed, "compile": _compiled} if device == "cuda" else {"eager": _eager}
+    kinds: dict[str, Callable[..., Any]] = {"eager": _eager}
+    if device == "cuda":
+        kinds |= {"graph": _graphed, "compile": partial(_eager, prepare=torch.compile)}
     for kind, make in kinds.items():
         try:
             tell(**{kind: _milliseconds_a_step(torch, device, make(torch, device, name), steps)})
@@ -91,25 +94,13 @@ def _milliseconds_a_step(torch: Any, device: str, step: Callable[[], Any], steps
     return median_ms(torch, device, block, 3) / steps
 
 
-def _eager(torch: Any, device: str, name: str) -> Callable[[], Any]:
+def _eager(torch: Any, device: str, name: str, prepare: Callable[[Any], Any] = lambda loss_of: loss_of) -> Any:
+    """A step, whose loss `prepare` may compile."""
     optimizer, loss_of, batch = _built(torch, device, name)
+    prepared = prepare(loss_of)
 
     def step() -> Any:
-        loss = loss_of(*batch)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
-
-    return step
-
-
-def _compiled(torch: Any, device: str, name: str) -> Callable[[], Any]:
-    optimizer, loss_of, batch = _built(torch, device, name)
-    fast = torch.compile(loss_of)
-
-    def step() -> Any:
-        loss = fast(*batch)
+        loss = prepared(*batch)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

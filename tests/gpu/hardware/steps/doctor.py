@@ -37,30 +37,20 @@ def run(card: Card, findings: Findings) -> None:
 
 def describe(card: Card) -> dict[str, Any]:
     """What the report is read with."""
-    cuda = card.cp.cuda.runtime
+    from telegrad_server.doctor import environment
+
     free, total = card.backend.memory_info()
-    properties = cuda.getDeviceProperties(0)
+    properties = card.cp.cuda.runtime.getDeviceProperties(0)
     names = ((d.name or "", d.version) for d in distributions())  # one without metadata has no name
     return {
         "name": properties["name"].decode(),
-        "compute_capability": f"{properties['major']}.{properties['minor']}",
         "memory_gb": total / 1e9,
         "free_gb": free / 1e9,
-        "driver": _version(cuda.driverGetVersion()),
-        "runtime": _version(cuda.runtimeGetVersion()),
+        **{what: value for what, value in environment.describe(card.name).items() if what != "hint"},
         "python": platform.python_version(),
         "numpy": np.__version__,
         **{name: version for name, version in names if name.lower().startswith(PACKAGES)},
     }
-
-
-def _version(number: int) -> str:
-    """CUDA's version, of its number.
-
-    >>> _version(13020)
-    '13.2'
-    """
-    return f"{number // 1000}.{number % 1000 // 10}"
 
 
 def reduce(card: Card) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 from gpu.hardware.card import Card
 from gpu.hardware.findings import Findings
+from gpu.hardware.timing import waited
 
 import telegrad as tg
 from telegrad_protocol import dtypes
@@ -105,11 +106,11 @@ def _copies(card: Card) -> dict[str, Any]:
 
         for memory in (sent.data, back.data):
             xp.pin(memory)
-        milliseconds = {"copies": _timed(xp, copy), "products": _timed(xp, multiply)}
+        milliseconds = {"copies": waited(xp, copy, 1), "products": waited(xp, multiply, 1)}
         product = xp.to_host(products[0])
         back[:] = 0
         there.fill(0)
-        milliseconds["both"] = _timed(xp, lambda: [multiply(), copy()])
+        milliseconds["both"] = waited(xp, lambda: [multiply(), copy()], 1)
         for memory in (sent.data, back.data):
             xp.unpin(memory)
         right = {
@@ -119,13 +120,3 @@ def _copies(card: Card) -> dict[str, Any]:
         }
     share = milliseconds["both"] / (milliseconds["copies"] + milliseconds["products"])
     return {"ok": all(right.values()), **right, "milliseconds": milliseconds, "both_to_sum": share}
-
-
-def _timed(xp: Any, work: Any) -> float:
-    """Milliseconds of the second time, until all is done."""
-    for _ in range(2):
-        xp.synchronize()
-        begun = time.perf_counter()
-        work()
-        xp.synchronize()
-    return 1000 * (time.perf_counter() - begun)

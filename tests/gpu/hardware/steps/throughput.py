@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from math import prod
@@ -12,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from gpu.hardware.card import Card
 from gpu.hardware.findings import Findings
-from gpu.hardware.timing import milliseconds
+from gpu.hardware.timing import milliseconds, waited
 from gpu.hardware.torch_side import asked
 
 from telegrad_protocol import dtypes
@@ -46,27 +44,27 @@ def run(card: Card, findings: Findings) -> None:
     sizes, backend = REHEARSED if card.emulated else ON_A_CARD, card.backend
     xp = backend.for_session(min(MEMORY, backend.memory_info()[0] // 2))
     with xp.active():
-        waited: dict[str, float] = {}
+        ours: dict[str, float] = {}
         for dtype in PRODUCTS:
-            findings.attempt(f"products in {dtype.name}", _products, card, xp, dtype, sizes.products, waited)
+            findings.attempt(f"products in {dtype.name}", _products, card, xp, dtype, sizes.products, ours)
         findings.add("products in tf32", why="the backend has none: it multiplies float32 in float32")
         findings.attempt("kernels", _kernels, card, xp, sizes.kernels, findings)
         findings.attempt("transfers", _transfers, xp, sizes.transfer)
         xp.empty_cache()  # PyTorch is a process of its own
-        _beside_torch(card, findings, sizes.products, waited)
+        _beside_torch(card, findings, sizes.products, ours)
 
 
 # Products -----------------------------------------------------------------------------------------------------------
 
 
-def _products(card: Card, xp: Any, dtype: Any, sizes: tuple[int, ...], waited: dict[str, float]) -> dict[str, Any]:
-    """Of square matrices. `waited` is given the milliseconds until each is done, under the name that PyTorch's has."""
+def _products(card: Card, xp: Any, dtype: Any, sizes: tuple[int, ...], ours: dict[str, float]) -> dict[str, Any]:
+    """Of square matrices. `ours` is given the milliseconds until each is done, under the name that PyTorch's has."""
     tflops = {}
     for size in sizes:
         a, b = (_normal(xp, (size, size), dtype, seed) for seed in (0, 1))
         product = partial(xp.matmul, a, b)
         tflops[str(size)] = _tflops(size, _on_card(card, product))
-        waited[f"{dtype.name} {size}"] = _waited(xp, product)
+        ours[f"{dtype.name} {size}"] = waited(xp, product)
     return {"tflops": tflops}
 
 
@@ -147,8 +145,8 @@ def _as_the_server(xp: Any, nbytes: int) -> dict[str, float]:
     now = xp.record_event()
     try:
         return {
-            "host_to_device": _waited(xp, partial(xp.copy_in, there, 0, host, now)),
-            "device_to_host": _waited(xp, partial(xp.copy_out, there, 0, host, now)),
+            "host_to_device": waited(xp, partial(xp.copy_in, there, 0, host, now)),
+            "device_to_host": waited(xp, partial(xp.copy_out, there, 0, host, now)),
         }
     finally:
         xp.unpin(host)
@@ -159,7 +157,7 @@ def _plain(xp: Any, nbytes: int) -> dict[str, float]:
     host = xp.cp.cuda.alloc_pinned_memory(nbytes)
     into = partial(runtime.memcpy, there.data.ptr, host.ptr, nbytes, runtime.memcpyHostToDevice)
     out = partial(runtime.memcpy, host.ptr, there.data.ptr, nbytes, runtime.memcpyDeviceToHost)
-    return {"host_to_device": _waited(xp, into), "device_to_host": _waited(xp, out)}
+    return {"host_to_device": waited(xp, into), "device_to_host": waited(xp, out)}
 
 
 # Times --------------------------------------------------------------------------------------------------------------
@@ -175,15 +173,3 @@ def _on_card(card: Card, work: Callable[[], Any]) -> float:
             work()  # whose result's memory the next call takes
 
     return milliseconds(card, block, REPEATS) / calls
-
-
-def _waited(xp: Any, work: Callable[[], Any]) -> float:
-    """The median of the milliseconds until a call's work is done."""
-    taken = []
-    for _ in range(1 + REPEATS):
-        xp.synchronize()
-        begun = time.perf_counter()
-        work()
-        xp.synchronize()
-        taken.append(1000 * (time.perf_counter() - begun))
-    return statistics.median(taken[1:])
